@@ -1,0 +1,27 @@
+"""python -m pipeline: text files to a dataset directory."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from pipeline.errors import exit_status
+from pipeline.options import parse_command_line
+from pipeline.quiet import without_native_notes
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prepare a dataset as the command line says; return the exit status."""
+    return exit_status(lambda: _prepare(argv))
+
+
+def _prepare(argv: Sequence[str] | None) -> None:
+    options, beam_flags = parse_command_line(argv)
+    # Imported late: TensorFlow and Beam take seconds, and --help must not.
+    with without_native_notes():
+        from pipeline.run import prepare
+    prepare(options, beam_flags)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

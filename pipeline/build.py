@@ -1,0 +1,92 @@
+"""The whole Beam graph.
+
+read ─▶ check ─▶ partition by hash ─▶ GroupByKey(shard) ─▶ write shard ─▶ publish
+           └──▶ analyze train rows ──▶ plan ─ ┴ ─ ─ ─ ─ ─ ─ ─ ┘ side inputs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import apache_beam as beam
+import tensorflow_transform.beam as tft_beam
+from apache_beam.pvalue import AsList, AsSingleton
+
+from pipeline.counts import add_counts
+from pipeline.encoding import analyzer_config, encode_text
+from pipeline.options import Options
+from pipeline.plan import make_plan
+from pipeline.publish import publish, staging_dir, transform_dir
+from pipeline.rejects import write_rejected
+from pipeline.sources import Source, cut_into_parts
+from pipeline.transforms import (
+    COUNTS,
+    REJECTED,
+    ROWS,
+    PartitionRows,
+    ReadAndCheck,
+    ToAnalyze,
+    WriteShard,
+)
+
+
+def build(
+    pipeline: beam.Pipeline, sources: Sequence[Source], options: Options
+) -> beam.PCollection:
+    """Add the preparation of `sources` to `pipeline`; the result is the fingerprint.
+
+    The directory `staging_dir(options.output)` must exist.
+    """
+    parts = cut_into_parts(sources)
+    staging, transform = staging_dir(options.output), transform_dir(options.output)
+    once = pipeline | "Once" >> beam.Create([None])
+
+    read = (
+        pipeline
+        | "Parts" >> beam.Create(parts)
+        | "Spread" >> beam.Reshuffle()
+        | "ReadAndCheck" >> beam.ParDo(ReadAndCheck(options)).with_outputs(COUNTS, REJECTED, main=ROWS)
+    )
+    counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
+
+    with tft_beam.Context(temp_dir=staging):
+        to_analyze = read[ROWS] | "ToAnalyze" >> beam.ParDo(ToAnalyze(options))
+        analyzed = (to_analyze, analyzer_config()) | "Analyze" >> tft_beam.AnalyzeDataset(
+            partial(encode_text, options=options)
+        )
+    saved = analyzed | "SaveTransform" >> tft_beam.WriteTransformFn(transform)
+    plan = once | "Plan" >> beam.Map(
+        lambda _, counted, _saved: make_plan(counted, transform, parts, options),
+        AsSingleton(counts),
+        AsSingleton(saved),
+    )
+
+    partitioned = read[ROWS] | "Partition" >> beam.ParDo(
+        PartitionRows(options), AsSingleton(plan)
+    ).with_outputs(REJECTED, main=ROWS)
+    every_shard = plan | "EveryShard" >> beam.FlatMap(
+        lambda planned: [(number, b"") for number in range(len(planned.partition.shards))]
+    )
+    shards = (
+        (partitioned[ROWS], every_shard)
+        | "Rows" >> beam.Flatten()
+        | "GroupByShard" >> beam.GroupByKey()
+        | "WriteShard" >> beam.ParDo(WriteShard(staging, transform, options), AsSingleton(plan))
+    )
+    rejected_files = (
+        (read[REJECTED], partitioned[REJECTED])
+        | "Rejected" >> beam.Flatten()
+        | "GroupByFile" >> beam.GroupByKey()
+        | "WriteRejected" >> beam.Map(
+            lambda group, counted: write_rejected(*group, parts, counted.rows_in_part, staging),
+            AsSingleton(counts),
+        )
+    )
+    return once | "Publish" >> beam.Map(
+        lambda _, *found: publish(options, sources, *found),
+        AsSingleton(counts),
+        AsSingleton(plan),
+        AsList(shards),
+        AsList(rejected_files),
+    )

@@ -1,0 +1,96 @@
+"""Which parsed rows can be used: the reasons a row is rejected, over whole columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.options import Options
+from pipeline.parsing import BadRow, ParsedRows
+
+REASONS = {
+    "line_break": "a carriage return or newline inside the row or its label",
+    "broken_quoting": "a quote that is not closed on its line, or stands inside a field",
+    "wrong_number_of_fields": "more or fewer fields than the header",
+    "invalid_json": "not a JSON object with text in its columns",
+    "invalid_utf8": "bytes that are not UTF-8",
+    "empty_sequence": "no character in the sequence",
+    "missing_label": "no label",
+    "too_long": "longer than --max-length, with --too-long=reject",
+    "unseen_label": "a label that no row of the train split has",
+}
+
+
+@dataclass(frozen=True)
+class CheckedRows:
+    """The usable rows of a batch, and the others.
+
+    sequence, label: (n,) string, whole, no nulls. row: (n,) int64. truncated: how many of the n
+    are longer than `--max-length`.
+    """
+
+    sequence: pa.StringArray
+    label: pa.StringArray
+    row: npt.NDArray[np.int64]
+    bad: tuple[BadRow, ...]
+    truncated: int
+
+
+def check_rows(parsed: ParsedRows, options: Options) -> CheckedRows:
+    """Set apart the rows that cannot be used; the first reason that holds is the one given."""
+    reason = np.full(len(parsed.row), "", dtype="U16")
+    _mark(reason, "invalid_utf8", _invalid_utf8(parsed.sequence) | _invalid_utf8(parsed.label))
+    sequence = _as_string(parsed.sequence, reason == "invalid_utf8")
+    label = _as_string(parsed.label, reason == "invalid_utf8")
+    length = _numpy(pc.utf8_length(sequence))
+    _mark(reason, "empty_sequence", length == 0)
+    _mark(reason, "missing_label", _numpy(pc.equal(pc.utf8_trim_whitespace(label), "")))
+    _mark(reason, "line_break", _numpy(pc.match_substring_regex(label, "[\r\n]")))
+    too_long = length > options.max_length
+    if options.too_long == "reject":
+        _mark(reason, "too_long", too_long)
+    good = reason == ""
+    bad = tuple(
+        BadRow(int(parsed.row[i]), str(reason[i]), parsed.raw(i))
+        for i in np.flatnonzero(~good).tolist()
+    )
+    row, mask = parsed.row, pa.array(good)
+    if bad:
+        sequence, label, row = sequence.filter(mask), label.filter(mask), row[good]
+    return CheckedRows(sequence, label, row, parsed.bad + bad, int((too_long & good).sum()))
+
+
+def _mark(reason: npt.NDArray[np.str_], name: str, found: npt.NDArray[np.bool_]) -> None:
+    reason[found & (reason == "")] = name
+
+
+def _numpy(array: pa.Array) -> npt.NDArray[np.generic]:
+    return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+
+def _invalid_utf8(column: pa.BinaryArray) -> npt.NDArray[np.bool_]:
+    try:
+        column.cast(pa.string())
+    except pa.ArrowInvalid:
+        return np.array([not _is_utf8(value) for value in column.to_pylist()], np.bool_)
+    return np.zeros(len(column), np.bool_)
+
+
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        (value or b"").decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _as_string(column: pa.BinaryArray, blank: npt.NDArray[np.bool_]) -> pa.StringArray:
+    """Text without nulls; `blank` rows, and those without a value, become empty."""
+    if blank.any():
+        column = pc.if_else(pa.array(blank), pa.scalar(b"", pa.binary()), column)
+    text = column.cast(pa.string())
+    return text.fill_null("") if text.null_count else text

@@ -1,0 +1,143 @@
+"""`dataset.json`: everything a reader of the dataset needs to know, and its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from pipeline.counts import ReadCounts
+from pipeline.errors import DataError
+from pipeline.options import Options
+from pipeline.plan import Plan
+from pipeline.rejects import RejectedFile
+from pipeline.shards import ShardSummary
+from pipeline.sources import Source
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "dataset.json"
+_LIBRARIES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "numpy")
+_FINGERPRINTED = (
+    "format_version",
+    "encoding",
+    "compression",
+    "max_length",
+    "alphabet_size",
+    "alphabet",
+    "labels",
+    "feature_spec",
+    "shards",
+)
+
+Manifest = dict[str, Any]
+
+
+def build_manifest(
+    options: Options,
+    sources: Sequence[Source],
+    counts: ReadCounts,
+    plan: Plan,
+    shards: Sequence[ShardSummary],
+    rejected_files: Sequence[RejectedFile],
+) -> Manifest:
+    """The manifest of a dataset whose files are all there.
+
+    Raises:
+        DataError: the rows written, duplicate and rejected are not the rows read.
+    """
+    shards = sorted(shards, key=lambda summary: plan.partition.shards.index(summary.shard))
+    by_split = {split: [s for s in shards if s.shard.split == split]
+                for split, share in options.split_fractions.items() if share}  # fmt: skip
+    by_reason: Counter[str] = sum((file.by_reason for file in rejected_files), Counter())
+    labels, splits = plan.vocabulary.labels, options.split_fractions
+    manifest: Manifest = {
+        "format_version": FORMAT_VERSION,
+        "fingerprint": "",
+        "encoding": options.encoding,
+        "compression": options.compression,
+        "max_length": options.max_length,
+        "alphabet_size": options.alphabet_size,
+        "padding_id": 0,
+        "unknown_id": options.unknown_id,
+        "alphabet": list(plan.vocabulary.alphabet),
+        "labels": list(labels),
+        "feature_spec": feature_spec(options),
+        "counts": {
+            "read": counts.read,
+            **{split: sum(s.records for s in by_split.get(split, ())) for split in splits},
+            "duplicates": sum(s.duplicates for s in shards),
+            "rejected": by_reason.total(),
+            "rejected_by_reason": dict(sorted(by_reason.items())),
+            "truncated": counts.truncated,
+            "ambiguous": sum(s.ambiguous for s in shards),
+            "unknown_characters": sum(s.id_counts[options.unknown_id] for s in shards),
+        },
+        "length_histogram": {
+            split: _named(_add(s.length_counts for s in of), range(options.max_length + 1))
+            for split, of in by_split.items()
+        },
+        "label_counts": {
+            split: _named(_add(s.label_counts for s in of), labels)
+            for split, of in by_split.items()
+        },
+        "shards": [
+            {
+                "path": summary.shard.file_name(options.compression),
+                "split": summary.shard.split,
+                "records": summary.records,
+                "bytes": summary.bytes,
+                "sha256": summary.sha256,
+            }
+            for summary in shards
+        ],
+        "inputs": [{"path": source.path, "bytes": source.bytes} for source in sources],
+        "options": {**asdict(options), "input": list(options.input)},
+        "versions": {name: version(name) for name in _LIBRARIES},
+    }
+    _require_all_rows(manifest["counts"])
+    manifest["fingerprint"] = fingerprint(manifest)
+    return manifest
+
+
+def feature_spec(options: Options) -> dict[str, dict[str, Any]]:
+    """Shape and dtype of each feature of a record: every `FixedLenFeature` there is."""
+    scalar = {"shape": [], "dtype": "int64"}
+    sequence: dict[str, Any] = {"shape": [options.max_length], "dtype": "int64"}
+    if options.encoding == "one_hot":
+        sequence = {"shape": [options.max_length, options.alphabet_size], "dtype": "float32"}
+    return {"sequence": sequence, "length": scalar, "label": scalar}
+
+
+def fingerprint(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 over what was produced: equal exactly when two datasets are the same."""
+    produced = {name: manifest[name] for name in _FINGERPRINTED}
+    text = json.dumps(produced, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _require_all_rows(counts: Mapping[str, Any]) -> None:
+    parts = ("train", "validation", "test", "duplicates", "rejected")
+    found = sum(counts[part] for part in parts)
+    if found != counts["read"]:
+        shown = " + ".join(f"{counts[part]} {part}" for part in parts)
+        raise DataError(
+            f"{counts['read']} rows were read, but {shown} make {found}; nothing was published. "
+            "This is a defect of the pipeline or its runner, please report it"
+        )
+
+
+def _add(rows: Any) -> list[int]:
+    """Sum of count vectors, the shorter ones filled up with zeros."""
+    total: Counter[int] = Counter()
+    for row in rows:
+        total.update(dict(enumerate(row)))
+    return [total[index] for index in range(max(total, default=-1) + 1)]
+
+
+def _named(counts: Sequence[int], names: Sequence[Any]) -> dict[str, int]:
+    """Counts that are not zero, by name."""
+    return {str(name): count for name, count in zip(names, counts, strict=False) if count}

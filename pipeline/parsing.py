@@ -1,0 +1,273 @@
+"""Blocks of text lines turned into Arrow columns, a block at a time.
+
+A row is a line: RFC 4180 quoting, but no line break inside a field, so that a file can be read
+in parts and a forgotten quote spoils one row instead of the rest of the file. Blank lines are
+not rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.json as pa_json
+
+_NEWLINE, _RETURN, _QUOTE = b"\n"[0], b"\r"[0], b'"'[0]
+_DELIMITER = {"csv": b",", "tsv": b"\t"}
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be used: its number from 0, the reason, and its text."""
+
+    row: int
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class ParsedRows:
+    """Columns of n rows, and the rows that could not be split into columns.
+
+    sequence, label: (n,) binary, null where the row has no value. row: (n,) int64, the row's
+    number from 0. raw: the text of row i of the n. rows: how many row numbers were used.
+    """
+
+    sequence: pa.BinaryArray
+    label: pa.BinaryArray
+    row: npt.NDArray[np.int64]
+    bad: tuple[BadRow, ...]
+    raw: Callable[[int], str]
+    rows: int
+
+    def shifted(self, by: int) -> ParsedRows:
+        """The same rows, numbered from `by`."""
+        if by == 0:
+            return self
+        bad = tuple(replace(bad, row=bad.row + by) for bad in self.bad)
+        return replace(self, row=self.row + by, bad=bad)
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Where the lines of `block` are: start and end offset of each, its line end left out."""
+
+    block: bytes
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+
+    def text(self, line: int) -> str:
+        return self.block[self.start[line] : self.end[line]].decode("utf-8", "backslashreplace")
+
+    def of_positions(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return np.searchsorted(self.start, positions, side="right") - 1
+
+    def joined(self, keep: npt.NDArray[np.bool_]) -> bytes:
+        """The lines of `keep`, each with a newline; the block itself if that is all of them."""
+        if keep.all():
+            return self.block
+        lines = zip(self.start[keep].tolist(), self.end[keep].tolist(), strict=True)
+        return b"".join(self.block[start:end] + b"\n" for start, end in lines)
+
+
+def _find_lines(block: bytes) -> _Lines:
+    characters = np.frombuffer(block, np.uint8)
+    newline = np.flatnonzero(characters == _NEWLINE)
+    end = newline if block.endswith(b"\n") else np.append(newline, len(block))
+    start = np.concatenate([[0], end[:-1] + 1])
+    returns = (end > start) & (characters[np.maximum(end, 1) - 1] == _RETURN)
+    return _Lines(block, start, end - returns)
+
+
+def parse_table(
+    block: bytes, columns: int, sequence: int, label: int, form: str = "csv"
+) -> ParsedRows:
+    """Parse whole lines of csv or tsv; `sequence` and `label` are positions among `columns`.
+
+    Rows that are not well formed come back as `bad`: `line_break` (a carriage return inside),
+    `broken_quoting`, `wrong_number_of_fields`.
+    """
+    lines = _find_lines(block)
+    keep = lines.end > lines.start
+    bad: list[BadRow] = []
+    suspects = [("line_break", _lines_with_inner_return(lines))]
+    if form == "csv":
+        suspects.append(("broken_quoting", _lines_with_broken_quoting(lines)))
+    for reason, found in suspects:
+        fresh = found[keep[found]]
+        keep[fresh] = False
+        bad += [BadRow(int(line), reason, lines.text(line)) for line in fresh]
+    row = np.flatnonzero(keep)
+    wrong: list[int] = []
+    table = _read_table(lines.joined(keep), columns, (sequence, label), form, wrong)
+    bad += [BadRow(n, "wrong_number_of_fields", lines.text(n)) for n in row[wrong].tolist()]
+    row = np.delete(row, wrong)
+    return ParsedRows(
+        sequence=table[f"f{sequence}"].combine_chunks(),
+        label=table[f"f{label}"].combine_chunks(),
+        row=row,
+        bad=tuple(bad),
+        raw=lambda index: lines.text(row[index]),
+        rows=len(keep),
+    )
+
+
+def _read_table(
+    block: bytes, columns: int, wanted: tuple[int, int], form: str, wrong: list[int]
+) -> pa.Table:
+    """Arrow's own csv reader; the positions of rows with other than `columns` fields go to `wrong`."""
+
+    def skip(invalid: pa_csv.InvalidRow) -> str:
+        wrong.append(invalid.number - 1)
+        return "skip"
+
+    types = {f"f{column}": pa.binary() for column in wanted}
+    if not block.strip(b"\r\n"):
+        return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+    return pa_csv.read_csv(
+        pa.BufferReader(block),
+        read_options=pa_csv.ReadOptions(
+            use_threads=False,
+            block_size=len(block) + 1,
+            column_names=[f"f{column}" for column in range(columns)],
+        ),
+        parse_options=pa_csv.ParseOptions(
+            delimiter=_DELIMITER[form].decode(),
+            quote_char='"' if form == "csv" else False,
+            invalid_row_handler=skip,
+        ),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=types,
+            include_columns=list(types),
+            strings_can_be_null=False,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+
+
+def _lines_with_inner_return(lines: _Lines) -> npt.NDArray[np.int64]:
+    if b"\r" not in lines.block:
+        return np.empty(0, np.int64)
+    position = np.flatnonzero(np.frombuffer(lines.block, np.uint8) == _RETURN)
+    line = lines.of_positions(position)
+    return np.unique(line[position < lines.end[line]])
+
+
+def _lines_with_broken_quoting(lines: _Lines) -> npt.NDArray[np.int64]:
+    """Lines whose quotes do not pair up, or stand anywhere but around a whole field.
+
+    Within a line the quotes open and close in turn. An opening one must follow a delimiter, the
+    line's start or a quote; a closing one must precede a delimiter, the line's end or a quote.
+    """
+    if b'"' not in lines.block:
+        return np.empty(0, np.int64)
+    characters = np.frombuffer(lines.block, np.uint8)
+    position = np.flatnonzero(characters == _QUOTE)
+    line = lines.of_positions(position)
+    first_of_line = np.searchsorted(line, line, side="left")
+    opening = (np.arange(len(position)) - first_of_line) % 2 == 0
+    before = characters[np.maximum(position, 1) - 1]
+    after = characters[np.minimum(position + 1, len(characters) - 1)]
+    fine_open = (position == lines.start[line]) | _is_delimiter_or_quote(before)
+    fine_close = (position + 1 == lines.end[line]) | _is_delimiter_or_quote(after)
+    fine = np.where(opening, fine_open, fine_close)
+    last_of_line = np.append(line[1:] != line[:-1], True)
+    return np.unique(line[~fine | (last_of_line & opening)])
+
+
+def _is_delimiter_or_quote(characters: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    return (characters == _DELIMITER["csv"][0]) | (characters == _QUOTE)
+
+
+def parse_jsonl(block: bytes, sequence: str, label: str) -> ParsedRows:
+    """Parse whole lines of JSON objects; a label may be text or an integer.
+
+    Arrow parses the block; where it refuses it, each line is parsed alone, so that one bad line
+    (`invalid_json`, `invalid_utf8`) costs only itself.
+    """
+    lines = _find_lines(block)
+    keep = lines.end > lines.start
+    row = np.flatnonzero(keep)
+    bad: tuple[BadRow, ...] = ()
+    try:
+        table = _read_json(lines.joined(keep), sequence, label)
+        if len(table) != len(row):
+            raise pa.ArrowInvalid("more than one value on a line")
+        values = [table[name].combine_chunks().cast(pa.binary()) for name in (sequence, label)]
+    except pa.ArrowInvalid:
+        values, row, bad = _read_json_lines(lines, row, sequence, label)
+    return ParsedRows(
+        sequence=values[0],
+        label=values[1],
+        row=row,
+        bad=bad,
+        raw=lambda index: lines.text(row[index]),
+        rows=len(keep),
+    )
+
+
+def _read_json(block: bytes, sequence: str, label: str) -> pa.Table:
+    schema = pa.schema([(sequence, pa.string()), (label, pa.string())])
+    if not block.strip(b"\r\n"):
+        return schema.empty_table()
+    return pa_json.read_json(
+        pa.BufferReader(block),
+        read_options=pa_json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+        parse_options=pa_json.ParseOptions(
+            explicit_schema=schema, unexpected_field_behavior="ignore"
+        ),
+    )
+
+
+def _read_json_lines(
+    lines: _Lines, row: npt.NDArray[np.int64], sequence: str, label: str
+) -> tuple[list[pa.BinaryArray], npt.NDArray[np.int64], tuple[BadRow, ...]]:
+    good: list[tuple[int, bytes | None, bytes | None]] = []
+    bad: list[BadRow] = []
+    for line in row.tolist():
+        try:
+            found = json.loads(lines.block[lines.start[line] : lines.end[line]])
+            good.append((line, _as_text(found[sequence]), _as_text(found[label], integer=True)))
+        except UnicodeError:
+            bad.append(BadRow(line, "invalid_utf8", lines.text(line)))
+        except KeyError as missing:
+            reason = "missing_label" if missing.args == (label,) else "empty_sequence"
+            bad.append(BadRow(line, reason, lines.text(line)))
+        except (ValueError, TypeError, RecursionError):
+            bad.append(BadRow(line, "invalid_json", lines.text(line)))
+    columns = [pa.array([row[i] for row in good], pa.binary()) for i in (1, 2)]
+    return columns, np.array([row[0] for row in good], np.int64), tuple(bad)
+
+
+def _as_text(value: object, integer: bool = False) -> bytes | None:
+    """UTF-8 of a JSON value; raises TypeError if it is not text (or, if allowed, an integer)."""
+    if value is None or isinstance(value, str):
+        return None if value is None else value.encode("utf-8")
+    if integer and isinstance(value, int) and not isinstance(value, bool):
+        return str(value).encode("ascii")
+    raise TypeError(f"expected text, got {type(value).__name__}")
+
+
+def parse_values(sequence: pa.Array, label: pa.Array) -> ParsedRows:
+    """Columns that are columns already (Parquet); an integer label becomes its decimal text."""
+    columns = [_as_binary(sequence), _as_binary(label)]
+
+    def raw(index: int) -> str:
+        shown = [None if v is None else v.decode("utf-8", "backslashreplace")
+                 for v in (column[index].as_py() for column in columns)]  # fmt: skip
+        return json.dumps(shown, ensure_ascii=False)
+
+    return ParsedRows(*columns, np.arange(len(sequence)), (), raw, len(sequence))
+
+
+def _as_binary(column: pa.Array) -> pa.BinaryArray:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_integer(column.type):
+        column = column.cast(pa.string())
+    return column.cast(pa.binary())

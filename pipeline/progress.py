@@ -1,0 +1,57 @@
+"""Progress of a run in this process, told on standard error while it goes on."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_SECONDS_ON_A_TERMINAL = 0.5
+_SECONDS_IN_A_LOG = 10.0
+
+_done: Counter[str] = Counter()
+_lock = threading.Lock()
+
+
+def advance(what: str, rows: int) -> None:
+    """Count rows `read` or `written` in this process."""
+    with _lock:
+        _done[what] += rows
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Tell the counts every moment while the block runs: in place on a terminal, else by lines."""
+    _done.clear()
+    finished = threading.Event()
+    teller = threading.Thread(target=_tell, args=(finished,), daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        teller.join()
+
+
+def _tell(finished: threading.Event) -> None:
+    terminal = sys.stderr.isatty()
+    started = time.monotonic()
+    while not finished.wait(_SECONDS_ON_A_TERMINAL if terminal else _SECONDS_IN_A_LOG):
+        line = describe(_done, time.monotonic() - started)
+        print(f"\r{line}\033[K" if terminal else line, end="" if terminal else "\n",
+              file=sys.stderr, flush=True)  # fmt: skip
+    if terminal:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def describe(done: Counter[str], seconds: float) -> str:
+    """One line: what was done so far."""
+    read, written = done["read"], done["written"]
+    if written:
+        return f"writing: {written:,} of up to {read:,} rows, {seconds:.0f} s"
+    if read:
+        return f"reading: {read:,} rows, {seconds:.0f} s"
+    return f"starting, {seconds:.0f} s"

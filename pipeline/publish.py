@@ -1,0 +1,161 @@
+"""The dataset directory: files wait in a staging directory and appear by rename, manifest last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline.errors import DataError
+from pipeline.manifest import MANIFEST_FILE, build_manifest
+from pipeline.options import SPLITS, Options
+from pipeline.plan import Plan
+from pipeline.rejects import RejectedFile
+from pipeline.report import render_report
+from pipeline.counts import ReadCounts
+from pipeline.shards import ShardSummary
+from pipeline.sources import Source
+
+_STAGING = ".staging"
+_TRANSFORM = "transform"
+
+
+def staging_dir(output: str) -> str:
+    """Where a run keeps its files until they are whole."""
+    return FileSystems.join(output, _STAGING)
+
+
+def transform_dir(output: str) -> str:
+    """Where a run writes the transform graph."""
+    return FileSystems.join(staging_dir(output), _TRANSFORM)
+
+
+def prepare_output(options: Options) -> None:
+    """Make room for a run, and clear what a killed one left in the staging directory.
+
+    Raises:
+        DataError: the directory holds a dataset, and `--overwrite` was not given.
+    """
+    complete = FileSystems.exists(FileSystems.join(options.output, MANIFEST_FILE))
+    if complete and not options.overwrite:
+        raise DataError(
+            f"{options.output} already holds a dataset; choose another --output, or replace it "
+            "with --overwrite"
+        )
+    if not complete:
+        _remove_dataset_files(options.output)
+    remove_staging(options.output)
+    FileSystems.mkdirs(staging_dir(options.output))
+
+
+def remove_staging(output: str) -> None:
+    """Remove the staging directory, if there is one."""
+    _remove_tree(staging_dir(output))
+
+
+def publish(
+    options: Options,
+    sources: Sequence[Source],
+    counts: ReadCounts,
+    plan: Plan,
+    shards: Sequence[ShardSummary],
+    rejected_files: Sequence[RejectedFile],
+) -> str:
+    """Move everything into place, the manifest last; return the fingerprint.
+
+    May be run again after it was cut short: what was moved already stays.
+
+    Raises:
+        DataError: the counts do not add up.
+    """
+    manifest = build_manifest(options, sources, counts, plan, shards, rejected_files)
+    output, staging = options.output, staging_dir(options.output)
+    if _published_fingerprint(output) == manifest["fingerprint"] and not any(
+        FileSystems.exists(summary.staged_path) for summary in shards
+    ):
+        return str(manifest["fingerprint"])
+    moves = {s.staged_path: s.shard.file_name(options.compression) for s in shards}
+    moves |= {file.staged_path: file.file_name for file in rejected_files}
+    moves |= _transform_moves(output)
+    for name, text in (
+        ("parity.jsonl", _parity_lines(shards)),
+        ("report.html", render_report(manifest, shards)),
+        (MANIFEST_FILE, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"),
+    ):
+        moves[FileSystems.join(staging, name)] = name
+        _write(FileSystems.join(staging, name), text)
+    _withdraw_replaced(output)
+    for staged, name in moves.items():
+        _move(staged, FileSystems.join(output, *name.split("/")))
+    return str(manifest["fingerprint"])
+
+
+def _transform_moves(output: str) -> dict[str, str]:
+    staged = transform_dir(output)
+    found = FileSystems.match([FileSystems.join(staged, "**")])[0].metadata_list
+    return {
+        file.path: _TRANSFORM + file.path[len(staged) :].replace("\\", "/") for file in found
+    }
+
+
+def _parity_lines(shards: Iterable[ShardSummary]) -> str:
+    rows = sorted(row for summary in shards for row in summary.parity)
+    return "".join(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in rows)
+
+
+def _published_fingerprint(output: str) -> str | None:
+    path = FileSystems.join(output, MANIFEST_FILE)
+    if not FileSystems.exists(path):
+        return None
+    with FileSystems.open(path) as file:
+        return str(json.load(file).get("fingerprint"))
+
+
+def _withdraw_replaced(output: str) -> None:
+    """Take away the dataset that is being replaced: its manifest first, by rename.
+
+    The renamed manifest marks a withdrawal that has begun and must be finished.
+    """
+    manifest = FileSystems.join(output, MANIFEST_FILE)
+    marker = FileSystems.join(staging_dir(output), "replaced.json")
+    if FileSystems.exists(manifest):
+        FileSystems.rename([manifest], [marker])
+    if FileSystems.exists(marker):
+        _remove_dataset_files(output)
+        FileSystems.delete([marker])
+
+
+def _remove_dataset_files(output: str) -> None:
+    """Remove the files that a dataset has, and no others, should there be any."""
+    patterns = [f"{split}/part-*-of-*.tfrecord*" for split in SPLITS]
+    patterns += ["rejected/part-*.jsonl", "parity.jsonl", "report.html", f"{_TRANSFORM}/**"]
+    matches = FileSystems.match([FileSystems.join(output, *p.split("/")) for p in patterns])
+    if found := [file.path for match in matches for file in match.metadata_list]:
+        FileSystems.delete(found)
+
+
+def _move(staged: str, path: str) -> None:
+    """Rename, unless that was done before."""
+    if not FileSystems.exists(staged):
+        if FileSystems.exists(path):
+            return
+        raise FileNotFoundError(f"neither {staged} nor {path} is there")
+    parent = FileSystems.split(path)[0]
+    if not FileSystems.exists(parent):
+        FileSystems.mkdirs(parent)
+    FileSystems.rename([staged], [path])
+
+
+def _write(path: str, text: str) -> None:
+    with FileSystems.create(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def _remove_tree(path: str) -> None:
+    if FileSystems.get_scheme(path) is None:
+        if FileSystems.exists(path):
+            FileSystems.delete([path])
+    elif found := FileSystems.match([FileSystems.join(path, "**")])[0].metadata_list:
+        FileSystems.delete([file.path for file in found])

@@ -1,0 +1,102 @@
+"""A part of a file, read as blocks of whole lines or as Parquet batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import DataError
+from pipeline.parsing import ParsedRows, parse_jsonl, parse_table, parse_values
+from pipeline.sources import PART_BYTES, Part, open_bytes
+
+_BATCH_ROWS = 1 << 16
+
+
+def read_part(part: Part) -> Iterator[ParsedRows]:
+    """The rows of `part`, in order; `row` counts from 0 at the start of the part.
+
+    Raises:
+        DataError: the file cannot be read or decompressed.
+    """
+    source = part.source
+    try:
+        if source.format == "parquet":
+            yield from _read_row_groups(part)
+            return
+        rows = 0
+        for block in _read_blocks(part):
+            if source.format == "jsonl":
+                parsed = parse_jsonl(block, *source.column_names)
+            else:
+                parsed = parse_table(
+                    block, len(source.columns), source.sequence, source.label, source.format
+                )
+            yield parsed.shifted(rows)
+            rows += parsed.rows
+    except (OSError, EOFError, pa.ArrowInvalid) as error:
+        raise DataError(f"{source.path}: cannot be read: {error}") from error
+
+
+def _read_blocks(part: Part) -> Iterator[bytes]:
+    """Blocks of whole lines, of about `PART_BYTES`; the last line may lack its line end."""
+    with open_bytes(part.source) as stream:
+        if part.source.compression:
+            stream.read(part.start)
+            yield from whole_lines(stream, None)
+        elif part.start == part.source.data_start:
+            stream.seek(part.start)
+            yield from whole_lines(stream, part.end - part.start)
+        else:
+            # The byte before tells whether a line begins at `start`; what is cut there, or
+            # begins earlier, belongs to the part before.
+            stream.seek(part.start - 1)
+            yield from whole_lines(stream, part.end - part.start + 1, skip_first=True)
+
+
+def whole_lines(stream: BinaryIO, size: int | None, skip_first: bool = False) -> Iterator[bytes]:
+    """Blocks of the lines that begin in the next `size` bytes (None: in all that is left)."""
+    carry = b""
+    while size is None or size > 0:
+        chunk = stream.read(PART_BYTES if size is None else min(PART_BYTES, size))
+        if not chunk:
+            break
+        size = None if size is None else size - len(chunk)
+        if skip_first:
+            _, newline, chunk = chunk.partition(b"\n")
+            skip_first = not newline
+        cut = chunk.rfind(b"\n") + 1
+        if cut:
+            yield carry + chunk[:cut]
+            carry = chunk[cut:]
+        else:
+            carry += chunk
+    if carry:
+        yield carry + _rest_of_line(stream)
+
+
+def _rest_of_line(stream: BinaryIO) -> bytes:
+    pieces = []
+    while chunk := stream.read(1 << 16):
+        line, newline, _ = chunk.partition(b"\n")
+        pieces += [line, newline]
+        if newline:
+            break
+    return b"".join(pieces)
+
+
+def _read_row_groups(part: Part) -> Iterator[ParsedRows]:
+    rows = 0
+    with open_bytes(part.source) as stream:
+        file = pq.ParquetFile(stream)
+        batches = file.iter_batches(
+            batch_size=_BATCH_ROWS,
+            row_groups=list(range(part.start, part.end or 0)),
+            columns=list(part.source.column_names),
+        )
+        for batch in batches:
+            sequence, label = part.source.column_names
+            yield parse_values(batch.column(sequence), batch.column(label)).shifted(rows)
+            rows += batch.num_rows

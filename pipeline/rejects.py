@@ -1,0 +1,92 @@
+"""Rejected rows: where each stood, and the files they are written to."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline.sources import Part
+
+EXAMPLES_PER_REASON = 3
+# Rows of so many neighbouring parts share a file, so that the files come in input order.
+PARTS_PER_FILE = 64
+
+
+class Rejected(NamedTuple):
+    """A rejected row: the part it stood in, its number there from 0, and its text."""
+
+    part: int
+    row: int
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class RejectedFile:
+    """One file of rejected rows that waits to be published."""
+
+    index: int
+    staged_path: str
+    by_reason: Counter[str]
+
+    @property
+    def file_name(self) -> str:
+        """Its path in the dataset directory."""
+        return f"rejected/part-{self.index:05d}.jsonl"
+
+
+def first_rows(parts: Sequence[Part], rows_in_part: Mapping[int, int]) -> list[int]:
+    """The row number in its file at which each part begins."""
+    first: list[int] = []
+    for part in parts:
+        previous = parts[part.index - 1] if part.index else None
+        if previous is None or previous.source.path != part.source.path:
+            first.append(part.source.first_row)
+        else:
+            first.append(first[-1] + rows_in_part[previous.index])
+    return first
+
+
+def as_json(rejected: Rejected, parts: Sequence[Part], first: Sequence[int]) -> dict[str, object]:
+    """The row as it is written: its file, its row number there, why, and its text."""
+    return {
+        "source": parts[rejected.part].source.path,
+        "row": first[rejected.part] + rejected.row,
+        "reason": rejected.reason,
+        "raw": rejected.raw,
+    }
+
+
+def write_rejected(
+    index: int,
+    rejected: Iterable[Rejected],
+    parts: Sequence[Part],
+    rows_in_part: Mapping[int, int],
+    staging: str,
+) -> RejectedFile:
+    """Write one file of rejected rows, in the order they had in the input."""
+    first = first_rows(parts, rows_in_part)
+    ordered = sorted(rejected)
+    path = FileSystems.join(staging, f"rejected-{uuid.uuid4().hex}")
+    with FileSystems.create(path) as file:
+        for row in ordered:
+            line = json.dumps(as_json(row, parts, first), ensure_ascii=False)
+            file.write(line.encode("utf-8") + b"\n")
+    return RejectedFile(index, path, Counter(row.reason for row in ordered))
+
+
+def choose_examples(rejected: Iterable[Rejected]) -> list[Rejected]:
+    """The first few rejected rows of each reason."""
+    taken: Counter[str] = Counter()
+    chosen = []
+    for row in sorted(rejected):
+        taken[row.reason] += 1
+        if taken[row.reason] <= EXAMPLES_PER_REASON:
+            chosen.append(row)
+    return chosen

@@ -1,0 +1,1 @@
+def render_report(manifest, shards): return "<html></html>"

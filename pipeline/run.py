@@ -1,0 +1,120 @@
+"""One preparation from start to end: check the ground, run the graph, say what came out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Sequence
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
+
+from pipeline import progress
+from pipeline.build import build
+from pipeline.errors import DataError, UsageError
+from pipeline.manifest import MANIFEST_FILE, Manifest
+from pipeline.options import SPLITS, Options
+from pipeline.publish import prepare_output, remove_staging
+from pipeline.sources import cut_into_parts, find_sources
+
+LOCAL_RUNNER = "FnApiRunner"
+
+
+def prepare(options: Options, beam_flags: Sequence[str]) -> None:
+    """Prepare the dataset, and print what it holds.
+
+    Raises:
+        UsageError: a flag is neither ours nor Beam's.
+        DataError: the input or the output directory cannot be used.
+    """
+    started = time.monotonic()
+    beam_options = to_beam_options(beam_flags)
+    sources = find_sources(options)
+    if not cut_into_parts(sources):
+        raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
+    prepare_output(options)
+    runner = beam_options.view_as(StandardOptions).runner
+    megabytes = sum(source.bytes for source in sources) / 1e6
+    print(f"preparing {len(sources)} file(s), {megabytes:.1f} MB, on {runner}", file=sys.stderr)
+    if runner in StandardOptions.LOCAL_RUNNERS:
+        # What fails comes back as an exception; Beam would log it as well.
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    try:
+        with progress.shown():
+            pipeline = beam.Pipeline(options=beam_options)
+            build(pipeline, sources, options)
+            pipeline.run().wait_until_finish()
+    except Exception as error:
+        raise _as_data_error(error) from error
+    finally:
+        remove_staging(options.output)
+    print(describe(read_manifest(options.output), options.output, time.monotonic() - started))
+
+
+def to_beam_options(flags: Sequence[str]) -> PipelineOptions:
+    """Beam's options, with its in-process runner named outright where none is given.
+
+    Raises:
+        UsageError: Beam does not know a flag, and it is Beam's local runner that would run.
+    """
+    options = PipelineOptions(list(flags))
+    standard = options.view_as(StandardOptions)
+    if standard.runner is None:
+        standard.runner = LOCAL_RUNNER
+    # Workers import the project; nothing of the main session needs to travel.
+    options.view_as(SetupOptions).save_main_session = False
+    if standard.runner in StandardOptions.LOCAL_RUNNERS and (unknown := _unknown_to_beam(flags)):
+        raise UsageError(f"unknown flag {unknown[0]}; --help lists the flags, the rest are Beam's")
+    return options
+
+
+def _unknown_to_beam(flags: Sequence[str]) -> list[str]:
+    parser = argparse.ArgumentParser(allow_abbrev=False, conflict_handler="resolve", add_help=False)
+    for kind in PipelineOptions.__subclasses__():
+        kind._add_argparse_args(parser)
+    return parser.parse_known_args(list(flags))[1]
+
+
+def _as_data_error(error: Exception) -> Exception:
+    """The error of ours that a runner passed on or wrapped into its own, or the error as it is.
+
+    Runners turn what a worker raises into text: the traceback, then where it happened.
+    """
+    name = f"{DataError.__module__}.{DataError.__qualname__}: "
+    text = name + str(error) if isinstance(error, DataError) else str(error)
+    found = re.search(re.escape(name) + r"(.*?)(?: \[while running |\n\n|\Z)", text, re.DOTALL)
+    return DataError(found.group(1).strip()) if found else error
+
+
+def read_manifest(output: str) -> Manifest:
+    """The manifest of a dataset directory.
+
+    Raises:
+        DataError: there is none.
+    """
+    path = FileSystems.join(output, MANIFEST_FILE)
+    if not FileSystems.exists(path):
+        raise DataError(f"{output} holds no {MANIFEST_FILE}: not a dataset, or not a finished one")
+    with FileSystems.open(path) as file:
+        return json.load(file)  # type: ignore[no-any-return]
+
+
+def describe(manifest: Manifest, output: str, seconds: float) -> str:
+    """What a person wants to know when a run is done."""
+    counts = manifest["counts"]
+    splits = ", ".join(f"{split} {counts[split]:,}" for split in SPLITS)
+    lines = [
+        f"{counts['read']:,} rows read in {seconds:.1f} s: {splits}, "
+        f"duplicates {counts['duplicates']:,}, rejected {counts['rejected']:,}",
+        f"{counts['truncated']:,} cut at {manifest['max_length']}, "
+        f"{counts['ambiguous']:,} sequences with more than one label, "
+        f"{counts['unknown_characters']:,} characters outside the alphabet",
+        f"{len(manifest['labels'])} labels, alphabet {''.join(manifest['alphabet'])!r}",
+        f"{output}: {len(manifest['shards'])} shards, fingerprint {manifest['fingerprint'][:16]}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,231 @@
+"""The input files: which there are, what columns they have, how they are cut into parts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline.errors import DataError
+from pipeline.options import Options
+
+PART_BYTES = 8 << 20
+MAX_PARTS = 20_000
+_MAX_HEADER_BYTES = 1 << 20
+_UTF8_BOM = b"\xef\xbb\xbf"
+_FORMAT_OF_SUFFIX = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+_COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input file, and what its first bytes told.
+
+    `sequence` and `label` are column positions among `columns` (csv, tsv); rows begin at byte
+    `data_start`, and the first of them is row number `first_row` (a text file's line number).
+    """
+
+    path: str
+    bytes: int
+    format: str
+    compression: str | None
+    columns: tuple[str, ...]
+    sequence: int
+    label: int
+    data_start: int = 0
+    first_row: int = 1
+    row_groups: int = 0
+
+    @property
+    def column_names(self) -> tuple[str, str]:
+        """The names of the sequence and the label column."""
+        return self.columns[self.sequence], self.columns[self.label]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one worker reads at a time: `start` to `end` are bytes, or Parquet row groups.
+
+    A text row belongs to the part that holds its first byte. `end` is None for a compressed
+    file, which can only be read as a whole.
+    """
+
+    index: int
+    source: Source
+    start: int
+    end: int | None
+
+
+def find_sources(options: Options) -> list[Source]:
+    """The files that match `--input`, in order of their paths, each looked into.
+
+    Raises:
+        DataError: no file matches, or one is empty, unreadable or lacks a column.
+    """
+    sizes: dict[str, int] = {}
+    for pattern, match in zip(options.input, FileSystems.match(list(options.input)), strict=True):
+        if not match.metadata_list:
+            raise DataError(f"no file matches --input {pattern!r}")
+        sizes.update({found.path: found.size_in_bytes for found in match.metadata_list})
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        return list(pool.map(lambda path: _look_into(path, sizes[path], options), sorted(sizes)))
+
+
+def cut_into_parts(sources: Sequence[Source]) -> list[Part]:
+    """Parts of about `PART_BYTES`, larger where there would be more than `MAX_PARTS` of them."""
+    size = max(PART_BYTES, sum(source.bytes for source in sources) // MAX_PARTS)
+    ranges = [(source, start, end) for source in sources for start, end in _ranges(source, size)]
+    return [Part(index, source, start, end) for index, (source, start, end) in enumerate(ranges)]
+
+
+def _ranges(source: Source, size: int) -> Iterator[tuple[int, int | None]]:
+    if source.format == "parquet":
+        step = max(1, source.row_groups * size // max(source.bytes, 1))
+        for start in range(0, source.row_groups, step):
+            yield start, min(start + step, source.row_groups)
+    elif source.compression:
+        yield source.data_start, None
+    else:
+        for start in range(source.data_start, source.bytes, size):
+            yield start, min(start + size, source.bytes)
+
+
+def open_bytes(source: Source) -> BinaryIO:
+    """The file as a stream of its plain bytes, decompressed where it is compressed."""
+    stream = FileSystems.open(source.path, compression_type=CompressionTypes.UNCOMPRESSED)
+    if source.compression is None:
+        return stream  # type: ignore[no-any-return]
+    return pa.CompressedInputStream(pa.PythonFile(stream, "r"), source.compression)  # type: ignore[no-any-return]
+
+
+def _look_into(path: str, size: int, options: Options) -> Source:
+    if size == 0:
+        raise DataError(f"{path}: the file is empty")
+    name, compression = path, None
+    for suffix, kind in _COMPRESSION_OF_SUFFIX.items():
+        if path.lower().endswith(suffix):
+            name, compression = path[: -len(suffix)], kind
+    form = options.format if options.format != "auto" else _format_of(name, path)
+    bare = Source(path, size, form, compression, (), 0, 0)
+    try:
+        if form == "parquet":
+            return _look_into_parquet(bare, options)
+        if form == "jsonl":
+            return _look_into_jsonl(bare, options)
+        return _look_into_table(bare, options)
+    except (OSError, EOFError, pa.ArrowInvalid) as error:
+        raise DataError(f"{path}: cannot be read as {form}: {error}") from error
+
+
+def _format_of(name: str, path: str) -> str:
+    for suffix, form in _FORMAT_OF_SUFFIX.items():
+        if name.lower().endswith(suffix):
+            return form
+    raise DataError(
+        f"{path}: cannot tell the format from the name; expected one of "
+        f"{', '.join(_FORMAT_OF_SUFFIX)}, or say --format"
+    )
+
+
+def _look_into_table(bare: Source, options: Options) -> Source:
+    with open_bytes(bare) as stream:
+        head = stream.read(_MAX_HEADER_BYTES)
+    bom = len(_UTF8_BOM) if head.startswith(_UTF8_BOM) else 0
+    line, newline, _ = head[bom:].partition(b"\n")
+    if not newline and len(head) == _MAX_HEADER_BYTES:
+        raise DataError(f"{bare.path}: no line end in the first {_MAX_HEADER_BYTES} bytes")
+    try:
+        columns = _split_header(line.rstrip(b"\r").decode("utf-8"), bare.format)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{bare.path}: row 1: the header is not UTF-8: {error}") from error
+    return _with_columns(
+        bare, columns, options, data_start=bom + len(line) + len(newline), first_row=2
+    )
+
+
+def _split_header(line: str, form: str) -> list[str]:
+    if form == "tsv":
+        return line.split("\t")
+    return next(csv.reader(io.StringIO(line)), [])
+
+
+def _look_into_jsonl(bare: Source, options: Options) -> Source:
+    """JSON Lines have no header: the columns are the keys seen in the first rows."""
+    with open_bytes(bare) as stream:
+        head = stream.read(_MAX_HEADER_BYTES)
+    bom = len(_UTF8_BOM) if head.startswith(_UTF8_BOM) else 0
+    lines = head[bom:].split(b"\n")
+    if len(head) == _MAX_HEADER_BYTES and len(lines) > 1:
+        lines.pop()
+    keys: dict[str, None] = {}
+    for line in lines[:100]:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            keys.update(dict.fromkeys(row))
+    return _with_columns(bare, list(keys), options, data_start=bom)
+
+
+def _look_into_parquet(bare: Source, options: Options) -> Source:
+    with open_bytes(bare) as stream:
+        metadata = pq.ParquetFile(stream)
+        schema, row_groups = metadata.schema_arrow, metadata.num_row_groups
+    source = _with_columns(bare, schema.names, options, row_groups=row_groups)
+    for name in source.column_names:
+        kind = schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not (_is_text(kind) or (name == options.label_column and pa.types.is_integer(kind))):
+            raise DataError(f"{bare.path}: column {name!r} is {kind}, expected text")
+    return source
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kinds = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.string_view())
+    return kind in kinds
+
+
+def _with_columns(
+    bare: Source,
+    columns: Sequence[str],
+    options: Options,
+    data_start: int = 0,
+    first_row: int = 1,
+    row_groups: int = 0,
+) -> Source:
+    for flag, name in (("sequence", options.sequence_column), ("label", options.label_column)):
+        if list(columns).count(name) != 1:
+            found = "no column" if name not in columns else "more than one column"
+            raise DataError(
+                f"{bare.path}: {found} {name!r}; its columns are "
+                f"{', '.join(map(repr, columns)) or '(none)'}; say which with --{flag}-column"
+            )
+    return Source(
+        path=bare.path,
+        bytes=bare.bytes,
+        format=bare.format,
+        compression=bare.compression,
+        columns=tuple(columns),
+        sequence=list(columns).index(options.sequence_column),
+        label=list(columns).index(options.label_column),
+        data_start=data_start,
+        first_row=first_row,
+        row_groups=row_groups,
+    )
