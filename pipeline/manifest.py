@@ -10,6 +10,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from apache_beam.io.filesystems import FileSystems
+
 from pipeline.counts import ReadCounts
 from pipeline.errors import DataError
 from pipeline.options import Options
@@ -141,3 +143,16 @@ def _add(rows: Any) -> list[int]:
 def _named(counts: Sequence[int], names: Sequence[Any]) -> dict[str, int]:
     """Counts that are not zero, by name."""
     return {str(name): count for name, count in zip(names, counts, strict=False) if count}
+
+
+def read_manifest(dataset: str) -> Manifest:
+    """The manifest of a dataset directory.
+
+    Raises:
+        DataError: there is none.
+    """
+    path = FileSystems.join(dataset, MANIFEST_FILE)
+    if not FileSystems.exists(path):
+        raise DataError(f"{dataset} holds no {MANIFEST_FILE}: not a dataset, or not a finished one")
+    with FileSystems.open(path) as file:
+        return json.load(file)  # type: ignore[no-any-return]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import re
 import sys
@@ -11,13 +10,12 @@ import time
 from collections.abc import Sequence
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 
 from pipeline import progress
 from pipeline.build import build
 from pipeline.errors import DataError, UsageError
-from pipeline.manifest import MANIFEST_FILE, Manifest
+from pipeline.manifest import Manifest, read_manifest
 from pipeline.options import SPLITS, Options
 from pipeline.publish import prepare_output, remove_staging
 from pipeline.sources import cut_into_parts, find_sources
@@ -89,19 +87,6 @@ def _as_data_error(error: Exception) -> Exception:
     text = name + str(error) if isinstance(error, DataError) else str(error)
     found = re.search(re.escape(name) + r"(.*?)(?: \[while running |\n\n|\Z)", text, re.DOTALL)
     return DataError(found.group(1).strip()) if found else error
-
-
-def read_manifest(output: str) -> Manifest:
-    """The manifest of a dataset directory.
-
-    Raises:
-        DataError: there is none.
-    """
-    path = FileSystems.join(output, MANIFEST_FILE)
-    if not FileSystems.exists(path):
-        raise DataError(f"{output} holds no {MANIFEST_FILE}: not a dataset, or not a finished one")
-    with FileSystems.open(path) as file:
-        return json.load(file)  # type: ignore[no-any-return]
 
 
 def describe(manifest: Manifest, output: str, seconds: float) -> str:

@@ -1,0 +1,107 @@
+"""python -m pipeline.inspect: what a dataset holds, and records turned back into text."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline.errors import UsageError, exit_status
+from pipeline.options import SPLITS
+from pipeline.quiet import without_native_notes
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from pipeline.manifest import Manifest
+
+_UNKNOWN = "�"
+
+
+class Record(NamedTuple):
+    """A record as text: a character outside the alphabet is shown as U+FFFD."""
+
+    sequence: str
+    length: int
+    label: str
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the counts and some records of a dataset; return the exit status."""
+    return exit_status(lambda: _inspect(argv))
+
+
+def _inspect(argv: Sequence[str] | None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.inspect", allow_abbrev=False, description=__doc__
+    )
+    parser.add_argument("dataset", help="dataset directory", metavar="DIR")
+    parser.add_argument("--split", choices=SPLITS, default="train", help="(default: train)")
+    parser.add_argument("--count", type=int, default=5, metavar="N", help="records (default: 5)")
+    args = parser.parse_args(argv)
+    if args.count < 0:
+        raise UsageError(f"--count: got {args.count}, expected 0 or more")
+    with without_native_notes():
+        from pipeline.manifest import read_manifest
+
+    manifest = read_manifest(args.dataset)
+    print(summary_table(manifest))
+    print(f"\n{args.split}:")
+    for record in islice(read_records(args.dataset, manifest, args.split), args.count):
+        print(f"  {record.sequence:<{manifest['max_length']}}  {record.length:>4}  {record.label}")
+
+
+def summary_table(manifest: Manifest) -> str:
+    """The counts of a dataset, a line each."""
+    counts = manifest["counts"]
+    rows = [(name, counts[name]) for name in ("read", *SPLITS, "duplicates", "rejected")]
+    rows += [(f"  {reason}", n) for reason, n in counts["rejected_by_reason"].items()]
+    rows += [(name, counts[name]) for name in ("truncated", "ambiguous", "unknown_characters")]
+    lines = [f"{name:<24}{count:>14,}" for name, count in rows]
+    lines += [
+        f"{'encoding':<24}{manifest['encoding']:>14}",
+        f"{'alphabet':<24}{''.join(manifest['alphabet'])!r}",
+        f"{'labels':<24}{', '.join(manifest['labels'][:20])}",
+        f"{'fingerprint':<24}{manifest['fingerprint']}",
+    ]
+    return "\n".join(lines)
+
+
+def read_records(dataset: str, manifest: Manifest, split: str) -> Iterator[Record]:
+    """The records of a split as text, in the order they are stored."""
+    import tensorflow as tf
+    from apache_beam.io.filesystems import FileSystems
+
+    spec = {
+        name: tf.io.FixedLenFeature(feature["shape"], feature["dtype"])
+        for name, feature in manifest["feature_spec"].items()
+    }
+    paths = [FileSystems.join(dataset, *shard["path"].split("/"))
+             for shard in manifest["shards"] if shard["split"] == split]  # fmt: skip
+    compression = "GZIP" if manifest["compression"] == "gzip" else ""
+    for batch in tf.data.TFRecordDataset(paths, compression).batch(256):
+        parsed = tf.io.parse_example(batch, spec)
+        ids = _to_ids(parsed["sequence"].numpy())
+        lengths, labels = parsed["length"].numpy(), parsed["label"].numpy()
+        for row, length, label in zip(ids, lengths.tolist(), labels.tolist(), strict=True):
+            text = to_text(row[:length].tolist(), manifest["alphabet"])
+            yield Record(text, length, manifest["labels"][label])
+
+
+def _to_ids(sequence: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    """Ids of either encoding; one-hot can't tell unknown from padding, both become 0."""
+    if sequence.ndim == 2:
+        return sequence.astype("int64")
+    return (sequence.argmax(axis=2) + 1) * (sequence.max(axis=2) > 0)  # type: ignore[no-any-return]
+
+
+def to_text(ids: Sequence[int], alphabet: Sequence[str]) -> str:
+    """The characters of ids that are not behind the end of the sequence."""
+    return "".join(alphabet[i - 1] if 0 < i <= len(alphabet) else _UNKNOWN for i in ids)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The command line of the preparation."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.options import Options, parse_command_line, parse_split
+
+REQUIRED = ["--input", "a.csv", "--output", "out"]
+
+
+def test_every_flag_reaches_its_option() -> None:
+    options, beam_flags = parse_command_line(
+        "--input a.csv --input b/*.csv --output out --format tsv --sequence-column s"
+        " --label-column l --encoding one_hot --max-length 7 --alphabet-size 9"
+        " --too-long reject --split train=0.5,test=0.5 --num-shards 3 --compression gzip"
+        " --seed 11 --max-rejected-fraction 0.25 --overwrite"
+        " --runner=FlinkRunner --direct_num_workers 2".split()
+    )
+    assert options == Options(
+        input=("a.csv", "b/*.csv"),
+        output="out",
+        format="tsv",
+        sequence_column="s",
+        label_column="l",
+        encoding="one_hot",
+        max_length=7,
+        alphabet=None,
+        alphabet_size=9,
+        too_long="reject",
+        split="train=0.5,test=0.5",
+        num_shards=3,
+        compression="gzip",
+        seed=11,
+        max_rejected_fraction=0.25,
+        overwrite=True,
+    )
+    assert beam_flags == ["--runner=FlinkRunner", "--direct_num_workers", "2"]
+
+
+def test_a_given_alphabet_sets_the_size() -> None:
+    options, _ = parse_command_line([*REQUIRED, "--alphabet", "ACDE"])
+    assert (options.alphabet_size, options.unknown_id) == (4, 5)
+
+
+def test_the_defaults_are_the_case_the_project_is_named_for() -> None:
+    options, _ = parse_command_line(REQUIRED)
+    assert (options.max_length, options.alphabet_size, options.unknown_id) == (31, 25, 26)
+
+
+def test_a_split_is_exact_and_in_order() -> None:
+    assert parse_split("test=0.1,train=0.9") == {
+        "train": Fraction(9, 10),
+        "validation": Fraction(0),
+        "test": Fraction(1, 10),
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--split", "train=0.8,test=0.1"], "add up to 1, not 0.9"),
+        (["--split", "train=0.5,train=0.5"], "'train' once"),
+        (["--split", "training=1"], "names train, validation, test"),
+        (["--split", "train=x"], "a number after '='"),
+        (["--split", "test=1"], "a train share above 0"),
+        (["--split", "train=2,test=-1"], "no negative share"),
+        (["--max-length", "0"], "--max-length: got 0"),
+        (["--alphabet-size", "0"], "--alphabet-size: got 0"),
+        (["--num-shards", "0"], "--num-shards: got 0"),
+        (["--seed", "-1"], "--seed: got -1"),
+        (["--max-rejected-fraction", "1.5"], "--max-rejected-fraction: got 1.5"),
+        (["--alphabet", "ABA"], "each of them once"),
+        (["--alphabet", ""], "--alphabet: got ''"),
+        (["--alphabet", "AB", "--alphabet-size", "2"], "not allowed with --alphabet"),
+        (["--label-column", "sequence"], "another column than --sequence-column"),
+    ],
+)
+def test_a_wrong_value_is_named(flags: list[str], said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse_command_line([*REQUIRED, *flags])
+    assert said in str(raised.value)

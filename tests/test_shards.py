@@ -1,0 +1,60 @@
+"""A shard's rows: their order, their duplicates, and how they travel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.partition import hash_sequences
+from pipeline.shards import SHUFFLED, order_rows, pack_rows, unpack_rows
+
+Row = tuple[str, str, str | None]
+
+
+def batch(rows: list[Row]) -> pa.RecordBatch:
+    columns = list(zip(*rows, strict=True)) or [(), (), ()]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(column, pa.string()) for column in columns], schema=SHUFFLED
+    )
+
+
+def rows_of(found: pa.RecordBatch) -> list[Row]:
+    return [tuple(row.values()) for row in found.to_pylist()]  # type: ignore[misc]
+
+
+def test_equal_rows_are_kept_once_and_ambiguous_sequences_counted() -> None:
+    rows: list[Row] = [
+        ("B", "x", None), ("A", "y", "Araw2"), ("A", "x", None),
+        ("A", "y", "Araw1"), ("B", "x", None), ("C", "x", None), ("A", "y", None),
+    ]  # fmt: skip
+    ordered, duplicates, ambiguous = order_rows(batch(rows), seed=0)
+    assert (duplicates, ambiguous) == (3, 1)
+    kept = rows_of(ordered)
+    assert sorted(kept, key=str) == [
+        ("A", "x", None), ("A", "y", "Araw1"), ("B", "x", None), ("C", "x", None)
+    ]  # fmt: skip
+    hashes = hash_sequences(ordered["sequence"], 0)
+    assert (np.diff(hashes.astype(object)) >= 0).all()
+
+
+SMALL = st.text("AB", min_size=1, max_size=2)
+
+
+@given(st.lists(st.tuples(SMALL, SMALL, st.none() | SMALL), max_size=30), st.randoms())
+def test_the_order_of_arrival_does_not_matter(rows: list[Row], random: object) -> None:
+    expected = order_rows(batch(rows), seed=5)
+    random.shuffle(rows)  # type: ignore[attr-defined]
+    assert rows_of(order_rows(batch(rows), seed=5).rows) == rows_of(expected.rows)
+    pairs = {row[:2] for row in rows}
+    assert expected.duplicates == len(rows) - len(pairs)
+    sequences = [sequence for sequence, _ in pairs]
+    assert expected.ambiguous == sum(sequences.count(s) > 1 for s in set(sequences))
+
+
+def test_rows_travel_in_pieces() -> None:
+    rows: list[Row] = [("é", "x", None), ("C", "y", "C…")]
+    pieces = [pack_rows(batch(rows[:1])), b"", pack_rows(batch(rows[1:]))]
+    assert rows_of(unpack_rows(pieces)) == rows
+    assert rows_of(unpack_rows([b""])) == []
