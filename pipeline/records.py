@@ -65,12 +65,14 @@ def frame_records(
     ids_bytes = np.zeros(n, np.int64)
     if encoding == "ids":
         ids_bytes = _varint_bytes(ids).sum(axis=1)
-    sizes = np.stack([ids_bytes, length_bytes, label_bytes], axis=1)
-    kinds, kind = np.unique(sizes, axis=0, return_inverse=True)
+    # One number for the three sizes: no varint takes more than 9 bytes.
+    kinds, kind = np.unique((ids_bytes * 10 + length_bytes) * 10 + label_bytes, return_inverse=True)
     groups = [
-        (rows, RecordShape(max_length, alphabet_size, *map(int, kinds[index])))
-        for index in range(len(kinds))
-        for rows in [np.flatnonzero(kind == index)]
+        (
+            np.flatnonzero(kind == index),
+            RecordShape(max_length, alphabet_size, key // 100, key // 10 % 10, key % 10),
+        )
+        for index, key in enumerate(kinds.tolist())
     ]
     if len(groups) == 1:
         return _frame_equal_records(ids, length, label, groups[0][1]).data.cast("B")
@@ -104,20 +106,20 @@ def _frame_equal_records(ids: Ints, length: Ints, label: Ints, shape: RecordShap
     positions = np.concatenate([template.length_at, template.label_at])
     record[:, positions] = scalars
     checksum = np.full(n, template.checksum, np.uint32)
-    for column, position in enumerate(positions):
-        checksum ^= template.difference[position][scalars[:, column]]
+    for values, position in zip(scalars.T, positions, strict=True):
+        checksum ^= template.difference[position][values]
     if shape.one_hot:
         row, place = np.nonzero((ids > 0) & (ids <= shape.alphabet_size))
         hot = template.sequence_at[place * shape.alphabet_size + ids[row, place] - 1]
         record[row[:, None], hot[:, None] + np.arange(4)] = _ONE
-        for place in range(shape.max_length):
-            checksum ^= template.hot_difference[place][ids[:, place]]
+        for values, difference in zip(ids.T, template.hot_difference, strict=True):
+            checksum ^= difference[values]
     else:
         packed = _varints(ids, shape.ids_bytes)
         first = template.sequence_at[0]
         record[:, first : first + shape.ids_bytes] = packed
-        for column in range(shape.ids_bytes):
-            checksum ^= template.difference[first + column][packed[:, column]]
+        for values, difference in zip(packed.T, template.difference[first:], strict=False):
+            checksum ^= difference[values]
     framed[:, -_FOOTER:] = _mask(checksum)[:, None].view(np.uint8)
     return framed
 
