@@ -31,9 +31,7 @@ from pipeline.transforms import (
 )
 
 
-def build(
-    pipeline: beam.Pipeline, sources: Sequence[Source], options: Options
-) -> beam.PCollection:
+def build(pipeline: beam.Pipeline, sources: Sequence[Source], options: Options) -> beam.PCollection:
     """Add the preparation of `sources` to `pipeline`; the result is the fingerprint.
 
     The directory `staging_dir(options.output)` must exist.
@@ -46,7 +44,8 @@ def build(
         pipeline
         | "Parts" >> beam.Create(parts)
         | "Spread" >> beam.Reshuffle()
-        | "ReadAndCheck" >> beam.ParDo(ReadAndCheck(options)).with_outputs(COUNTS, REJECTED, main=ROWS)
+        | "ReadAndCheck"
+        >> beam.ParDo(ReadAndCheck(options)).with_outputs(COUNTS, REJECTED, main=ROWS)
     )
     counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
 
@@ -78,8 +77,11 @@ def build(
         (read[REJECTED], partitioned[REJECTED])
         | "Rejected" >> beam.Flatten()
         | "GroupByFile" >> beam.GroupByKey()
-        | "WriteRejected" >> beam.Map(
-            lambda group, counted: write_rejected(*group, parts, counted.rows_in_part, staging),
+        | "WriteRejected"
+        >> beam.Map(
+            lambda group, counted: write_rejected(
+                group[0], group[1], parts, counted.rows_in_part, staging
+            ),
             AsSingleton(counts),
         )
     )

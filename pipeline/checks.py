@@ -46,10 +46,10 @@ def check_rows(parsed: ParsedRows, options: Options) -> CheckedRows:
     _mark(reason, "invalid_utf8", _invalid_utf8(parsed.sequence) | _invalid_utf8(parsed.label))
     sequence = _as_string(parsed.sequence, reason == "invalid_utf8")
     label = _as_string(parsed.label, reason == "invalid_utf8")
-    length = _numpy(pc.utf8_length(sequence))
+    length = pc.utf8_length(sequence).to_numpy()
     _mark(reason, "empty_sequence", length == 0)
-    _mark(reason, "missing_label", _numpy(pc.equal(pc.utf8_trim_whitespace(label), "")))
-    _mark(reason, "line_break", _numpy(pc.match_substring_regex(label, "[\r\n]")))
+    _mark(reason, "missing_label", _mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
+    _mark(reason, "line_break", _mask(pc.match_substring_regex(label, "[\r\n]")))
     too_long = length > options.max_length
     if options.too_long == "reject":
         _mark(reason, "too_long", too_long)
@@ -68,7 +68,7 @@ def _mark(reason: npt.NDArray[np.str_], name: str, found: npt.NDArray[np.bool_])
     reason[found & (reason == "")] = name
 
 
-def _numpy(array: pa.Array) -> npt.NDArray[np.generic]:
+def _mask(array: pa.BooleanArray) -> npt.NDArray[np.bool_]:
     return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 

@@ -32,6 +32,7 @@ class ReadCounts:
 
     @property
     def read(self) -> int:
+        """All rows there were."""
         return self.usable + self.rejected.total()
 
 
@@ -48,9 +49,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
         rejected.update(one.rejected)
         rows_in_part.update(one.rows_in_part)
         examples += one.examples
-    return ReadCounts(
-        usable, train, truncated, rejected, choose_examples(examples), rows_in_part
-    )
+    return ReadCounts(usable, train, truncated, rejected, choose_examples(examples), rows_in_part)
 
 
 def require_few_rejected(counts: ReadCounts, parts: Sequence[Part], options: Options) -> None:

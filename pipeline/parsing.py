@@ -120,7 +120,7 @@ def parse_table(
 def _read_table(
     block: bytes, columns: int, wanted: tuple[int, int], form: str, wrong: list[int]
 ) -> pa.Table:
-    """Arrow's own csv reader; the positions of rows with other than `columns` fields go to `wrong`."""
+    """Arrow's csv reader; the positions of rows with other than `columns` fields go to `wrong`."""
 
     def skip(invalid: pa_csv.InvalidRow) -> str:
         wrong.append(invalid.number - 1)
@@ -181,7 +181,7 @@ def _lines_with_broken_quoting(lines: _Lines) -> npt.NDArray[np.int64]:
 
 
 def _is_delimiter_or_quote(characters: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    return (characters == _DELIMITER["csv"][0]) | (characters == _QUOTE)
+    return np.isin(characters, (_DELIMITER["csv"][0], _QUOTE))
 
 
 def parse_jsonl(block: bytes, sequence: str, label: str) -> ParsedRows:
@@ -255,14 +255,15 @@ def _as_text(value: object, integer: bool = False) -> bytes | None:
 
 def parse_values(sequence: pa.Array, label: pa.Array) -> ParsedRows:
     """Columns that are columns already (Parquet); an integer label becomes its decimal text."""
-    columns = [_as_binary(sequence), _as_binary(label)]
+    columns = (_as_binary(sequence), _as_binary(label))
 
     def raw(index: int) -> str:
         shown = [None if v is None else v.decode("utf-8", "backslashreplace")
                  for v in (column[index].as_py() for column in columns)]  # fmt: skip
         return json.dumps(shown, ensure_ascii=False)
 
-    return ParsedRows(*columns, np.arange(len(sequence)), (), raw, len(sequence))
+    row = np.arange(len(sequence))
+    return ParsedRows(columns[0], columns[1], row, (), raw, len(sequence))
 
 
 def _as_binary(column: pa.Array) -> pa.BinaryArray:

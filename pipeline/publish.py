@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from apache_beam.io.filesystems import FileSystems
 
+from pipeline.counts import ReadCounts
 from pipeline.errors import DataError
 from pipeline.manifest import MANIFEST_FILE, build_manifest
 from pipeline.options import SPLITS, Options
 from pipeline.plan import Plan
 from pipeline.rejects import RejectedFile
 from pipeline.report import render_report
-from pipeline.counts import ReadCounts
 from pipeline.shards import ShardSummary
 from pipeline.sources import Source
 
@@ -24,12 +23,12 @@ _TRANSFORM = "transform"
 
 def staging_dir(output: str) -> str:
     """Where a run keeps its files until they are whole."""
-    return FileSystems.join(output, _STAGING)
+    return str(FileSystems.join(output, _STAGING))
 
 
 def transform_dir(output: str) -> str:
     """Where a run writes the transform graph."""
-    return FileSystems.join(staging_dir(output), _TRANSFORM)
+    return str(FileSystems.join(staging_dir(output), _TRANSFORM))
 
 
 def prepare_output(options: Options) -> None:
@@ -95,9 +94,7 @@ def publish(
 def _transform_moves(output: str) -> dict[str, str]:
     staged = transform_dir(output)
     found = FileSystems.match([FileSystems.join(staged, "**")])[0].metadata_list
-    return {
-        file.path: _TRANSFORM + file.path[len(staged) :].replace("\\", "/") for file in found
-    }
+    return {file.path: _TRANSFORM + file.path[len(staged) :].replace("\\", "/") for file in found}
 
 
 def _parity_lines(shards: Iterable[ShardSummary]) -> str:

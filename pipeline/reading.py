@@ -43,7 +43,7 @@ def read_part(part: Part) -> Iterator[ParsedRows]:
 def _read_blocks(part: Part) -> Iterator[bytes]:
     """Blocks of whole lines, of about `PART_BYTES`; the last line may lack its line end."""
     with open_bytes(part.source) as stream:
-        if part.source.compression:
+        if part.end is None:
             stream.read(part.start)
             yield from whole_lines(stream, None)
         elif part.start == part.source.data_start:

@@ -1,8 +1,8 @@
 """Rows of ids to the bytes of a TFRecord file, a whole array at a time.
 
 Records of one size differ only at known bytes. Protocol Buffers itself writes one such record, and
-two that differ from it show where the ids, the length and the label stand; numpy fills those in. The
-bytes are the ones `tf.train.Example(...).SerializeToString(deterministic=True)` writes.
+two that differ from it show where the ids, the length and the label stand; numpy fills those in.
+The bytes are those that `tf.train.Example(...).SerializeToString(deterministic=True)` gives.
 
 Framing: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
 """
@@ -40,6 +40,7 @@ class RecordShape:
 
     @property
     def one_hot(self) -> bool:
+        """Whether the sequence is floats."""
         return self.ids_bytes == 0
 
 
@@ -100,7 +101,10 @@ def _frame_equal_records(ids: Ints, length: Ints, label: Ints, shape: RecordShap
     framed[:] = template.framed
     record = framed[:, _HEADER:-_FOOTER]
     scalars = np.concatenate(
-        [_varints(length[:, None], shape.length_bytes), _varints(label[:, None], shape.label_bytes)],
+        [
+            _varints(length[:, None], shape.length_bytes),
+            _varints(label[:, None], shape.label_bytes),
+        ],
         axis=1,
     )
     positions = np.concatenate([template.length_at, template.label_at])
@@ -185,7 +189,6 @@ def _template(shape: RecordShape) -> _Template:
         record=record,
         framed=np.frombuffer(header + record + bytes(_FOOTER), np.uint8),
         checksum=np.uint32(crc32c(record)),
-        # Of 1.0 and 2.0 the last byte of the float is the first that differs from one another.
         sequence_at=_float_starts(at["sequence"]) if shape.one_hot else at["sequence"],
         length_at=at["length"],
         label_at=at["label"],

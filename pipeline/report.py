@@ -99,7 +99,9 @@ def _characters(manifest: Mapping[str, Any], shards: Sequence[ShardSummary]) -> 
     outside = unknown.most_common(10)
     rows = [(repr(char), count) for char, count in known[:_MANY] + outside]
     classes = {repr(char): "rest" for char, _ in outside}
-    note = f"{unknown.total():,} characters ({len(unknown):,} different ones) are outside the alphabet"
+    note = (
+        f"{unknown.total():,} characters ({len(unknown):,} different ones) are outside the alphabet"
+    )
     return f"<h2>Characters</h2><p class=note>{note}</p>{_bars(rows, classes)}"
 
 

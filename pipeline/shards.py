@@ -241,8 +241,6 @@ class _Tally:
         text = "".join(rows["sequence"].take(pa.array(with_unknown)).to_pylist())
         inside = np.arange(unknown.shape[1]) < encoded.length[with_unknown][:, None]
         code_points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-        found, counts = np.unique(
-            code_points[unknown[with_unknown][inside]], return_counts=True
-        )
+        found, counts = np.unique(code_points[unknown[with_unknown][inside]], return_counts=True)
         for code_point, count in zip(found.tolist(), counts.tolist(), strict=True):
             self.unknown_characters[chr(code_point)] += count

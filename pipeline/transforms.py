@@ -46,7 +46,7 @@ def cut(sequence: pa.StringArray, options: Options) -> pa.StringArray:
     return pc.utf8_slice_codeunits(sequence, 0, options.max_length)
 
 
-class ReadAndCheck(beam.DoFn):  # type: ignore[misc]
+class ReadAndCheck(beam.DoFn):
     """Part to HashedRows; to COUNTS a ReadCounts a batch; to REJECTED the rows that are not fit."""
 
     def __init__(self, options: Options) -> None:
@@ -56,6 +56,7 @@ class ReadAndCheck(beam.DoFn):  # type: ignore[misc]
         self._last_of_train = only_split.last[0]
 
     def process(self, part: Part) -> Iterator[HashedRows | TaggedOutput]:
+        """See the class."""
         for parsed in read_part(part):
             checked = check_rows(parsed, self._options)
             rows = HashedRows(
@@ -94,26 +95,28 @@ def _tag_rejected(rejected: Sequence[Rejected]) -> Iterator[TaggedOutput]:
         yield TaggedOutput(REJECTED, (row.part // PARTS_PER_FILE, row))
 
 
-class ToAnalyze(beam.DoFn):  # type: ignore[misc]
+class ToAnalyze(beam.DoFn):
     """HashedRows to the batch of its train rows that TFT analyzes."""
 
     def __init__(self, options: Options) -> None:
         self._last_of_train = plan_partition(options.split_fractions, 1).last[0]
 
     def process(self, rows: HashedRows) -> Iterator[pa.RecordBatch]:
+        """See the class."""
         train = pa.array(rows.hash <= self._last_of_train)
         batch = to_analyze(rows.sequence.filter(train), rows.label.filter(train))
         if len(batch):
             yield batch
 
 
-class PartitionRows(beam.DoFn):  # type: ignore[misc]
+class PartitionRows(beam.DoFn):
     """HashedRows to (number of the shard, packed rows); to REJECTED those of unseen labels."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
 
     def process(self, rows: HashedRows, plan: Plan) -> Iterator[tuple[int, bytes] | TaggedOutput]:
+        """See the class."""
         known = pc.is_in(rows.label, value_set=pa.array(plan.vocabulary.labels))
         if not known.to_numpy(zero_copy_only=False).all():
             yield from _tag_rejected(_unseen(rows, pc.invert(known)))
@@ -147,7 +150,7 @@ def _unseen(rows: HashedRows, unseen: pa.BooleanArray) -> list[Rejected]:
     ]
 
 
-class WriteShard(beam.DoFn):  # type: ignore[misc]
+class WriteShard(beam.DoFn):
     """(Number of a shard, its packed rows) to the summary of the file written."""
 
     def __init__(self, staging: str, transform_dir: str, options: Options) -> None:
@@ -156,6 +159,7 @@ class WriteShard(beam.DoFn):  # type: ignore[misc]
         self._written = Metrics.counter("rows", "written")
 
     def process(self, group: tuple[int, Iterable[bytes]], plan: Plan) -> Iterator[ShardSummary]:
+        """See the class."""
         number, values = group
         shard = plan.partition.shards[number]
         summary = write_shard(shard, values, self._transform_dir, self._staging, self._options)

@@ -49,8 +49,6 @@ def test_length_is_in_code_points_and_too_long_is_cut_or_rejected() -> None:
     rows = parsed(("😀é".encode(), b"x"), ("😀éA".encode(), b"x"))
     cut = check_rows(rows, Options(input=("i",), output="o", max_length=2))
     assert (cut.sequence.to_pylist(), cut.truncated) == (["😀é", "😀éA"], 1)
-    rejected = check_rows(
-        rows, Options(input=("i",), output="o", max_length=2, too_long="reject")
-    )
+    rejected = check_rows(rows, Options(input=("i",), output="o", max_length=2, too_long="reject"))
     assert (rejected.sequence.to_pylist(), rejected.truncated) == (["😀é"], 0)
     assert [bad.reason for bad in rejected.bad] == ["broken_quoting", "too_long"]

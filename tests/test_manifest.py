@@ -13,7 +13,7 @@ COUNTS = {"read": 10, "train": 4, "validation": 1, "test": 2, "duplicates": 2, "
 
 def test_a_lost_row_stops_the_publication() -> None:
     _require_all_rows(COUNTS)
-    with pytest.raises(DataError, match="11 rows were read, but 4 train .* make 10"):
+    with pytest.raises(DataError, match=r"11 rows were read, but 4 train .* make 10"):
         _require_all_rows({**COUNTS, "read": 11})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from fractions import Fraction
 
 import pytest
@@ -13,13 +14,14 @@ REQUIRED = ["--input", "a.csv", "--output", "out"]
 
 
 def test_every_flag_reaches_its_option() -> None:
-    options, beam_flags = parse_command_line(
+    line = (
         "--input a.csv --input b/*.csv --output out --format tsv --sequence-column s"
         " --label-column l --encoding one_hot --max-length 7 --alphabet-size 9"
         " --too-long reject --split train=0.5,test=0.5 --num-shards 3 --compression gzip"
         " --seed 11 --max-rejected-fraction 0.25 --overwrite"
-        " --runner=FlinkRunner --direct_num_workers 2".split()
+        " --runner=FlinkRunner --direct_num_workers 2"
     )
+    options, beam_flags = parse_command_line(shlex.split(line))
     assert options == Options(
         input=("a.csv", "b/*.csv"),
         output="out",

@@ -80,9 +80,7 @@ def test_what_the_csv_module_writes_is_read_back(
     csv.writer(text, quoting=quoting).writerows(fields)
     parsed = parse_table(text.getvalue().encode(), columns=3, sequence=2, label=0)
     assert parsed.bad == ()
-    assert rows(parsed) == [
-        (n, row[2].encode(), row[0].encode()) for n, row in enumerate(fields)
-    ]
+    assert rows(parsed) == [(n, row[2].encode(), row[0].encode()) for n, row in enumerate(fields)]
 
 
 @given(st.lists(st.text('a,"', min_size=1, max_size=8), min_size=1, max_size=20))

@@ -77,7 +77,7 @@ def test_a_torn_gzip_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     path = tmp_path / "torn.csv.gz"
     rows = "".join(f"{n * 7919 % 10007}A,x\n" for n in range(5000))
     path.write_bytes(gzip.compress(f"sequence,label\n{rows}".encode())[:-2000])
-    with pytest.raises(DataError, match="torn.csv.gz: cannot be read"):
+    with pytest.raises(DataError, match=r"torn\.csv\.gz: cannot be read"):
         read_all(find_sources(options(path)))
 
 
