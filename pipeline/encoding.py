@@ -5,7 +5,7 @@ The same saved graph encodes here and in the served model, so that there is one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -147,6 +147,11 @@ def encode(transform_dir: str, sequence: pa.Array, label: pa.Array) -> Encoded:
         {"sequence": _to_tensor(sequence), "label": _to_tensor(label)}
     )
     return Encoded(*(outputs[name].numpy() for name in ("sequence", "length", "label")))
+
+
+def encode_rows(transform_dir: str, sequences: Sequence[str], labels: Sequence[str]) -> Encoded:
+    """The same for rows at hand as Python strings."""
+    return encode(transform_dir, pa.array(sequences, pa.string()), pa.array(labels, pa.string()))
 
 
 @lru_cache(maxsize=1)

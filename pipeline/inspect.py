@@ -41,12 +41,23 @@ def _inspect(argv: Sequence[str] | None) -> None:
     parser.add_argument("dataset", help="dataset directory", metavar="DIR")
     parser.add_argument("--split", choices=SPLITS, default="train", help="(default: train)")
     parser.add_argument("--count", type=int, default=5, metavar="N", help="records (default: 5)")
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="read everything again and check it against the manifest instead; exit status 1, "
+        "with the file and the record, if anything is wrong",
+    )
     args = parser.parse_args(argv)
     if args.count < 0:
         raise UsageError(f"--count: got {args.count}, expected 0 or more")
     with without_native_notes():
         from pipeline.manifest import read_manifest
+        from pipeline.verify import verify
 
+    if args.verify:
+        records = verify(args.dataset)
+        print(f"{args.dataset}: {records:,} records and all files are as the manifest says")
+        return
     manifest = read_manifest(args.dataset)
     print(summary_table(manifest))
     print(f"\n{args.split}:")

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -38,6 +38,15 @@ _FINGERPRINTED = (
 Manifest = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class FileDigest:
+    """A file of the dataset that is not a shard."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
 def build_manifest(
     options: Options,
     sources: Sequence[Source],
@@ -46,7 +55,7 @@ def build_manifest(
     shards: Sequence[ShardSummary],
     rejected_files: Sequence[RejectedFile],
 ) -> Manifest:
-    """The manifest of a dataset whose files are all there.
+    """The manifest of a dataset, but for `files` and `manifest_sha256`.
 
     Raises:
         DataError: the rows written, duplicate and rejected are not the rows read.
@@ -116,8 +125,22 @@ def feature_spec(options: Options) -> dict[str, dict[str, Any]]:
 
 def fingerprint(manifest: Mapping[str, Any]) -> str:
     """SHA-256 over what was produced: equal exactly when two datasets are the same."""
-    produced = {name: manifest[name] for name in _FINGERPRINTED}
-    text = json.dumps(produced, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return _digest({name: manifest[name] for name in _FINGERPRINTED})
+
+
+def seal(manifest: Manifest, files: Sequence[FileDigest]) -> Manifest:
+    """The manifest with the digests of all other files, and of itself."""
+    sealed = {**manifest, "files": [asdict(file) for file in files]}
+    return {**sealed, "manifest_sha256": checksum(sealed)}
+
+
+def checksum(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 over all of the manifest but this checksum."""
+    return _digest({name: value for name, value in manifest.items() if name != "manifest_sha256"})
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
@@ -145,14 +168,49 @@ def _named(counts: Sequence[int], names: Sequence[Any]) -> dict[str, int]:
     return {str(name): count for name, count in zip(names, counts, strict=False) if count}
 
 
+def to_text(manifest: Manifest) -> str:
+    """The content of `dataset.json`."""
+    return json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+
+
 def read_manifest(dataset: str) -> Manifest:
     """The manifest of a dataset directory.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none, or it cannot be read.
+    """
+    return parse_manifest(read_text(dataset), dataset)
+
+
+def read_text(dataset: str) -> str:
+    """The content of a dataset's `dataset.json`.
+
+    Raises:
+        DataError: there is none, or it is not text.
     """
     path = FileSystems.join(dataset, MANIFEST_FILE)
     if not FileSystems.exists(path):
         raise DataError(f"{dataset} holds no {MANIFEST_FILE}: not a dataset, or not a finished one")
     with FileSystems.open(path) as file:
-        return json.load(file)  # type: ignore[no-any-return]
+        try:
+            return str(file.read().decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: not UTF-8: {error}") from error
+
+
+def parse_manifest(text: str, dataset: str) -> Manifest:
+    """The manifest in `text`.
+
+    Raises:
+        DataError: it is not JSON, or of a newer format.
+    """
+    try:
+        manifest = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{dataset}: {MANIFEST_FILE} is not JSON: {error}") from error
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise DataError(
+            f"{dataset}: {MANIFEST_FILE} has format version {manifest.get('format_version')}, "
+            f"this program reads {FORMAT_VERSION}"
+        )
+    return manifest  # type: ignore[no-any-return]

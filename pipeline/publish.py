@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 
+from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.counts import ReadCounts
 from pipeline.errors import DataError
-from pipeline.manifest import MANIFEST_FILE, build_manifest
+from pipeline.manifest import MANIFEST_FILE, FileDigest, Manifest, build_manifest, seal, to_text
 from pipeline.options import SPLITS, Options
 from pipeline.plan import Plan
 from pipeline.rejects import RejectedFile
@@ -64,31 +66,52 @@ def publish(
 ) -> str:
     """Move everything into place, the manifest last; return the fingerprint.
 
-    May be run again after it was cut short: what was moved already stays.
+    The moves are written down before the first is made, so that a runner may call this again
+    after it was cut short anywhere.
 
     Raises:
         DataError: the counts do not add up.
     """
-    manifest = build_manifest(options, sources, counts, plan, shards, rejected_files)
-    output, staging = options.output, staging_dir(options.output)
-    if _published_fingerprint(output) == manifest["fingerprint"] and not any(
-        FileSystems.exists(summary.staged_path) for summary in shards
-    ):
-        return str(manifest["fingerprint"])
-    moves = {s.staged_path: s.shard.file_name(options.compression) for s in shards}
-    moves |= {file.staged_path: file.file_name for file in rejected_files}
-    moves |= _transform_moves(output)
+    journal = FileSystems.join(staging_dir(options.output), "moves.json")
+    if not FileSystems.exists(journal):
+        manifest = build_manifest(options, sources, counts, plan, shards, rejected_files)
+        moves = _stage_the_rest(manifest, options, shards, rejected_files)
+        plan_text = json.dumps({"fingerprint": manifest["fingerprint"], "moves": moves})
+        written = _write(journal + ".partial", plan_text)
+        FileSystems.rename([written], [journal])
+    with FileSystems.open(journal) as file:
+        planned = json.load(file)
+    _withdraw_replaced(options.output)
+    for staged, name in planned["moves"]:
+        _move(staged, FileSystems.join(options.output, *name.split("/")))
+    return str(planned["fingerprint"])
+
+
+def _stage_the_rest(
+    manifest: Manifest,
+    options: Options,
+    shards: Sequence[ShardSummary],
+    rejected_files: Sequence[RejectedFile],
+) -> list[tuple[str, str]]:
+    """Write what is not yet in the staging directory; (staged path, final name) of every file."""
+    staging = staging_dir(options.output)
+    others = {file.staged_path: file.file_name for file in rejected_files}
+    others |= _transform_moves(options.output)
     for name, text in (
         ("parity.jsonl", _parity_lines(shards)),
         ("report.html", render_report(manifest, shards)),
-        (MANIFEST_FILE, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"),
     ):
-        moves[FileSystems.join(staging, name)] = name
-        _write(FileSystems.join(staging, name), text)
-    _withdraw_replaced(output)
-    for staged, name in moves.items():
-        _move(staged, FileSystems.join(output, *name.split("/")))
-    return str(manifest["fingerprint"])
+        others[_write(FileSystems.join(staging, name), text)] = name
+    sealed = seal(manifest, [_digest(staged, name) for staged, name in sorted(others.items())])
+    manifest_path = _write(FileSystems.join(staging, MANIFEST_FILE), to_text(sealed))
+    return [
+        *(
+            (summary.staged_path, summary.shard.file_name(options.compression))
+            for summary in shards
+        ),
+        *others.items(),
+        (manifest_path, MANIFEST_FILE),
+    ]
 
 
 def _transform_moves(output: str) -> dict[str, str]:
@@ -102,22 +125,15 @@ def _parity_lines(shards: Iterable[ShardSummary]) -> str:
     return "".join(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in rows)
 
 
-def _published_fingerprint(output: str) -> str | None:
-    path = FileSystems.join(output, MANIFEST_FILE)
-    if not FileSystems.exists(path):
-        return None
-    with FileSystems.open(path) as file:
-        return str(json.load(file).get("fingerprint"))
-
-
 def _withdraw_replaced(output: str) -> None:
     """Take away the dataset that is being replaced: its manifest first, by rename.
 
     The renamed manifest marks a withdrawal that has begun and must be finished.
     """
     manifest = FileSystems.join(output, MANIFEST_FILE)
+    successor = FileSystems.join(staging_dir(output), MANIFEST_FILE)
     marker = FileSystems.join(staging_dir(output), "replaced.json")
-    if FileSystems.exists(manifest):
+    if FileSystems.exists(manifest) and FileSystems.exists(successor):
         FileSystems.rename([manifest], [marker])
     if FileSystems.exists(marker):
         _remove_dataset_files(output)
@@ -145,9 +161,16 @@ def _move(staged: str, path: str) -> None:
     FileSystems.rename([staged], [path])
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, text: str) -> str:
     with FileSystems.create(path) as file:
         file.write(text.encode("utf-8"))
+    return path
+
+
+def _digest(staged: str, name: str) -> FileDigest:
+    with FileSystems.open(staged, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        data = file.read()
+    return FileDigest(name, len(data), hashlib.sha256(data).hexdigest())
 
 
 def _remove_tree(path: str) -> None:

@@ -151,9 +151,11 @@ def test_parity_rows_are_raw_text_with_the_ids_of_a_record(
         assert manifest["labels"][row["label_id"]] == row["label"]
 
 
-@pytest.mark.parametrize("files", [1, 7])
+@pytest.mark.parametrize(
+    ("files", "mode"), [(1, "in_memory"), (7, "in_memory"), (7, "multi_processing")]
+)
 def test_the_same_bytes_from_other_files_orders_and_workers(
-    tmp_path: Path, dataset: Path, rows: list[tuple[str, str]], files: int
+    tmp_path: Path, dataset: Path, rows: list[tuple[str, str]], files: int, mode: str
 ) -> None:
     shuffled = random.Random(files).sample(rows, len(rows))
     for number in range(files):
@@ -161,7 +163,7 @@ def test_the_same_bytes_from_other_files_orders_and_workers(
         write_csv(tmp_path / name, shuffled[number::files])
     manifest = prepare(
         tmp_path / "rows-*", tmp_path / "out", "--num-shards", "3", "--alphabet-size", "4",
-        "--direct_num_workers", "2", "--direct_running_mode", "multi_threading",
+        "--direct_num_workers", "2", "--direct_running_mode", mode,
     )  # fmt: skip
     expected = manifest_of(dataset)
     assert manifest["shards"] == expected["shards"]

@@ -1,0 +1,72 @@
+# Every target sets up for itself: .venv from the first suitable PYTHON, with what requirements.lock
+# pins and the project itself. It is brought up to date when one of those files has changed.
+
+PYTHON ?= python3 python3.13 python3.12 python3.11 python3.10
+
+VENV_PYTHON := .venv/bin/python
+READY := .venv/.ready
+PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check
+
+# Prints the first of $(PYTHON) that will do, or one line on standard error.
+define FIND_PYTHON
+without_venv=; \
+for python in $(PYTHON); do \
+	"$$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+		2>/dev/null || continue; \
+	"$$python" -c 'import ensurepip, venv' 2>/dev/null && echo "$$python" && exit; \
+	without_venv=$$python; \
+done; \
+if [ "$$without_venv" ]; then \
+	echo "error: $$without_venv lacks the venv module (Debian: apt-get install python3-venv)"; \
+else \
+	echo "error: Python 3.10 to 3.13 is needed; none of these is: $(PYTHON)"; \
+fi >&2; \
+exit 1
+endef
+
+# Also replaces an environment that was left half-made, or whose interpreter is gone.
+define ENSURE_VENV
+$(VENV_PYTHON) -m pip --version >/dev/null 2>&1 \
+	|| { python=$$($(FIND_PYTHON)) && "$$python" -m venv --clear .venv; }
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint lock clean find-python
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  A new .venv is made from the first of $(PYTHON)"
+	@echo "  that is Python 3.10 to 3.13; name another with make PYTHON=..."
+
+demo: $(READY) ## Write a sample, prepare it, train on it and ask the model (5 minutes)
+	@$(VENV_PYTHON) -m demo
+
+test: lint ## Lint, types and the whole test suite
+	$(VENV_PYTHON) -m pytest --durations=5
+
+lint: $(READY) ## ruff and mypy only
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m mypy
+
+lock: ## Fit requirements.lock to pyproject.toml (delete it first for the newest of all)
+	@$(ENSURE_VENV)
+	@$(PIP_INSTALL) 'uv>=0.13,<0.14'
+	.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 \
+		--all-extras --custom-compile-command 'make lock' --output-file requirements.lock \
+		pyproject.toml
+
+clean: ## Remove .venv, caches and build output; data and runs stay
+	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+find-python:
+	@$(FIND_PYTHON)
+
+$(READY): requirements.lock pyproject.toml setup.py
+	@$(ENSURE_VENV)
+	@echo "Installing the locked dependencies into .venv; this takes a few minutes."
+	@$(PIP_INSTALL) --require-hashes --requirement requirements.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
