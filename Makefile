@@ -54,8 +54,8 @@ lock: ## Fit requirements.lock to pyproject.toml (delete it first for the newest
 	@$(ENSURE_VENV)
 	@$(PIP_INSTALL) 'uv>=0.13,<0.14'
 	.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 \
-		--all-extras --custom-compile-command 'make lock' --output-file requirements.lock \
-		pyproject.toml
+		--all-extras --no-strip-extras --custom-compile-command 'make lock' \
+		--output-file requirements.lock pyproject.toml
 
 clean: ## Remove .venv, caches and build output; data and runs stay
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

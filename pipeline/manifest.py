@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -14,7 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.counts import ReadCounts
 from pipeline.errors import DataError
-from pipeline.options import Options
+from pipeline.options import SPLITS, Options
 from pipeline.plan import Plan
 from pipeline.rejects import RejectedFile
 from pipeline.shards import ShardSummary
@@ -61,10 +61,6 @@ def build_manifest(
         DataError: the rows written, duplicate and rejected are not the rows read.
     """
     shards = sorted(shards, key=lambda summary: plan.partition.shards.index(summary.shard))
-    by_split = {split: [s for s in shards if s.shard.split == split]
-                for split, share in options.split_fractions.items() if share}  # fmt: skip
-    by_reason: Counter[str] = sum((file.by_reason for file in rejected_files), Counter())
-    labels, splits = plan.vocabulary.labels, options.split_fractions
     manifest: Manifest = {
         "format_version": FORMAT_VERSION,
         "fingerprint": "",
@@ -75,36 +71,11 @@ def build_manifest(
         "padding_id": 0,
         "unknown_id": options.unknown_id,
         "alphabet": list(plan.vocabulary.alphabet),
-        "labels": list(labels),
+        "labels": list(plan.vocabulary.labels),
         "feature_spec": feature_spec(options),
-        "counts": {
-            "read": counts.read,
-            **{split: sum(s.records for s in by_split.get(split, ())) for split in splits},
-            "duplicates": sum(s.duplicates for s in shards),
-            "rejected": by_reason.total(),
-            "rejected_by_reason": dict(sorted(by_reason.items())),
-            "truncated": counts.truncated,
-            "ambiguous": sum(s.ambiguous for s in shards),
-            "unknown_characters": sum(s.id_counts[options.unknown_id] for s in shards),
-        },
-        "length_histogram": {
-            split: _named(_add(s.length_counts for s in of), range(options.max_length + 1))
-            for split, of in by_split.items()
-        },
-        "label_counts": {
-            split: _named(_add(s.label_counts for s in of), labels)
-            for split, of in by_split.items()
-        },
-        "shards": [
-            {
-                "path": summary.shard.file_name(options.compression),
-                "split": summary.shard.split,
-                "records": summary.records,
-                "bytes": summary.bytes,
-                "sha256": summary.sha256,
-            }
-            for summary in shards
-        ],
+        "counts": _count_rows(options, counts, shards, rejected_files),
+        **_histograms(options, plan, shards),
+        "shards": [_describe_shard(summary, options) for summary in shards],
         "inputs": [{"path": source.path, "bytes": source.bytes} for source in sources],
         "options": {**asdict(options), "input": list(options.input)},
         "versions": {name: version(name) for name in _LIBRARIES},
@@ -112,6 +83,55 @@ def build_manifest(
     _require_all_rows(manifest["counts"])
     manifest["fingerprint"] = fingerprint(manifest)
     return manifest
+
+
+def _count_rows(
+    options: Options,
+    counts: ReadCounts,
+    shards: Sequence[ShardSummary],
+    rejected_files: Sequence[RejectedFile],
+) -> dict[str, Any]:
+    by_reason: Counter[str] = sum((file.by_reason for file in rejected_files), Counter())
+    records = Counter(dict.fromkeys(SPLITS, 0))
+    for summary in shards:
+        records[summary.shard.split] += summary.records
+    return {
+        "read": counts.read,
+        **records,
+        "duplicates": sum(s.duplicates for s in shards),
+        "rejected": by_reason.total(),
+        "rejected_by_reason": dict(sorted(by_reason.items())),
+        "truncated": counts.truncated,
+        "ambiguous": sum(s.ambiguous for s in shards),
+        "unknown_characters": sum(s.id_counts[options.unknown_id] for s in shards),
+    }
+
+
+def _histograms(
+    options: Options, plan: Plan, shards: Sequence[ShardSummary]
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Records of each split by length and by label."""
+    splits = dict.fromkeys(summary.shard.split for summary in shards)
+    of = {split: [s for s in shards if s.shard.split == split] for split in splits}
+    lengths, labels = range(options.max_length + 1), plan.vocabulary.labels
+    return {
+        "length_histogram": {
+            split: _named(_add(s.length_counts for s in of[split]), lengths) for split in splits
+        },
+        "label_counts": {
+            split: _named(_add(s.label_counts for s in of[split]), labels) for split in splits
+        },
+    }
+
+
+def _describe_shard(summary: ShardSummary, options: Options) -> dict[str, Any]:
+    return {
+        "path": summary.shard.file_name(options.compression),
+        "split": summary.shard.split,
+        "records": summary.records,
+        "bytes": summary.bytes,
+        "sha256": summary.sha256,
+    }
 
 
 def feature_spec(options: Options) -> dict[str, dict[str, Any]]:
@@ -155,7 +175,7 @@ def _require_all_rows(counts: Mapping[str, Any]) -> None:
         )
 
 
-def _add(rows: Any) -> list[int]:
+def _add(rows: Iterable[Sequence[int]]) -> list[int]:
     """Sum of count vectors, the shorter ones filled up with zeros."""
     total: Counter[int] = Counter()
     for row in rows:
