@@ -54,7 +54,7 @@ lock: ## Fit requirements.lock to pyproject.toml (delete it first for the newest
 	@$(ENSURE_VENV)
 	@$(PIP_INSTALL) 'uv>=0.13,<0.14'
 	.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 \
-		--all-extras --no-strip-extras --custom-compile-command 'make lock' \
+		--all-extras --custom-compile-command 'make lock' \
 		--output-file requirements.lock pyproject.toml
 
 clean: ## Remove .venv, caches and build output; data and runs stay

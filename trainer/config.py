@@ -1,0 +1,122 @@
+"""Every option of a training run, checked once, and the flags that set them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from trainer.errors import UsageError
+
+REPRESENTATIONS = ("embedding", "one_hot", "scalar")
+OPTIMIZERS = ("rmsprop", "adam", "sgd")
+STRATEGIES = ("auto", "none", "mirrored")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The options that decide what is trained; each default stands only here.
+
+    representation None follows the records: embedding for ids, one_hot for one_hot.
+    batch_size is global: the replicas share it. devices () are all there are.
+
+    Raises:
+        UsageError: a value is outside what its flag takes.
+    """
+
+    data: str
+    output: str
+    representation: str | None = None
+    units: tuple[int, ...] = (32, 32, 32)
+    embedding_dim: int = 16
+    epochs: int = 5
+    batch_size: int = 512
+    learning_rate: float = 0.005
+    optimizer: str = "rmsprop"
+    strategy: str = "auto"
+    devices: tuple[str, ...] = ()
+    seed: int = 0
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require(bool(self.units) and min(self.units) >= 1, "--units", self.units, "1 or more each")
+        for name in ("embedding_dim", "epochs", "batch_size"):
+            value = getattr(self, name)
+            _require(value >= 1, f"--{name.replace('_', '-')}", value, "1 or more")
+        finite = 0 < self.learning_rate < float("inf")
+        _require(finite, "--learning-rate", self.learning_rate, "a number above 0")
+        # numpy, which Keras seeds too, takes no more.
+        _require(0 <= self.seed < 2**32, "--seed", self.seed, "0 to 2**32 - 1")
+        for device in self.devices:
+            named = re.fullmatch(r"(CPU|GPU):\d+", device)
+            _require(named is not None, "--devices", device, "names such as CPU:0 or GPU:1")
+        once = len(set(self.devices)) == len(self.devices)
+        _require(once, "--devices", ",".join(self.devices), "each device once")
+        one = self.strategy != "none" or len(self.devices) < 2
+        _require(one, "--devices", ",".join(self.devices), "one device with --strategy none")
+
+
+def _require(holds: bool, flag: str, value: object, expected: str) -> None:
+    if not holds:
+        raise UsageError(f"{flag}: got {value!r}, expected {expected}")
+
+
+def parse_command_line(argv: Sequence[str] | None) -> Config:
+    """The options of a run.
+
+    Raises:
+        UsageError: a value is outside what its flag takes.
+        SystemExit: argparse's own: --help, or a flag that cannot be read (status 2).
+    """
+    return Config(**vars(_parser().parse_args(argv)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    default = {field.name: field.default for field in fields(Config)}
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer",
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        description="Train a stacked LSTM on a prepared dataset; export it to take raw strings.",
+        epilog="Exit status: 0 done, 1 the data cannot be used or the run failed, "
+        "2 the command line is wrong.",
+    )
+
+    def add(flag: str, text: str, **settings: object) -> None:
+        shown = default[flag[2:].replace("-", "_")]
+        if isinstance(shown, tuple) and shown:
+            shown = ",".join(map(str, shown))
+        if isinstance(shown, (str, int, float)) and not isinstance(shown, bool):
+            text = f"{text} (default: {shown})"
+        parser.add_argument(flag, help=text, **settings)  # type: ignore[arg-type]
+
+    add("--data", "dataset directory that python -m pipeline wrote", required=True, metavar="DIR")
+    add("--output", "run directory to write", required=True, metavar="DIR")
+    add("--representation", "what the first LSTM layer gets (default: embedding, or one_hot for "
+        "one_hot records)", choices=REPRESENTATIONS)  # fmt: skip
+    add("--units", "width of each LSTM layer", type=_integers, metavar="N,N,…")
+    add("--embedding-dim", "width of the embedding", type=int, metavar="N")
+    add("--epochs", "passes over the train split", type=int, metavar="N")
+    add("--batch-size", "sequences in a step, over all replicas", type=int, metavar="N")
+    add("--learning-rate", "of the optimizer", type=float, metavar="RATE")
+    add("--optimizer", "what applies the gradients", choices=OPTIMIZERS)
+    add("--strategy", "one device or several; auto is mirrored for two or more GPUs, or two or "
+        "more --devices, else none", choices=STRATEGIES)  # fmt: skip
+    add("--devices", "to train on, such as GPU:0,GPU:1; CPU:0,CPU:1 makes two logical CPUs "
+        "(default: every GPU, else the CPU)", type=_names, metavar="NAME,…")  # fmt: skip
+    add("--seed", "of the first weights and of the order of rows", type=int, metavar="N")
+    add("--overwrite", "replace a run that is already there", action="store_true")
+    return parser
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        message = f"got {text!r}, expected whole numbers such as 32,32,32"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))

@@ -1,0 +1,111 @@
+"""TFRecord shards to batches, in an order that (seed, epoch) decides alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.errors import DataError
+from trainer.manifest import Manifest
+
+# Rows that are shuffled together: a block of ids records takes about 2 MB, of one_hot 50 MB.
+_SHUFFLE_BLOCK = 16_384
+_OPEN_SHARDS = 16
+_READ_BUFFER = 1 << 20
+
+
+def resolve_representation(representation: str | None, manifest: Manifest) -> str:
+    """The representation to train on: the one asked for, or the one that suits the records.
+
+    Raises:
+        DataError: the records cannot be represented so.
+    """
+    if manifest.encoding == "ids":
+        return representation or "embedding"
+    if representation not in (None, "one_hot"):
+        raise DataError(
+            f"--representation: got {representation!r}, expected 'one_hot' for the one_hot records "
+            f"of {manifest.directory}; {representation!r} needs a dataset of --encoding ids"
+        )
+    return "one_hot"
+
+
+def input_shape(representation: str, manifest: Manifest) -> tuple[int, ...]:
+    """The shape of one sequence as the model gets it: the `input_shape` of its first layer."""
+    features = {"embedding": (), "one_hot": (manifest.alphabet_size,), "scalar": (1,)}
+    return (manifest.max_length, *features[representation])
+
+
+def represent(ids: tf.Tensor, representation: str, alphabet_size: int) -> tf.Tensor:
+    """Ids as the model gets them: (batch, max_length) int64 to (batch, *input_shape).
+
+    embedding: the ids themselves, int64. one_hot: float32, the rows of padding and of unknown
+    characters zero. scalar: float32, id / alphabet_size, so that values stay about 0 to 1.
+    """
+    if representation == "one_hot":
+        return tf.one_hot(ids - 1, alphabet_size)
+    if representation == "scalar":
+        return tf.cast(ids[..., tf.newaxis], tf.float32) / alphabet_size
+    return ids
+
+
+def training_batches(
+    manifest: Manifest, representation: str, batch_size: int, seed: int, epoch: int
+) -> tf.data.Dataset:
+    """The train split in the order of an epoch: shards permuted, then rows shuffled in blocks.
+
+    The order is a function of (seed, epoch) and nothing else, so that any step of any epoch can
+    be reached again. The last batch may be short.
+
+    Returns:
+        ({"sequence": (batch, *input_shape), "length": (batch,) int64}, label (batch,) int64)
+    """
+    random = np.random.default_rng([seed, epoch])
+    shards = random.permutation([shard.path for shard in manifest.shards_of("train")])
+    block_seed = random.integers(2**63)
+
+    def shuffle(number: tf.Tensor, block: tf.Tensor) -> tf.Tensor:
+        return tf.random.experimental.stateless_shuffle(block, seed=[block_seed, number])
+
+    blocks = _records(manifest, list(shards)).batch(_SHUFFLE_BLOCK).enumerate()
+    shuffled = blocks.map(shuffle, num_parallel_calls=tf.data.AUTOTUNE)
+    return _parsed(shuffled.rebatch(batch_size), manifest, representation)
+
+
+def evaluation_batches(
+    manifest: Manifest, split: str, representation: str, batch_size: int
+) -> tf.data.Dataset:
+    """Every row of a split once, in the order of the shards; elements as `training_batches`."""
+    records = _records(manifest, [shard.path for shard in manifest.shards_of(split)])
+    return _parsed(records.batch(batch_size), manifest, representation)
+
+
+def _records(manifest: Manifest, shards: list[str]) -> tf.data.Dataset:
+    """Serialized Examples of several shards in turn: () string."""
+    compression = {"none": "", "gzip": "GZIP"}[manifest.compression]
+
+    def read(path: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.TFRecordDataset(path, compression, buffer_size=_READ_BUFFER)
+
+    paths = tf.data.Dataset.from_tensor_slices([manifest.path(shard) for shard in shards])
+    return paths.interleave(
+        read, cycle_length=_OPEN_SHARDS, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+
+
+def _parsed(batches: tf.data.Dataset, manifest: Manifest, representation: str) -> tf.data.Dataset:
+    """Batches of serialized Examples to features and labels."""
+    spec = {
+        name: tf.io.FixedLenFeature(feature.shape, feature.dtype)
+        for name, feature in manifest.feature_spec.items()
+    }
+
+    def parse(serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        # A whole batch at once: parse_single_example, mapped over rows, is ten times slower.
+        example = tf.io.parse_example(serialized, spec)
+        sequence = example["sequence"]
+        if manifest.encoding == "ids":
+            sequence = represent(sequence, representation, manifest.alphabet_size)
+        return {"sequence": sequence, "length": example["length"]}, example["label"]
+
+    return batches.map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,30 @@
+"""What a user can cause, and the exit status it gives."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+class UsageError(Exception):
+    """The command line is wrong: exit status 2."""
+
+
+class DataError(Exception):
+    """The command is right, but what it was given cannot be used: exit status 1."""
+
+
+def exit_status(command: Callable[[], None]) -> int:
+    """Run `command`; a user's error becomes its message on standard error and a status."""
+    try:
+        command()
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,69 @@
+"""What a run measured, epoch by epoch: `metrics.json` and TensorBoard's logs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+
+import tensorflow as tf
+
+from trainer.progress import Score
+from trainer.run_directory import LOGS, METRICS_FILE, write_json
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch measured. seconds: of its training alone; number: from 1.
+
+    train is the mean over the epoch, while the weights change; validation, None where the
+    dataset has no such split, is measured with the weights at its end.
+    """
+
+    number: int
+    train: Score
+    validation: Score | None
+    seconds: float
+    sequences_per_second: float
+
+    def __str__(self) -> str:
+        validation = f"; validation {self.validation}" if self.validation else ""
+        speed = f"{self.seconds:.1f} s, {self.sequences_per_second:,.0f} sequences/s"
+        return f"{self.train}{validation}; {speed}"
+
+
+class History:
+    """The epochs of a run so far, kept up to date in its directory."""
+
+    def __init__(self, directory: str) -> None:
+        self._metrics_file = os.path.join(directory, METRICS_FILE)
+        self._logs = os.path.join(directory, LOGS)
+        self._epochs: list[Epoch] = []
+
+    def add(self, epoch: Epoch) -> None:
+        """Write down one more epoch."""
+        self._epochs.append(epoch)
+        write_json(self._metrics_file, self._metrics())
+        for split, score in (("train", epoch.train), ("validation", epoch.validation)):
+            if score:
+                self._log(split, epoch.number, score)
+
+    def _metrics(self) -> dict[str, object]:
+        last = self._epochs[-1]
+        seconds = sum(epoch.seconds for epoch in self._epochs)
+        sequences = sum(epoch.seconds * epoch.sequences_per_second for epoch in self._epochs)
+        return {
+            "epochs": [asdict(epoch) for epoch in self._epochs],
+            "final": {
+                "train": asdict(last.train),
+                "validation": asdict(last.validation) if last.validation else None,
+                "seconds": seconds,
+                "sequences_per_second": sequences / seconds,
+            },
+        }
+
+    def _log(self, split: str, step: int, score: Score) -> None:
+        writer = tf.summary.create_file_writer(os.path.join(self._logs, split))
+        with writer.as_default(step):
+            tf.summary.scalar("loss", score.loss)
+            tf.summary.scalar("accuracy", score.accuracy)
+        writer.close()

@@ -1,0 +1,232 @@
+"""The training loop: many steps inside one tf.function, on one replica or on several.
+
+A batch is split over the replicas of a strategy. Each replica sums over its own rows, the sums are
+added up, and only then is there a mean: a short last batch, or a replica that got no row of it,
+counts for as many rows as it has.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer.config import Config
+from trainer.dataset import (
+    evaluation_batches,
+    input_shape,
+    resolve_representation,
+    training_batches,
+)
+from trainer.errors import DataError
+from trainer.export import TextEncoder, export
+from trainer.history import Epoch, History
+from trainer.manifest import Manifest
+from trainer.model import EmbeddingSize, build_model
+from trainer.progress import Progress, Score
+from trainer.run_directory import begin_run, complete_run
+from trainer.runtime import make_strategy
+
+# Python is entered once in so many steps: too rarely to cost time, often enough to tell of it.
+_STEPS_PER_CALL = 16
+_OPTIMIZERS = {
+    "rmsprop": keras.optimizers.RMSprop,
+    "adam": keras.optimizers.Adam,
+    "sgd": keras.optimizers.SGD,
+}
+
+
+def train(config: Config, manifest: Manifest) -> None:
+    """Train on a dataset, export the model, and leave a complete run in `config.output`.
+
+    Raises:
+        DataError: the records do not fit the representation, a device is not there, a shard is
+            corrupted, or the transform graph does not give the ids that the records hold.
+    """
+    representation = resolve_representation(config.representation, manifest)
+    strategy = make_strategy(config.strategy, config.devices)
+    encoder = TextEncoder(manifest)  # First of all: it fails on a dataset that cannot be exported.
+    begin_run(config.output, describe_run(config, manifest, representation, strategy))
+
+    keras.utils.set_random_seed(config.seed)
+    with strategy.scope():
+        model = model_for(manifest, representation, config)
+        optimizer = _OPTIMIZERS[config.optimizer](config.learning_rate)
+        optimizer.build(model.trainable_variables)
+    steps = Steps(strategy, model, optimizer)
+
+    history = History(config.output)
+    progress = Progress(config.epochs * manifest.records("train"))
+    for number in range(1, config.epochs + 1):
+        epoch = run_epoch(steps, config, manifest, representation, number, progress)
+        progress.clear()
+        print(f"epoch {number}/{config.epochs}: {epoch}", flush=True)
+        history.add(epoch)
+
+    # A copy made outside the scope: what is saved knows nothing of replicas.
+    plain = model_for(manifest, representation, config)
+    plain.set_weights(model.get_weights())
+    export(config.output, plain, encoder, representation, manifest)
+    complete_run(config.output)
+
+
+def run_epoch(
+    steps: Steps,
+    config: Config,
+    manifest: Manifest,
+    representation: str,
+    number: int,
+    progress: Progress,
+) -> Epoch:
+    """Train on every row of the train split once, then measure on the validation split."""
+    started = time.monotonic()
+    rows = manifest.records("train")
+    count = math.ceil(rows / config.batch_size)
+    batches = training_batches(manifest, representation, config.batch_size, config.seed, number)
+    for step, sums in steps.train(batches, count):
+        where = f"epoch {number}/{config.epochs}, step {step}/{count}"
+        progress.update(where, (number - 1) * rows + int(sums.rows), sums.score())
+    seconds = time.monotonic() - started
+    validation = None
+    if unseen := manifest.records("validation"):
+        batches = evaluation_batches(manifest, "validation", representation, config.batch_size)
+        for _, unseen_sums in steps.evaluate(batches, math.ceil(unseen / config.batch_size)):
+            validation = unseen_sums.score()
+    return Epoch(number, sums.score(), validation, seconds, rows / seconds)
+
+
+class Sums(NamedTuple):
+    """Loss and correct answers, each summed over `rows` rows."""
+
+    loss: float
+    correct: float
+    rows: float
+
+    def score(self) -> Score:
+        """Their means."""
+        return Score(self.loss / self.rows, self.correct / self.rows)
+
+
+class Steps:
+    """Steps of training and of evaluation, run on every replica of a strategy at once."""
+
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+    ) -> None:
+        self._strategy = strategy
+        self._model = model
+        self._optimizer = optimizer
+
+    def train(self, batches: tf.data.Dataset, count: int) -> Iterator[tuple[int, Sums]]:
+        """Take `count` steps; yield the steps done and their sums, every few steps."""
+        return self._run(self._train_steps, batches, count)
+
+    def evaluate(self, batches: tf.data.Dataset, count: int) -> Iterator[tuple[int, Sums]]:
+        """Like `train`, with the weights left as they are."""
+        return self._run(self._evaluation_steps, batches, count)
+
+    def _run(
+        self, run_steps: Callable[..., tf.Tensor], batches: tf.data.Dataset, count: int
+    ) -> Iterator[tuple[int, Sums]]:
+        iterator = iter(self._strategy.experimental_distribute_dataset(batches))
+        total = np.zeros(len(Sums._fields))
+        for first in range(0, count, _STEPS_PER_CALL):
+            done = min(first + _STEPS_PER_CALL, count)
+            try:
+                total += run_steps(iterator, tf.constant(done - first)).numpy()
+            except tf.errors.DataLossError as error:
+                raise DataError(f"a shard is corrupted: {error.message}") from error
+            yield done, Sums(*total.tolist())
+
+    @tf.function
+    def _train_steps(self, batches: Iterator[Any], count: tf.Tensor) -> tf.Tensor:
+        sums = tf.zeros(len(Sums._fields))
+        for _ in tf.range(count):
+            sums += self._on_replicas(self._train_step, next(batches))
+        return sums
+
+    @tf.function
+    def _evaluation_steps(self, batches: Iterator[Any], count: tf.Tensor) -> tf.Tensor:
+        sums = tf.zeros(len(Sums._fields))
+        for _ in tf.range(count):
+            sums += self._on_replicas(self._evaluation_step, next(batches))
+        return sums
+
+    def _on_replicas(self, step: Callable[..., tf.Tensor], batch: Any) -> tf.Tensor:
+        sums = self._strategy.run(step, args=batch)
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+
+    def _train_step(self, features: dict[str, tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
+        """One replica's part of a step: rows of its own, (rows, …), to their `Sums` (3,)."""
+        replica = tf.distribute.get_replica_context()
+        batch_rows = replica.all_reduce(tf.distribute.ReduceOp.SUM, _count(labels))
+        with tf.GradientTape() as tape:
+            probabilities = self._model(features, training=True)
+            sums = _sums(labels, probabilities)
+            loss = sums[0] / batch_rows  # The optimizer adds up the replicas' gradients.
+        variables = self._model.trainable_variables
+        self._optimizer.apply(tape.gradient(loss, variables), variables)
+        return sums
+
+    def _evaluation_step(self, features: dict[str, tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
+        return _sums(labels, self._model(features, training=False))
+
+
+def _sums(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+    """Labels (rows,) int64 and probabilities (rows, classes) to `Sums` (3,) float32."""
+    loss = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+    correct = tf.argmax(probabilities, axis=1) == labels
+    return tf.stack([tf.reduce_sum(loss), tf.math.count_nonzero(correct, dtype=tf.float32),
+                     _count(labels)])  # fmt: skip
+
+
+def _count(labels: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.size(labels), tf.float32)
+
+
+def model_for(manifest: Manifest, representation: str, config: Config) -> keras.Model:
+    """A new model for the records of a dataset."""
+    embedding = None
+    if representation == "embedding":
+        embedding = EmbeddingSize(manifest.unknown_id + 1, config.embedding_dim)
+    shape = input_shape(representation, manifest)
+    return build_model(shape, len(manifest.labels), config.units, embedding=embedding)
+
+
+def describe_run(
+    config: Config, manifest: Manifest, representation: str, strategy: tf.distribute.Strategy
+) -> dict[str, Any]:
+    """What `run.json` says: every option as it was resolved, the dataset, the versions."""
+    mirrored = isinstance(strategy, tf.distribute.MirroredStrategy)
+    return {
+        "options": {
+            **asdict(config),
+            "representation": representation,
+            "strategy": "mirrored" if mirrored else "none",
+            "devices": [name.split("device:")[1] for name in strategy.extended.worker_devices],
+        },
+        "dataset": {
+            "fingerprint": manifest.fingerprint,
+            "encoding": manifest.encoding,
+            "max_length": manifest.max_length,
+            "alphabet_size": manifest.alphabet_size,
+            "alphabet": manifest.alphabet,
+            "labels": manifest.labels,
+        },
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+    }

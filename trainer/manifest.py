@@ -1,0 +1,136 @@
+"""`dataset.json`, the manifest of a prepared dataset, as the trainer reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trainer.errors import DataError
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "dataset.json"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Shape and dtype of one feature of every record."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One TFRecord file of a split. bytes: the size of the file as it was written."""
+
+    path: str
+    split: str
+    records: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the trainer needs to know of a dataset.
+
+    encoding: of the records, ids or one_hot. alphabet and labels stand in id order: ids of
+    characters from 1, ids of labels from 0; `alphabet` may be shorter than `alphabet_size`.
+    """
+
+    directory: str
+    fingerprint: str
+    encoding: str
+    compression: str
+    max_length: int
+    alphabet_size: int
+    unknown_id: int
+    alphabet: tuple[str, ...]
+    labels: tuple[str, ...]
+    feature_spec: Mapping[str, Feature]
+    shards: tuple[Shard, ...]
+
+    def shards_of(self, split: str) -> tuple[Shard, ...]:
+        """The shards of a split that hold a record, in the order of the manifest."""
+        return tuple(shard for shard in self.shards if shard.split == split and shard.records)
+
+    def records(self, split: str) -> int:
+        """How many records a split holds; 0 for a split that was not written."""
+        return sum(shard.records for shard in self.shards_of(split))
+
+    def path(self, name: str) -> str:
+        """The path of a file of the dataset, named relative to its directory."""
+        return os.path.join(self.directory, name)
+
+
+def read_manifest(directory: str) -> Manifest:
+    """Read the manifest of a dataset and look whether its shards are there.
+
+    Raises:
+        DataError: no manifest, one that cannot be read or is of a newer format, or a shard is
+            missing or of another size.
+    """
+    manifest = _parse(directory, _read_json(directory))
+    for shard in manifest.shards:
+        _check_shard(manifest.path(shard.path), shard)
+    return manifest
+
+
+def _read_json(directory: str) -> Any:
+    path = os.path.join(directory, MANIFEST_FILE)
+    if not os.path.exists(directory):
+        raise DataError(f"{directory}: no such directory")
+    if not os.path.exists(path):
+        raise DataError(
+            f"{directory} holds no {MANIFEST_FILE}: not a dataset, "
+            "or its preparation did not finish"
+        )
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON: {error}") from error
+
+
+def _parse(directory: str, content: Any) -> Manifest:
+    path = os.path.join(directory, MANIFEST_FILE)
+    try:
+        version = int(content["format_version"])
+        if version > FORMAT_VERSION:
+            raise DataError(
+                f"{path}: got format version {version}, expected at most {FORMAT_VERSION}: "
+                "the dataset was written by a newer version of charseq"
+            )
+        return Manifest(
+            directory=directory,
+            fingerprint=content["fingerprint"],
+            encoding=content["encoding"],
+            compression=content["compression"],
+            max_length=content["max_length"],
+            alphabet_size=content["alphabet_size"],
+            unknown_id=content["unknown_id"],
+            alphabet=tuple(content["alphabet"]),
+            labels=tuple(content["labels"]),
+            feature_spec={
+                name: Feature(tuple(feature["shape"]), feature["dtype"])
+                for name, feature in content["feature_spec"].items()
+            },
+            shards=tuple(
+                Shard(shard["path"], shard["split"], shard["records"], shard["bytes"])
+                for shard in content["shards"]
+            ),
+        )
+    except KeyError as error:
+        raise DataError(f"{path}: no {error} in it") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not a manifest: {error}") from error
+
+
+def _check_shard(path: str, shard: Shard) -> None:
+    if not os.path.exists(path):
+        raise DataError(f"{path}: no such file, but {MANIFEST_FILE} names it as a shard")
+    size = os.path.getsize(path)
+    if size != shard.bytes:
+        raise DataError(f"{path}: got {size} bytes, expected {shard.bytes} by {MANIFEST_FILE}")

@@ -1,0 +1,117 @@
+"""The directory of a run: what it holds, and which file says that it is complete.
+
+    model.keras  saved_model/  logs/  metrics.json  evaluation-SPLIT.json  run.json
+
+`run.json.partial` is written first and renamed to `run.json` last: where `run.json` is, the run is
+complete. Every other file appears by a rename too, but `logs/`, which grow.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from typing import Any
+
+from trainer.errors import DataError
+
+FORMAT_VERSION = 1
+RUN_FILE = "run.json"
+MODEL_FILE = "model.keras"
+SAVED_MODEL = "saved_model"
+LOGS = "logs"
+METRICS_FILE = "metrics.json"
+_PARTIAL = f"{RUN_FILE}.partial"
+_REPLACEABLE = ("model*.keras", f"{SAVED_MODEL}*", LOGS, f"{METRICS_FILE}*", "evaluation-*.json*")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is needed of a complete run to feed its model again; ids as in `Manifest`."""
+
+    directory: str
+    representation: str
+    batch_size: int
+    fingerprint: str
+    max_length: int
+    alphabet_size: int
+    alphabet: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    def path(self, name: str) -> str:
+        """The path of a file of the run."""
+        return os.path.join(self.directory, name)
+
+
+def check_output(directory: str, overwrite: bool) -> None:
+    """Look whether a run may be written to a directory: a new one, or that of another run.
+
+    Raises:
+        DataError: it holds a complete run and is not to be overwritten, or files of another kind.
+    """
+    if os.path.exists(directory) and not os.path.isdir(directory):
+        raise DataError(f"{directory}: not a directory")
+    held = os.listdir(directory) if os.path.exists(directory) else []
+    if RUN_FILE in held and not overwrite:
+        raise DataError(
+            f"{directory} already holds a run: choose another --output or give --overwrite"
+        )
+    if held and RUN_FILE not in held and _PARTIAL not in held:
+        raise DataError(f"{directory} holds files that are not of a run: choose another --output")
+
+
+def begin_run(directory: str, content: dict[str, Any]) -> None:
+    """Remove what an earlier run left and write down what this one is; it is not complete yet."""
+    os.makedirs(directory, exist_ok=True)
+    if os.path.exists(os.path.join(directory, RUN_FILE)):
+        os.replace(os.path.join(directory, RUN_FILE), os.path.join(directory, _PARTIAL))
+    for pattern in _REPLACEABLE:
+        for path in glob.glob(os.path.join(glob.escape(directory), pattern)):
+            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+    write_json(os.path.join(directory, _PARTIAL), {"format_version": FORMAT_VERSION, **content})
+
+
+def complete_run(directory: str) -> None:
+    """Say that every file of the run is there."""
+    os.replace(os.path.join(directory, _PARTIAL), os.path.join(directory, RUN_FILE))
+
+
+def write_json(path: str, content: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    with open(f"{path}.tmp", "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+    os.replace(f"{path}.tmp", path)
+
+
+def read_run(directory: str) -> Run:
+    """Read what a complete run says of itself.
+
+    Raises:
+        DataError: no complete run is there, or a newer version of charseq wrote it.
+    """
+    path = os.path.join(directory, RUN_FILE)
+    if not os.path.exists(path):
+        raise DataError(
+            f"{directory} holds no {RUN_FILE}: not a run, or its training did not finish"
+        )
+    with open(path, encoding="utf-8") as file:
+        content = json.load(file)
+    if content["format_version"] > FORMAT_VERSION:
+        raise DataError(
+            f"{path}: got format version {content['format_version']}, expected at most "
+            f"{FORMAT_VERSION}: the run was written by a newer version of charseq"
+        )
+    options, dataset = content["options"], content["dataset"]
+    return Run(
+        directory=directory,
+        representation=options["representation"],
+        batch_size=options["batch_size"],
+        fingerprint=dataset["fingerprint"],
+        max_length=dataset["max_length"],
+        alphabet_size=dataset["alphabet_size"],
+        alphabet=tuple(dataset["alphabet"]),
+        labels=tuple(dataset["labels"]),
+    )
