@@ -5,7 +5,8 @@ PYTHON ?= python3 python3.13 python3.12 python3.11 python3.10
 
 VENV_PYTHON := .venv/bin/python
 READY := .venv/.ready
-PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check
+# The lock is complete; resolving it again is slow, and the pip of Python 3.10 and of Debian 12 can't.
+PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps
 
 # Prints the first of $(PYTHON) that will do, or one line on standard error.
 define FIND_PYTHON
@@ -68,5 +69,5 @@ $(READY): requirements.lock pyproject.toml setup.py
 	@$(ENSURE_VENV)
 	@echo "Installing the locked dependencies into .venv; this takes a few minutes."
 	@$(PIP_INSTALL) --require-hashes --requirement requirements.lock
-	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@$(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@

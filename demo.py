@@ -79,10 +79,15 @@ def conclusion(seconds: float) -> str:
         f"Done in {seconds:.0f} s. {trained:,} rows trained the model and {tested:,} tested it:",
         f"accuracy {accuracy:.3f}, best possible {best:.3f}: {accuracy / best:.1%} of it.",
         "",
-        f"  {DATASET / 'report.html'}   what is in the data; open it in a browser",
-        f"  {DATASET / 'dataset.json'}  everything about the dataset",
-        f"  {RUN / 'saved_model'}                   the model: raw strings in, labels out",
-        f"  {RUN / 'logs'}                          tensorboard --logdir {RUN / 'logs'}",
+        *(
+            f"  {path!s:<34}{what}"
+            for path, what in (
+                (DATASET / "report.html", "what is in the data; open it in a browser"),
+                (DATASET / "dataset.json", "everything about the dataset"),
+                (RUN / "saved_model", "the model: raw strings in, labels out"),
+                (RUN / "logs", f"tensorboard --logdir {RUN / 'logs'}"),
+            )
+        ),
     ]
     return "\n".join(lines)
 
