@@ -5,7 +5,7 @@ PYTHON ?= python3 python3.13 python3.12 python3.11 python3.10
 
 VENV_PYTHON := .venv/bin/python
 READY := .venv/.ready
-# The lock is complete; resolving it again is slow, and the pip of Python 3.10 and of Debian 12 can't.
+# The lock is complete: resolving it again is slow, and more than the pip of Python 3.10 can do.
 PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps
 
 # Prints the first of $(PYTHON) that will do, or one line on standard error.
@@ -68,6 +68,6 @@ find-python:
 $(READY): requirements.lock pyproject.toml setup.py
 	@$(ENSURE_VENV)
 	@echo "Installing the locked dependencies into .venv; this takes a few minutes."
-	@$(PIP_INSTALL) --require-hashes --requirement requirements.lock
+	@$(PIP_INSTALL) --use-pep517 --require-hashes --requirement requirements.lock
 	@$(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@

@@ -37,6 +37,7 @@ class History:
     def __init__(self, directory: str) -> None:
         self._metrics_file = os.path.join(directory, METRICS_FILE)
         self._logs = os.path.join(directory, LOGS)
+        self._writers: dict[str, tf.summary.SummaryWriter] = {}
         self._epochs: list[Epoch] = []
 
     def add(self, epoch: Epoch) -> None:
@@ -62,8 +63,11 @@ class History:
         }
 
     def _log(self, split: str, step: int, score: Score) -> None:
-        writer = tf.summary.create_file_writer(os.path.join(self._logs, split))
+        if split not in self._writers:
+            path = os.path.join(self._logs, split)
+            self._writers[split] = tf.summary.create_file_writer(path)
+        writer = self._writers[split]
         with writer.as_default(step):
             tf.summary.scalar("loss", score.loss)
             tf.summary.scalar("accuracy", score.accuracy)
-        writer.close()
+        writer.flush()

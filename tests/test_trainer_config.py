@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from trainer.config import Config, parse_command_line
+from trainer.errors import UsageError
+
+
+def test_flags_reach_their_options():
+    config = parse_command_line(
+        "--data d --output o --representation scalar --units 8,4 --embedding-dim 3 --epochs 7 "
+        "--batch-size 64 --learning-rate 0.25 --optimizer adam --strategy mirrored "
+        "--devices CPU:0,CPU:1 --seed 9 --overwrite".split()
+    )
+    assert config == Config(
+        data="d",
+        output="o",
+        representation="scalar",
+        units=(8, 4),
+        embedding_dim=3,
+        epochs=7,
+        batch_size=64,
+        learning_rate=0.25,
+        optimizer="adam",
+        strategy="mirrored",
+        devices=("CPU:0", "CPU:1"),
+        seed=9,
+        overwrite=True,
+    )
+
+
+def test_flags_left_out_take_the_defaults_of_config():
+    assert parse_command_line(["--data", "d", "--output", "o"]) == Config(data="d", output="o")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("units", (), "--units: got (), expected 1 or more each"),
+        ("units", (8, 0), "--units: got (8, 0), expected 1 or more each"),
+        ("embedding_dim", 0, "--embedding-dim: got 0, expected 1 or more"),
+        ("epochs", 0, "--epochs: got 0, expected 1 or more"),
+        ("batch_size", -1, "--batch-size: got -1, expected 1 or more"),
+        ("learning_rate", 0.0, "--learning-rate: got 0.0, expected a number above 0"),
+        ("learning_rate", float("nan"), "--learning-rate: got nan, expected a number above 0"),
+        ("seed", 2**32, "--seed: got 4294967296, expected 0 to 2**32 - 1"),
+        ("devices", ("TPU:0",), "--devices: got 'TPU:0', expected names such as CPU:0 or GPU:1"),
+        ("devices", ("CPU:0", "CPU:0"), "--devices: got 'CPU:0,CPU:0', expected each device once"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_its_flag(option, value, message):
+    with pytest.raises(UsageError) as raised:
+        Config(data="d", output="o", **{option: value})
+    assert str(raised.value) == message
+
+
+def test_several_devices_need_a_strategy_that_uses_them():
+    with pytest.raises(UsageError, match="expected one device with --strategy none"):
+        Config(data="d", output="o", strategy="none", devices=("CPU:0", "CPU:1"))
+
+
+@pytest.mark.parametrize(
+    "flags", [["--units", "32,x"], ["--optimizer", "lion"], ["--epoch", "3"], ["--epochs", "few"]]
+)
+def test_a_flag_that_cannot_be_read_ends_with_status_2(flags, capsys):
+    with pytest.raises(SystemExit) as raised:
+        parse_command_line(["--data", "d", "--output", "o", *flags])
+    assert raised.value.code == 2
+    assert flags[0] in capsys.readouterr().err
