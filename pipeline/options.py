@@ -36,6 +36,7 @@ class Options:
     compression: str = "none"
     seed: int = 0
     max_rejected_fraction: float = 0.01
+    max_labels: int = 10_000
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -47,6 +48,7 @@ class Options:
             self.num_shards,
             "1 or more",
         )
+        _require(self.max_labels >= 2, "--max-labels", self.max_labels, "2 or more")
         _require(0 <= self.seed < 2**63, "--seed", self.seed, "0 to 2**63 - 1")
         _require(
             0 <= self.max_rejected_fraction <= 1,
@@ -160,5 +162,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", "of the hash that splits and shuffles", type=int, metavar="N")
     add("--max-rejected-fraction", "fail if a larger share of the rows is rejected",
         type=float, metavar="F")  # fmt: skip
+    add("--max-labels", "fail if the train split has more labels", type=int, metavar="N")
     add("--overwrite", "replace a dataset that is already there", action="store_true", default=None)
     return parser

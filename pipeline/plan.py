@@ -49,6 +49,12 @@ def make_plan(
             f"the train rows have only the label {vocabulary.labels[0]!r}, expected at least "
             f"two; is {options.label_column!r} the right --label-column?"
         )
+    if len(vocabulary.labels) > options.max_labels:
+        raise DataError(
+            f"the train rows have {len(vocabulary.labels):,} different labels, more than "
+            f"--max-labels {options.max_labels:,} allows; is {options.label_column!r} the right "
+            "--label-column?"
+        )
     fractions = options.split_fractions
     train_shards = options.num_shards or default_train_shards(counts.usable, fractions)
     return Plan(

@@ -18,7 +18,7 @@ def test_every_flag_reaches_its_option() -> None:
         "--input a.csv --input b/*.csv --output out --format tsv --sequence-column s"
         " --label-column l --encoding one_hot --max-length 7 --alphabet-size 9"
         " --too-long reject --split train=0.5,test=0.5 --num-shards 3 --compression gzip"
-        " --seed 11 --max-rejected-fraction 0.25 --overwrite"
+        " --seed 11 --max-rejected-fraction 0.25 --max-labels 99 --overwrite"
         " --runner=FlinkRunner --direct_num_workers 2"
     )
     options, beam_flags = parse_command_line(shlex.split(line))
@@ -38,6 +38,7 @@ def test_every_flag_reaches_its_option() -> None:
         compression="gzip",
         seed=11,
         max_rejected_fraction=0.25,
+        max_labels=99,
         overwrite=True,
     )
     assert beam_flags == ["--runner=FlinkRunner", "--direct_num_workers", "2"]
@@ -74,6 +75,7 @@ def test_a_split_is_exact_and_in_order() -> None:
         (["--alphabet-size", "0"], "--alphabet-size: got 0"),
         (["--num-shards", "0"], "--num-shards: got 0"),
         (["--seed", "-1"], "--seed: got -1"),
+        (["--max-labels", "1"], "--max-labels: got 1"),
         (["--max-rejected-fraction", "1.5"], "--max-rejected-fraction: got 1.5"),
         (["--alphabet", "ABA"], "each of them once"),
         (["--alphabet", ""], "--alphabet: got ''"),

@@ -238,6 +238,12 @@ def test_overwrite_replaces_the_whole_dataset_or_nothing(
     [
         ("sequence,label\n", [], 1, "nothing but headers"),
         ("sequence,label\nA,x\nC,x\n", [], 1, "only the label 'x'"),
+        (
+            "sequence,label\nA,x\nC,y\nD,z\n",
+            ["--max-labels", "2", "--split", "train=1"],
+            1,
+            "3 different labels, more than --max-labels 2",
+        ),
         ("sequence,label\nA,x\n,x\n", [], 1, "1 of 2 rows are rejected"),
         ("sequence,label\n,x\n", ["--max-rejected-fraction", "1"], 1, "no row falls into"),
         ("sequence,label\nA,x\n", ["--no_such_flag"], 2, "unknown flag --no_such_flag"),
