@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pyarrow as pa
 import pytest
@@ -83,19 +84,19 @@ def test_what_the_csv_module_writes_is_read_back(
     assert rows(parsed) == [(n, row[2].encode(), row[0].encode()) for n, row in enumerate(fields)]
 
 
+RFC_4180_FIELD = r'(?:[^",]*|"(?:[^"]|"")*")'
+RFC_4180_LINE = re.compile(f"{RFC_4180_FIELD}(?:,{RFC_4180_FIELD})*")
+
+
 @given(st.lists(st.text('a,"', min_size=1, max_size=8), min_size=1, max_size=20))
 def test_every_line_comes_out_once_and_strictly_well_formed(lines: list[str]) -> None:
     parsed = parse_table("\n".join(lines).encode(), columns=2, sequence=0, label=1)
     found = {n: [sequence, label] for n, sequence, label in rows(parsed)}
     assert sorted([*found, *(row.row for row in parsed.bad)]) == list(range(len(lines)))
     for number, line in enumerate(lines):
-        try:
-            expected = next(csv.reader([line], strict=True))
-        except csv.Error:
-            expected = []
-        well_formed = '"' not in "".join(part for part in line.split(",") if part[:1] != '"')
-        if len(expected) == 2 and well_formed:
-            assert found[number] == [field.encode() for field in expected]
+        fields = next(csv.reader([line]))
+        if RFC_4180_LINE.fullmatch(line) and len(fields) == 2:
+            assert found[number] == [field.encode() for field in fields]
         else:
             assert number not in found
 
