@@ -7,11 +7,12 @@ from trainer.errors import UsageError
 
 
 def test_flags_reach_their_options():
-    config = parse_command_line(
+    flags = (
         "--data d --output o --representation scalar --units 8,4 --embedding-dim 3 --epochs 7 "
         "--batch-size 64 --learning-rate 0.25 --optimizer adam --strategy mirrored "
-        "--devices CPU:0,CPU:1 --seed 9 --overwrite".split()
+        "--devices CPU:0,CPU:1 --seed 9 --overwrite"
     )
+    config = parse_command_line(flags.split())
     assert config == Config(
         data="d",
         output="o",

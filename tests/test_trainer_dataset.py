@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests.trainer_fixtures import LABELS, encode, one_hot, toy_rows, write_dataset
 from trainer import dataset
 from trainer.dataset import (
+    corruption_as_data_error,
     evaluation_batches,
     input_shape,
     represent,
@@ -114,3 +115,16 @@ def test_one_hot_records_take_no_other_representation(tmp_path, rows, representa
     message = f"got '{representation}', expected 'one_hot' for the one_hot records"
     with pytest.raises(DataError, match=message):
         resolve_representation(representation, manifest)
+
+
+def test_a_corrupted_shard_is_an_error_for_people(tmp_path):
+    manifest = write_dataset(tmp_path, {"train": toy_rows(8)}, shards=1)
+    shard = tmp_path / manifest.shards[0].path
+    content = bytearray(shard.read_bytes())
+    content[40] ^= 0xFF
+    shard.write_bytes(content)
+    with (
+        pytest.raises(DataError, match=f"{tmp_path}: a shard is corrupted"),
+        corruption_as_data_error(manifest),
+    ):
+        list(training_batches(manifest, "embedding", 4, seed=0, epoch=1))

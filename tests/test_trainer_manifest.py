@@ -77,7 +77,7 @@ def test_json_that_is_no_manifest(dataset, content, message):
 
 def test_missing_shard(dataset):
     (dataset / "train" / "part-00001-of-00002.tfrecord").unlink()
-    with pytest.raises(DataError, match="part-00001-of-00002.tfrecord: no such file"):
+    with pytest.raises(DataError, match=r"part-00001-of-00002\.tfrecord: no such file"):
         read_manifest(str(dataset))
 
 

@@ -83,6 +83,12 @@ def test_output_that_is_a_file(tmp_path):
         check_output(str(tmp_path / "run"), overwrite=True)
 
 
+def test_output_below_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="file/run: cannot be made: Not a directory"):
+        begin_run(str(tmp_path / "file" / "run"), CONTENT)
+
+
 def test_a_new_run_removes_what_the_last_one_wrote_and_nothing_else(tmp_path):
     write_run(tmp_path)
     for name in ("model.keras", "metrics.json", "evaluation-test.json", "notes.txt"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import tensorflow as tf
 
@@ -78,6 +81,21 @@ def evaluation_batches(
     """Every row of a split once, in the order of the shards; elements as `training_batches`."""
     records = _records(manifest, [shard.path for shard in manifest.shards_of(split)])
     return _parsed(records.batch(batch_size), manifest, representation)
+
+
+@contextmanager
+def corruption_as_data_error(manifest: Manifest) -> Iterator[None]:
+    """Give a record whose checksum is wrong, read in the block, an error for people.
+
+    Raises:
+        DataError: there was such a record.
+    """
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        raise DataError(
+            f"{manifest.directory}: a shard is corrupted, prepare the dataset again"
+        ) from error
 
 
 def _records(manifest: Manifest, shards: list[str]) -> tf.data.Dataset:

@@ -70,7 +70,8 @@ def evaluate(run: Run, manifest: Manifest, split: str) -> Evaluation:
     """Measure a run's model on a split.
 
     Raises:
-        DataError: the dataset is not one that the model can read, or the split has no row.
+        DataError: the dataset is not one that the model can read, the split has no row, or a shard
+            is corrupted.
     """
     import keras
 
@@ -135,7 +136,11 @@ def predict(run: Run, manifest: Manifest, split: str) -> Iterator[tuple[Ints, Fl
     import keras
     import tensorflow as tf
 
-    from trainer.dataset import evaluation_batches, resolve_representation
+    from trainer.dataset import (
+        corruption_as_data_error,
+        evaluation_batches,
+        resolve_representation,
+    )
 
     check_same_ids(run, manifest)
     if not manifest.records(split):
@@ -143,8 +148,10 @@ def predict(run: Run, manifest: Manifest, split: str) -> Iterator[tuple[Ints, Fl
     representation = resolve_representation(run.representation, manifest)
     model: keras.Model = keras.saving.load_model(run.path(MODEL_FILE), compile=False)
     answer = tf.function(model, reduce_retracing=True)
-    for features, labels in evaluation_batches(manifest, split, representation, run.batch_size):
-        yield labels.numpy(), answer(features).numpy()
+    batches = evaluation_batches(manifest, split, representation, run.batch_size)
+    with corruption_as_data_error(manifest):
+        for features, labels in batches:
+            yield labels.numpy(), answer(features).numpy()
 
 
 def check_same_ids(run: Run, manifest: Manifest) -> None:

@@ -20,12 +20,12 @@ import tensorflow as tf
 
 from trainer.config import Config
 from trainer.dataset import (
+    corruption_as_data_error,
     evaluation_batches,
     input_shape,
     resolve_representation,
     training_batches,
 )
-from trainer.errors import DataError
 from trainer.export import TextEncoder, export
 from trainer.history import Epoch, History
 from trainer.manifest import Manifest
@@ -65,7 +65,8 @@ def train(config: Config, manifest: Manifest) -> None:
     history = History(config.output)
     progress = Progress(config.epochs * manifest.records("train"))
     for number in range(1, config.epochs + 1):
-        epoch = run_epoch(steps, config, manifest, representation, number, progress)
+        with corruption_as_data_error(manifest):
+            epoch = run_epoch(steps, config, manifest, representation, number, progress)
         progress.clear()
         print(f"epoch {number}/{config.epochs}: {epoch}", flush=True)
         history.add(epoch)
@@ -142,10 +143,7 @@ class Steps:
         total = np.zeros(len(Sums._fields))
         for first in range(0, count, _STEPS_PER_CALL):
             done = min(first + _STEPS_PER_CALL, count)
-            try:
-                total += run_steps(iterator, tf.constant(done - first)).numpy()
-            except tf.errors.DataLossError as error:
-                raise DataError(f"a shard is corrupted: {error.message}") from error
+            total += run_steps(iterator, tf.constant(done - first)).numpy()
             yield done, Sums(*total.tolist())
 
     @tf.function

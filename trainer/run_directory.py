@@ -63,8 +63,15 @@ def check_output(directory: str, overwrite: bool) -> None:
 
 
 def begin_run(directory: str, content: dict[str, Any]) -> None:
-    """Remove what an earlier run left and write down what this one is; it is not complete yet."""
-    os.makedirs(directory, exist_ok=True)
+    """Remove what an earlier run left and write down what this one is; it is not complete yet.
+
+    Raises:
+        DataError: the directory cannot be made.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{directory}: cannot be made: {error.strerror}") from error
     if os.path.exists(os.path.join(directory, RUN_FILE)):
         os.replace(os.path.join(directory, RUN_FILE), os.path.join(directory, _PARTIAL))
     for pattern in _REPLACEABLE:

@@ -1,0 +1,216 @@
+"""python -m benchmarks.prepare: this pipeline and other ways to prepare the same rows, timed.
+
+Every contestant runs as a process of its own on a tenth of the rows and on all of them; the
+difference of the two is the marginal cost, free of imports and set-up. What is printed is Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.figures import Round, describe_machine, figures_table, ratios_table
+from benchmarks.measure import Cost, run_measured
+from pipeline.errors import DataError, UsageError, exit_status
+from pipeline.sample import ALPHABET, LABELS
+
+OURS = "charseq"
+_VOCABULARY = (f"--alphabet={ALPHABET}", f"--labels={','.join(LABELS)}")
+_TWO_WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+_MIN_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A program with the flags it runs under.
+
+    module: what `python -m` runs, with --input, --output and then `flags`.
+    """
+
+    program: str
+    module: str
+    encoding: str
+    workers: int
+    flags: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Such as charseq_ids, or charseq_ids_2_workers."""
+        workers = f"_{self.workers}_workers" if self.workers > 1 else ""
+        return f"{self.program}_{self.encoding}{workers}"
+
+
+def _charseq(encoding: str, *beam_flags: str) -> Contestant:
+    flags = (f"--encoding={encoding}", *beam_flags)
+    return Contestant(OURS, "pipeline", encoding, 2 if beam_flags else 1, flags)
+
+
+def _peer(program: str, encoding: str, workers: int, *flags: str) -> Contestant:
+    return Contestant(program, f"benchmarks.peers.{program}", encoding, workers, flags)
+
+
+CONTESTANTS = (
+    _charseq("ids"),
+    _charseq("ids", *_TWO_WORKERS),
+    _charseq("one_hot"),
+    _peer("tft_standard", "ids", 1, "--encoding=ids"),
+    _peer("tft_standard", "ids", 2, "--encoding=ids", *_TWO_WORKERS),
+    _peer("tft_standard", "one_hot", 1, "--encoding=one_hot"),
+    _peer("beam_per_row", "ids", 1, *_VOCABULARY),
+    _peer("no_engine", "ids", 1, "--encoding=ids", *_VOCABULARY),
+    _peer("no_engine", "one_hot", 1, "--encoding=one_hot", *_VOCABULARY),
+)
+
+
+class Sample(NamedTuple):
+    """A CSV file, and how many rows it has."""
+
+    path: Path
+    rows: int
+
+
+def make_samples(directory: Path, rows: int) -> tuple[Sample, Sample]:
+    """Write a sample of `rows` rows, and its first tenth; the tenth comes first."""
+    whole, small = directory / "whole.csv", directory / "tenth.csv"
+    subprocess.run(
+        [sys.executable, "-m", "pipeline.sample", f"--rows={rows}", f"--output={whole}"],
+        check=True,
+        stdout=sys.stderr,
+    )
+    with whole.open("rb") as source, small.open("wb") as target:
+        target.writelines(islice(source, 1 + rows // 10))
+    return Sample(small, rows // 10), Sample(whole, rows)
+
+
+def warm_file_cache() -> None:
+    """Import once what every contestant imports, or the first would read it from the disk."""
+    subprocess.run(
+        [sys.executable, "-c", "import tensorflow_transform.beam"],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def run_contestant(contestant: Contestant, sample: Sample, scratch: Path) -> Cost:
+    """Run once in `scratch`, which is empty again afterwards.
+
+    Raises:
+        DataError: it failed, or did not write the records it should have.
+    """
+    output, temporary = scratch / "output", scratch / "temporary"
+    output.mkdir()
+    temporary.mkdir()
+    command = [
+        *(sys.executable, "-m", contestant.module),
+        *(f"--input={sample.path}", f"--output={output}", *contestant.flags),
+    ]
+    # Nobody should pay for the writing back of what the run before left in the cache.
+    os.sync()
+    cost = run_measured(
+        command, {**os.environ, "TMPDIR": str(temporary), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    )
+    _require_records(contestant, output, sample.rows)
+    shutil.rmtree(output)
+    shutil.rmtree(temporary)
+    return cost
+
+
+def _require_records(contestant: Contestant, output: Path, rows: int) -> None:
+    expected = rows
+    if contestant.program == OURS:
+        expected -= json.loads((output / "dataset.json").read_text())["counts"]["duplicates"]
+    found = sum(count_records(path) for path in output.rglob("*.tfrecord"))
+    if found != expected:
+        raise DataError(f"{contestant.name}: {found} records written, expected {expected}")
+
+
+def count_records(path: Path) -> int:
+    """Records in a TFRecord file: a size of 8 bytes, its CRC, the data and their CRC each."""
+    records = 0
+    with path.open("rb") as file:
+        while size := file.read(8):
+            file.seek(struct.unpack("<Q", size)[0] + 8, os.SEEK_CUR)
+            records += 1
+    return records
+
+
+def compare(
+    contestants: Sequence[Contestant], rows: int, repeats: int
+) -> dict[Contestant, list[Round]]:
+    """Run all contestants, one after the other, `repeats` times over."""
+    rounds: dict[Contestant, list[Round]] = {contestant: [] for contestant in contestants}
+    with tempfile.TemporaryDirectory(prefix="charseq-benchmark-") as directory:
+        small, whole = make_samples(Path(directory), rows)
+        scratch = Path(directory, "scratch")
+        scratch.mkdir()
+        warm_file_cache()
+        for repeat in range(1, repeats + 1):
+            for contestant in contestants:
+                costs = [run_contestant(contestant, sample, scratch) for sample in (small, whole)]
+                rounds[contestant].append(Round(*costs, small.rows, whole.rows))
+                print(
+                    f"{repeat}/{repeats} {contestant.name}: "
+                    f"{costs[0].wall:.1f} s for {small.rows:,} rows, "
+                    f"{costs[1].wall:.1f} s for {whole.rows:,}",
+                    file=sys.stderr,
+                )
+    return rounds
+
+
+def are_compared(one: Contestant, other: Contestant) -> bool:
+    """Whether the ratio of `one` to `other` says something: us to a peer, two workers to one."""
+    if one.encoding != other.encoding:
+        return False
+    if one.program == other.program:
+        return one.workers > other.workers
+    return one.program == OURS
+
+
+def _compare(argv: Sequence[str] | None) -> None:
+    arguments = _parser().parse_args(argv)
+    if arguments.rows < _MIN_ROWS or arguments.repeats < 1:
+        raise UsageError(f"--rows takes {_MIN_ROWS} or more, --repeats 1 or more")
+    chosen = [one for one in CONTESTANTS if not arguments.only or one.name in arguments.only]
+    machine = describe_machine()
+    rounds = compare(chosen, arguments.rows, arguments.repeats)
+    pairs = [(one, other) for one in chosen for other in chosen if are_compared(one, other)]
+    command = " ".join(["python -m benchmarks.prepare", *(sys.argv[1:] if argv is None else argv)])
+    print(f"`{command}`: {arguments.rows:,} rows, medians of {arguments.repeats}.\n{machine}\n")
+    print(figures_table({one.name: rounds[one] for one in chosen}))
+    print()
+    print(ratios_table({(a.name, b.name): (rounds[a], rounds[b]) for a, b in pairs}))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.prepare",
+        description="Time this pipeline and its peers on the same rows; print Markdown.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--rows", type=int, default=1_085_420, metavar="N", help="(%(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="(%(default)s)")
+    names = [contestant.name for contestant in CONTESTANTS]
+    parser.add_argument(
+        "--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare as the command line says; return the exit status."""
+    return exit_status(lambda: _compare(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,218 @@
+"""The commands as a user gives them, on a dataset that takes seconds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from tensorflow.python.summary.summary_iterator import summary_iterator
+
+from tests.trainer_fixtures import toy_rows, write_dataset
+from trainer.__main__ import main
+from trainer.evaluate import main as evaluate_main
+from trainer.evaluate import predicted_labels
+from trainer.manifest import read_manifest
+from trainer.run_directory import read_run
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    rows = toy_rows(800)
+    directory = tmp_path_factory.mktemp("prepared")
+    splits = {"train": rows[:600], "validation": rows[600:700], "test": rows[700:]}
+    write_dataset(directory, splits, transform=True)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    output = tmp_path_factory.mktemp("runs") / "first"
+    flags = "--units 8,6 --embedding-dim 4 --epochs 4 --batch-size 16 --learning-rate 0.02 --seed 3"
+    assert main(["--data", str(data), "--output", str(output), *flags.split()]) == 0
+    return output
+
+
+def read_json(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_a_run_leaves_its_files_and_nothing_unfinished(run):
+    names = {"model.keras", "saved_model", "logs", "metrics.json", "run.json"}
+    assert names == {path.name for path in run.iterdir() if "evaluation" not in path.name}
+
+
+def test_it_learns(run):
+    metrics = read_json(run / "metrics.json")
+    assert [epoch["number"] for epoch in metrics["epochs"]] == [1, 2, 3, 4]
+    assert metrics["final"]["validation"] == metrics["epochs"][-1]["validation"]
+    assert metrics["final"]["validation"]["accuracy"] > 0.9
+    assert metrics["final"]["sequences_per_second"] > 0
+
+
+def test_run_json_says_how_it_was_made(run, data):
+    content = read_json(run / "run.json")
+    assert content["options"] == {
+        "data": str(data),
+        "output": str(run),
+        "representation": "embedding",
+        "units": [8, 6],
+        "embedding_dim": 4,
+        "epochs": 4,
+        "batch_size": 16,
+        "learning_rate": 0.02,
+        "optimizer": "rmsprop",
+        "strategy": "none",
+        "devices": ["CPU:0"],
+        "seed": 3,
+        "overwrite": False,
+    }
+    assert content["dataset"]["fingerprint"] == read_json(data / "dataset.json")["fingerprint"]
+    assert content["versions"]["tensorflow"] == tf.__version__
+
+
+def test_tensorboard_logs_hold_what_metrics_json_holds(run):
+    epochs = read_json(run / "metrics.json")["epochs"]
+    for split in ("train", "validation"):
+        (log,) = (run / "logs" / split).iterdir()
+        logged = {
+            (value.tag, event.step): tf.make_ndarray(value.tensor).item()
+            for event in summary_iterator(str(log))
+            for value in event.summary.value
+        }
+        expected = {
+            (tag, epoch["number"]): pytest.approx(epoch[split][tag])
+            for epoch in epochs
+            for tag in ("loss", "accuracy")
+        }
+        assert logged == expected
+
+
+def test_evaluation_agrees_with_the_last_validation(run, data, capsys):
+    arguments = ["--model", str(run), "--data", str(data), "--split", "validation"]
+    assert evaluate_main(arguments) == 0
+    validation = read_json(run / "metrics.json")["final"]["validation"]
+    evaluation = read_json(run / "evaluation-validation.json")
+    assert evaluation["rows"] == 100
+    assert evaluation["loss"] == pytest.approx(validation["loss"], rel=1e-5)
+    assert evaluation["accuracy"] == pytest.approx(validation["accuracy"])
+    assert sum(label["support"] for label in evaluation["labels"]) == 100
+    out = capsys.readouterr().out
+    assert f"{run} on validation of {data}, 100 rows: loss" in out
+    assert f"written: {run}/evaluation-validation.json" in out
+
+
+def test_exported_model_answers_alone_as_evaluation_does(run, data, tmp_path):
+    script = """
+import json, sys
+# None makes an import fail, also where the project is installed.
+sys.modules.update(dict.fromkeys(("trainer", "pipeline", "tensorflow_transform", "keras")))
+import tensorflow as tf
+served = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+answer = served(sequence=tf.constant(json.load(sys.stdin)))
+print(json.dumps([label.decode() for label in answer["label"].numpy()]))
+"""
+    texts = [text for text, _ in toy_rows(800)[700:]]
+    # The test split is read a row from each of its two shards in turn, and was written so.
+    answered = subprocess.run(
+        [sys.executable, "-I", "-c", script, str(run / "saved_model")],
+        cwd=tmp_path, input=json.dumps(texts), check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    expected = predicted_labels(read_run(str(run)), read_manifest(str(data)), "test")
+    assert json.loads(answered.stdout) == expected
+
+
+def test_without_a_validation_split_there_is_no_validation(tmp_path, capsys):
+    write_dataset(tmp_path / "data", {"train": toy_rows(8)}, transform=True)
+    output = tmp_path / "run"
+    flags = ["--data", str(tmp_path / "data"), "--output", str(output), "--units", "2"]
+    assert main([*flags, "--epochs", "1", "--representation", "scalar"]) == 0
+    assert read_json(output / "metrics.json")["final"]["validation"] is None
+    assert "validation" not in capsys.readouterr().out
+    assert evaluate_main(["--model", str(output), "--data", str(tmp_path / "data")]) == 1
+    assert "its split 'test' has no row" in capsys.readouterr().err
+
+
+def run_main(arguments, capsys):
+    status = main([str(argument) for argument in arguments])
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    return status, error
+
+
+def test_bad_input_gets_one_sentence_and_its_status(data, run, tmp_path, capsys):
+    new = tmp_path / "new"
+    status, error = run_main(["--data", tmp_path, "--output", new], capsys)
+    assert (status, "holds no dataset.json" in error) == (1, True)
+    status, error = run_main(["--data", data, "--output", run], capsys)
+    assert (status, "already holds a run" in error) == (1, True)
+    status, error = run_main(["--data", data, "--output", new, "--epochs", "0"], capsys)
+    assert (status, "--epochs: got 0" in error) == (2, True)
+    write_dataset(tmp_path / "hot", {"train": toy_rows(4)}, encoding="one_hot")
+    flags = ["--data", tmp_path / "hot", "--output", new, "--representation", "scalar"]
+    status, error = run_main(flags, capsys)
+    assert (status, "expected 'one_hot'" in error) == (1, True)
+    assert not new.exists()
+
+
+def test_a_shard_corrupted_after_the_run_began(data, run, tmp_path, capsys):
+    manifest = write_dataset(
+        tmp_path / "data", {"train": toy_rows(8), "test": toy_rows(8)}, transform=True
+    )
+    for shard in manifest.shards:
+        path = Path(manifest.path(shard.path))
+        content = bytearray(path.read_bytes())
+        content[40] ^= 0xFF
+        path.write_bytes(content)
+    output = tmp_path / "run"
+    status, error = run_main(["--data", manifest.directory, "--output", output], capsys)
+    assert (status, "a shard is corrupted" in error) == (1, True)
+    assert not (output / "run.json").exists()
+    assert evaluate_main(["--model", str(run), "--data", manifest.directory]) == 1
+    assert "a shard is corrupted" in capsys.readouterr().err
+
+
+def test_evaluate_refuses_a_directory_that_is_no_run(data, tmp_path, capsys):
+    assert evaluate_main(["--model", str(tmp_path), "--data", str(data)]) == 1
+    assert "holds no run.json" in capsys.readouterr().err
+
+
+def test_help_imports_nothing_heavy():
+    script = """
+import sys
+import trainer.__main__, trainer.evaluate
+for command in (trainer.__main__.main, trainer.evaluate.main):
+    try:
+        command(["--help"])
+    except SystemExit as exit:
+        assert exit.code == 0
+assert not {"tensorflow", "keras"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_training_imports_neither_beam_nor_transform_nor_the_pipeline(data, tmp_path):
+    script = """
+import importlib, pkgutil, sys
+import trainer
+from trainer.__main__ import main
+assert main(sys.argv[1:]) == 0
+for module in pkgutil.iter_modules(trainer.__path__, "trainer."):
+    importlib.import_module(module.name)
+strangers = {"apache_beam", "tensorflow_transform", "pipeline", "tf_keras"}
+print(sorted(strangers & set(sys.modules)))
+"""
+    flags = ["--data", str(data), "--output", str(tmp_path / "run"), "--units", "2"]
+    finished = subprocess.run(
+        [sys.executable, "-c", script, *flags, "--epochs", "1", "--batch-size", "64"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert finished.stdout.splitlines()[-1] == "[]"
+    # Only the run itself speaks: no wall of warnings.
+    assert finished.stderr == ""
