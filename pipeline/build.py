@@ -28,6 +28,7 @@ from pipeline.transforms import (
     ReadAndCheck,
     ToAnalyze,
     WriteShard,
+    save_transform,
 )
 
 
@@ -54,11 +55,11 @@ def build(pipeline: beam.Pipeline, sources: Sequence[Source], options: Options) 
         analyzed = (to_analyze, analyzer_config()) | "Analyze" >> tft_beam.AnalyzeDataset(
             partial(encode_text, options=options)
         )
-    saved = analyzed | "SaveTransform" >> tft_beam.WriteTransformFn(transform)
+    saved = save_transform(analyzed, transform)
     plan = once | "Plan" >> beam.Map(
         lambda _, counted, _saved: make_plan(counted, transform, parts, options),
         AsSingleton(counts),
-        AsSingleton(saved),
+        AsList(saved),
     )
 
     partitioned = read[ROWS] | "Partition" >> beam.ParDo(

@@ -115,9 +115,29 @@ def _stage_the_rest(
 
 
 def _transform_moves(output: str) -> dict[str, str]:
-    staged = transform_dir(output)
-    found = FileSystems.match([FileSystems.join(staged, "**")])[0].metadata_list
-    return {file.path: _TRANSFORM + file.path[len(staged) :].replace("\\", "/") for file in found}
+    # A copy moves: a worker that the runner starts again still reads the graph where it was.
+    staged = copy_tree(
+        transform_dir(output), FileSystems.join(staging_dir(output), "transform_to_move")
+    )
+    return {path: _TRANSFORM + path[len(staged) :].replace("\\", "/") for path in _files(staged)}
+
+
+def copy_tree(source: str, target: str) -> str:
+    """Copy each file below `source` to its place below `target`, and return `target`.
+
+    Hidden ones are left out: TFT keeps its notes on a graph there.
+    """
+    for path in _files(source):
+        place = path[len(source) :]
+        if "/." not in place:
+            _make_parent(target + place)
+            FileSystems.copy([path], [target + place])
+    return target
+
+
+def _files(directory: str) -> list[str]:
+    found = FileSystems.match([FileSystems.join(directory, "**")])[0].metadata_list
+    return [file.path for file in found]
 
 
 def _parity_lines(shards: Iterable[ShardSummary]) -> str:
@@ -155,10 +175,14 @@ def _move(staged: str, path: str) -> None:
         if FileSystems.exists(path):
             return
         raise FileNotFoundError(f"neither {staged} nor {path} is there")
+    _make_parent(path)
+    FileSystems.rename([staged], [path])
+
+
+def _make_parent(path: str) -> None:
     parent = FileSystems.split(path)[0]
     if not FileSystems.exists(parent):
         FileSystems.mkdirs(parent)
-    FileSystems.rename([staged], [path])
 
 
 def _write(path: str, text: str) -> str:

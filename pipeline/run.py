@@ -39,11 +39,10 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     runner = beam_options.view_as(StandardOptions).runner
     megabytes = sum(source.bytes for source in sources) / 1e6
     print(f"preparing {len(sources)} file(s), {megabytes:.1f} MB, on {runner}", file=sys.stderr)
-    if runner in StandardOptions.LOCAL_RUNNERS:
-        # What fails comes back as an exception; Beam would log it as well.
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    local = runner in StandardOptions.LOCAL_RUNNERS
+    _keep_errors_out_of_the_log(local)
     try:
-        with progress.shown():
+        with progress.shown(idle="starting" if local else "running"):
             pipeline = beam.Pipeline(options=beam_options)
             build(pipeline, sources, options)
             pipeline.run().wait_until_finish()
@@ -52,6 +51,17 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     finally:
         remove_staging(options.output)
     print(describe(read_manifest(options.output), options.output, time.monotonic() - started))
+
+
+def _keep_errors_out_of_the_log(local: bool) -> None:
+    """What fails comes back as an exception; Beam would log it as well.
+
+    What a job server says, Beam logs at the root.
+    """
+    if local:
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    else:
+        logging.getLogger().addFilter(lambda record: record.levelno < logging.ERROR)
 
 
 def to_beam_options(flags: Sequence[str]) -> PipelineOptions:

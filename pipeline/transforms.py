@@ -11,8 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import tensorflow_transform.beam as tft_beam
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
+from tensorflow_transform import TFTransformOutput
+from tensorflow_transform.beam.tft_beam_io.beam_metadata_io import BeamDatasetMetadata
 
 from pipeline import progress
 from pipeline.checks import CheckedRows, check_rows
@@ -21,6 +25,7 @@ from pipeline.encoding import to_analyze
 from pipeline.options import Options
 from pipeline.partition import hash_sequences, plan_partition
 from pipeline.plan import Plan
+from pipeline.publish import copy_tree
 from pipeline.reading import read_part
 from pipeline.rejects import PARTS_PER_FILE, Rejected, choose_examples
 from pipeline.shards import SHUFFLED, ShardSummary, pack_rows, write_shard
@@ -107,6 +112,22 @@ class ToAnalyze(beam.DoFn):
         batch = to_analyze(rows.sequence.filter(train), rows.label.filter(train))
         if len(batch):
             yield batch
+
+
+def save_transform(
+    analyzed: tuple[beam.PCollection, BeamDatasetMetadata], directory: str
+) -> beam.PCollection:
+    """Write what TFT learned as TFTransformOutput reads it; an element for each part written.
+
+    tft_beam.WriteTransformFn moves its files at the end, and fails where a runner repeats that.
+    """
+    graph, metadata = analyzed
+    graph_dir = FileSystems.join(directory, TFTransformOutput.TRANSFORM_FN_DIR)
+    metadata_dir = FileSystems.join(directory, TFTransformOutput.TRANSFORMED_METADATA_DIR)
+    return (
+        graph | "SaveGraph" >> beam.Map(copy_tree, graph_dir),
+        metadata | "SaveMetadata" >> tft_beam.WriteMetadata(metadata_dir, graph.pipeline),
+    ) | "Saved" >> beam.Flatten()
 
 
 class PartitionRows(beam.DoFn):

@@ -55,7 +55,9 @@ def write_dataset(
     it takes most of a second.
     """
     described = [
-        _write_shard(directory, split, rows[number::shards], (number, shards), encoding, compression)
+        _write_shard(
+            directory, split, rows[number::shards], (number, shards), encoding, compression
+        )
         for split, rows in splits.items()
         for number in range(shards)
     ]
