@@ -67,7 +67,7 @@ def test_the_order_crosses_shuffle_blocks_in_any_batch_size(manifest, rows, monk
     assert rows_of(training_batches(manifest, "embedding", 7, seed=0, epoch=1)) == order
 
 
-def test_evaluation_reads_the_split_once_in_the_order_of_its_shards(manifest, rows):
+def test_evaluation_reads_the_split_once_in_one_order(manifest, rows):
     order = rows_of(evaluation_batches(manifest, "test", "embedding", 4))
     assert sorted(order) == sorted(expected_rows(rows[:7]))
     assert order == rows_of(evaluation_batches(manifest, "test", "embedding", 3))

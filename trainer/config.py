@@ -32,7 +32,7 @@ class Config:
     embedding_dim: int = 16
     epochs: int = 5
     batch_size: int = 512
-    learning_rate: float = 0.005
+    learning_rate: float = 0.01
     optimizer: str = "rmsprop"
     strategy: str = "auto"
     devices: tuple[str, ...] = ()

@@ -14,7 +14,10 @@ from trainer.manifest import Manifest
 # Rows that are shuffled together: a block of ids records takes about 2 MB, of one_hot 50 MB.
 _SHUFFLE_BLOCK = 16_384
 _OPEN_SHARDS = 16
+_CHUNK = 128
 _READ_BUFFER = 1 << 20
+_PARSED_AT_ONCE = 2
+_PREFETCHED_BATCHES = 8
 
 
 def resolve_representation(representation: str | None, manifest: Manifest) -> str:
@@ -70,17 +73,16 @@ def training_batches(
     def shuffle(number: tf.Tensor, block: tf.Tensor) -> tf.Tensor:
         return tf.random.experimental.stateless_shuffle(block, seed=[block_seed, number])
 
-    blocks = _records(manifest, list(shards)).batch(_SHUFFLE_BLOCK).enumerate()
-    shuffled = blocks.map(shuffle, num_parallel_calls=tf.data.AUTOTUNE)
-    return _parsed(shuffled.rebatch(batch_size), manifest, representation)
+    blocks = _records(manifest, list(shards), _SHUFFLE_BLOCK).enumerate()
+    return _parsed(blocks.map(shuffle).rebatch(batch_size), manifest, representation)
 
 
 def evaluation_batches(
     manifest: Manifest, split: str, representation: str, batch_size: int
 ) -> tf.data.Dataset:
-    """Every row of a split once, in the order of the shards; elements as `training_batches`."""
-    records = _records(manifest, [shard.path for shard in manifest.shards_of(split)])
-    return _parsed(records.batch(batch_size), manifest, representation)
+    """Every row of a split once, always in the same order; elements as `training_batches`."""
+    shards = [shard.path for shard in manifest.shards_of(split)]
+    return _parsed(_records(manifest, shards, batch_size), manifest, representation)
 
 
 @contextmanager
@@ -98,17 +100,16 @@ def corruption_as_data_error(manifest: Manifest) -> Iterator[None]:
         ) from error
 
 
-def _records(manifest: Manifest, shards: list[str]) -> tf.data.Dataset:
-    """Serialized Examples of several shards in turn: () string."""
+def _records(manifest: Manifest, shards: list[str], batch_size: int) -> tf.data.Dataset:
+    """Serialized Examples of several shards, some of each in turn: (batch,) string."""
     compression = {"none": "", "gzip": "GZIP"}[manifest.compression]
 
     def read(path: tf.Tensor) -> tf.data.Dataset:
-        return tf.data.TFRecordDataset(path, compression, buffer_size=_READ_BUFFER)
+        # In chunks, because tf.data spends more on an element than there is to do for a record.
+        return tf.data.TFRecordDataset(path, compression, _READ_BUFFER).batch(_CHUNK)
 
     paths = tf.data.Dataset.from_tensor_slices([manifest.path(shard) for shard in shards])
-    return paths.interleave(
-        read, cycle_length=_OPEN_SHARDS, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
+    return paths.interleave(read, cycle_length=_OPEN_SHARDS).rebatch(batch_size)
 
 
 def _parsed(batches: tf.data.Dataset, manifest: Manifest, representation: str) -> tf.data.Dataset:
@@ -126,4 +127,8 @@ def _parsed(batches: tf.data.Dataset, manifest: Manifest, representation: str) -
             sequence = represent(sequence, representation, manifest.alphabet_size)
         return {"sequence": sequence, "length": example["length"]}, example["label"]
 
-    return batches.map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    # Its thread may sleep for up to a minute before it lets go of an iterator (TensorFlow 2.21).
+    options.autotune.enabled = False
+    parsed = batches.map(parse, num_parallel_calls=_PARSED_AT_ONCE, deterministic=True)
+    return parsed.prefetch(_PREFETCHED_BATCHES).with_options(options)
