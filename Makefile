@@ -15,7 +15,7 @@ for python in $(PYTHON); do \
 	"$$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
 		2>/dev/null || continue; \
 	"$$python" -c 'import ensurepip, venv' 2>/dev/null && echo "$$python" && exit; \
-	without_venv=$$python; \
+	without_venv=$${without_venv:-$$python}; \
 done; \
 if [ "$$without_venv" ]; then \
 	echo "error: $$without_venv lacks the venv module (Debian: apt-get install python3-venv)"; \

@@ -96,7 +96,10 @@ def _as_data_error(error: Exception) -> Exception:
     name = f"{DataError.__module__}.{DataError.__qualname__}: "
     text = name + str(error) if isinstance(error, DataError) else str(error)
     found = re.search(re.escape(name) + r"(.*?)(?: \[while running |\n\n|\Z)", text, re.DOTALL)
-    return DataError(found.group(1).strip()) if found else error
+    if found:
+        return DataError(found.group(1).strip())
+    # The cluster's word on its own trouble says it all; where this process waited adds nothing.
+    return DataError(text) if " failed in state " in text else error
 
 
 def describe(manifest: Manifest, output: str, seconds: float) -> str:

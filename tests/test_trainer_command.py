@@ -180,6 +180,17 @@ def test_a_shard_corrupted_after_the_run_began(data, run, tmp_path, capsys):
     assert "a shard is corrupted" in capsys.readouterr().err
 
 
+def test_evaluating_on_another_dataset_says_so(run, data, tmp_path, capsys):
+    rows = toy_rows(20, seed=1)
+    write_dataset(tmp_path, {"train": rows, "test": rows})
+    content = read_json(tmp_path / "dataset.json")
+    (tmp_path / "dataset.json").write_text(json.dumps({**content, "fingerprint": "other"}))
+    for directory, said in ((tmp_path, True), (data, False)):
+        assert evaluate_main(["--model", str(run), "--data", str(directory)]) == 0
+        note = f"{directory} is not the dataset that {run} was trained on"
+        assert (note in capsys.readouterr().out) == said
+
+
 def test_evaluate_refuses_a_directory_that_is_no_run(data, tmp_path, capsys):
     assert evaluate_main(["--model", str(tmp_path), "--data", str(data)]) == 1
     assert "holds no run.json" in capsys.readouterr().err

@@ -35,6 +35,9 @@ def test_a_split_without_rows_has_no_shards_to_read(dataset):
     manifest = read_manifest(str(dataset))
     assert manifest.shards_of("test") == ()
     assert manifest.records("test") == 0
+    manifest.require_rows("train")
+    with pytest.raises(DataError, match="its split 'test' has no row"):
+        manifest.require_rows("test")
 
 
 def test_no_directory(tmp_path):

@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(argv: Sequence[str] | None) -> None:
     config = parse_command_line(argv)
     manifest = read_manifest(config.data)
+    manifest.require_rows("train")
     check_output(config.output, config.overwrite)
     # Imported late: TensorFlow takes seconds, and --help and these errors must not.
     with without_native_notes():

@@ -143,8 +143,7 @@ def predict(run: Run, manifest: Manifest, split: str) -> Iterator[tuple[Ints, Fl
     )
 
     check_same_ids(run, manifest)
-    if not manifest.records(split):
-        raise DataError(f"{manifest.directory}: its split {split!r} has no row")
+    manifest.require_rows(split)
     representation = resolve_representation(run.representation, manifest)
     model: keras.Model = keras.saving.load_model(run.path(MODEL_FILE), compile=False)
     answer = tf.function(model, reduce_retracing=True)
@@ -180,11 +179,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluate(options: argparse.Namespace) -> None:
     run, manifest = read_run(options.model), read_manifest(options.data)
-    if manifest.fingerprint != run.fingerprint:
-        print(f"{options.data} is not the dataset that {options.model} was trained on", flush=True)
     with without_native_notes():
         import tensorflow  # noqa: F401
     evaluation = evaluate(run, manifest, options.split)
+    if manifest.fingerprint != run.fingerprint:
+        print(f"{options.data} is not the dataset that {options.model} was trained on")
     print(f"{options.model} on {options.split} of {options.data}, {evaluation}")
     path = run.path(f"evaluation-{options.split}.json")
     write_json(path, asdict(evaluation))

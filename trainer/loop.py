@@ -95,12 +95,19 @@ def run_epoch(
         where = f"epoch {number}/{config.epochs}, step {step}/{count}"
         progress.update(where, (number - 1) * rows + int(sums.rows), sums.score())
     seconds = time.monotonic() - started
-    validation = None
-    if unseen := manifest.records("validation"):
-        batches = evaluation_batches(manifest, "validation", representation, config.batch_size)
-        for _, unseen_sums in steps.evaluate(batches, math.ceil(unseen / config.batch_size)):
-            validation = unseen_sums.score()
+    validation = validate(steps, config, manifest, representation)
     return Epoch(number, sums.score(), validation, seconds, rows / seconds)
+
+
+def validate(steps: Steps, config: Config, manifest: Manifest, representation: str) -> Score | None:
+    """Measure on every row of the validation split; None where there is none."""
+    rows = manifest.records("validation")
+    if not rows:
+        return None
+    batches = evaluation_batches(manifest, "validation", representation, config.batch_size)
+    for _, sums in steps.evaluate(batches, math.ceil(rows / config.batch_size)):
+        score = sums.score()
+    return score
 
 
 class Sums(NamedTuple):
@@ -127,6 +134,8 @@ class Steps:
         self._strategy = strategy
         self._model = model
         self._optimizer = optimizer
+        self._train_steps = self._repeated(self._train_step)
+        self._evaluation_steps = self._repeated(self._evaluation_step)
 
     def train(self, batches: tf.data.Dataset, count: int) -> Iterator[tuple[int, Sums]]:
         """Take `count` steps; yield the steps done and their sums, every few steps."""
@@ -146,19 +155,17 @@ class Steps:
             total += run_steps(iterator, tf.constant(done - first)).numpy()
             yield done, Sums(*total.tolist())
 
-    @tf.function
-    def _train_steps(self, batches: Iterator[Any], count: tf.Tensor) -> tf.Tensor:
-        sums = tf.zeros(len(Sums._fields))
-        for _ in tf.range(count):
-            sums += self._on_replicas(self._train_step, next(batches))
-        return sums
+    def _repeated(self, step: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+        """A graph that takes `count` batches of an iterator and adds up their `Sums` (3,)."""
 
-    @tf.function
-    def _evaluation_steps(self, batches: Iterator[Any], count: tf.Tensor) -> tf.Tensor:
-        sums = tf.zeros(len(Sums._fields))
-        for _ in tf.range(count):
-            sums += self._on_replicas(self._evaluation_step, next(batches))
-        return sums
+        def run_steps(batches: Iterator[Any], count: tf.Tensor) -> tf.Tensor:
+            sums = tf.zeros(len(Sums._fields))
+            for _ in tf.range(count):
+                sums += self._on_replicas(step, next(batches))
+            return sums
+
+        graph: Callable[..., tf.Tensor] = tf.function(run_steps)
+        return graph
 
     def _on_replicas(self, step: Callable[..., tf.Tensor], batch: Any) -> tf.Tensor:
         sums = self._strategy.run(step, args=batch)

@@ -60,6 +60,15 @@ class Manifest:
         """How many records a split holds; 0 for a split that was not written."""
         return sum(shard.records for shard in self.shards_of(split))
 
+    def require_rows(self, split: str) -> None:
+        """Look whether a split holds a record.
+
+        Raises:
+            DataError: it holds none.
+        """
+        if not self.records(split):
+            raise DataError(f"{self.directory}: its split {split!r} has no row")
+
     def path(self, name: str) -> str:
         """The path of a file of the dataset, named relative to its directory."""
         return os.path.join(self.directory, name)

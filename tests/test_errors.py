@@ -1,0 +1,53 @@
+"""What a user can cause ends in one line and a status; the same in both packages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import pipeline.errors
+import trainer.errors
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = [pipeline.errors, trainer.errors]
+
+
+def fail_with(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("errors", PACKAGES)
+def test_each_kind_of_error_has_its_status(
+    errors: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error, status, said in (
+        (errors.UsageError("no such flag"), 2, "error: no such flag\n"),
+        (errors.DataError("no such file"), 1, "error: no such file\n"),
+        (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ):
+        assert errors.exit_status(lambda error=error: fail_with(error)) == status
+        assert capsys.readouterr().err == said
+    assert errors.exit_status(lambda: None) == 0
+
+
+@pytest.mark.parametrize("package", ["pipeline", "trainer"])
+def test_a_reader_that_goes_away_is_no_traceback(package: str) -> None:
+    script = (
+        f"import sys; from {package}.errors import exit_status\n"
+        "sys.exit(exit_status(lambda: [print('x' * 1000, flush=True) for _ in range(1000)]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == b""
+    assert process.wait() == 1
