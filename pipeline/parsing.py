@@ -177,7 +177,8 @@ def _lines_with_broken_quoting(lines: _Lines) -> npt.NDArray[np.int64]:
     fine_close = (position + 1 == lines.end[line]) | _is_delimiter_or_quote(after)
     fine = np.where(opening, fine_open, fine_close)
     last_of_line = np.append(line[1:] != line[:-1], True)
-    return np.unique(line[~fine | (last_of_line & opening)])
+    wrong: npt.NDArray[np.int64] = np.unique(line[~fine | (last_of_line & opening)])
+    return wrong
 
 
 def _is_delimiter_or_quote(characters: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

@@ -94,7 +94,7 @@ def _walk(
 ) -> NDArray[np.uint8]:
     """Follow each label's chain from the start: (rows, steps) random bytes to as many letters."""
     letters = np.empty_like(steps)
-    state = np.zeros(len(steps), np.uint8)
+    state: NDArray[np.uint8] = np.zeros(len(steps), np.uint8)
     for position in range(steps.shape[1]):
         state = chains[labels, state, steps[:, position]]
         letters[:, position] = state
@@ -107,7 +107,8 @@ def score_transitions(chains: NDArray[np.uint8]) -> NDArray[np.int32]:
     What leads to state 0, the end, scores 0, for length does not depend on the label.
     """
     slots = count_slots(chains).transpose(1, 2, 0)
-    return np.rint(np.log2(np.maximum(slots, 1)) / _SCORE_UNIT).astype(np.int32)
+    scores: NDArray[np.float64] = np.rint(np.log2(np.maximum(slots, 1)) / _SCORE_UNIT)
+    return scores.astype(np.int32)
 
 
 def classify(letters: NDArray[np.uint8], scores: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -208,7 +208,7 @@ class _Tally:
 
     def __init__(self, options: Options) -> None:
         self._unknown = options.unknown_id
-        self.labels = np.zeros(0, np.int64)
+        self.labels: npt.NDArray[np.intp] = np.zeros(0, np.intp)
         self.lengths = np.zeros(options.max_length + 1, np.int64)
         self.ids = np.zeros(options.unknown_id + 1, np.int64)
         self.unknown_characters: Counter[str] = Counter()

@@ -69,7 +69,8 @@ def test_a_block_without_a_single_good_row() -> None:
     assert bad(parsed) == [(1, "broken_quoting", '"')]
 
 
-FIELD = st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=6)
+# The csv module of Python 3.10 cannot write NUL.
+FIELD = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"), max_size=6)
 
 
 @given(st.lists(st.tuples(FIELD, FIELD, FIELD), min_size=1, max_size=20), st.booleans())

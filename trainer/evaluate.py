@@ -112,7 +112,8 @@ def score_labels(confusion: Ints, labels: Sequence[str]) -> tuple[LabelScore, ..
 
 
 def _share(part: Ints, whole: Ints) -> Floats:
-    return part / np.maximum(whole, 1)
+    share: Floats = part / np.maximum(whole, 1)
+    return share
 
 
 def predicted_labels(run: Run, manifest: Manifest, split: str) -> list[str]:
