@@ -1,0 +1,88 @@
+"""Processes that a test starts, waits for and ends by their id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+
+from pipeline.errors import DataError
+
+ROOT = Path(__file__).parents[2]
+LOOPBACK = "127.0.0.1"
+
+
+class Service:
+    """A process group that is ended with everything in it; its output goes to a file.
+
+    What it leaves in its temporary directory lies beside that file.
+    """
+
+    def __init__(self, command: Sequence[str], log: Path) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, "TMPDIR": str(log.parent)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait(self, seconds: float) -> int:
+        """The exit status.
+
+        Raises:
+            DataError: it goes on for longer.
+        """
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise DataError(f"not ended within {seconds:.0f} s: see {self.log}") from None
+
+    def kill(self) -> None:
+        """End the group at once, as a machine that is lost does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def end(self) -> None:
+        """Ask the first process to end, then end what is left of the group."""
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(10)
+        with suppress(ProcessLookupError):
+            self.kill()
+
+
+def wait_until(happened: Callable[[], bool], seconds: float, what: str) -> None:
+    """Look ten times a second.
+
+    Raises:
+        DataError: it did not happen in time.
+    """
+    last = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > last:
+            raise DataError(f"{what}: not within {seconds:.0f} s")
+        time.sleep(0.1)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback that nothing listens on, all different."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(closing(socket.socket())) for _ in range(count)]
+        for one in sockets:
+            one.bind((LOOPBACK, 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def listens(port: int) -> bool:
+    """Whether something answers at a port of the loopback."""
+    with closing(socket.socket()) as one:
+        return one.connect_ex((LOOPBACK, port)) == 0
