@@ -62,6 +62,12 @@ def plan_partition(fractions: Mapping[str, Fraction], train_shards: int) -> Part
     return Partition(tuple(shards), np.array(last, np.uint64))
 
 
+def last_train_hash(fractions: Mapping[str, Fraction]) -> np.uint64:
+    """The greatest hash of the train split, which comes first whatever the number of shards."""
+    last: np.uint64 = plan_partition(fractions, 1).last[0]
+    return last
+
+
 def default_train_shards(rows: int, fractions: Mapping[str, Fraction]) -> int:
     """As many shards as hold `ROWS_PER_SHARD` rows each."""
     return max(1, math.ceil(rows * fractions["train"] / ROWS_PER_SHARD))

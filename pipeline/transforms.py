@@ -23,7 +23,7 @@ from pipeline.checks import CheckedRows, check_rows
 from pipeline.counts import ReadCounts
 from pipeline.encoding import to_analyze
 from pipeline.options import Options
-from pipeline.partition import hash_sequences, plan_partition
+from pipeline.partition import hash_sequences, last_train_hash
 from pipeline.plan import Plan
 from pipeline.publish import copy_tree
 from pipeline.reading import read_part
@@ -57,8 +57,7 @@ class ReadAndCheck(beam.DoFn):
     def __init__(self, options: Options) -> None:
         self._options = options
         self._read = Metrics.counter("rows", "read")
-        only_split = plan_partition(options.split_fractions, 1)
-        self._last_of_train = only_split.last[0]
+        self._last_of_train = last_train_hash(options.split_fractions)
 
     def process(self, part: Part) -> Iterator[HashedRows | TaggedOutput]:
         """See the class."""
@@ -104,7 +103,7 @@ class ToAnalyze(beam.DoFn):
     """HashedRows to the batch of its train rows that TFT analyzes."""
 
     def __init__(self, options: Options) -> None:
-        self._last_of_train = plan_partition(options.split_fractions, 1).last[0]
+        self._last_of_train = last_train_hash(options.split_fractions)
 
     def process(self, rows: HashedRows) -> Iterator[pa.RecordBatch]:
         """See the class."""
@@ -139,9 +138,9 @@ class PartitionRows(beam.DoFn):
     def process(self, rows: HashedRows, plan: Plan) -> Iterator[tuple[int, bytes] | TaggedOutput]:
         """See the class."""
         known = pc.is_in(rows.label, value_set=pa.array(plan.vocabulary.labels))
-        if not known.to_numpy(zero_copy_only=False).all():
-            yield from _tag_rejected(_unseen(rows, pc.invert(known)))
         keep = known.to_numpy(zero_copy_only=False)
+        if not keep.all():
+            yield from _tag_rejected(_unseen(rows, pc.invert(known)))
         place = plan.partition.of(rows.hash)
         order = np.argsort(place, kind="stable")
         order = order[keep[order]]
