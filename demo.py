@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from trainer.quiet import without_native_notes
+from trainer.startup import heavy_imports
 
 ROWS = 120_000
 EPOCHS = 5
@@ -52,7 +52,7 @@ def read_questions(path: Path, count: int) -> list[tuple[str, str]]:
 
 def ask(questions: list[tuple[str, str]]) -> None:
     """Print what the exported model says of each sequence, using TensorFlow alone."""
-    with without_native_notes():
+    with heavy_imports():
         import tensorflow as tf
 
         serve = tf.saved_model.load(str(RUN / "saved_model")).signatures["serving_default"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.errors import exit_status
 from pipeline.options import parse_command_line
-from pipeline.quiet import without_native_notes
+from pipeline.startup import heavy_imports
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _prepare(argv: Sequence[str] | None) -> None:
     options, beam_flags = parse_command_line(argv)
     # Imported late: TensorFlow and Beam take seconds, and --help must not.
-    with without_native_notes():
+    with heavy_imports():
         from pipeline.run import prepare
     prepare(options, beam_flags)
 

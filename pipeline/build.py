@@ -24,9 +24,9 @@ from pipeline.transforms import (
     COUNTS,
     REJECTED,
     ROWS,
+    TRAIN,
     PartitionRows,
     ReadAndCheck,
-    ToAnalyze,
     WriteShard,
     save_transform,
 )
@@ -46,13 +46,12 @@ def build(pipeline: beam.Pipeline, sources: Sequence[Source], options: Options) 
         | "Parts" >> beam.Create(parts)
         | "Spread" >> beam.Reshuffle()
         | "ReadAndCheck"
-        >> beam.ParDo(ReadAndCheck(options)).with_outputs(COUNTS, REJECTED, main=ROWS)
+        >> beam.ParDo(ReadAndCheck(options)).with_outputs(TRAIN, COUNTS, REJECTED, main=ROWS)
     )
     counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
 
     with tft_beam.Context(temp_dir=staging):
-        to_analyze = read[ROWS] | "ToAnalyze" >> beam.ParDo(ToAnalyze(options))
-        analyzed = (to_analyze, analyzer_config()) | "Analyze" >> tft_beam.AnalyzeDataset(
+        analyzed = (read[TRAIN], analyzer_config()) | "Analyze" >> tft_beam.AnalyzeDataset(
             partial(encode_text, options=options)
         )
     saved = save_transform(analyzed, transform)

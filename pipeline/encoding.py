@@ -50,20 +50,19 @@ def encode_text(inputs: Tensors, options: Options) -> dict[str, tf.Tensor]:
         seen = counts > 0
         vocabulary = tft.vocabulary(
             tf.boolean_mask(characters, seen),
-            weights=tf.cast(tf.boolean_mask(counts, seen), tf.float32),
+            weights=tf.boolean_mask(counts, seen),
             top_k=options.alphabet_size,
             vocab_filename=_ALPHABET_FILE,
         )
         ids = 1 + tft.apply_vocabulary(characters, vocabulary, default_value=options.alphabet_size)
     else:
         ids = _ids_in(characters, options.alphabet)
-    label = tft.compute_and_apply_vocabulary(
-        inputs["label"], default_value=-1, vocab_filename=_LABELS_FILE
-    )
+    distinct, _, counts = tf.unique_with_counts(inputs["label"])
+    labels = tft.vocabulary(distinct, weights=counts, vocab_filename=_LABELS_FILE)
     return {
         "sequence": tf.where(inside, tf.gather(ids, index), tf.constant(0, tf.int64)),
         "length": tf.cast(size, tf.int64),
-        "label": label,
+        "label": tft.apply_vocabulary(inputs["label"], labels, default_value=-1),
     }
 
 

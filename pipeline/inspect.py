@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.errors import UsageError, exit_status
 from pipeline.options import SPLITS
-from pipeline.quiet import without_native_notes
+from pipeline.startup import heavy_imports
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ def _inspect(argv: Sequence[str] | None) -> None:
     args = parser.parse_args(argv)
     if args.count < 0:
         raise UsageError(f"--count: got {args.count}, expected 0 or more")
-    with without_native_notes():
+    with heavy_imports():
         from pipeline.manifest import read_manifest
         from pipeline.verify import verify
 

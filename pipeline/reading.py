@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from contextlib import contextmanager
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,32 +16,63 @@ from pipeline.sources import PART_BYTES, Part, open_bytes
 _BATCH_ROWS = 1 << 16
 
 
-def read_part(part: Part) -> Iterator[ParsedRows]:
-    """The rows of `part`, in order; `row` counts from 0 at the start of the part.
+class Block(NamedTuple):
+    """Some rows of a part, the first of them number `first` in it.
+
+    data: whole lines as bytes, or a RecordBatch of Parquet.
+    """
+
+    part: Part
+    first: int
+    data: Any
+
+
+def read_blocks(part: Part) -> Iterator[Block]:
+    """The blocks of `part`, in order.
 
     Raises:
         DataError: the file cannot be read or decompressed.
     """
-    source = part.source
-    try:
+    rows = 0
+    with _errors_named(part):
+        if part.source.format == "parquet":
+            for batch in _read_row_groups(part):
+                yield Block(part, rows, batch)
+                rows += batch.num_rows
+        else:
+            for lines in _read_lines(part):
+                yield Block(part, rows, lines)
+                rows += lines.count(b"\n")
+
+
+def parse_block(block: Block) -> ParsedRows:
+    """The rows of `block`; `row` counts from 0 at the start of the part.
+
+    Raises:
+        DataError: the rows cannot be parsed.
+    """
+    source = block.part.source
+    with _errors_named(block.part):
         if source.format == "parquet":
-            yield from _read_row_groups(part)
-            return
-        rows = 0
-        for block in _read_blocks(part):
-            if source.format == "jsonl":
-                parsed = parse_jsonl(block, *source.column_names)
-            else:
-                parsed = parse_table(
-                    block, len(source.columns), source.sequence, source.label, source.format
-                )
-            yield parsed.shifted(rows)
-            rows += parsed.rows
+            parsed = parse_values(*map(block.data.column, source.column_names))
+        elif source.format == "jsonl":
+            parsed = parse_jsonl(block.data, *source.column_names)
+        else:
+            parsed = parse_table(
+                block.data, len(source.columns), source.sequence, source.label, source.format
+            )
+    return parsed.shifted(block.first)
+
+
+@contextmanager
+def _errors_named(part: Part) -> Iterator[None]:
+    try:
+        yield
     except (OSError, EOFError, pa.ArrowInvalid) as error:
-        raise DataError(f"{source.path}: cannot be read: {error}") from error
+        raise DataError(f"{part.source.path}: cannot be read: {error}") from error
 
 
-def _read_blocks(part: Part) -> Iterator[bytes]:
+def _read_lines(part: Part) -> Iterator[bytes]:
     """Blocks of whole lines, of about `PART_BYTES`; the last line may lack its line end."""
     with open_bytes(part.source) as stream:
         if part.end is None:
@@ -87,16 +119,10 @@ def _rest_of_line(stream: BinaryIO) -> bytes:
     return b"".join(pieces)
 
 
-def _read_row_groups(part: Part) -> Iterator[ParsedRows]:
-    rows = 0
+def _read_row_groups(part: Part) -> Iterator[pa.RecordBatch]:
     with open_bytes(part.source) as stream:
-        file = pq.ParquetFile(stream)
-        batches = file.iter_batches(
+        yield from pq.ParquetFile(stream).iter_batches(
             batch_size=_BATCH_ROWS,
             row_groups=list(range(part.start, part.end or 0)),
             columns=list(part.source.column_names),
         )
-        for batch in batches:
-            sequence, label = part.source.column_names
-            yield parse_values(batch.column(sequence), batch.column(label)).shifted(rows)
-            rows += batch.num_rows

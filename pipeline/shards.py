@@ -19,12 +19,13 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.encoding import Encoded, encode
 from pipeline.options import Options
+from pipeline.packing import unpack_rows
 from pipeline.partition import Shard, hash_sequences
 from pipeline.records import frame_records
 
 # What is shuffled: `sequence` cut at max-length; `raw` whole, only in rows for parity.jsonl.
 SHUFFLED = pa.schema([("sequence", pa.string()), ("label", pa.string()), ("raw", pa.string())])
-_SLICE_BYTES = 16 << 20
+_SLICE_BYTES = 4 << 20
 
 
 class ParityRow(NamedTuple):
@@ -56,26 +57,6 @@ class ShardSummary:
     id_counts: tuple[int, ...]
     unknown_characters: Counter[str]
     parity: tuple[ParityRow, ...]
-
-
-def pack_rows(rows: pa.RecordBatch) -> bytes:
-    """Rows of schema SHUFFLED as one value for the shuffle."""
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
-    with pa.BufferOutputStream() as sink:
-        with pa.ipc.new_stream(sink, SHUFFLED, options=options) as writer:
-            writer.write_batch(rows)
-        return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
-
-
-def unpack_rows(values: Iterable[bytes]) -> pa.RecordBatch:
-    """All rows of a shard in one batch."""
-    batches = [batch for value in values if value for batch in pa.ipc.open_stream(value)]
-    table = pa.Table.from_batches(batches, SHUFFLED).combine_chunks()
-    return pa.RecordBatch.from_arrays(
-        [column.chunk(0) if column.num_chunks else pa.array([], column.type)
-         for column in table.columns],
-        schema=SHUFFLED,
-    )  # fmt: skip
 
 
 class OrderedRows(NamedTuple):
@@ -127,7 +108,7 @@ def write_shard(
     shard: Shard, values: Iterable[bytes], transform_dir: str, staging: str, options: Options
 ) -> ShardSummary:
     """Write one shard under a temporary name in `staging`, a slice of its rows at a time."""
-    rows, duplicates, ambiguous = order_rows(unpack_rows(values), options.seed)
+    rows, duplicates, ambiguous = order_rows(unpack_rows(values, SHUFFLED), options.seed)
     path = FileSystems.join(staging, f"shard-{uuid.uuid4().hex}")
     tally = _Tally(options)
     with _ShardFile(path, options.compression) as file:

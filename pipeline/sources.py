@@ -18,7 +18,7 @@ from apache_beam.io.filesystems import FileSystems
 from pipeline.errors import DataError
 from pipeline.options import Options
 
-PART_BYTES = 8 << 20
+PART_BYTES = 2 << 20
 MAX_PARTS = 20_000
 _MAX_HEADER_BYTES = 1 << 20
 _UTF8_BOM = b"\xef\xbb\xbf"

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow_transform.beam as tft_beam
@@ -19,31 +18,44 @@ from tensorflow_transform import TFTransformOutput
 from tensorflow_transform.beam.tft_beam_io.beam_metadata_io import BeamDatasetMetadata
 
 from pipeline import progress
+from pipeline.ahead import WorkAhead
 from pipeline.checks import CheckedRows, check_rows
 from pipeline.counts import ReadCounts
 from pipeline.encoding import to_analyze
 from pipeline.options import Options
+from pipeline.packing import pack_rows, unpack_rows
 from pipeline.partition import hash_sequences, last_train_hash
 from pipeline.plan import Plan
 from pipeline.publish import copy_tree
-from pipeline.reading import read_part
+from pipeline.reading import Block, parse_block, read_blocks
 from pipeline.rejects import PARTS_PER_FILE, Rejected, choose_examples
-from pipeline.shards import SHUFFLED, ShardSummary, pack_rows, write_shard
+from pipeline.shards import SHUFFLED, ShardSummary, write_shard
 from pipeline.sources import Part
 
 REJECTED = "rejected"
 COUNTS = "counts"
 ROWS = "rows"
+TRAIN = "train"
+
+# `step`: how far the row's number is from the one before; compresses to nothing.
+USABLE = pa.schema([("sequence", pa.string()), ("label", pa.string()), ("step", pa.int32())])
 
 
-class HashedRows(NamedTuple):
-    """Usable rows of one part, (n,): whole text, number in the part, hash of the cut sequence."""
+class UsableRows(NamedTuple):
+    """Usable rows of a block of part `part`, packed; the first has number `first` in the part."""
 
     part: int
-    sequence: pa.StringArray
-    label: pa.StringArray
-    row: npt.NDArray[np.int64]
-    hash: npt.NDArray[np.uint64]
+    first: int
+    packed: bytes
+
+
+class CheckedBlock(NamedTuple):
+    """What became of the rows of a block; `train` is what TFT analyzes of them."""
+
+    rows: UsableRows
+    train: pa.RecordBatch
+    rejected: list[Rejected]
+    counts: ReadCounts
 
 
 def cut(sequence: pa.StringArray, options: Options) -> pa.StringArray:
@@ -51,45 +63,60 @@ def cut(sequence: pa.StringArray, options: Options) -> pa.StringArray:
     return pc.utf8_slice_codeunits(sequence, 0, options.max_length)
 
 
-class ReadAndCheck(beam.DoFn):
-    """Part to HashedRows; to COUNTS a ReadCounts a batch; to REJECTED the rows that are not fit."""
+class ReadAndCheck(WorkAhead):
+    """Part to UsableRows.
+
+    To TRAIN the batches that TFT analyzes, to COUNTS a ReadCounts a block, to REJECTED the rows
+    that are not fit.
+    """
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._read = Metrics.counter("rows", "read")
         self._last_of_train = last_train_hash(options.split_fractions)
 
-    def process(self, part: Part) -> Iterator[HashedRows | TaggedOutput]:
+    def process(self, part: Part) -> Iterator[UsableRows | TaggedOutput]:
         """See the class."""
-        for parsed in read_part(part):
-            checked = check_rows(parsed, self._options)
-            rows = HashedRows(
-                part.index,
-                checked.sequence,
-                checked.label,
-                checked.row,
-                hash_sequences(cut(checked.sequence, self._options), self._options.seed),
-            )
-            rejected = [Rejected(part.index, bad.row, bad.reason, bad.raw) for bad in checked.bad]
-            counts = self._count(parsed.rows, rows, checked, rejected)
-            self._read.inc(counts.read)
-            progress.advance("read", counts.read)
-            yield TaggedOutput(COUNTS, counts)
-            yield from _tag_rejected(rejected)
-            if len(rows.row):
-                yield rows
+        for block in read_blocks(part):
+            yield from self.begin(self._check, block)
 
-    def _count(
-        self, row_numbers: int, rows: HashedRows, checked: CheckedRows, rejected: list[Rejected]
-    ) -> ReadCounts:
-        return ReadCounts(
-            usable=len(rows.row),
-            train=int((rows.hash <= self._last_of_train).sum()),
-            truncated=checked.truncated,
-            rejected=Counter(row.reason for row in rejected),
-            examples=choose_examples(rejected),
-            rows_in_part=Counter({rows.part: row_numbers}),
+    def _check(self, block: Block) -> CheckedBlock:
+        part = block.part.index
+        parsed = parse_block(block)
+        checked = check_rows(parsed, self._options)
+        hashes = hash_sequences(cut(checked.sequence, self._options), self._options.seed)
+        train = hashes <= self._last_of_train
+        rejected = [Rejected(part, bad.row, bad.reason, bad.raw) for bad in checked.bad]
+        return CheckedBlock(
+            _pack_usable(block, checked),
+            to_analyze(checked.sequence.filter(train), checked.label.filter(train)),
+            rejected,
+            ReadCounts(
+                usable=len(checked.row),
+                train=int(train.sum()),
+                truncated=checked.truncated,
+                rejected=Counter(row.reason for row in rejected),
+                examples=choose_examples(rejected),
+                rows_in_part=Counter({part: parsed.rows}),
+            ),
         )
+
+    def finish(self, block: CheckedBlock) -> Iterator[UsableRows | TaggedOutput]:
+        """See the class."""
+        self._read.inc(block.counts.read)
+        progress.advance("read", block.counts.read)
+        yield TaggedOutput(COUNTS, block.counts)
+        yield from _tag_rejected(block.rejected)
+        if block.counts.train:
+            yield TaggedOutput(TRAIN, block.train)
+        if block.counts.usable:
+            yield block.rows
+
+
+def _pack_usable(block: Block, checked: CheckedRows) -> UsableRows:
+    step = np.diff(checked.row, prepend=block.first - 1).astype(np.int32)
+    rows = pa.RecordBatch.from_arrays([checked.sequence, checked.label, step], schema=USABLE)
+    return UsableRows(block.part.index, block.first, pack_rows(rows))
 
 
 def _tag_rejected(rejected: Sequence[Rejected]) -> Iterator[TaggedOutput]:
@@ -97,20 +124,6 @@ def _tag_rejected(rejected: Sequence[Rejected]) -> Iterator[TaggedOutput]:
     for row in rejected:
         Metrics.counter("rejected", row.reason).inc()
         yield TaggedOutput(REJECTED, (row.part // PARTS_PER_FILE, row))
-
-
-class ToAnalyze(beam.DoFn):
-    """HashedRows to the batch of its train rows that TFT analyzes."""
-
-    def __init__(self, options: Options) -> None:
-        self._last_of_train = last_train_hash(options.split_fractions)
-
-    def process(self, rows: HashedRows) -> Iterator[pa.RecordBatch]:
-        """See the class."""
-        train = pa.array(rows.hash <= self._last_of_train)
-        batch = to_analyze(rows.sequence.filter(train), rows.label.filter(train))
-        if len(batch):
-            yield batch
 
 
 def save_transform(
@@ -129,48 +142,69 @@ def save_transform(
     ) | "Saved" >> beam.Flatten()
 
 
-class PartitionRows(beam.DoFn):
-    """HashedRows to (number of the shard, packed rows); to REJECTED those of unseen labels."""
+class PartitionedRows(NamedTuple):
+    """What became of the rows of a block: (number of the shard, packed rows), and those left out.
+
+    The packed rows have schema SHUFFLED.
+    """
+
+    of_shards: list[tuple[int, bytes]]
+    rejected: list[Rejected]
+
+
+class PartitionRows(WorkAhead):
+    """UsableRows to (number of the shard, packed rows); to REJECTED those of unseen labels."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
 
-    def process(self, rows: HashedRows, plan: Plan) -> Iterator[tuple[int, bytes] | TaggedOutput]:
+    def process(self, rows: UsableRows, plan: Plan) -> Iterator[tuple[int, bytes] | TaggedOutput]:
         """See the class."""
-        known = pc.is_in(rows.label, value_set=pa.array(plan.vocabulary.labels))
+        yield from self.begin(self._partition, rows, plan)
+
+    def _partition(self, packed: UsableRows, plan: Plan) -> PartitionedRows:
+        rows = unpack_rows([packed.packed], USABLE)
+        known = pc.is_in(rows["label"], value_set=pa.array(plan.vocabulary.labels))
         keep = known.to_numpy(zero_copy_only=False)
-        if not keep.all():
-            yield from _tag_rejected(_unseen(rows, pc.invert(known)))
-        place = plan.partition.of(rows.hash)
+        sequence = cut(rows["sequence"], self._options)
+        hashes = hash_sequences(sequence, self._options.seed)
+        chosen = (hashes & np.uint64(0xFFFFFFFF)) < np.uint64(plan.parity_limit)
+        raw = pc.if_else(pa.array(chosen), rows["sequence"], pa.scalar(None, pa.string()))
+        place = plan.partition.of(hashes)
         order = np.argsort(place, kind="stable")
         order = order[keep[order]]
-        batch = self._to_shuffle(rows, plan).take(pa.array(order))
+        ordered = pa.RecordBatch.from_arrays([sequence, rows["label"], raw], schema=SHUFFLED).take(
+            pa.array(order)
+        )
         edges = np.searchsorted(place[order], np.arange(len(plan.partition.shards) + 1))
-        for shard in np.flatnonzero(np.diff(edges)).tolist():
-            start, end = edges[shard], edges[shard + 1]
-            yield shard, pack_rows(batch.slice(start, end - start))
+        of_shards = [
+            (shard, pack_rows(ordered.slice(edges[shard], edges[shard + 1] - edges[shard])))
+            for shard in np.flatnonzero(np.diff(edges)).tolist()
+        ]
+        rejected = [] if keep.all() else _unseen(packed, rows, pc.invert(known))
+        return PartitionedRows(of_shards, rejected)
 
-    def _to_shuffle(self, rows: HashedRows, plan: Plan) -> pa.RecordBatch:
-        chosen = (rows.hash & np.uint64(0xFFFFFFFF)) < np.uint64(plan.parity_limit)
-        raw = pc.if_else(pa.array(chosen), rows.sequence, pa.scalar(None, pa.string()))
-        columns = [cut(rows.sequence, self._options), rows.label, raw]
-        return pa.RecordBatch.from_arrays(columns, schema=SHUFFLED)
+    def finish(self, rows: PartitionedRows) -> Iterator[tuple[int, bytes] | TaggedOutput]:
+        """See the class."""
+        yield from _tag_rejected(rows.rejected)
+        yield from rows.of_shards
 
 
-def _unseen(rows: HashedRows, unseen: pa.BooleanArray) -> list[Rejected]:
+def _unseen(packed: UsableRows, rows: pa.RecordBatch, unseen: pa.BooleanArray) -> list[Rejected]:
+    numbers = packed.first - 1 + np.cumsum(rows["step"].to_numpy(), dtype=np.int64)
     texts = zip(
-        rows.row[unseen.to_numpy(zero_copy_only=False)].tolist(),
-        rows.sequence.filter(unseen).to_pylist(),
-        rows.label.filter(unseen).to_pylist(),
+        numbers[unseen.to_numpy(zero_copy_only=False)].tolist(),
+        rows["sequence"].filter(unseen).to_pylist(),
+        rows["label"].filter(unseen).to_pylist(),
         strict=True,
     )
     return [
-        Rejected(rows.part, row, "unseen_label", f"{sequence},{label}")
+        Rejected(packed.part, row, "unseen_label", f"{sequence},{label}")
         for row, sequence, label in texts
     ]
 
 
-class WriteShard(beam.DoFn):
+class WriteShard(WorkAhead):
     """(Number of a shard, its packed rows) to the summary of the file written."""
 
     def __init__(self, staging: str, transform_dir: str, options: Options) -> None:
@@ -182,7 +216,12 @@ class WriteShard(beam.DoFn):
         """See the class."""
         number, values = group
         shard = plan.partition.shards[number]
-        summary = write_shard(shard, values, self._transform_dir, self._staging, self._options)
+        yield from self.begin(
+            write_shard, shard, values, self._transform_dir, self._staging, self._options
+        )
+
+    def finish(self, summary: ShardSummary) -> Iterator[ShardSummary]:
+        """See the class."""
         self._written.inc(summary.records)
         progress.advance("written", summary.records)
         yield summary

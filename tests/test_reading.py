@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline import reading, sources
 from pipeline.errors import DataError
 from pipeline.options import Options
-from pipeline.reading import read_part, whole_lines
+from pipeline.reading import parse_block, read_blocks, whole_lines
 from pipeline.sources import Source, cut_into_parts, find_sources
 
 
@@ -29,7 +29,7 @@ def read_all(found: list[Source]) -> list[tuple[int, bytes, bytes]]:
     out, first = [], {source.path: source.first_row for source in found}
     for part in cut_into_parts(found):
         used = 0
-        for parsed in read_part(part):
+        for parsed in map(parse_block, read_blocks(part)):
             numbers = (parsed.row + first[part.source.path]).tolist()
             used += parsed.rows
             out += zip(numbers, parsed.sequence.to_pylist(), parsed.label.to_pylist(), strict=True)

@@ -7,8 +7,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.packing import pack_rows, unpack_rows
 from pipeline.partition import hash_sequences
-from pipeline.shards import SHUFFLED, order_rows, pack_rows, unpack_rows
+from pipeline.shards import SHUFFLED, order_rows
 
 Row = tuple[str, str, str | None]
 
@@ -56,5 +57,5 @@ def test_the_order_of_arrival_does_not_matter(rows: list[Row], random: object) -
 def test_rows_travel_in_pieces() -> None:
     rows: list[Row] = [("é", "x", None), ("C", "y", "C…")]
     pieces = [pack_rows(batch(rows[:1])), b"", pack_rows(batch(rows[1:]))]
-    assert rows_of(unpack_rows(pieces)) == rows
-    assert rows_of(unpack_rows([b""])) == []
+    assert rows_of(unpack_rows(pieces, SHUFFLED)) == rows
+    assert rows_of(unpack_rows([b""], SHUFFLED)) == []

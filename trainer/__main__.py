@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from trainer.config import parse_command_line
 from trainer.errors import exit_status
 from trainer.manifest import read_manifest
-from trainer.quiet import without_native_notes
 from trainer.run_directory import check_output
+from trainer.startup import heavy_imports
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +23,7 @@ def _train(argv: Sequence[str] | None) -> None:
     manifest.require_rows("train")
     check_output(config.output, config.overwrite)
     # Imported late: TensorFlow takes seconds, and --help and these errors must not.
-    with without_native_notes():
+    with heavy_imports():
         from trainer.loop import train
     train(config, manifest)
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from trainer.errors import DataError, exit_status
 from trainer.manifest import Manifest, read_manifest
-from trainer.quiet import without_native_notes
 from trainer.run_directory import MODEL_FILE, Run, read_run, write_json
+from trainer.startup import heavy_imports
 
 if TYPE_CHECKING:
     import keras
@@ -180,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluate(options: argparse.Namespace) -> None:
     run, manifest = read_run(options.model), read_manifest(options.data)
-    with without_native_notes():
+    with heavy_imports():
         import tensorflow  # noqa: F401
     evaluation = evaluate(run, manifest, options.split)
     if manifest.fingerprint != run.fingerprint:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, exit_status
-from pipeline.quiet import without_native_notes
 from pipeline.sample import main as write_sample
+from pipeline.startup import heavy_imports
 from tests.flink.cluster import Cluster, fetch_jars
 from tests.flink.processes import ROOT, Service, wait_until
 
@@ -140,7 +140,7 @@ def prepare(cluster: Cluster, sample: Path, output: Path, *flags: str) -> dict[s
 
 def read_checked(output: Path) -> dict[str, Any]:
     """The manifest, after every file and record was checked against it."""
-    with without_native_notes():
+    with heavy_imports():
         from pipeline.verify import verify
     verify(str(output))
     return json.loads((output / "dataset.json").read_text())  # type: ignore[no-any-return]

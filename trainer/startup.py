@@ -1,7 +1,8 @@
-"""TensorFlow's notes to its developers kept off the terminal."""
+"""The start of a program that imports TensorFlow: quick, and with nothing on the terminal."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -11,7 +12,20 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_native_notes() -> Iterator[None]:
+def heavy_imports() -> Iterator[None]:
+    """Import in the block: quietly, and without looking for garbage among what is imported."""
+    gc.disable()
+    try:
+        with _without_native_notes():
+            yield
+        # A million objects that live as long as the process: a second at its start, one at its end.
+        gc.freeze()
+    finally:
+        gc.enable()
+
+
+@contextmanager
+def _without_native_notes() -> Iterator[None]:
     """Keep what native code writes to standard error in the block, and tell it if the block fails.
 
     Importing TensorFlow prints notes on oneDNN and missing GPUs before any of its own settings
