@@ -42,21 +42,21 @@ class CheckedRows:
 
 def check_rows(parsed: ParsedRows, options: Options) -> CheckedRows:
     """Set apart the rows that cannot be used; the first reason that holds is the one given."""
-    reason = np.full(len(parsed.row), "", dtype="U16")
-    _mark(reason, "invalid_utf8", _invalid_utf8(parsed.sequence) | _invalid_utf8(parsed.label))
-    sequence = _as_string(parsed.sequence, reason == "invalid_utf8")
-    label = _as_string(parsed.label, reason == "invalid_utf8")
+    reasons = _Reasons(len(parsed.row))
+    reasons.add("invalid_utf8", _invalid_utf8(parsed.sequence) | _invalid_utf8(parsed.label))
+    sequence = _as_string(parsed.sequence, reasons.bad)
+    label = _as_string(parsed.label, reasons.bad)
     length = pc.utf8_length(sequence).to_numpy()
-    _mark(reason, "empty_sequence", length == 0)
-    _mark(reason, "missing_label", _mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
-    _mark(reason, "line_break", _mask(pc.match_substring_regex(label, "[\r\n]")))
+    reasons.add("empty_sequence", length == 0)
+    reasons.add("missing_label", _mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
+    reasons.add("line_break", _with_line_break(label))
     too_long = length > options.max_length
     if options.too_long == "reject":
-        _mark(reason, "too_long", too_long)
-    good = reason == ""
+        reasons.add("too_long", too_long)
+    good = ~reasons.bad
     bad = tuple(
-        BadRow(int(parsed.row[i]), str(reason[i]), parsed.raw(i))
-        for i in np.flatnonzero(~good).tolist()
+        BadRow(int(parsed.row[i]), reasons.of(i), parsed.raw(i))
+        for i in np.flatnonzero(reasons.bad).tolist()
     )
     row, mask = parsed.row, pa.array(good)
     if bad:
@@ -64,8 +64,28 @@ def check_rows(parsed: ParsedRows, options: Options) -> CheckedRows:
     return CheckedRows(sequence, label, row, parsed.bad + bad, int((too_long & good).sum()))
 
 
-def _mark(reason: npt.NDArray[np.str_], name: str, found: npt.NDArray[np.bool_]) -> None:
-    reason[found & (reason == "")] = name
+class _Reasons:
+    """The first reason found against each of n rows."""
+
+    def __init__(self, n: int) -> None:
+        self.bad = np.zeros(n, np.bool_)
+        self._names: list[str] = []
+        self._first = np.zeros(n, np.int8)
+
+    def add(self, name: str, found: npt.NDArray[np.bool_]) -> None:
+        self._first[found & ~self.bad] = len(self._names)
+        self._names.append(name)
+        self.bad |= found
+
+    def of(self, row: int) -> str:
+        return self._names[self._first[row]]
+
+
+def _with_line_break(label: pa.StringArray) -> npt.NDArray[np.bool_]:
+    found = np.zeros(len(label), np.bool_)
+    for character in "\r\n":
+        found |= _mask(pc.match_substring(label, character))
+    return found
 
 
 def _mask(array: pa.BooleanArray) -> npt.NDArray[np.bool_]:

@@ -10,7 +10,12 @@ import time
 from collections.abc import Sequence
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    PipelineOptions,
+    SetupOptions,
+    StandardOptions,
+    TypeOptions,
+)
 
 from pipeline import progress
 from pipeline.build import build
@@ -76,6 +81,8 @@ def to_beam_options(flags: Sequence[str]) -> PipelineOptions:
         standard.runner = LOCAL_RUNNER
     # Workers import the project; nothing of the main session needs to travel.
     options.view_as(SetupOptions).save_main_session = False
+    # The graph is the same in every run: checking its types tells nothing new in half a second.
+    options.view_as(TypeOptions).pipeline_type_check = False
     if standard.runner in StandardOptions.LOCAL_RUNNERS and (unknown := _unknown_to_beam(flags)):
         raise UsageError(f"unknown flag {unknown[0]}; --help lists the flags, the rest are Beam's")
     return options
