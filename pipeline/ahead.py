@@ -20,6 +20,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 _THREADS = os.cpu_count() or 1
+_AHEAD = 2 * _THREADS  # so that a slow taker does not let the threads run dry
 
 
 @lru_cache(maxsize=1)
@@ -42,7 +43,7 @@ class WorkAhead(beam.DoFn):
     def begin(self, work: Callable[..., Any], *args: Any) -> Iterator[Any]:
         """Begin `work(*args)`; yield the outputs of the oldest work, once enough has begun."""
         self._begun.append(_pool().submit(work, *args))
-        if len(self._begun) > _THREADS:
+        if len(self._begun) > _AHEAD:
             yield from self.finish(self._begun.popleft().result())
 
     def finish(self, result: Any) -> Iterator[Any]:

@@ -78,7 +78,7 @@ class _Reasons:
         self.bad |= found
 
     def of(self, row: int) -> str:
-        return self._names[self._first[row]]
+        return self._names[int(self._first[row])]
 
 
 def _with_line_break(label: pa.StringArray) -> npt.NDArray[np.bool_]:

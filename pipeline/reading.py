@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
 from pipeline.parsing import ParsedRows, parse_jsonl, parse_table, parse_values
-from pipeline.sources import PART_BYTES, Part, open_bytes
+from pipeline.sources import Part, open_bytes
 
 _BATCH_ROWS = 1 << 16
 
@@ -73,26 +73,32 @@ def _errors_named(part: Part) -> Iterator[None]:
 
 
 def _read_lines(part: Part) -> Iterator[bytes]:
-    """Blocks of whole lines, of about `PART_BYTES`; the last line may lack its line end."""
+    """Blocks of whole lines; the last line may lack its line end."""
+    block = part.block_bytes
     with open_bytes(part.source) as stream:
         if part.end is None:
             stream.read(part.start)
-            yield from whole_lines(stream, None)
+            yield from whole_lines(stream, block, None)
         elif part.start == part.source.data_start:
             stream.seek(part.start)
-            yield from whole_lines(stream, part.end - part.start)
+            yield from whole_lines(stream, block, part.end - part.start)
         else:
             # The byte before tells whether a line begins at `start`; what is cut there, or
             # begins earlier, belongs to the part before.
             stream.seek(part.start - 1)
-            yield from whole_lines(stream, part.end - part.start + 1, skip_first=True)
+            yield from whole_lines(stream, block, part.end - part.start + 1, skip_first=True)
 
 
-def whole_lines(stream: BinaryIO, size: int | None, skip_first: bool = False) -> Iterator[bytes]:
-    """Blocks of the lines that begin in the next `size` bytes (None: in all that is left)."""
+def whole_lines(
+    stream: BinaryIO, block: int, size: int | None, skip_first: bool = False
+) -> Iterator[bytes]:
+    """The lines that begin in the next `size` bytes (None: in all that is left).
+
+    They come in pieces of about `block` bytes, larger where a line is.
+    """
     carry = b""
     while size is None or size > 0:
-        chunk = stream.read(PART_BYTES if size is None else min(PART_BYTES, size))
+        chunk = stream.read(block if size is None else min(block, size))
         if not chunk:
             break
         size = None if size is None else size - len(chunk)

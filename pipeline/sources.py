@@ -18,8 +18,10 @@ from apache_beam.io.filesystems import FileSystems
 from pipeline.errors import DataError
 from pipeline.options import Options
 
-PART_BYTES = 2 << 20
-MAX_PARTS = 20_000
+MIN_BLOCK_BYTES = 2 << 20  # with what is made of it, about what a processor's cache holds
+MAX_BLOCK_BYTES = 16 << 20
+_BLOCKS = 1 << 10
+_MAX_PARTS = 20_000
 _MAX_HEADER_BYTES = 1 << 20
 _UTF8_BOM = b"\xef\xbb\xbf"
 _FORMAT_OF_SUFFIX = {
@@ -63,13 +65,14 @@ class Part:
     """What one worker reads at a time: `start` to `end` are bytes, or Parquet row groups.
 
     A text row belongs to the part that holds its first byte. `end` is None for a compressed
-    file, which can only be read as a whole.
+    file, which can only be read as a whole. Text is parsed about `block_bytes` at a time.
     """
 
     index: int
     source: Source
     start: int
     end: int | None
+    block_bytes: int
 
 
 def find_sources(options: Options) -> list[Source]:
@@ -88,10 +91,17 @@ def find_sources(options: Options) -> list[Source]:
 
 
 def cut_into_parts(sources: Sequence[Source]) -> list[Part]:
-    """Parts of about `PART_BYTES`, larger where there would be more than `MAX_PARTS` of them."""
-    size = max(PART_BYTES, sum(source.bytes for source in sources) // MAX_PARTS)
+    """Parts of a block each, or of several where there would be too many.
+
+    Each block has a value for each shard: the blocks of a large input are larger.
+    """
+    total = sum(source.bytes for source in sources)
+    block = min(max(MIN_BLOCK_BYTES, total // _BLOCKS), MAX_BLOCK_BYTES)
+    size = max(block, total // _MAX_PARTS)
     ranges = [(source, start, end) for source in sources for start, end in _ranges(source, size)]
-    return [Part(index, source, start, end) for index, (source, start, end) in enumerate(ranges)]
+    return [
+        Part(index, source, start, end, block) for index, (source, start, end) in enumerate(ranges)
+    ]
 
 
 def _ranges(source: Source, size: int) -> Iterator[tuple[int, int | None]]:

@@ -32,10 +32,16 @@ from pipeline.rejects import PARTS_PER_FILE, Rejected, choose_examples
 from pipeline.shards import SHUFFLED, ShardSummary, write_shard
 from pipeline.sources import Part
 
+# Blocks and shards come and go; Arrow's own allocator would keep more of what they took.
+pa.set_memory_pool(pa.system_memory_pool())
+
 REJECTED = "rejected"
 COUNTS = "counts"
 ROWS = "rows"
 TRAIN = "train"
+
+# TensorFlow takes some kilobytes a row for as long as it counts.
+_ANALYZED_ROWS = 1 << 14
 
 # `step`: how far the row's number is from the one before; compresses to nothing.
 USABLE = pa.schema([("sequence", pa.string()), ("label", pa.string()), ("step", pa.int32())])
@@ -107,8 +113,8 @@ class ReadAndCheck(WorkAhead):
         progress.advance("read", block.counts.read)
         yield TaggedOutput(COUNTS, block.counts)
         yield from _tag_rejected(block.rejected)
-        if block.counts.train:
-            yield TaggedOutput(TRAIN, block.train)
+        for start in range(0, block.counts.train, _ANALYZED_ROWS):
+            yield TaggedOutput(TRAIN, block.train.slice(start, _ANALYZED_ROWS))
         if block.counts.usable:
             yield block.rows
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import reading, sources
+from pipeline import sources
 from pipeline.errors import DataError
 from pipeline.options import Options
 from pipeline.reading import parse_block, read_blocks, whole_lines
@@ -47,19 +47,18 @@ def test_ranges_of_bytes_hold_every_line_once(data: bytes, size: int) -> None:
         stream = io.BytesIO(data)
         stream.seek(max(0, start - 1))
         length = min(size, len(data) - start) + (start > 0)
-        blocks += whole_lines(stream, length, skip_first=start > 0)
+        blocks += whole_lines(stream, 1 << 20, length, skip_first=start > 0)
     assert b"".join(blocks) == data
 
 
-@pytest.mark.parametrize("part_bytes", [1, 7, 64, 1 << 20])
+@pytest.mark.parametrize("block_bytes", [1, 7, 64, 1 << 20])
 @pytest.mark.parametrize(
     ("suffix", "compress"), [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress)]
 )
 def test_rows_and_their_numbers_do_not_depend_on_the_parts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_bytes: int, suffix: str, compress: type
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int, suffix: str, compress: type
 ) -> None:
-    monkeypatch.setattr(sources, "PART_BYTES", part_bytes)
-    monkeypatch.setattr(reading, "PART_BYTES", part_bytes)
+    monkeypatch.setattr(sources, "MIN_BLOCK_BYTES", block_bytes)
     lines = ["\ufefflabel,other,sequence"] + [f"l{n},{n},{'AC' * n}" for n in range(1, 30)]
     path = tmp_path / f"rows.csv{suffix}"
     path.write_bytes(compress("\r\n".join(lines).encode()))
@@ -82,7 +81,7 @@ def test_a_torn_gzip_file_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 
 def test_parquet_is_read_by_row_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "PART_BYTES", 1)
+    monkeypatch.setattr(sources, "MIN_BLOCK_BYTES", 1)
     table = pa.table({"label": ["x", "y", "x"], "sequence": ["A", "CC", "D"], "n": [1, 2, 3]})
     pq.write_table(table, tmp_path / "rows.parquet", row_group_size=1)
     found = find_sources(options(tmp_path / "rows.parquet"))
