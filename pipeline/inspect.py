@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.manifest import Manifest
 
 _UNKNOWN = "�"
+_MANY = 20
 
 
 class Record(NamedTuple):
@@ -40,6 +41,7 @@ def _inspect(argv: Sequence[str] | None) -> None:
     )
     parser.add_argument("dataset", help="dataset directory", metavar="DIR")
     parser.add_argument("--split", choices=SPLITS, default="train", help="(default: train)")
+    parser.add_argument("--label", help="records of this label only", metavar="LABEL")
     parser.add_argument("--count", type=int, default=5, metavar="N", help="records (default: 5)")
     parser.add_argument(
         "--verify",
@@ -50,18 +52,23 @@ def _inspect(argv: Sequence[str] | None) -> None:
     args = parser.parse_args(argv)
     if args.count < 0:
         raise UsageError(f"--count: got {args.count}, expected 0 or more")
+    if args.verify:
+        with heavy_imports():
+            from pipeline.verify import verify
+        verified = verify(args.dataset)
+        print(f"{args.dataset}: {verified:,} records and all files are as the manifest says")
+        return
     with heavy_imports():
         from pipeline.manifest import read_manifest
-        from pipeline.verify import verify
-
-    if args.verify:
-        records = verify(args.dataset)
-        print(f"{args.dataset}: {records:,} records and all files are as the manifest says")
-        return
     manifest = read_manifest(args.dataset)
+    if args.label is not None and args.label not in manifest["labels"]:
+        raise UsageError(
+            f"--label: got {args.label!r}, expected one of {', '.join(manifest['labels'][:_MANY])}"
+        )
     print(summary_table(manifest))
     print(f"\n{args.split}:")
-    for record in islice(read_records(args.dataset, manifest, args.split), args.count):
+    records = read_records(args.dataset, manifest, args.split, args.label)
+    for record in islice(records, args.count):
         print(f"  {record.sequence:<{manifest['max_length']}}  {record.length:>4}  {record.label}")
 
 
@@ -75,14 +82,16 @@ def summary_table(manifest: Manifest) -> str:
     lines += [
         f"{'encoding':<24}{manifest['encoding']:>14}",
         f"{'alphabet':<24}{''.join(manifest['alphabet'])!r}",
-        f"{'labels':<24}{', '.join(manifest['labels'][:20])}",
+        f"{'labels':<24}{', '.join(manifest['labels'][:_MANY])}",
         f"{'fingerprint':<24}{manifest['fingerprint']}",
     ]
     return "\n".join(lines)
 
 
-def read_records(dataset: str, manifest: Manifest, split: str) -> Iterator[Record]:
-    """The records of a split as text, in the order they are stored."""
+def read_records(
+    dataset: str, manifest: Manifest, split: str, label: str | None = None
+) -> Iterator[Record]:
+    """The records of a split (of `label` only, if given) as text, in the order they are stored."""
     import tensorflow as tf
     from apache_beam.io.filesystems import FileSystems
 
@@ -97,9 +106,10 @@ def read_records(dataset: str, manifest: Manifest, split: str) -> Iterator[Recor
         parsed = tf.io.parse_example(batch, spec)
         ids = _to_ids(parsed["sequence"].numpy())
         lengths, labels = parsed["length"].numpy(), parsed["label"].numpy()
-        for row, length, label in zip(ids, lengths.tolist(), labels.tolist(), strict=True):
-            text = to_text(row[:length].tolist(), manifest["alphabet"])
-            yield Record(text, length, manifest["labels"][label])
+        for row, length, number in zip(ids, lengths.tolist(), labels.tolist(), strict=True):
+            name = manifest["labels"][number]
+            if label in (None, name):
+                yield Record(to_text(row[:length].tolist(), manifest["alphabet"]), length, name)
 
 
 def _to_ids(sequence: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:

@@ -42,12 +42,12 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
         raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
     prepare_output(options)
     runner = beam_options.view_as(StandardOptions).runner
-    megabytes = sum(source.bytes for source in sources) / 1e6
-    print(f"preparing {len(sources)} file(s), {megabytes:.1f} MB, on {runner}", file=sys.stderr)
+    size = sum(source.bytes for source in sources)
+    print(f"preparing {len(sources)} file(s), {size / 1e6:.1f} MB, on {runner}", file=sys.stderr)
     local = runner in StandardOptions.LOCAL_RUNNERS
     _keep_errors_out_of_the_log(local)
     try:
-        with progress.shown(idle="starting" if local else "running"):
+        with progress.shown("starting" if local else "running", size):
             pipeline = beam.Pipeline(options=beam_options)
             build(pipeline, sources, options)
             pipeline.run().wait_until_finish()
@@ -113,9 +113,11 @@ def describe(manifest: Manifest, output: str, seconds: float) -> str:
     """What a person wants to know when a run is done."""
     counts = manifest["counts"]
     splits = ", ".join(f"{split} {counts[split]:,}" for split in SPLITS)
+    by_reason = ", ".join(f"{n:,} {reason}" for reason, n in counts["rejected_by_reason"].items())
+    reasons = f" ({by_reason})" if by_reason else ""
     lines = [
         f"{counts['read']:,} rows read in {seconds:.1f} s: {splits}, "
-        f"duplicates {counts['duplicates']:,}, rejected {counts['rejected']:,}",
+        f"duplicates {counts['duplicates']:,}, rejected {counts['rejected']:,}{reasons}",
         f"{counts['truncated']:,} cut at {manifest['max_length']}, "
         f"{counts['ambiguous']:,} sequences with more than one label, "
         f"{counts['unknown_characters']:,} characters outside the alphabet",

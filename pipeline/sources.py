@@ -74,6 +74,13 @@ class Part:
     end: int | None
     block_bytes: int
 
+    @property
+    def bytes(self) -> int:
+        """How many of the file's bytes it takes, about."""
+        if self.source.format == "parquet":
+            return self.source.bytes * ((self.end or 0) - self.start) // self.source.row_groups
+        return self.source.bytes if self.end is None else self.end - self.start
+
 
 def find_sources(options: Options) -> list[Source]:
     """The files that match `--input`, in order of their paths, each looked into.

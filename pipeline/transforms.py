@@ -85,6 +85,7 @@ class ReadAndCheck(WorkAhead):
         """See the class."""
         for block in read_blocks(part):
             yield from self.begin(self._check, block)
+        progress.advance(bytes_read=part.bytes)
 
     def _check(self, block: Block) -> CheckedBlock:
         part = block.part.index
@@ -110,7 +111,7 @@ class ReadAndCheck(WorkAhead):
     def finish(self, block: CheckedBlock) -> Iterator[UsableRows | TaggedOutput]:
         """See the class."""
         self._read.inc(block.counts.read)
-        progress.advance("read", block.counts.read)
+        progress.advance(read=block.counts.read, usable=block.counts.usable)
         yield TaggedOutput(COUNTS, block.counts)
         yield from _tag_rejected(block.rejected)
         for start in range(0, block.counts.train, _ANALYZED_ROWS):
@@ -149,11 +150,12 @@ def save_transform(
 
 
 class PartitionedRows(NamedTuple):
-    """What became of the rows of a block: (number of the shard, packed rows), and those left out.
+    """What became of n usable rows: (number of the shard, packed rows), and those left out.
 
     The packed rows have schema SHUFFLED.
     """
 
+    n: int
     of_shards: list[tuple[int, bytes]]
     rejected: list[Rejected]
 
@@ -188,10 +190,11 @@ class PartitionRows(WorkAhead):
             for shard in np.flatnonzero(np.diff(edges)).tolist()
         ]
         rejected = [] if keep.all() else _unseen(packed, rows, pc.invert(known))
-        return PartitionedRows(of_shards, rejected)
+        return PartitionedRows(len(rows), of_shards, rejected)
 
     def finish(self, rows: PartitionedRows) -> Iterator[tuple[int, bytes] | TaggedOutput]:
         """See the class."""
+        progress.advance(shuffled=rows.n)
         yield from _tag_rejected(rows.rejected)
         yield from rows.of_shards
 
@@ -229,5 +232,5 @@ class WriteShard(WorkAhead):
     def finish(self, summary: ShardSummary) -> Iterator[ShardSummary]:
         """See the class."""
         self._written.inc(summary.records)
-        progress.advance("written", summary.records)
+        progress.advance(written=summary.records + summary.duplicates)
         yield summary

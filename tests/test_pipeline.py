@@ -284,6 +284,18 @@ def test_inspect_turns_records_back_into_text(
         assert line.split() == [text, str(length), *label.split()]
 
 
+def test_inspect_shows_the_records_of_one_label(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert inspect_main([str(dataset), "--label", "drei,é", "--count", "1000"]) == 0
+    found = capsys.readouterr().out.partition("train:\n")[2].splitlines()
+    manifest = manifest_of(dataset)
+    assert len(found) == manifest["label_counts"]["train"]["drei,é"]
+    assert {line.split()[-1] for line in found} == {"drei,é"}
+    assert inspect_main([str(dataset), "--label", "vier"]) == 2
+    assert "--label: got 'vier', expected one of " in capsys.readouterr().err
+
+
 def test_inspect_of_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect_main([str(tmp_path)]) == 1
     assert "holds no dataset.json" in capsys.readouterr().err
