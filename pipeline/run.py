@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import logging
 import re
+import socket
 import sys
 import time
 from collections.abc import Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import (
+    DirectOptions,
     PipelineOptions,
+    PortableOptions,
     SetupOptions,
     StandardOptions,
+    TestOptions,
     TypeOptions,
 )
 
@@ -26,6 +30,7 @@ from pipeline.publish import prepare_output, remove_staging
 from pipeline.sources import cut_into_parts, find_sources
 
 LOCAL_RUNNER = "FnApiRunner"
+_JOB_SERVER_SECONDS = 30
 
 
 def prepare(options: Options, beam_flags: Sequence[str]) -> None:
@@ -37,10 +42,14 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     """
     started = time.monotonic()
     beam_options = to_beam_options(beam_flags)
+    pipeline = _new_pipeline(beam_options)
+    _require_job_server(beam_options)
     sources = find_sources(options)
     if not cut_into_parts(sources):
         raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
-    prepare_output(options)
+    dry_run = beam_options.view_as(TestOptions).dry_run
+    if not dry_run:
+        prepare_output(options)
     runner = beam_options.view_as(StandardOptions).runner
     size = sum(source.bytes for source in sources)
     print(f"preparing {len(sources)} file(s), {size / 1e6:.1f} MB, on {runner}", file=sys.stderr)
@@ -48,14 +57,38 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     _keep_errors_out_of_the_log(local)
     try:
         with progress.shown("starting" if local else "running", size):
-            pipeline = beam.Pipeline(options=beam_options)
             build(pipeline, sources, options)
             pipeline.run().wait_until_finish()
     except Exception as error:
         raise _as_data_error(error) from error
     finally:
         remove_staging(options.output)
+    if dry_run:
+        print(f"dry run: the job for {runner} was built, and nothing else was done")
+        return
     print(describe(read_manifest(options.output), options.output, time.monotonic() - started))
+
+
+def _new_pipeline(beam_options: PipelineOptions) -> beam.Pipeline:
+    try:
+        return beam.Pipeline(options=beam_options)
+    except ValueError as error:
+        # What the runner needs to be told is missing or wrong.
+        raise UsageError(str(error)) from error
+
+
+def _require_job_server(beam_options: PipelineOptions) -> None:
+    """Beam itself would wait for minutes for a server that is not there."""
+    endpoint = beam_options.view_as(PortableOptions).job_endpoint
+    if endpoint is None or endpoint == "embed":
+        return
+    host, _, port = endpoint.rpartition(":")
+    if not port.isdigit():
+        raise UsageError(f"--job_endpoint: got {endpoint!r}, expected HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), _JOB_SERVER_SECONDS).close()
+    except OSError as error:
+        raise DataError(f"--job_endpoint {endpoint}: no job server answers: {error}") from error
 
 
 def _keep_errors_out_of_the_log(local: bool) -> None:
@@ -73,12 +106,18 @@ def to_beam_options(flags: Sequence[str]) -> PipelineOptions:
     """Beam's options, with its in-process runner named outright where none is given.
 
     Raises:
-        UsageError: Beam does not know a flag, and it is Beam's local runner that would run.
+        UsageError: Beam does not know a flag, and it is Beam's local runner that would run; or the
+            mode is one that loses rows.
     """
     options = PipelineOptions(list(flags))
     standard = options.view_as(StandardOptions)
     if standard.runner is None:
         standard.runner = LOCAL_RUNNER
+    if options.view_as(DirectOptions).direct_running_mode == "multi_threading":
+        raise UsageError(
+            "--direct_running_mode=multi_threading loses rows now and then (Beam 2.77); leave it "
+            "out: one process works in threads by itself"
+        )
     # Workers import the project; nothing of the main session needs to travel.
     options.view_as(SetupOptions).save_main_session = False
     # The graph is the same in every run: checking its types tells nothing new in half a second.

@@ -247,6 +247,7 @@ def test_overwrite_replaces_the_whole_dataset_or_nothing(
         ("sequence,label\nA,x\n,x\n", [], 1, "1 of 2 rows are rejected"),
         ("sequence,label\n,x\n", ["--max-rejected-fraction", "1"], 1, "no row falls into"),
         ("sequence,label\nA,x\n", ["--no_such_flag"], 2, "unknown flag --no_such_flag"),
+        ("sequence,label\nA,x\n", ["--direct_running_mode=multi_threading"], 2, "loses rows"),
         ("sequence,label\nA,x\n", ["--label-column", "y"], 1, "no column 'y'"),
     ],
 )
@@ -266,6 +267,21 @@ def test_bad_input_gets_one_sentence(
     assert "Traceback" not in error
     assert not (tmp_path / "out" / "dataset.json").exists()
     assert not (tmp_path / "out" / ".staging").exists()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "status", "said"),
+    [
+        ("127.0.0.1:1", 1, "error: --job_endpoint 127.0.0.1:1: no job server answers: "),
+        ("127.0.0.1", 2, "error: --job_endpoint: got '127.0.0.1', expected HOST:PORT"),
+    ],
+)
+def test_a_job_server_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], endpoint: str, status: int, said: str
+) -> None:
+    argv = ["--input", "rows.csv", "--output", str(tmp_path / "out")]
+    assert main([*argv, "--runner=PortableRunner", "--job_endpoint", endpoint]) == status
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_inspect_turns_records_back_into_text(
