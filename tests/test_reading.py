@@ -66,6 +66,16 @@ def test_rows_and_their_numbers_do_not_depend_on_the_parts(
     assert read_all(find_sources(options(path))) == expected
 
 
+def test_no_cut_between_parts_loses_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("sequence,label\nA,x\nCC,y\nDDD,z\n")
+    for block_bytes in range(1, 35):
+        monkeypatch.setattr(sources, "MIN_BLOCK_BYTES", block_bytes)
+        assert read_all(find_sources(options(path))) == [
+            (2, b"A", b"x"), (3, b"CC", b"y"), (4, b"DDD", b"z")
+        ]  # fmt: skip
+
+
 def test_concatenated_gzip_members_are_one_file(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv.gz"
     path.write_bytes(gzip.compress(b"sequence,label\nA,x\n") + gzip.compress(b"C,y\n"))
