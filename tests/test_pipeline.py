@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pipeline.inspect import main as inspect_main
 from tests import reference
 
 MAX_LENGTH, ALPHABET_SIZE, SEED = 6, 4, 3
+PRISM = shutil.which("prism")
 
 
 def make_rows(count: int = 600) -> list[tuple[str, str]]:
@@ -169,6 +171,18 @@ def test_the_same_bytes_from_other_files_orders_and_workers(
     assert manifest["shards"] == expected["shards"]
     assert manifest["fingerprint"] == expected["fingerprint"]
     assert manifest["counts"] == expected["counts"]
+
+
+@pytest.mark.skipif(PRISM is None, reason="Beam's prism is not on the PATH")
+def test_the_same_bytes_from_prism(
+    tmp_path: Path, dataset: Path, rows: list[tuple[str, str]]
+) -> None:
+    write_csv(tmp_path / "rows.csv", rows)
+    flags = ("--runner=PrismRunner", f"--prism_location={PRISM}", "--environment_type=LOOPBACK")
+    manifest = prepare(
+        tmp_path / "rows.csv", tmp_path / "out", "--num-shards", "3", "--alphabet-size", "4", *flags
+    )
+    assert manifest["shards"] == manifest_of(dataset)["shards"]
 
 
 def test_one_hot_gzip_and_a_given_alphabet(tmp_path: Path) -> None:
