@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import os
+import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import sources
-from pipeline.errors import DataError
+from pipeline.errors import DataError, UsageError
 from pipeline.options import Options
 from pipeline.reading import parse_block, read_blocks, whole_lines
 from pipeline.sources import Source, cut_into_parts, find_sources
@@ -22,6 +24,10 @@ from pipeline.sources import Source, cut_into_parts, find_sources
 
 def options(path: Path | str, **changes: object) -> Options:
     return Options(input=(str(path),), output="unused", **changes)  # type: ignore[arg-type]
+
+
+def zstd(data: bytes) -> bytes:
+    return pa.compress(data, "zstd", asbytes=True)  # type: ignore[no-any-return]
 
 
 def read_all(found: list[Source]) -> list[tuple[int, bytes, bytes]]:
@@ -116,6 +122,20 @@ def test_files_come_in_order_of_their_paths(tmp_path: Path) -> None:
         ("a.dat", b"sequence,label\n", "or say --format"),
         ("a.csv.gz", b"sequence,label\n", "a.csv.gz: cannot be read as csv"),
         ("a.parquet", b"PAR1", "a.parquet: cannot be read as parquet"),
+        (
+            "a.csv",
+            b"sequence,label\rA,x\rC,y\r",
+            "the header is not CSV: new-line character",
+        ),
+        (
+            "a.csv",
+            b"sequence,label," + b"c" * 200_000,
+            "the header is not CSV: field larger",
+        ),
+        ("a.csv", "sequence,label\n".encode("utf-16"), "row 1: the header is not UTF-8"),
+        ("a.csv", b"label" + b",c" * 99, "'c', 'c', 'c', and 80 more; say which"),
+        ("a.csv", b"A" * (2 << 20), "no line end in the first 1048576 bytes"),
+        ("a.jsonl", b"[" * 100_000, "no column 'sequence'; its columns are (none)"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(
@@ -125,6 +145,140 @@ def test_a_file_that_cannot_be_used_is_named(
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError) as raised:
         find_sources(options(tmp_path / name))
+    assert said in str(raised.value)
+
+
+def test_a_directory_is_no_file_and_one_way_to_name_its_files_is_shown(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as raised:
+        find_sources(options(tmp_path))
+    assert str(raised.value) == (f"{tmp_path} is a directory; did you mean --input '{tmp_path}/*'?")
+
+
+def test_a_file_matched_twice_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("sequence,label\nA,x\n")
+    (tmp_path / "link.csv").symlink_to("a.csv")
+    monkeypatch.chdir(tmp_path)
+    inputs = ("a.csv", "*.csv", "./a.csv", f"{tmp_path}//a.csv", f"{tmp_path}/*.csv")
+    found = find_sources(Options(input=inputs, output="o"))
+    assert sorted(Path(source.path).name for source in found) == ["a.csv", "link.csv"]
+
+
+def test_a_glob_may_begin_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data1").mkdir()
+    (tmp_path / "data1" / "a.csv").write_text("sequence,label\n")
+    for folder, pattern in ((tmp_path / "data1", "*.csv"), (tmp_path, "data*/a.csv")):
+        monkeypatch.chdir(folder)
+        assert [Path(s.path).name for s in find_sources(options(pattern))] == ["a.csv"]
+
+
+def test_a_dangling_link_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").symlink_to("nowhere")
+    for pattern in ("a.csv", "*.csv"):
+        with pytest.raises(DataError, match="no file matches"):
+            find_sources(options(tmp_path / pattern))
+
+
+def test_a_file_that_may_not_be_read_is_named() -> None:
+    # Not tmp_path: root, who may read everything, becomes another user, who may not enter that.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.csv"
+        path.write_text("sequence,label\nA,x\n")
+        path.chmod(0)
+        Path(folder).chmod(0o755)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            with pytest.raises(DataError, match=r"a\.csv: cannot be read as csv: .*denied"):
+                find_sources(options(path))
+        finally:
+            os.seteuid(user)
+
+
+def read_text(path: Path, label_from: str, **changes: object) -> list[tuple[int, bytes, bytes]]:
+    return read_all(find_sources(options(path, label_from=label_from, **changes)))
+
+
+@pytest.mark.parametrize("block_bytes", [1, 5, 1 << 20])
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress), (".zst", zstd)],
+)
+def test_text_rows_are_lines_with_the_label_of_their_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int, suffix: str, compress: type
+) -> None:
+    monkeypatch.setattr(sources, "MIN_BLOCK_BYTES", block_bytes)
+    (tmp_path / "alpha").mkdir()
+    path = tmp_path / "alpha" / f"part.1.txt{suffix}"
+    path.write_bytes(compress(b'\xef\xbb\xbfAC\r\n"D\r\n\r\nEFG\r\nH'))
+    expected = [(1, b"AC"), (2, b'"D'), (4, b"EFG"), (5, b"H")]
+    assert read_text(path, "directory") == [(n, text, b"alpha") for n, text in expected]
+    assert read_text(path, "file") == [(n, text, b"part.1") for n, text in expected]
+
+
+def test_a_path_without_a_directory_is_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "alpha").mkdir()
+    (tmp_path / "alpha" / "a.txt").write_text("A\n")
+    monkeypatch.chdir(tmp_path / "alpha")
+    for pattern in ("a.txt", "*.txt", "./a.txt", "../alpha/*.txt"):
+        assert read_text(Path(pattern), "directory") == [(1, b"A", b"alpha")]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("alpha.txt", "alpha"), ("www.example.com.TXT.GZ", "www.example.com"), ("b é.log", "b é"),
+     ("LICENSE", "LICENSE")],
+)  # fmt: skip
+def test_the_label_of_a_file_is_its_name_without_suffixes(
+    tmp_path: Path, name: str, label: str
+) -> None:
+    data = gzip.compress(b"A\n") if name.endswith("GZ") else b"A\n"
+    (tmp_path / name).write_bytes(data)
+    assert read_text(tmp_path / name, "file", format="text") == [(1, b"A", label.encode())]
+
+
+@pytest.mark.parametrize(
+    ("name", "label_from", "said"),
+    [
+        (".txt", "file", ".txt: --label-from file gives the label '', expected a name"),
+        (".txt.gz", "file", ".txt.gz: --label-from file gives the label ''"),
+        (" .txt", "file", "the label ' '"),
+        ("a\nb.txt", "file", r"the label 'a\nb'"),
+        (b"a\xff.txt", "file", r"the label 'a\udcff'"),
+    ],
+)
+def test_a_path_that_gives_no_label_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str | bytes,
+    label_from: str,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = os.fsdecode(name)
+    Path(path).write_bytes(gzip.compress(b"A\n") if path.endswith("gz") else b"A\n")
+    with pytest.raises(DataError) as raised:
+        find_sources(options(path, label_from=label_from))
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "label_from", "said"),
+    [
+        ("a.txt", None, "a.txt: text has no label column: say --label-from directory"),
+        ("a.csv", "file", "a.csv is csv; or say --format text"),
+    ],
+)
+def test_label_from_goes_with_text_only(
+    tmp_path: Path, name: str, label_from: str | None, said: str
+) -> None:
+    (tmp_path / name).write_text("sequence,label\nA,x\n")
+    with pytest.raises(UsageError) as raised:
+        find_sources(options(tmp_path / name, label_from=label_from))
     assert said in str(raised.value)
 
 
