@@ -18,6 +18,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
 _NEWLINE, _RETURN, _QUOTE = b"\n"[0], b"\r"[0], b'"'[0]
+_QUOTES_AT_ONCE = 1 << 20
 _DELIMITER = {"csv": b",", "tsv": b"\t"}
 
 
@@ -179,18 +180,32 @@ def _lines_with_broken_quoting(lines: _Lines) -> npt.NDArray[np.int64]:
     """
     if b'"' not in lines.block:
         return np.empty(0, np.int64)
+    position = np.flatnonzero(np.frombuffer(lines.block, np.uint8) == _QUOTE)
+    # In slices, because a hostile line may be nothing but quotes.
+    wrong = [
+        _broken_quoting_at(lines, position, start, min(start + _QUOTES_AT_ONCE, len(position)))
+        for start in range(0, len(position), _QUOTES_AT_ONCE)
+    ]
+    return np.unique(np.concatenate(wrong))
+
+
+def _broken_quoting_at(
+    lines: _Lines, quotes: npt.NDArray[np.int64], first: int, last: int
+) -> npt.NDArray[np.int64]:
+    """The lines that number `first` to `last` of the quotes break."""
     characters = np.frombuffer(lines.block, np.uint8)
-    position = np.flatnonzero(characters == _QUOTE)
+    position = quotes[first:last]
     line = lines.of_positions(position)
-    first_of_line = np.searchsorted(line, line, side="left")
-    opening = (np.arange(len(position)) - first_of_line) % 2 == 0
+    first_of_line = np.searchsorted(quotes, lines.start[line], side="left")
+    opening = (np.arange(first, last) - first_of_line) % 2 == 0
     before = characters[np.maximum(position, 1) - 1]
     after = characters[np.minimum(position + 1, len(characters) - 1)]
     fine_open = (position == lines.start[line]) | _is_delimiter_or_quote(before)
     fine_close = (position + 1 == lines.end[line]) | _is_delimiter_or_quote(after)
     fine = np.where(opening, fine_open, fine_close)
-    last_of_line = np.append(line[1:] != line[:-1], True)
-    wrong: npt.NDArray[np.int64] = np.unique(line[~fine | (last_of_line & opening)])
+    following = np.append(quotes[first + 1 : last + 1], len(characters))[: last - first]
+    last_of_line = following >= lines.end[line]
+    wrong: npt.NDArray[np.int64] = line[~fine | (last_of_line & opening)]
     return wrong
 
 

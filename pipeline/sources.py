@@ -174,7 +174,7 @@ def _look_into(path: str, size: int, options: Options) -> Source:
         if form == "text":
             return _look_into_text(bare, name, options)
         return _look_into_table(bare, options)
-    except (OSError, EOFError, pa.ArrowInvalid) as error:
+    except (OSError, EOFError, pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as {form}: {error}") from error
 
 
@@ -282,8 +282,8 @@ def _look_into_parquet(bare: Source, options: Options) -> Source:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    kinds = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.string_view())
-    return kind in kinds
+    kinds = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
+    return kind in (*kinds, pa.string_view(), pa.binary_view())
 
 
 def _listed(columns: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import parsing
 from pipeline.parsing import (
     KEPT_BYTES,
     ParsedRows,
@@ -101,6 +102,10 @@ RFC_4180_LINE = re.compile(f"{RFC_4180_FIELD}(?:,{RFC_4180_FIELD})*")
 @given(st.lists(st.text('a,"', min_size=1, max_size=8), min_size=1, max_size=20))
 def test_every_line_comes_out_once_and_strictly_well_formed(lines: list[str]) -> None:
     parsed = parse_table("\n".join(lines).encode(), columns=2, sequence=0, label=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parsing, "_QUOTES_AT_ONCE", 2)
+        again = parse_table("\n".join(lines).encode(), columns=2, sequence=0, label=1)
+    assert (rows(again), bad(again)) == (rows(parsed), bad(parsed))
     found = {n: [sequence, label] for n, sequence, label in rows(parsed)}
     assert sorted([*found, *(row.row for row in parsed.bad)]) == list(range(len(lines)))
     for number, line in enumerate(lines):
@@ -147,6 +152,9 @@ def test_jsonl_bad_rows() -> None:
         pa.array(["3", "14"]),
         pa.array(["3", "14"]).dictionary_encode(),
         pa.array([b"3", b"14"], pa.large_binary()),
+        pa.array([b"3", b"14"], pa.binary_view()),
+        pa.array(["3", "14"], pa.large_string()).dictionary_encode(),
+        pa.array([3, 14], pa.uint64()).dictionary_encode(),
     ],
 )
 def test_columns_of_parquet(label: pa.Array) -> None:

@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import sources
+from pipeline import reading, sources
 from pipeline.errors import DataError, UsageError
 from pipeline.options import Options
 from pipeline.reading import parse_block, read_blocks, whole_lines
@@ -28,6 +29,9 @@ def options(path: Path | str, **changes: object) -> Options:
 
 def zstd(data: bytes) -> bytes:
     return pa.compress(data, "zstd", asbytes=True)  # type: ignore[no-any-return]
+
+
+COMPRESSIONS = [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress), (".zst", zstd)]
 
 
 def read_all(found: list[Source]) -> list[tuple[int, bytes, bytes]]:
@@ -202,10 +206,7 @@ def read_text(path: Path, label_from: str, **changes: object) -> list[tuple[int,
 
 
 @pytest.mark.parametrize("block_bytes", [1, 5, 1 << 20])
-@pytest.mark.parametrize(
-    ("suffix", "compress"),
-    [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress), (".zst", zstd)],
-)
+@pytest.mark.parametrize(("suffix", "compress"), COMPRESSIONS)
 def test_text_rows_are_lines_with_the_label_of_their_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int, suffix: str, compress: type
 ) -> None:
@@ -286,3 +287,71 @@ def test_a_parquet_column_must_be_text(tmp_path: Path) -> None:
     pq.write_table(pa.table({"sequence": [1.5], "label": ["x"]}), tmp_path / "a.parquet")
     with pytest.raises(DataError, match="column 'sequence' is double, expected text"):
         find_sources(options(tmp_path / "a.parquet"))
+
+
+def test_parquet_of_many_kinds(tmp_path: Path) -> None:
+    """Nulls stay rows; what is nested does not disturb; of a file without rows nothing is read."""
+    path = tmp_path / "rows.parquet"
+    more = pa.array([{"sequence": "Z", "label": [1]}] * 2)
+    table = pa.table(
+        {
+            "sequence": pa.array(["A", None], pa.large_string()).dictionary_encode(),
+            "more": more,
+            "label": pa.array([None, 2**64 - 1], pa.uint64()),
+        }
+    )
+    pq.write_table(table, path)
+    assert read_all(find_sources(options(path))) == [
+        (1, b"A", None),
+        (2, None, b"18446744073709551615"),
+    ]
+    pq.write_table(table.slice(0, 0), path)
+    assert read_all(find_sources(options(path))) == []
+    pq.ParquetWriter(path, table.schema).close()  # not one row group
+    assert cut_into_parts(find_sources(options(path))) == []
+    pq.write_table(pa.table({"sequence": more, "label": ["x", "y"]}), path)
+    with pytest.raises(DataError, match="column 'sequence' is struct"):
+        find_sources(options(path))
+
+
+def test_broken_parquet_is_named_whatever_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"sequence": ["A", "C"], "label": ["x", "y"]}), path)
+    whole = path.read_bytes()
+    for place in range(4, len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            read_all(find_sources(options(path)))
+        except DataError as error:
+            assert "rows.parquet: " in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(("suffix", "compress"), COMPRESSIONS[1:])
+def test_a_compressed_file_cut_short_is_no_shorter_file(
+    tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes]
+) -> None:
+    data = compress(b"sequence,label\nA,x\nC,y\n")
+    path = tmp_path / f"torn.csv{suffix}"
+    for end in (1, 4, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:end])
+        with pytest.raises(DataError, match=r"torn\.csv.*: cannot be read"):
+            read_all(find_sources(options(path)))
+    path.write_bytes(data + b"more")
+    with pytest.raises(DataError, match=r"torn\.csv.*: cannot be read"):
+        read_all(find_sources(options(path)))
+
+
+def test_a_byte_order_mark_of_json_lines_and_a_first_row_of_2_mb(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    long = "A" * (2 << 20)
+    path.write_text(f'\ufeff{{"sequence": "{long}", "label": "x"}}\n{{"sequence": "C"}}')
+    assert read_all(find_sources(options(path))) == [(1, long.encode(), b"x"), (2, b"C", None)]
+
+
+def test_a_line_without_end_is_refused_while_it_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_LINE_BYTES", 10)
+    assert list(whole_lines(io.BytesIO(b"0123456789\n0\n"), 4, None)) == [b"0123456789\n", b"0\n"]
+    for data, size in ((b"a\n0123456789ab", None), (b"a\n" + b"0" * 20, 8)):
+        stream = io.BytesIO(data)
+        with pytest.raises(OSError, match="a line of more than 10 bytes; is this a text file"):
+            list(whole_lines(stream, 4, size))
