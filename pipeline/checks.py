@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.options import Options
-from pipeline.parsing import BadRow, ParsedRows
+from pipeline.parsing import KEPT_BYTES, BadRow, ParsedRows
 
 REASONS = {
     "line_break": "a carriage return or newline inside the row or its label",
@@ -29,8 +29,9 @@ REASONS = {
 class CheckedRows:
     """The usable rows of a batch, and the others.
 
-    sequence, label: (n,) string, whole, no nulls. row: (n,) int64. truncated: how many of the n
-    are longer than `--max-length`.
+    sequence, label: (n,) string, no nulls. Sequences are whole, but cut where they are absurdly
+    long (over `--max-length` and `KEPT_BYTES` characters). row: (n,) int64. truncated: how many
+    of the n are longer than `--max-length`.
     """
 
     sequence: pa.StringArray
@@ -53,6 +54,10 @@ def check_rows(parsed: ParsedRows, options: Options) -> CheckedRows:
     too_long = length > options.max_length
     if options.too_long == "reject":
         reasons.add("too_long", too_long)
+    # What is behind is in no record; a huge line should not travel through all that follows.
+    kept = max(options.max_length, KEPT_BYTES)
+    if length.max(initial=0) > kept:
+        sequence = pc.utf8_slice_codeunits(sequence, 0, kept)
     good = ~reasons.bad
     bad = tuple(
         BadRow(int(parsed.row[i]), reasons.of(i), parsed.raw(i))

@@ -6,13 +6,24 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pipeline.checks import REASONS
 from pipeline.errors import DataError
 from pipeline.options import Options
+from pipeline.partition import hash_sequences
 from pipeline.rejects import Rejected, as_json, choose_examples, first_rows
 from pipeline.sources import Part
 
-_SHOWN_CHARACTERS = 60
+# So many are counted exactly, in 16 MB; of more than that no number matters.
+MAX_COUNTED_LABELS = 1 << 21
+
+
+def _no_labels() -> npt.NDArray[np.uint64]:
+    return np.zeros(0, np.uint64)
 
 
 @dataclass(frozen=True)
@@ -20,7 +31,8 @@ class ReadCounts:
     """Rows read, and what became of them.
 
     usable: not rejected so far. train: usable and in the train split. rows_in_part: row numbers
-    used by each part, from which the row number in the file follows.
+    used by each part, from which the row number in the file follows. train_labels: the hashes of
+    the labels of train rows, (k,) uint64, ascending, the least `MAX_COUNTED_LABELS` of them.
     """
 
     usable: int = 0
@@ -29,6 +41,7 @@ class ReadCounts:
     rejected: Counter[str] = field(default_factory=Counter)
     examples: list[Rejected] = field(default_factory=list)
     rows_in_part: Counter[int] = field(default_factory=Counter)
+    train_labels: npt.NDArray[np.uint64] = field(default_factory=_no_labels)
 
     @property
     def read(self) -> int:
@@ -42,6 +55,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
     rejected: Counter[str] = Counter()
     rows_in_part: Counter[int] = Counter()
     examples: list[Rejected] = []
+    labels = [_no_labels()]
     for one in counts:
         usable += one.usable
         train += one.train
@@ -49,7 +63,42 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
         rejected.update(one.rejected)
         rows_in_part.update(one.rows_in_part)
         examples += one.examples
-    return ReadCounts(usable, train, truncated, rejected, choose_examples(examples), rows_in_part)
+        labels.append(one.train_labels)
+    return ReadCounts(
+        usable,
+        train,
+        truncated,
+        rejected,
+        choose_examples(examples),
+        rows_in_part,
+        np.unique(np.concatenate(labels))[:MAX_COUNTED_LABELS],
+    )
+
+
+def count_labels(label: pa.StringArray) -> npt.NDArray[np.uint64]:
+    """`ReadCounts.train_labels` of the labels (n,) string, none empty."""
+    return np.unique(hash_sequences(pc.unique(label), seed=0))[:MAX_COUNTED_LABELS]
+
+
+def require_few_labels(found: int, options: Options) -> None:
+    """Refuse an input whose label column is not one: the labels are text of every row, or ids.
+
+    Raises:
+        DataError: the train rows have more than `--max-labels` labels: `found` of them.
+    """
+    if found > options.max_labels:
+        more = "at least " if found == MAX_COUNTED_LABELS else ""
+        raise DataError(
+            f"the train rows have {more}{found:,} different labels, more than --max-labels "
+            f"{options.max_labels:,} allows; {right_label(options)}"
+        )
+
+
+def right_label(options: Options) -> str:
+    """The question to ask where labels are wrong."""
+    if options.label_from:
+        return f"is {options.label_from!r} the right --label-from?"
+    return f"is {options.label_column!r} the right --label-column?"
 
 
 def require_few_rejected(counts: ReadCounts, parts: Sequence[Part], options: Options) -> None:
@@ -71,6 +120,5 @@ def require_few_rejected(counts: ReadCounts, parts: Sequence[Part], options: Opt
         for example in counts.examples:
             if example.reason == reason:
                 row = as_json(example, parts, first)
-                text = example.raw[:_SHOWN_CHARACTERS]
-                lines.append(f"    {row['source']}, row {row['row']}: {text!r}")
+                lines.append(f"    {row['source']}, row {row['row']}: {row['raw']!r}")
     raise DataError("\n".join(lines))

@@ -10,7 +10,13 @@ from fractions import Fraction
 from pipeline.errors import UsageError
 
 SPLITS = ("train", "validation", "test")
-FORMATS = ("csv", "tsv", "jsonl", "parquet")
+FORMATS = ("csv", "tsv", "jsonl", "parquet", "text")
+
+
+NO_LABEL_FROM = (
+    "text has no label column: say --label-from directory (…/alpha/part1.txt holds rows of alpha) "
+    "or --label-from file (alpha.txt does)"
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class Options:
     input: tuple[str, ...]
     output: str
     format: str = "auto"
+    label_from: str | None = None
     sequence_column: str = "sequence"
     label_column: str = "label"
     encoding: str = "ids"
@@ -62,6 +69,12 @@ class Options:
             self.label_column,
             "another column than --sequence-column",
         )
+        if self.format == "text" and self.label_from is None:
+            raise UsageError(NO_LABEL_FROM)
+        if self.format not in ("auto", "text") and self.label_from is not None:
+            raise UsageError(
+                f"--label-from: not allowed with --format {self.format}, which has a label column"
+            )
         if self.alphabet is not None:
             repeated = sorted({c for c in self.alphabet if self.alphabet.count(c) > 1})
             _require(
@@ -122,6 +135,10 @@ def parse_command_line(argv: Sequence[str] | None) -> tuple[Options, list[str]]:
     values = vars(parsed)
     if values["alphabet"] is not None and values["alphabet_size"] is not None:
         raise UsageError("--alphabet-size: not allowed with --alphabet, which sets the size itself")
+    for name in ("sequence_column", "label_column"):
+        if values["label_from"] is not None and values[name] is not None:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag}: not allowed with --label-from: text has no columns")
     given = {name: value for name, value in values.items() if value is not None}
     return Options(**{**given, "input": tuple(given["input"])}), beam_flags
 
@@ -146,6 +163,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--input", "file or glob; may be repeated", action="append", required=True, metavar="GLOB")
     add("--output", "dataset directory to write", required=True, metavar="DIR")
     add("--format", "of the input; auto follows the file name", choices=("auto", *FORMATS))
+    add("--label-from", "text, one sequence a line: the label is the name of the file's directory, "
+        "or of the file without suffixes", choices=("directory", "file"))  # fmt: skip
     add("--sequence-column", "column with the characters", metavar="NAME")
     add("--label-column", "column with the label", metavar="NAME")
     add("--encoding", "ids (max-length,) or one_hot (max-length, alphabet-size)",

@@ -18,7 +18,21 @@ import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
 _NEWLINE, _RETURN, _QUOTE = b"\n"[0], b"\r"[0], b'"'[0]
+_QUOTES_AT_ONCE = 1 << 20
 _DELIMITER = {"csv": b",", "tsv": b"\t"}
+
+
+# How much of a row's text is kept where the row is rejected or an example.
+KEPT_BYTES = 1 << 16
+
+
+def shown(data: bytes, start: int, end: int) -> str:
+    """The text in `data[start:end]`; of a very long one its first `KEPT_BYTES`, and a note."""
+    cut = min(end, start + KEPT_BYTES)
+    while cut < end and cut > start and data[cut] & 0xC0 == 0x80:  # inside a character
+        cut -= 1
+    text = data[start:cut].decode("utf-8", "backslashreplace")
+    return text if cut == end else f"{text}… (cut: {end - start:,} bytes in all)"
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,7 @@ class _Lines:
     end: npt.NDArray[np.int64]
 
     def text(self, line: int) -> str:
-        return self.block[self.start[line] : self.end[line]].decode("utf-8", "backslashreplace")
+        return shown(self.block, int(self.start[line]), int(self.end[line]))
 
     def of_positions(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return np.searchsorted(self.start, positions, side="right") - 1
@@ -166,18 +180,32 @@ def _lines_with_broken_quoting(lines: _Lines) -> npt.NDArray[np.int64]:
     """
     if b'"' not in lines.block:
         return np.empty(0, np.int64)
+    position = np.flatnonzero(np.frombuffer(lines.block, np.uint8) == _QUOTE)
+    # In slices, because a hostile line may be nothing but quotes.
+    wrong = [
+        _broken_quoting_at(lines, position, start, min(start + _QUOTES_AT_ONCE, len(position)))
+        for start in range(0, len(position), _QUOTES_AT_ONCE)
+    ]
+    return np.unique(np.concatenate(wrong))
+
+
+def _broken_quoting_at(
+    lines: _Lines, quotes: npt.NDArray[np.int64], first: int, last: int
+) -> npt.NDArray[np.int64]:
+    """The lines that number `first` to `last` of the quotes break."""
     characters = np.frombuffer(lines.block, np.uint8)
-    position = np.flatnonzero(characters == _QUOTE)
+    position = quotes[first:last]
     line = lines.of_positions(position)
-    first_of_line = np.searchsorted(line, line, side="left")
-    opening = (np.arange(len(position)) - first_of_line) % 2 == 0
+    first_of_line = np.searchsorted(quotes, lines.start[line], side="left")
+    opening = (np.arange(first, last) - first_of_line) % 2 == 0
     before = characters[np.maximum(position, 1) - 1]
     after = characters[np.minimum(position + 1, len(characters) - 1)]
     fine_open = (position == lines.start[line]) | _is_delimiter_or_quote(before)
     fine_close = (position + 1 == lines.end[line]) | _is_delimiter_or_quote(after)
     fine = np.where(opening, fine_open, fine_close)
-    last_of_line = np.append(line[1:] != line[:-1], True)
-    wrong: npt.NDArray[np.int64] = np.unique(line[~fine | (last_of_line & opening)])
+    following = np.append(quotes[first + 1 : last + 1], len(characters))[: last - first]
+    last_of_line = following >= lines.end[line]
+    wrong: npt.NDArray[np.int64] = line[~fine | (last_of_line & opening)]
     return wrong
 
 
@@ -185,22 +213,53 @@ def _is_delimiter_or_quote(characters: npt.NDArray[np.uint8]) -> npt.NDArray[np.
     return np.isin(characters, (_DELIMITER["csv"][0], _QUOTE))
 
 
+def parse_text(block: bytes, label: str) -> ParsedRows:
+    """Parse lines that are nothing but a sequence, all of them with the same label.
+
+    A carriage return inside a line comes back as `bad`: `line_break`.
+    """
+    lines = _find_lines(block)
+    keep = lines.end > lines.start
+    broken = _lines_with_inner_return(lines)
+    keep[broken] = False
+    row = np.flatnonzero(keep)
+    return ParsedRows(
+        sequence=_without_line_ends(lines).filter(pa.array(keep)),
+        label=pa.repeat(pa.scalar(label.encode("utf-8"), pa.binary()), len(row)),
+        row=row,
+        bad=tuple(BadRow(line, "line_break", lines.text(line)) for line in broken.tolist()),
+        raw=lambda index: lines.text(row[index]),
+        rows=len(keep),
+    )
+
+
+def _without_line_ends(lines: _Lines) -> pa.BinaryArray:
+    """All lines as (n,) binary."""
+    inside = np.ones(len(lines.block), np.bool_)
+    inside[lines.start[1:] - 1] = False
+    # The last line's own line end, and carriage returns before newlines.
+    inside[lines.end[lines.end < len(inside)]] = False
+    inside[lines.end[-1] :] = False
+    offsets = np.concatenate([[0], np.cumsum(lines.end - lines.start)]).astype(np.int32)
+    data = np.frombuffer(lines.block, np.uint8)[inside]
+    return pa.Array.from_buffers(
+        pa.binary(), len(lines.start), [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    )
+
+
 def parse_jsonl(block: bytes, sequence: str, label: str) -> ParsedRows:
     """Parse whole lines of JSON objects; a label may be text or an integer.
 
     Arrow parses the block; where it refuses it, each line is parsed alone, so that one bad line
-    (`invalid_json`, `invalid_utf8`) costs only itself.
+    (`invalid_json`, `invalid_utf8`) costs only itself. What becomes of a line never depends on
+    the lines around it. Of equal keys the last one counts.
     """
     lines = _find_lines(block)
     keep = lines.end > lines.start
     row = np.flatnonzero(keep)
     bad: tuple[BadRow, ...] = ()
-    try:
-        table = _read_json(lines.joined(keep), sequence, label)
-        if len(table) != len(row):
-            raise pa.ArrowInvalid("more than one value on a line")
-        values = [table[name].combine_chunks().cast(pa.binary()) for name in (sequence, label)]
-    except pa.ArrowInvalid:
+    values = _read_json(lines, keep, sequence, label)
+    if values is None:
         values, row, bad = _read_json_lines(lines, row, sequence, label)
     return ParsedRows(
         sequence=values[0],
@@ -212,17 +271,34 @@ def parse_jsonl(block: bytes, sequence: str, label: str) -> ParsedRows:
     )
 
 
-def _read_json(block: bytes, sequence: str, label: str) -> pa.Table:
+def _read_json(
+    lines: _Lines, keep: npt.NDArray[np.bool_], sequence: str, label: str
+) -> list[pa.BinaryArray] | None:
+    """Both columns of the lines of `keep`, or None where Arrow refuses one of them."""
     schema = pa.schema([(sequence, pa.string()), (label, pa.string())])
-    if not block.strip(b"\r\n"):
-        return schema.empty_table()
-    return pa_json.read_json(
-        pa.BufferReader(block),
-        read_options=pa_json.ReadOptions(use_threads=False, block_size=len(block) + 1),
-        parse_options=pa_json.ParseOptions(
-            explicit_schema=schema, unexpected_field_behavior="ignore"
-        ),
-    )
+    if not keep.any():
+        return [pa.array([], pa.binary())] * 2
+    # With braces around every line, as many values as lines are an object a line: none spans two
+    # of them. And Arrow 25 crashes where the first value is a null.
+    characters = np.frombuffer(lines.block, np.uint8)
+    if (characters[lines.start[keep]] != b"{"[0]).any() or (
+        characters[lines.end[keep] - 1] != b"}"[0]
+    ).any():
+        return None
+    block = lines.joined(keep)
+    try:
+        table = pa_json.read_json(
+            pa.BufferReader(block),
+            read_options=pa_json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            parse_options=pa_json.ParseOptions(
+                explicit_schema=schema, unexpected_field_behavior="ignore"
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    if len(table) != np.count_nonzero(keep):
+        return None
+    return [table[name].combine_chunks().cast(pa.binary()) for name in schema.names]
 
 
 def _read_json_lines(
@@ -232,17 +308,31 @@ def _read_json_lines(
     bad: list[BadRow] = []
     for line in row.tolist():
         try:
-            found = json.loads(lines.block[lines.start[line] : lines.end[line]])
-            good.append((line, _as_text(found[sequence]), _as_text(found[label], integer=True)))
+            good.append((line, *_read_json_line(lines, line, sequence, label)))
         except UnicodeError:
             bad.append(BadRow(line, "invalid_utf8", lines.text(line)))
-        except KeyError as missing:
-            reason = "missing_label" if missing.args == (label,) else "empty_sequence"
-            bad.append(BadRow(line, reason, lines.text(line)))
         except (ValueError, TypeError, RecursionError):
             bad.append(BadRow(line, "invalid_json", lines.text(line)))
     columns = [pa.array([row[i] for row in good], pa.binary()) for i in (1, 2)]
     return columns, np.array([row[0] for row in good], np.int64), tuple(bad)
+
+
+def _read_json_line(
+    lines: _Lines, line: int, sequence: str, label: str
+) -> tuple[bytes | None, bytes | None]:
+    try:
+        found = json.loads(lines.block[lines.start[line] : lines.end[line]].decode("utf-8"))
+    except (UnicodeError, RecursionError):
+        # In other fields Arrow minds neither what is not UTF-8 nor how deep they are.
+        only = np.zeros(len(lines.start), np.bool_)
+        only[line] = True
+        values = _read_json(lines, only, sequence, label)
+        if values is None:
+            raise
+        return values[0][0].as_py(), values[1][0].as_py()
+    if not isinstance(found, dict):
+        raise TypeError(f"expected an object, got {type(found).__name__}")
+    return _as_text(found.get(sequence)), _as_text(found.get(label), integer=True)
 
 
 def _as_text(value: object, integer: bool = False) -> bytes | None:
@@ -259,9 +349,9 @@ def parse_values(sequence: pa.Array, label: pa.Array) -> ParsedRows:
     columns = (_as_binary(sequence), _as_binary(label))
 
     def raw(index: int) -> str:
-        shown = [None if v is None else v.decode("utf-8", "backslashreplace")
+        texts = [None if v is None else shown(v, 0, len(v))
                  for v in (column[index].as_py() for column in columns)]  # fmt: skip
-        return json.dumps(shown, ensure_ascii=False)
+        return json.dumps(texts, ensure_ascii=False)
 
     row = np.arange(len(sequence))
     return ParsedRows(columns[0], columns[1], row, (), raw, len(sequence))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.counts import ReadCounts, require_few_rejected
+from pipeline.counts import ReadCounts, require_few_labels, require_few_rejected, right_label
 from pipeline.encoding import Vocabulary, read_vocabulary
 from pipeline.errors import DataError
 from pipeline.options import Options
@@ -43,18 +43,14 @@ def make_plan(
             f"no row falls into the train split: {counts.usable} of {counts.read} rows are "
             "usable; more rows or another --seed are needed"
         )
+    require_few_labels(len(counts.train_labels), options)
     vocabulary = read_vocabulary(transform_dir, options)
     if len(vocabulary.labels) < 2:
         raise DataError(
             f"the train rows have only the label {vocabulary.labels[0]!r}, expected at least "
-            f"two; is {options.label_column!r} the right --label-column?"
+            f"two; {right_label(options)}"
         )
-    if len(vocabulary.labels) > options.max_labels:
-        raise DataError(
-            f"the train rows have {len(vocabulary.labels):,} different labels, more than "
-            f"--max-labels {options.max_labels:,} allows; is {options.label_column!r} the right "
-            "--label-column?"
-        )
+    require_few_labels(len(vocabulary.labels), options)
     fractions = options.split_fractions
     train_shards = options.num_shards or default_train_shards(counts.usable, fractions)
     return Plan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
-from pipeline.parsing import ParsedRows, parse_jsonl, parse_table, parse_values
+from pipeline.parsing import ParsedRows, parse_jsonl, parse_table, parse_text, parse_values
 from pipeline.sources import Part, open_bytes
 
 _BATCH_ROWS = 1 << 16
+_REST_BYTES = 1 << 18
+# More than that takes no less than the memory of a small machine; Arrow itself ends at 2**31.
+MAX_LINE_BYTES = 1 << 30
 
 
 class Block(NamedTuple):
@@ -55,6 +58,8 @@ def parse_block(block: Block) -> ParsedRows:
     with _errors_named(block.part):
         if source.format == "parquet":
             parsed = parse_values(*map(block.data.column, source.column_names))
+        elif source.format == "text":
+            parsed = parse_text(block.data, source.label_of_all)
         elif source.format == "jsonl":
             parsed = parse_jsonl(block.data, *source.column_names)
         else:
@@ -96,7 +101,7 @@ def whole_lines(
 
     They come in pieces of about `block` bytes, larger where a line is.
     """
-    carry = b""
+    carry: list[bytes] = []
     while size is None or size > 0:
         chunk = stream.read(block if size is None else min(block, size))
         if not chunk:
@@ -107,22 +112,24 @@ def whole_lines(
             skip_first = not newline
         cut = chunk.rfind(b"\n") + 1
         if cut:
-            yield carry + chunk[:cut]
-            carry = chunk[cut:]
-        else:
-            carry += chunk
+            yield b"".join([*carry, chunk[:cut]])
+            carry = [chunk[cut:]] if cut < len(chunk) else []
+        elif chunk:
+            carry.append(chunk)
+        _require_sane_line(carry)
     if carry:
-        yield carry + _rest_of_line(stream)
+        while chunk := stream.read(_REST_BYTES):
+            line, newline, _ = chunk.partition(b"\n")
+            carry += [line, newline]
+            if newline:
+                break
+            _require_sane_line(carry)
+        yield b"".join(carry)
 
 
-def _rest_of_line(stream: BinaryIO) -> bytes:
-    pieces = []
-    while chunk := stream.read(1 << 16):
-        line, newline, _ = chunk.partition(b"\n")
-        pieces += [line, newline]
-        if newline:
-            break
-    return b"".join(pieces)
+def _require_sane_line(pieces: Sequence[bytes]) -> None:
+    if sum(map(len, pieces)) > MAX_LINE_BYTES:
+        raise OSError(f"a line of more than {MAX_LINE_BYTES:,} bytes; is this a text file?")
 
 
 def _read_row_groups(part: Part) -> Iterator[pa.RecordBatch]:

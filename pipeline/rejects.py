@@ -14,6 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from pipeline.sources import Part
 
 EXAMPLES_PER_REASON = 3
+_SHOWN_CHARACTERS = 60
 # Rows of so many neighbouring parts share a file, so that the files come in input order.
 PARTS_PER_FILE = 64
 
@@ -82,11 +83,11 @@ def write_rejected(
 
 
 def choose_examples(rejected: Iterable[Rejected]) -> list[Rejected]:
-    """The first few rejected rows of each reason."""
+    """The first few rejected rows of each reason, with as much of their text as is shown."""
     taken: Counter[str] = Counter()
     chosen = []
     for row in sorted(rejected):
         taken[row.reason] += 1
         if taken[row.reason] <= EXAMPLES_PER_REASON:
-            chosen.append(row)
+            chosen.append(row._replace(raw=row.raw[:_SHOWN_CHARACTERS]))
     return chosen

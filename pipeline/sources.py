@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -15,14 +17,15 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.errors import DataError
-from pipeline.options import Options
+from pipeline.errors import DataError, UsageError
+from pipeline.options import NO_LABEL_FROM, Options
 
 MIN_BLOCK_BYTES = 2 << 20  # with what is made of it, about what a processor's cache holds
 MAX_BLOCK_BYTES = 16 << 20
 _BLOCKS = 1 << 10
 _MAX_PARTS = 20_000
 _MAX_HEADER_BYTES = 1 << 20
+_SHOWN_COLUMNS = 20
 _UTF8_BOM = b"\xef\xbb\xbf"
 _FORMAT_OF_SUFFIX = {
     ".csv": "csv",
@@ -31,7 +34,10 @@ _FORMAT_OF_SUFFIX = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
+    ".txt": "text",
 }
+# A line break, or (as Python shows it) a byte of a file name that is not UTF-8.
+_NOT_IN_A_LABEL = re.compile("[\r\n\ud800-\udfff]")
 _COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 
@@ -39,8 +45,9 @@ _COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 class Source:
     """One input file, and what its first bytes told.
 
-    `sequence` and `label` are column positions among `columns` (csv, tsv); rows begin at byte
-    `data_start`, and the first of them is row number `first_row` (a text file's line number).
+    `sequence` and `label` are column positions among `columns` (csv, tsv); `label_of_all` is the
+    label of every row where there is no such column (text). Rows begin at byte `data_start`, and
+    the first of them is row number `first_row` (a line number, but for Parquet).
     """
 
     path: str
@@ -50,6 +57,7 @@ class Source:
     columns: tuple[str, ...]
     sequence: int
     label: int
+    label_of_all: str = ""
     data_start: int = 0
     first_row: int = 1
     row_groups: int = 0
@@ -86,15 +94,38 @@ def find_sources(options: Options) -> list[Source]:
     """The files that match `--input`, in order of their paths, each looked into.
 
     Raises:
-        DataError: no file matches, or one is empty, unreadable or lacks a column.
+        DataError: no file matches, or one is empty, unreadable or lacks a column or a label.
+        UsageError: `--label-from` is missing for text, or given for another format.
     """
     sizes: dict[str, int] = {}
-    for pattern, match in zip(options.input, FileSystems.match(list(options.input)), strict=True):
+    matches = FileSystems.match([_with_directory(pattern) for pattern in options.input])
+    for pattern, match in zip(options.input, matches, strict=True):
         if not match.metadata_list:
             raise DataError(f"no file matches --input {pattern!r}")
         sizes.update({found.path: found.size_in_bytes for found in match.metadata_list})
+    paths = _each_once(sizes)
     with ThreadPoolExecutor(max_workers=16) as pool:
-        return list(pool.map(lambda path: _look_into(path, sizes[path], options), sorted(sizes)))
+        return list(pool.map(lambda path: _look_into(path, sizes[path], options), paths))
+
+
+def _with_directory(pattern: str) -> str:
+    """The same files; of a local glob such as `*.csv` or `data*/a.csv` Beam would find none."""
+    before_glob = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    if before_glob == pattern or os.path.dirname(before_glob) or FileSystems.get_scheme(pattern):
+        return pattern
+    return os.path.join(".", pattern)
+
+
+def _each_once(paths: Iterable[str]) -> list[str]:
+    """In order, without other spellings of one path (`data/a.csv`, `./data/a.csv`).
+
+    Links stay: one file linked into two directories may have two labels.
+    """
+    once: dict[str, str] = {}
+    for path in sorted(paths):
+        local = FileSystems.get_scheme(path) is None
+        once.setdefault(os.path.abspath(path) if local else path, path)
+    return sorted(once.values())
 
 
 def cut_into_parts(sources: Sequence[Source]) -> list[Part]:
@@ -132,22 +163,35 @@ def open_bytes(source: Source) -> BinaryIO:
 
 
 def _look_into(path: str, size: int, options: Options) -> Source:
+    if os.path.isdir(path):
+        raise DataError(f"{path} is a directory; did you mean --input {path.rstrip('/') + '/*'!r}?")
     if size == 0:
         raise DataError(f"{path}: the file is empty")
     name, compression = path, None
     for suffix, kind in _COMPRESSION_OF_SUFFIX.items():
         if path.lower().endswith(suffix):
             name, compression = path[: -len(suffix)], kind
-    form = options.format if options.format != "auto" else _format_of(name, path)
+    form = _choose_format(name, path, options)
     bare = Source(path, size, form, compression, (), 0, 0)
     try:
         if form == "parquet":
             return _look_into_parquet(bare, options)
         if form == "jsonl":
             return _look_into_jsonl(bare, options)
+        if form == "text":
+            return _look_into_text(bare, name, options)
         return _look_into_table(bare, options)
-    except (OSError, EOFError, pa.ArrowInvalid) as error:
+    except (OSError, EOFError, pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as {form}: {error}") from error
+
+
+def _choose_format(name: str, path: str, options: Options) -> str:
+    form = options.format if options.format != "auto" else _format_of(name, path)
+    if form == "text" and options.label_from is None:
+        raise UsageError(f"{path}: {NO_LABEL_FROM}")
+    if form != "text" and options.label_from is not None:
+        raise UsageError(f"--label-from: is for text, but {path} is {form}; or say --format text")
+    return form
 
 
 def _format_of(name: str, path: str) -> str:
@@ -171,6 +215,9 @@ def _look_into_table(bare: Source, options: Options) -> Source:
         columns = _split_header(line.rstrip(b"\r").decode("utf-8"), bare.format)
     except UnicodeDecodeError as error:
         raise DataError(f"{bare.path}: row 1: the header is not UTF-8: {error}") from error
+    except csv.Error as error:
+        # Such as carriage returns instead of newlines, which make all of the file one line.
+        raise DataError(f"{bare.path}: row 1: the header is not CSV: {error}") from error
     return _with_columns(
         bare, columns, options, data_start=bom + len(line) + len(newline), first_row=2
     )
@@ -183,7 +230,10 @@ def _split_header(line: str, form: str) -> list[str]:
 
 
 def _look_into_jsonl(bare: Source, options: Options) -> Source:
-    """JSON Lines have no header: the columns are the keys seen in the first rows."""
+    """JSON Lines have no header: the columns are the keys seen in the first rows.
+
+    Where even the first row is longer than what is looked at, they are taken to be there.
+    """
     with open_bytes(bare) as stream:
         head = stream.read(_MAX_HEADER_BYTES)
     bom = len(_UTF8_BOM) if head.startswith(_UTF8_BOM) else 0
@@ -191,14 +241,38 @@ def _look_into_jsonl(bare: Source, options: Options) -> Source:
     if len(head) == _MAX_HEADER_BYTES and len(lines) > 1:
         lines.pop()
     keys: dict[str, None] = {}
+    if len(head) == _MAX_HEADER_BYTES and len(lines) == 1:
+        keys = dict.fromkeys((options.sequence_column, options.label_column))
     for line in lines[:100]:
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(row, dict):
             keys.update(dict.fromkeys(row))
     return _with_columns(bare, list(keys), options, data_start=bom)
+
+
+def _look_into_text(bare: Source, name: str, options: Options) -> Source:
+    """Text has neither header nor columns; `name` is the path without a suffix of compression."""
+    with open_bytes(bare) as stream:
+        bom = len(_UTF8_BOM) if stream.read(len(_UTF8_BOM)) == _UTF8_BOM else 0
+    label = _label_in_path(name, str(options.label_from))
+    if not label.strip() or _NOT_IN_A_LABEL.search(label):
+        raise DataError(
+            f"{bare.path}: --label-from {options.label_from} gives the label {label!r}, expected "
+            "a name; rename it, or give a path that holds it"
+        )
+    return replace(bare, label_of_all=label, data_start=bom)
+
+
+def _label_in_path(path: str, label_from: str) -> str:
+    """The name of the directory that holds `path`, or of the file without its suffix."""
+    directory, name = FileSystems.split(path)  # absolute, if local
+    if label_from == "directory":
+        return str(directory).rstrip("/").rpartition("/")[2]
+    stem, dot, _ = str(name).rpartition(".")
+    return stem if dot else str(name)
 
 
 def _look_into_parquet(bare: Source, options: Options) -> Source:
@@ -215,8 +289,15 @@ def _look_into_parquet(bare: Source, options: Options) -> Source:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    kinds = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.string_view())
-    return kind in kinds
+    kinds = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
+    return kind in (*kinds, pa.string_view(), pa.binary_view())
+
+
+def _listed(columns: Sequence[str]) -> str:
+    names = [repr(name) for name in columns[:_SHOWN_COLUMNS]]
+    if more := len(columns) - len(names):
+        names.append(f"and {more:,} more")
+    return ", ".join(names) or "(none)"
 
 
 def _with_columns(
@@ -231,8 +312,8 @@ def _with_columns(
         if list(columns).count(name) != 1:
             found = "no column" if name not in columns else "more than one column"
             raise DataError(
-                f"{bare.path}: {found} {name!r}; its columns are "
-                f"{', '.join(map(repr, columns)) or '(none)'}; say which with --{flag}-column"
+                f"{bare.path}: {found} {name!r}; its columns are {_listed(columns)}; "
+                f"say which with --{flag}-column"
             )
     return Source(
         path=bare.path,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow_transform.beam as tft_beam
@@ -20,7 +21,7 @@ from tensorflow_transform.beam.tft_beam_io.beam_metadata_io import BeamDatasetMe
 from pipeline import progress
 from pipeline.ahead import WorkAhead
 from pipeline.checks import CheckedRows, check_rows
-from pipeline.counts import ReadCounts
+from pipeline.counts import ReadCounts, count_labels
 from pipeline.encoding import to_analyze
 from pipeline.options import Options
 from pipeline.packing import pack_rows, unpack_rows
@@ -80,6 +81,7 @@ class ReadAndCheck(WorkAhead):
         self._options = options
         self._read = Metrics.counter("rows", "read")
         self._last_of_train = last_train_hash(options.split_fractions)
+        self._labels: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
 
     def process(self, part: Part) -> Iterator[UsableRows | TaggedOutput]:
         """See the class."""
@@ -91,12 +93,13 @@ class ReadAndCheck(WorkAhead):
         part = block.part.index
         parsed = parse_block(block)
         checked = check_rows(parsed, self._options)
-        hashes = hash_sequences(cut(checked.sequence, self._options), self._options.seed)
-        train = hashes <= self._last_of_train
+        sequence = cut(checked.sequence, self._options)
+        train = hash_sequences(sequence, self._options.seed) <= self._last_of_train
+        train_labels = checked.label.filter(train)
         rejected = [Rejected(part, bad.row, bad.reason, bad.raw) for bad in checked.bad]
         return CheckedBlock(
             _pack_usable(block, checked),
-            to_analyze(checked.sequence.filter(train), checked.label.filter(train)),
+            to_analyze(sequence.filter(train), train_labels),
             rejected,
             ReadCounts(
                 usable=len(checked.row),
@@ -105,6 +108,7 @@ class ReadAndCheck(WorkAhead):
                 rejected=Counter(row.reason for row in rejected),
                 examples=choose_examples(rejected),
                 rows_in_part=Counter({part: parsed.rows}),
+                train_labels=count_labels(train_labels),
             ),
         )
 
@@ -114,10 +118,20 @@ class ReadAndCheck(WorkAhead):
         progress.advance(read=block.counts.read, usable=block.counts.usable)
         yield TaggedOutput(COUNTS, block.counts)
         yield from _tag_rejected(block.rejected)
-        for start in range(0, block.counts.train, _ANALYZED_ROWS):
-            yield TaggedOutput(TRAIN, block.train.slice(start, _ANALYZED_ROWS))
+        if self._few_labels(block.counts):
+            for start in range(0, block.counts.train, _ANALYZED_ROWS):
+                yield TaggedOutput(TRAIN, block.train.slice(start, _ANALYZED_ROWS))
         if block.counts.usable:
             yield block.rows
+
+    def _few_labels(self, counts: ReadCounts) -> bool:
+        """Whether the labels seen here so far, with those of `counts`, are not yet too many.
+
+        Where they are, the plan will refuse the input, and TFT need not learn them first.
+        """
+        if len(self._labels) <= self._options.max_labels:
+            self._labels = np.union1d(self._labels, counts.train_labels)
+        return len(self._labels) <= self._options.max_labels
 
 
 def _pack_usable(block: Block, checked: CheckedRows) -> UsableRows:

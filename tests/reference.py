@@ -46,7 +46,7 @@ def prepare(
 
 
 class _TieOrder(str):
-    """Of equally frequent characters TFT takes the greater token first."""
+    """Of equally frequent characters TFT takes the greater token first, compared as text."""
 
     def __lt__(self, other: str) -> bool:
-        return ord(self) > ord(other)
+        return str(ord(self)) > str(ord(other))

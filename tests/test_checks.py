@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pipeline.checks import check_rows
 from pipeline.options import Options
-from pipeline.parsing import BadRow, ParsedRows
+from pipeline.parsing import KEPT_BYTES, BadRow, ParsedRows
 
 EARLIER = BadRow(0, "broken_quoting", "earlier")
 
@@ -52,3 +52,15 @@ def test_length_is_in_code_points_and_too_long_is_cut_or_rejected() -> None:
     rejected = check_rows(rows, Options(input=("i",), output="o", max_length=2, too_long="reject"))
     assert (rejected.sequence.to_pylist(), rejected.truncated) == (["😀é"], 0)
     assert [bad.reason for bad in rejected.bad] == ["broken_quoting", "too_long"]
+
+
+def test_an_absurdly_long_sequence_goes_on_without_its_end() -> None:
+    rows = parsed((b"A" * (KEPT_BYTES + 1), b"x"), ("é".encode() * KEPT_BYTES, b"x"), (b"A", b"x"))
+    checked = check_rows(rows, Options(input=("i",), output="o"))
+    assert checked.sequence.to_pylist() == ["A" * KEPT_BYTES, "é" * KEPT_BYTES, "A"]
+    assert checked.truncated == 2
+    whole = check_rows(rows, Options(input=("i",), output="o", max_length=KEPT_BYTES + 1))
+    assert (len(whole.sequence[0].as_py()), whole.truncated) == (KEPT_BYTES + 1, 0)
+    rejected = check_rows(rows, Options(input=("i",), output="o", too_long="reject"))
+    assert rejected.sequence.to_pylist() == ["A"]
+    assert [row.reason for row in rejected.bad[1:]] == ["too_long", "too_long"]

@@ -54,6 +54,13 @@ def test_the_defaults_are_the_case_the_project_is_named_for() -> None:
     assert (options.max_length, options.alphabet_size, options.unknown_id) == (31, 25, 26)
 
 
+def test_text_takes_its_label_from_the_path() -> None:
+    options, _ = parse_command_line([*REQUIRED, "--format", "text", "--label-from", "directory"])
+    assert (options.format, options.label_from) == ("text", "directory")
+    options, _ = parse_command_line([*REQUIRED, "--label-from", "file"])
+    assert (options.format, options.label_from) == ("auto", "file")
+
+
 def test_a_split_is_exact_and_in_order() -> None:
     assert parse_split("test=0.1,train=0.9") == {
         "train": Fraction(9, 10),
@@ -80,6 +87,10 @@ def test_a_split_is_exact_and_in_order() -> None:
         (["--alphabet", "ABA"], "each of them once"),
         (["--alphabet", ""], "--alphabet: got ''"),
         (["--alphabet", "AB", "--alphabet-size", "2"], "not allowed with --alphabet"),
+        (["--format", "text"], "say --label-from directory"),
+        (["--label-from", "file", "--format", "csv"], "not allowed with --format csv"),
+        (["--label-from", "file", "--label-column", "y"], "--label-column: not allowed with"),
+        (["--label-from", "file", "--sequence-column", "s"], "--sequence-column: not allowed"),
         (["--label-column", "sequence"], "another column than --sequence-column"),
     ],
 )
