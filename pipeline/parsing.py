@@ -196,7 +196,8 @@ def _broken_quoting_at(
     characters = np.frombuffer(lines.block, np.uint8)
     position = quotes[first:last]
     line = lines.of_positions(position)
-    first_of_line = np.searchsorted(quotes, lines.start[line], side="left")
+    touched = lines.start[line[0] : line[-1] + 1]
+    first_of_line = np.searchsorted(quotes, touched, side="left")[line - line[0]]
     opening = (np.arange(first, last) - first_of_line) % 2 == 0
     before = characters[np.maximum(position, 1) - 1]
     after = characters[np.minimum(position + 1, len(characters) - 1)]
