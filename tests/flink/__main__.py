@@ -97,12 +97,13 @@ def test_the_same_bytes_though_a_task_manager_is_lost(cluster: Cluster, folder: 
     sample, output = write_rows(folder / "large.csv", 600_000), folder / "large-flink"
     with step("600,000 rows in this process's runner"):
         local = prepare(cluster, sample, folder / "large-local", "--num-shards=32")
-    with step("600,000 rows on Flink until shards are written"):
+    with step("600,000 rows on Flink until the graph is there that rows will be written with"):
         service = start_pipeline(cluster, sample, output, "--num-shards=32", *cluster.beam_flags())
         wait_until(
-            lambda: any(output.glob(".staging/shard-*")) or service.process.poll() is not None,
+            lambda: any(output.glob(".staging/transform*/transform_fn/saved_model.pb"))
+            or service.process.poll() is not None,
             RUN_SECONDS,
-            "a shard in the staging directory",
+            "a graph in the staging directory",
         )
     with step("SIGKILL to a TaskManager and its worker, and a new TaskManager"):
         check("the pipeline's exit status in mid-job", service.process.poll(), None)
