@@ -20,7 +20,8 @@ class ReadCounts:
     """Rows read, and what became of them.
 
     usable: not rejected so far. train: usable and in the train split. rows_in_part: row numbers
-    used by each part, from which the row number in the file follows.
+    used by each part, from which the row number in the file follows. lengths: of the sequences
+    before the cut, see `count_lengths`.
     """
 
     usable: int = 0
@@ -29,6 +30,7 @@ class ReadCounts:
     rejected: Counter[str] = field(default_factory=Counter)
     examples: list[Rejected] = field(default_factory=list)
     rows_in_part: Counter[int] = field(default_factory=Counter)
+    lengths: Counter[int] = field(default_factory=Counter)
 
     @property
     def read(self) -> int:
@@ -41,6 +43,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
     usable = train = truncated = 0
     rejected: Counter[str] = Counter()
     rows_in_part: Counter[int] = Counter()
+    lengths: Counter[int] = Counter()
     examples: list[Rejected] = []
     for one in counts:
         usable += one.usable
@@ -48,8 +51,11 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
         truncated += one.truncated
         rejected.update(one.rejected)
         rows_in_part.update(one.rows_in_part)
+        lengths.update(one.lengths)
         examples += one.examples
-    return ReadCounts(usable, train, truncated, rejected, choose_examples(examples), rows_in_part)
+    return ReadCounts(
+        usable, train, truncated, rejected, choose_examples(examples), rows_in_part, lengths
+    )
 
 
 def require_few_rejected(counts: ReadCounts, parts: Sequence[Part], options: Options) -> None:
