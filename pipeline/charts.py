@@ -12,13 +12,14 @@ from typing import NamedTuple
 from pipeline.lengths import LengthBin
 
 STYLE = """
-.flow { display: grid; grid-template-columns: max-content minmax(5rem, 26rem) max-content;
+.flow { display: grid; grid-template-columns: max-content minmax(3rem, 26rem) max-content;
   column-gap: .6rem; font-variant-numeric: tabular-nums; }
 .flow div { display: flex; flex-direction: column; justify-content: center; line-height: 1.3; }
 .flow .from { text-align: right; }
 .flow .none { color: var(--muted); }
 svg { display: block; width: 100%; overflow: visible; }
-svg text { fill: var(--muted); font-size: 12px; font-variant-numeric: tabular-nums; }
+svg text { fill: var(--muted); font-size: 12px; font-variant-numeric: tabular-nums;
+  paint-order: stroke; stroke: var(--back); stroke-width: 3px; stroke-linejoin: round; }
 .band { opacity: .35; }
 .train { fill: var(--train); } .validation { fill: var(--validation); } .test { fill: var(--test); }
 .duplicates { fill: var(--duplicates); } .rejected { fill: var(--rejected); }
@@ -110,13 +111,8 @@ def draw_lengths(bins: Sequence[LengthBin], max_length: int, exact: int, cut: st
     top, bottom = _PLOT
     scale = (bottom - top) / max(most, 1)
     total = sum(one.rows for one in bins)
-    drawn = []
-    for rows in _grid(most):
-        y = bottom - rows * scale
-        drawn.append(
-            f'<line class=grid x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text y="{y - 3:.1f}">{rows:,}</text>'
-        )
+    levels = {rows: bottom - rows * scale for rows in (0, *_grid(most))}
+    drawn = [f'<line class=grid x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>' for y in levels.values()]
     for one, left, width in columns:
         if one.rows:
             size = max(one.rows * scale, _THINNEST)
@@ -125,7 +121,7 @@ def draw_lengths(bins: Sequence[LengthBin], max_length: int, exact: int, cut: st
                 f'width="{0.85 * width:.2f}%" y="{bottom - size:.1f}" height="{size:.1f}"><title>'
                 f"{span(one)}: {one.rows:,} ({format_share(one.rows, total)})</title></rect>"
             )
-    drawn.append(f'<line class=grid x2="100%" y1="{bottom}" y2="{bottom}"/>')
+    drawn += [f'<text y="{y - 3:.1f}">{rows:,}</text>' for rows, y in levels.items() if rows]
     return (
         f'<svg height="{bottom + 22}" role="img" aria-label="Sequences by length">'
         f"{''.join(drawn)}{_ticks(columns, exact)}{_mark(columns, max_length, cut)}</svg>"

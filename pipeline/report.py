@@ -45,15 +45,22 @@ td, th { padding: .2rem 1rem .2rem 0; text-align: right; vertical-align: top; }
 th { font-weight: inherit; }
 td:first-child, th:first-child { text-align: left; }
 td:last-child, th:last-child { padding-right: 0; }
+.facts td { text-align: left; }
 thead th { color: var(--muted); border-bottom: 1px solid var(--line); }
-td small { white-space: nowrap; } td .bar { margin-top: .15rem; }
+td small { white-space: nowrap; } td .bar { margin-top: .15rem; max-width: none; }
+.labels { width: 100%; } .labels td:first-child { width: 100%; }
 .rest td { border-top: 1px solid var(--line); }
 .characters { columns: 2 20rem; column-gap: 2.5rem; }
-.characters > div { display: grid; grid-template-columns: 3.6rem 1fr 5.3rem 4.2rem;
+.characters > div { display: grid; grid-template-columns: 3.6rem 1fr var(--count) 4.2rem;
   column-gap: .5rem; align-items: center; break-inside: avoid; padding: .08rem 0;
   font-variant-numeric: tabular-nums; text-align: right; }
 .characters > div > :first-child { text-align: center; }
 .characters small.name { grid-column: 2 / -1; text-align: left; line-height: 1.25; }
+/* On a phone a label has a line of its own, above its numbers. */
+@media (max-width: 36rem) {
+  .labels tr { display: grid; grid-template-columns: repeat(4, 1fr); font-size: .9rem; }
+  .labels th, .labels td { padding-right: 0; }
+  .labels th:first-child { display: none; } .labels td:first-child { grid-column: 1 / -1; } }
 ul { list-style: none; margin: 0; padding: 0; } li { margin: .45rem 0; }
 details { margin: .6rem 0; } summary { cursor: pointer; }
 .legend span { white-space: nowrap; margin-right: 1.5rem; }
@@ -189,7 +196,8 @@ def _character_bars(counts: Counter[str], total: int, shown: int, kind: str = ""
         if rest
         else ""
     )
-    return f"<div class=characters>{rows}</div>{more}"
+    count_width = f"{len(f'{ordered[0][1]:,}') + 1}ch"
+    return f'<div class=characters style="--count:{count_width}">{rows}</div>{more}'
 
 
 def _labels(manifest: Mapping[str, Any]) -> str:
@@ -217,7 +225,7 @@ def _labels(manifest: Mapping[str, Any]) -> str:
     head = "".join(f"<th>{name}</th>" for name in ("label", "all", *of_split))
     return (
         "<h2>Labels</h2><p class=note>Records, and their share of the split.</p><div class=wide>"
-        f"<table><thead><tr>{head}</tr></thead>{rows}</table></div>"
+        f"<table class=labels><thead><tr>{head}</tr></thead>{rows}</table></div>"
     )
 
 
