@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.lengths import count_lengths
 from pipeline.options import Options
 from pipeline.parsing import KEPT_BYTES, BadRow, ParsedRows
 
@@ -31,7 +33,8 @@ class CheckedRows:
 
     sequence, label: (n,) string, no nulls. Sequences are whole, but cut where they are absurdly
     long (over `--max-length` and `KEPT_BYTES` characters). row: (n,) int64. truncated: how many
-    of the n are longer than `--max-length`.
+    of the n are longer than `--max-length`. lengths: see `count_lengths`; of the n, and of those
+    that are rejected for nothing but their length.
     """
 
     sequence: pa.StringArray
@@ -39,6 +42,7 @@ class CheckedRows:
     row: npt.NDArray[np.int64]
     bad: tuple[BadRow, ...]
     truncated: int
+    lengths: Counter[int]
 
 
 def check_rows(parsed: ParsedRows, options: Options) -> CheckedRows:
@@ -51,6 +55,7 @@ def check_rows(parsed: ParsedRows, options: Options) -> CheckedRows:
     reasons.add("empty_sequence", length == 0)
     reasons.add("missing_label", _mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
     reasons.add("line_break", _with_line_break(label))
+    lengths = count_lengths(length[~reasons.bad], options.max_length)
     too_long = length > options.max_length
     if options.too_long == "reject":
         reasons.add("too_long", too_long)
@@ -66,7 +71,8 @@ def check_rows(parsed: ParsedRows, options: Options) -> CheckedRows:
     row, mask = parsed.row, pa.array(good)
     if bad:
         sequence, label, row = sequence.filter(mask), label.filter(mask), row[good]
-    return CheckedRows(sequence, label, row, parsed.bad + bad, int((too_long & good).sum()))
+    truncated = int((too_long & good).sum())
+    return CheckedRows(sequence, label, row, parsed.bad + bad, truncated, lengths)
 
 
 class _Reasons:

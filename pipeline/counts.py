@@ -31,8 +31,9 @@ class ReadCounts:
     """Rows read, and what became of them.
 
     usable: not rejected so far. train: usable and in the train split. rows_in_part: row numbers
-    used by each part, from which the row number in the file follows. train_labels: the hashes of
-    the labels of train rows, (k,) uint64, ascending, the least `MAX_COUNTED_LABELS` of them.
+    used by each part, from which the row number in the file follows. lengths: of the sequences
+    before the cut, see `count_lengths`. train_labels: the hashes of the labels of train rows,
+    (k,) uint64, ascending, the least `MAX_COUNTED_LABELS` of them.
     """
 
     usable: int = 0
@@ -41,6 +42,7 @@ class ReadCounts:
     rejected: Counter[str] = field(default_factory=Counter)
     examples: list[Rejected] = field(default_factory=list)
     rows_in_part: Counter[int] = field(default_factory=Counter)
+    lengths: Counter[int] = field(default_factory=Counter)
     train_labels: npt.NDArray[np.uint64] = field(default_factory=_no_labels)
 
     @property
@@ -54,6 +56,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
     usable = train = truncated = 0
     rejected: Counter[str] = Counter()
     rows_in_part: Counter[int] = Counter()
+    lengths: Counter[int] = Counter()
     examples: list[Rejected] = []
     labels = [_no_labels()]
     for one in counts:
@@ -62,6 +65,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
         truncated += one.truncated
         rejected.update(one.rejected)
         rows_in_part.update(one.rows_in_part)
+        lengths.update(one.lengths)
         examples += one.examples
         labels.append(one.train_labels)
     return ReadCounts(
@@ -71,6 +75,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
         rejected,
         choose_examples(examples),
         rows_in_part,
+        lengths,
         np.unique(np.concatenate(labels))[:MAX_COUNTED_LABELS],
     )
 

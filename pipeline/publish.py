@@ -75,7 +75,7 @@ def publish(
     journal = FileSystems.join(staging_dir(options.output), "moves.json")
     if not FileSystems.exists(journal):
         manifest = build_manifest(options, sources, counts, plan, shards, rejected_files)
-        moves = _stage_the_rest(manifest, options, shards, rejected_files)
+        moves = _stage_the_rest(manifest, options, counts, shards, rejected_files)
         plan_text = json.dumps({"fingerprint": manifest["fingerprint"], "moves": moves})
         written = _write(journal + ".partial", plan_text)
         FileSystems.rename([written], [journal])
@@ -90,6 +90,7 @@ def publish(
 def _stage_the_rest(
     manifest: Manifest,
     options: Options,
+    counts: ReadCounts,
     shards: Sequence[ShardSummary],
     rejected_files: Sequence[RejectedFile],
 ) -> list[tuple[str, str]]:
@@ -99,7 +100,7 @@ def _stage_the_rest(
     others |= _transform_moves(options.output)
     for name, text in (
         ("parity.jsonl", _parity_lines(shards)),
-        ("report.html", render_report(manifest, shards)),
+        ("report.html", render_report(manifest, counts.lengths, shards, rejected_files)),
     ):
         others[_write(FileSystems.join(staging, name), text)] = name
     sealed = seal(manifest, [_digest(staged, name) for staged, name in sorted(others.items())])

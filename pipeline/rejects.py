@@ -30,11 +30,12 @@ class Rejected(NamedTuple):
 
 @dataclass(frozen=True)
 class RejectedFile:
-    """One file of rejected rows that waits to be published."""
+    """One file of rejected rows that waits to be published, and its first rows of each reason."""
 
     index: int
     staged_path: str
     by_reason: Counter[str]
+    examples: tuple[dict[str, object], ...]
 
     @property
     def file_name(self) -> str:
@@ -79,7 +80,12 @@ def write_rejected(
         for row in ordered:
             line = json.dumps(as_json(row, parts, first), ensure_ascii=False)
             file.write(line.encode("utf-8") + b"\n")
-    return RejectedFile(index, path, Counter(row.reason for row in ordered))
+    return RejectedFile(
+        index,
+        path,
+        Counter(row.reason for row in ordered),
+        tuple(as_json(row, parts, first) for row in choose_examples(ordered)),
+    )
 
 
 def choose_examples(rejected: Iterable[Rejected]) -> list[Rejected]:

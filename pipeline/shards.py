@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from pipeline.ambiguity import AmbiguousSequence, find_most_ambiguous
 from pipeline.encoding import Encoded, encode
 from pipeline.options import Options
 from pipeline.packing import unpack_rows
@@ -52,6 +53,7 @@ class ShardSummary:
     sha256: str
     duplicates: int
     ambiguous: int
+    most_ambiguous: tuple[AmbiguousSequence, ...]
     label_counts: tuple[int, ...]
     length_counts: tuple[int, ...]
     id_counts: tuple[int, ...]
@@ -65,6 +67,7 @@ class OrderedRows(NamedTuple):
     rows: pa.RecordBatch
     duplicates: int
     ambiguous: int
+    most_ambiguous: tuple[AmbiguousSequence, ...]
 
 
 def order_rows(rows: pa.RecordBatch, seed: int) -> OrderedRows:
@@ -78,7 +81,7 @@ def order_rows(rows: pa.RecordBatch, seed: int) -> OrderedRows:
     same = ordered[1:] == ordered[:-1]
     tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
     if not len(tied):
-        return OrderedRows(rows.take(pa.array(order)), 0, 0)
+        return OrderedRows(rows.take(pa.array(order)), 0, 0, ())
     ties = pa.table(
         [pa.array(ordered[tied]), *rows.take(pa.array(order[tied])).columns],
         names=["hash", *SHUFFLED.names],
@@ -88,18 +91,21 @@ def order_rows(rows: pa.RecordBatch, seed: int) -> OrderedRows:
     ).to_numpy()
     order[tied] = order[tied][settled]
     ties = ties.take(pa.array(settled))
-    same_sequence, same_label = _equals_previous(ties["sequence"]), _equals_previous(ties["label"])
+    sequence, label = (ties[name].combine_chunks() for name in ("sequence", "label"))
+    same_sequence, same_label = _equals_previous(sequence), _equals_previous(label)
     duplicate = same_sequence & same_label
     sequence_number = np.cumsum(~same_sequence)
     labels_of_sequence = np.bincount(sequence_number[~duplicate])
     order = np.delete(order, tied[duplicate])
     return OrderedRows(
-        rows.take(pa.array(order)), int(duplicate.sum()), int((labels_of_sequence > 1).sum())
+        rows.take(pa.array(order)),
+        int(duplicate.sum()),
+        int((labels_of_sequence > 1).sum()),
+        find_most_ambiguous(sequence, label, ~same_sequence, ~duplicate),
     )
 
 
-def _equals_previous(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    column = column.combine_chunks()
+def _equals_previous(column: pa.StringArray) -> npt.NDArray[np.bool_]:
     equal = pc.equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
     return np.concatenate([[False], equal])
 
@@ -108,22 +114,23 @@ def write_shard(
     shard: Shard, values: Iterable[bytes], transform_dir: str, staging: str, options: Options
 ) -> ShardSummary:
     """Write one shard under a temporary name in `staging`, a slice of its rows at a time."""
-    rows, duplicates, ambiguous = order_rows(unpack_rows(values, SHUFFLED), options.seed)
+    ordered = order_rows(unpack_rows(values, SHUFFLED), options.seed)
     path = FileSystems.join(staging, f"shard-{uuid.uuid4().hex}")
     tally = _Tally(options)
     with _ShardFile(path, options.compression) as file:
-        for part in _slices(rows, options):
+        for part in _slices(ordered.rows, options):
             encoded = encode(transform_dir, part["sequence"], part["label"])
             file.write(frame_records(*encoded, options.encoding, options.alphabet_size))
             tally.add(part, encoded)
     return ShardSummary(
         shard=shard,
         staged_path=path,
-        records=len(rows),
+        records=len(ordered.rows),
         bytes=file.bytes,
         sha256=file.sha256.hexdigest(),
-        duplicates=duplicates,
-        ambiguous=ambiguous,
+        duplicates=ordered.duplicates,
+        ambiguous=ordered.ambiguous,
+        most_ambiguous=ordered.most_ambiguous,
         label_counts=tuple(tally.labels.tolist()),
         length_counts=tuple(tally.lengths.tolist()),
         id_counts=tuple(tally.ids.tolist()),

@@ -108,6 +108,7 @@ class ReadAndCheck(WorkAhead):
                 rejected=Counter(row.reason for row in rejected),
                 examples=choose_examples(rejected),
                 rows_in_part=Counter({part: parsed.rows}),
+                lengths=checked.lengths,
                 train_labels=count_labels(train_labels),
             ),
         )

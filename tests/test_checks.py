@@ -32,6 +32,7 @@ def test_each_reason() -> None:
     assert checked.sequence.to_pylist() == ["AC", "é\n"]
     assert checked.label.to_pylist() == ["x", "y"]
     assert checked.row.tolist() == [0, 90]
+    assert checked.lengths == {2: 2}
     assert [(bad.row, bad.reason, bad.raw) for bad in checked.bad] == [
         (0, "broken_quoting", "earlier"),
         (10, "empty_sequence", "raw 1"),
@@ -51,6 +52,7 @@ def test_length_is_in_code_points_and_too_long_is_cut_or_rejected() -> None:
     assert (cut.sequence.to_pylist(), cut.truncated) == (["😀é", "😀éA"], 1)
     rejected = check_rows(rows, Options(input=("i",), output="o", max_length=2, too_long="reject"))
     assert (rejected.sequence.to_pylist(), rejected.truncated) == (["😀é"], 0)
+    assert cut.lengths == rejected.lengths == {2: 1, 3: 1}
     assert [bad.reason for bad in rejected.bad] == ["broken_quoting", "too_long"]
 
 

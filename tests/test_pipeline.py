@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,25 @@ def test_no_staging_is_left_and_the_report_is_there(dataset: Path) -> None:
         "dataset.json", "parity.jsonl", "rejected", "report.html",
         "test", "train", "transform", "validation",
     ]  # fmt: skip
-    assert manifest_of(dataset)["fingerprint"] in (dataset / "report.html").read_text()
+
+
+def test_the_report_shows_what_the_manifest_does_not(
+    dataset: Path, rows: list[tuple[str, str]]
+) -> None:
+    text = (dataset / "report.html").read_text()
+    assert manifest_of(dataset)["fingerprint"] in text
+    usable = [(sequence, label) for sequence, label in rows if sequence and label.strip()]
+    for length, count in Counter(len(sequence) for sequence, _ in usable).items():
+        assert f"<title>{length}: {count:,} (" in text
+    labels: dict[str, Counter[str]] = defaultdict(Counter)
+    for sequence, label in usable:
+        labels[sequence[:MAX_LENGTH]][label] += 1
+    most = min(labels, key=lambda one: (-len(labels[one]), -labels[one].total(), one))
+    total = f"<bdi class=text>{most}</bdi><br>3 labels, {labels[most].total()} rows: "
+    first = labels[most].most_common(1)[0][1]
+    assert re.search(rf"{total}<bdi class=text>[^<]*</bdi> {first} ·", text)
+    source = dataset.parent / "rows.csv"
+    assert f"{source}</bdi>, row 652</small><br><bdi class=text>,&quot;one&quot;</bdi>" in text
 
 
 def test_rejected_rows_are_kept_with_their_place(dataset: Path) -> None:

@@ -43,11 +43,11 @@ def stage(output: Path, content: str) -> tuple[Any, ...]:
         ShardSummary(
             shard, str(staging / f"shard-{shard.index}"), records=1, bytes=5, sha256=content,
             duplicates=0, ambiguous=0, label_counts=(1,), length_counts=(0, 1),
-            id_counts=(0,) * 27, unknown_characters=Counter(), parity=(),
+            id_counts=(0,) * 27, unknown_characters=Counter(), most_ambiguous=(), parity=(),
         )
         for shard in SHARDS
     ]  # fmt: skip
-    rejected = [RejectedFile(0, str(staging / "rejected-0"), Counter(empty_sequence=1))]
+    rejected = [RejectedFile(0, str(staging / "rejected-0"), Counter(empty_sequence=1), ())]
     counts = ReadCounts(usable=2, rejected=Counter(empty_sequence=1))
     return options, [], counts, plan, summaries, rejected
 

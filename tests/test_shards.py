@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.ambiguity import AmbiguousSequence, merge_most_ambiguous
 from pipeline.packing import pack_rows, unpack_rows
 from pipeline.partition import hash_sequences
 from pipeline.shards import SHUFFLED, order_rows
@@ -30,13 +35,14 @@ def test_equal_rows_are_kept_once_and_ambiguous_sequences_counted() -> None:
         ("B", "x", None), ("A", "y", "Araw2"), ("A", "x", None),
         ("A", "y", "Araw1"), ("B", "x", None), ("C", "x", None), ("A", "y", None),
     ]  # fmt: skip
-    ordered, duplicates, ambiguous = order_rows(batch(rows), seed=0)
-    assert (duplicates, ambiguous) == (3, 1)
-    kept = rows_of(ordered)
+    found = order_rows(batch(rows), seed=0)
+    assert (found.duplicates, found.ambiguous) == (3, 1)
+    assert found.most_ambiguous == (AmbiguousSequence("A", 2, 4, (("y", 3), ("x", 1))),)
+    kept = rows_of(found.rows)
     assert sorted(kept, key=str) == [
         ("A", "x", None), ("A", "y", "Araw1"), ("B", "x", None), ("C", "x", None)
     ]  # fmt: skip
-    hashes = hash_sequences(ordered["sequence"], 0)
+    hashes = hash_sequences(found.rows["sequence"], 0)
     assert (np.diff(hashes.astype(object)) >= 0).all()
 
 
@@ -52,6 +58,32 @@ def test_the_order_of_arrival_does_not_matter(rows: list[Row], random: object) -
     assert expected.duplicates == len(rows) - len(pairs)
     sequences = [sequence for sequence, _ in pairs]
     assert expected.ambiguous == sum(sequences.count(s) > 1 for s in set(sequences))
+
+
+def expected_most_ambiguous(rows: list[Row]) -> list[AmbiguousSequence]:
+    found = []
+    for sequence in {row[0] for row in rows}:
+        counts = Counter(row[1] for row in rows if row[0] == sequence)
+        if len(counts) > 1:
+            ordered = sorted(counts.items(), key=lambda named: (-named[1], named[0]))
+            total = counts.total()
+            found.append(AmbiguousSequence(sequence, len(counts), total, tuple(ordered[:6])))
+    return sorted(found, key=lambda one: (-one.labels, -one.rows, one.sequence))[:10]
+
+
+@pytest.mark.parametrize("shards", [1, 2, 5])
+def test_the_most_ambiguous_are_the_same_from_any_number_of_shards(shards: int) -> None:
+    rng = random.Random(shards)
+    sequences = [a + b + c for a in "ABé" for b in "CDE" for c in "FGHI"]
+    rows: list[Row] = [(rng.choice(sequences), rng.choice("abcdefghij"), None) for _ in range(150)]
+    rows += [("many", f"{label:02}", None) for label in range(20) for _ in range(label % 3 + 1)]
+    place = hash_sequences(batch(rows)["sequence"], 1) % np.uint64(shards)
+    of_shards = [
+        order_rows(batch([row for row, at in zip(rows, place, strict=True) if at == shard]), 1)
+        for shard in range(shards)
+    ]
+    merged = merge_most_ambiguous(found.most_ambiguous for found in of_shards)
+    assert merged == expected_most_ambiguous(rows)
 
 
 def test_rows_travel_in_pieces() -> None:

@@ -100,8 +100,10 @@ def test_the_same_bytes_though_a_task_manager_is_lost(cluster: Cluster, folder: 
     with step("600,000 rows on Flink until the graph is there that rows will be written with"):
         service = start_pipeline(cluster, sample, output, "--num-shards=32", *cluster.beam_flags())
         wait_until(
-            lambda: any(output.glob(".staging/transform*/transform_fn/saved_model.pb"))
-            or service.process.poll() is not None,
+            lambda: (
+                any(output.glob(".staging/transform*/transform_fn/saved_model.pb"))
+                or service.process.poll() is not None
+            ),
             RUN_SECONDS,
             "a graph in the staging directory",
         )
