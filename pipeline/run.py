@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import re
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import apache_beam as beam
+import tensorflow as tf
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
     PipelineOptions,
-    SetupOptions,
     StandardOptions,
-    TypeOptions,
 )
 
 from pipeline import progress
+from pipeline.beam_flags import runs_here, to_beam_options
 from pipeline.build import build
 from pipeline.errors import DataError, UsageError
 from pipeline.manifest import Manifest, read_manifest
 from pipeline.options import SPLITS, Options
-from pipeline.publish import prepare_output, remove_staging
+from pipeline.publish import prepare_output, remove_staging, staging_dir
 from pipeline.sources import cut_into_parts, find_sources
+from pipeline.stores import is_local, remove_tree, require_store
 
-LOCAL_RUNNER = "FnApiRunner"
+# Names of errors whose message says it all: ours, and those of file systems and stores.
+_FOR_PEOPLE = (
+    r"(?:pipeline\.errors\.DataError|apache_beam\.io\.[\w.]+\.(?:S3ClientError|BeamIOError)"
+    r"|google\.(?:api_core|auth)\.exceptions\.\w+|\b(?:OSError|PermissionError))"
+)
 
 
 def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     """Prepare the dataset, and print what it holds.
 
     Raises:
-        UsageError: a flag is neither ours nor Beam's.
+        UsageError: a flag is neither ours nor Beam's, or names a file system nobody knows.
         DataError: the input or the output directory cannot be used.
     """
     started = time.monotonic()
     beam_options = to_beam_options(beam_flags)
+    local = runs_here(beam_options)
+    _keep_errors_out_of_the_log(local)
+    for path in (*options.input, options.output):
+        require_store(path)
     sources = find_sources(options)
     if not cut_into_parts(sources):
         raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
@@ -44,12 +57,13 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     runner = beam_options.view_as(StandardOptions).runner
     megabytes = sum(source.bytes for source in sources) / 1e6
     print(f"preparing {len(sources)} file(s), {megabytes:.1f} MB, on {runner}", file=sys.stderr)
-    local = runner in StandardOptions.LOCAL_RUNNERS
-    _keep_errors_out_of_the_log(local)
     try:
-        with progress.shown(idle="starting" if local else "running"):
+        with (
+            _temp_dir(options, beam_options) as temp_dir,
+            progress.shown(idle="starting" if local else "running"),
+        ):
             pipeline = beam.Pipeline(options=beam_options)
-            build(pipeline, sources, options)
+            build(pipeline, sources, options, temp_dir)
             pipeline.run().wait_until_finish()
     except Exception as error:
         raise _as_data_error(error) from error
@@ -61,52 +75,63 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
 def _keep_errors_out_of_the_log(local: bool) -> None:
     """What fails comes back as an exception; Beam would log it as well.
 
-    What a job server says, Beam logs at the root.
+    What a job server says, and an object store, Beam logs at the root.
     """
+    logging.getLogger().addFilter(_is_no_error)
     if local:
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    else:
-        logging.getLogger().addFilter(lambda record: record.levelno < logging.ERROR)
 
 
-def to_beam_options(flags: Sequence[str]) -> PipelineOptions:
-    """Beam's options, with its in-process runner named outright where none is given.
+def _is_no_error(record: logging.LogRecord) -> bool:
+    return record.levelno < logging.ERROR
+
+
+@contextmanager
+def _temp_dir(options: Options, beam_options: PipelineOptions) -> Iterator[str]:
+    """A directory for TensorFlow Transform, for as long as the block lasts.
+
+    All workers must reach it, and TensorFlow write to it: of stores, it can only some.
 
     Raises:
-        UsageError: Beam does not know a flag, and it is Beam's local runner that would run.
+        UsageError: none is known.
     """
-    options = PipelineOptions(list(flags))
-    standard = options.view_as(StandardOptions)
-    if standard.runner is None:
-        standard.runner = LOCAL_RUNNER
-    # Workers import the project; nothing of the main session needs to travel.
-    options.view_as(SetupOptions).save_main_session = False
-    # The graph is the same in every run: checking its types tells nothing new in half a second.
-    options.view_as(TypeOptions).pipeline_type_check = False
-    if standard.runner in StandardOptions.LOCAL_RUNNERS and (unknown := _unknown_to_beam(flags)):
-        raise UsageError(f"unknown flag {unknown[0]}; --help lists the flags, the rest are Beam's")
-    return options
+    staging = staging_dir(options.output)
+    elsewhere = beam_options.view_as(GoogleCloudOptions).temp_location
+    if is_local(options.output):
+        yield staging
+    elif runs_here(beam_options):
+        with tempfile.TemporaryDirectory() as directory:
+            yield directory
+    elif _tensorflow_writes(staging):
+        yield staging
+    elif elsewhere and _tensorflow_writes(elsewhere):
+        directory = FileSystems.join(elsewhere, f"charseq-{uuid.uuid4().hex}")
+        try:
+            yield directory
+        finally:
+            remove_tree(directory)
+    else:
+        raise UsageError(
+            f"TensorFlow cannot write to {options.output}; name a directory that it can, and that "
+            f"all workers reach, with --temp_location (got {elsewhere!r})"
+        )
 
 
-def _unknown_to_beam(flags: Sequence[str]) -> list[str]:
-    parser = argparse.ArgumentParser(allow_abbrev=False, conflict_handler="resolve", add_help=False)
-    for kind in PipelineOptions.__subclasses__():
-        kind._add_argparse_args(parser)
-    return parser.parse_known_args(list(flags))[1]
+def _tensorflow_writes(path: str) -> bool:
+    return (FileSystems.get_scheme(path) or "") in tf.io.gfile.get_registered_schemes()
 
 
 def _as_data_error(error: Exception) -> Exception:
-    """The error of ours that a runner passed on or wrapped into its own, or the error as it is.
+    """The error for people that a runner passed on or wrapped into its own, or the error as it is.
 
     Runners turn what a worker raises into text: the traceback, then where it happened.
     """
-    name = f"{DataError.__module__}.{DataError.__qualname__}: "
-    text = name + str(error) if isinstance(error, DataError) else str(error)
-    found = re.search(re.escape(name) + r"(.*?)(?: \[while running |\n\n|\Z)", text, re.DOTALL)
+    text = f"{type(error).__module__}.{type(error).__qualname__}: {error}"
+    found = re.search(_FOR_PEOPLE + r": (.*?)(?: \[while running |\n\n|\Z)", text, re.DOTALL)
     if found:
         return DataError(found.group(1).strip())
     # The cluster's word on its own trouble says it all; where this process waited adds nothing.
-    return DataError(text) if " failed in state " in text else error
+    return DataError(str(error)) if " failed in state " in text else error
 
 
 def describe(manifest: Manifest, output: str, seconds: float) -> str:

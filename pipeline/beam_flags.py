@@ -1,0 +1,52 @@
+"""Flags that are Beam's, and not ours."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import (
+    PipelineOptions,
+    SetupOptions,
+    StandardOptions,
+    TypeOptions,
+)
+
+from pipeline.errors import UsageError
+
+_LOCAL_RUNNER = "FnApiRunner"
+
+
+def to_beam_options(flags: Sequence[str]) -> PipelineOptions:
+    """Beam's options, with its in-process runner named outright where none is given.
+
+    Beam's file systems follow them from now on.
+
+    Raises:
+        UsageError: Beam does not know a flag, and it is Beam's local runner that would run.
+    """
+    options = PipelineOptions(list(flags))
+    standard = options.view_as(StandardOptions)
+    if standard.runner is None:
+        standard.runner = _LOCAL_RUNNER
+    # Workers import the project; nothing of the main session needs to travel.
+    options.view_as(SetupOptions).save_main_session = False
+    # The graph is the same in every run: checking its types tells nothing new in half a second.
+    options.view_as(TypeOptions).pipeline_type_check = False
+    if runs_here(options) and (unknown := _unknown_to_beam(flags)):
+        raise UsageError(f"unknown flag {unknown[0]}; --help lists the flags, the rest are Beam's")
+    FileSystems.set_options(options)
+    return options
+
+
+def runs_here(options: PipelineOptions) -> bool:
+    """Whether the runner is one of this machine."""
+    return options.view_as(StandardOptions).runner in StandardOptions.LOCAL_RUNNERS
+
+
+def _unknown_to_beam(flags: Sequence[str]) -> list[str]:
+    parser = argparse.ArgumentParser(allow_abbrev=False, conflict_handler="resolve", add_help=False)
+    for kind in PipelineOptions.__subclasses__():
+        kind._add_argparse_args(parser)
+    return parser.parse_known_args(list(flags))[1]
