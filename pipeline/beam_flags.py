@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
 
 from apache_beam.io.filesystems import FileSystems
@@ -43,6 +44,22 @@ def to_beam_options(flags: Sequence[str]) -> PipelineOptions:
 def runs_here(options: PipelineOptions) -> bool:
     """Whether the runner is one of this machine."""
     return options.view_as(StandardOptions).runner in StandardOptions.LOCAL_RUNNERS
+
+
+def keep_errors_out_of_the_log(local: bool) -> None:
+    """What fails comes back as an exception; Beam would log it as well.
+
+    What a job server says, and an object store, Beam logs at the root.
+    """
+    logging.getLogger().addFilter(_is_no_error)
+    # That the threads have opened more connections than it keeps is nothing to act on.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    if local:
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+
+
+def _is_no_error(record: logging.LogRecord) -> bool:
+    return record.levelno < logging.ERROR
 
 
 def _unknown_to_beam(flags: Sequence[str]) -> list[str]:

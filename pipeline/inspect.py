@@ -55,12 +55,13 @@ def _inspect(argv: Sequence[str] | None) -> None:
     if args.count < 0:
         raise UsageError(f"--count: got {args.count}, expected 0 or more")
     with heavy_imports():
-        from pipeline.beam_flags import to_beam_options
+        from pipeline.beam_flags import keep_errors_out_of_the_log, to_beam_options
         from pipeline.manifest import read_manifest
         from pipeline.stores import require_store
         from pipeline.verify import verify
 
     to_beam_options(beam_flags)
+    keep_errors_out_of_the_log(local=True)
     require_store(args.dataset)
     if args.verify:
         records = verify(args.dataset)

@@ -24,7 +24,7 @@ from pipeline.stores import copy_tree, create, list_tree, make_parent, open_file
 _STAGING = ".staging"
 _TRANSFORM = "transform"
 # A store moves a file by copying it.
-_MOVES_AT_ONCE = 16
+_MOVES_AT_ONCE = 8
 
 
 def staging_dir(output: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from pipeline import progress
-from pipeline.beam_flags import runs_here, to_beam_options
+from pipeline.beam_flags import keep_errors_out_of_the_log, runs_here, to_beam_options
 from pipeline.build import build
 from pipeline.errors import DataError, UsageError
 from pipeline.manifest import Manifest, read_manifest
@@ -47,7 +46,7 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     started = time.monotonic()
     beam_options = to_beam_options(beam_flags)
     local = runs_here(beam_options)
-    _keep_errors_out_of_the_log(local)
+    keep_errors_out_of_the_log(local)
     for path in (*options.input, options.output):
         require_store(path)
     sources = find_sources(options)
@@ -70,20 +69,6 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     finally:
         remove_staging(options.output)
     print(describe(read_manifest(options.output), options.output, time.monotonic() - started))
-
-
-def _keep_errors_out_of_the_log(local: bool) -> None:
-    """What fails comes back as an exception; Beam would log it as well.
-
-    What a job server says, and an object store, Beam logs at the root.
-    """
-    logging.getLogger().addFilter(_is_no_error)
-    if local:
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-
-
-def _is_no_error(record: logging.LogRecord) -> bool:
-    return record.levelno < logging.ERROR
 
 
 @contextmanager
@@ -127,7 +112,10 @@ def _as_data_error(error: Exception) -> Exception:
     Runners turn what a worker raises into text: the traceback, then where it happened.
     """
     text = f"{type(error).__module__}.{type(error).__qualname__}: {error}"
-    found = re.search(_FOR_PEOPLE + r": (.*?)(?: \[while running |\n\n|\Z)", text, re.DOTALL)
+    # An S3ClientError shows its arguments as a tuple, the message first.
+    found = re.search(
+        _FOR_PEOPLE + r": (?:\(['\"])?(.*?)(?: \[while running |\n\n|\Z)", text, re.DOTALL
+    )
     if found:
         return DataError(found.group(1).strip())
     # The cluster's word on its own trouble says it all; where this process waited adds nothing.
