@@ -42,7 +42,7 @@ def _inspect(argv: Sequence[str] | None) -> None:
         description=__doc__,
         epilog="Every other flag goes to Apache Beam as it is, for example --s3_endpoint_url=URL.",
     )
-    parser.add_argument("dataset", help="dataset directory", metavar="DIR")
+    parser.add_argument("dataset", help="dataset directory, also s3:// or gs://", metavar="DIR")
     parser.add_argument("--split", choices=SPLITS, default="train", help="(default: train)")
     parser.add_argument("--count", type=int, default=5, metavar="N", help="records (default: 5)")
     parser.add_argument(

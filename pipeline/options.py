@@ -143,8 +143,10 @@ def _parser() -> argparse.ArgumentParser:
             text = f"{text} (default: {shown})"
         parser.add_argument(flag, help=text, **settings)  # type: ignore[arg-type]
 
-    add("--input", "file or glob; may be repeated", action="append", required=True, metavar="GLOB")
-    add("--output", "dataset directory to write", required=True, metavar="DIR")
+    add("--input", "file or glob, also s3:// or gs://; may be repeated",
+        action="append", required=True, metavar="GLOB")  # fmt: skip
+    add("--output", "dataset directory to write, also s3:// or gs://",
+        required=True, metavar="DIR")  # fmt: skip
     add("--format", "of the input; auto follows the file name", choices=("auto", *FORMATS))
     add("--sequence-column", "column with the characters", metavar="NAME")
     add("--label-column", "column with the label", metavar="NAME")

@@ -71,7 +71,7 @@ def _ask_s3(path: str) -> None:
     try:
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError as error:
-        raise DataError(f"{path}: s3:// needs boto3; pip install 'charseq[aws]'") from error
+        raise DataError(f"{path}: s3:// needs boto3, the extra `aws`: pip install boto3") from error
     try:
         bucket, prefix = parse_s3_path(path, object_optional=True)
         _s3(path).client.client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
