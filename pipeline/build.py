@@ -32,10 +32,13 @@ from pipeline.transforms import (
 )
 
 
-def build(pipeline: beam.Pipeline, sources: Sequence[Source], options: Options) -> beam.PCollection:
+def build(
+    pipeline: beam.Pipeline, sources: Sequence[Source], options: Options, temp_dir: str
+) -> beam.PCollection:
     """Add the preparation of `sources` to `pipeline`; the result is the fingerprint.
 
-    The directory `staging_dir(options.output)` must exist.
+    The directory `staging_dir(options.output)` must exist. All workers and their TensorFlow must be
+    able to write to `temp_dir`.
     """
     parts = cut_into_parts(sources)
     staging, transform = staging_dir(options.output), transform_dir(options.output)
@@ -50,11 +53,11 @@ def build(pipeline: beam.Pipeline, sources: Sequence[Source], options: Options) 
     )
     counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
 
-    with tft_beam.Context(temp_dir=staging):
+    with tft_beam.Context(temp_dir=temp_dir):
         analyzed = (read[TRAIN], analyzer_config()) | "Analyze" >> tft_beam.AnalyzeDataset(
             partial(encode_text, options=options)
         )
-    saved = save_transform(analyzed, transform)
+    saved = save_transform(analyzed, temp_dir, transform)
     plan = once | "Plan" >> beam.Map(
         lambda _, counted, _saved: make_plan(counted, transform, parts, options),
         AsSingleton(counts),
@@ -86,7 +89,7 @@ def build(pipeline: beam.Pipeline, sources: Sequence[Source], options: Options) 
         )
     )
     return once | "Publish" >> beam.Map(
-        lambda _, *found: publish(options, sources, *found),
+        lambda _, *found: publish(options, sources, transform, *found),
         AsSingleton(counts),
         AsSingleton(plan),
         AsList(shards),

@@ -5,6 +5,7 @@ The same saved graph encodes here and in the served model, so that there is one 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from tfx_bsl.tfxio.tensor_representation_util import InferTensorRepresentationsFromSchema
 
 from pipeline.options import Options
+from pipeline.stores import local_tree
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -122,14 +124,15 @@ class Vocabulary:
 
 def read_vocabulary(transform_dir: str, options: Options) -> Vocabulary:
     """Read back what the analysis learned."""
-    output = tft.TFTransformOutput(transform_dir)
-    if options.alphabet is None:
-        learned = output.vocabulary_by_name(_ALPHABET_FILE)
-        alphabet = tuple(chr(int(code_point)) for code_point in learned)
-    else:
-        alphabet = tuple(options.alphabet)
-    labels = (label.decode("utf-8") for label in output.vocabulary_by_name(_LABELS_FILE))
-    return Vocabulary(alphabet, tuple(labels))
+    with local_tree(transform_dir) as local:
+        output = tft.TFTransformOutput(local)
+        if options.alphabet is None:
+            learned = output.vocabulary_by_name(_ALPHABET_FILE)
+            alphabet = tuple(chr(int(code_point)) for code_point in learned)
+        else:
+            alphabet = tuple(options.alphabet)
+        labels = tuple(label.decode("utf-8") for label in output.vocabulary_by_name(_LABELS_FILE))
+    return Vocabulary(alphabet, labels)
 
 
 class Encoded(NamedTuple):
@@ -142,9 +145,9 @@ class Encoded(NamedTuple):
 
 def encode(transform_dir: str, sequence: pa.Array, label: pa.Array) -> Encoded:
     """Run the saved graph on text columns of n rows."""
-    outputs = _load_graph(transform_dir)(
-        {"sequence": _to_tensor(sequence), "label": _to_tensor(label)}
-    )
+    with _loading:
+        graph = _load_graph(transform_dir)
+    outputs = graph({"sequence": _to_tensor(sequence), "label": _to_tensor(label)})
     return Encoded(*(outputs[name].numpy() for name in ("sequence", "length", "label")))
 
 
@@ -153,10 +156,15 @@ def encode_rows(transform_dir: str, sequences: Sequence[str], labels: Sequence[s
     return encode(transform_dir, pa.array(sequences, pa.string()), pa.array(labels, pa.string()))
 
 
+# Threads that come at once wait for one to fetch and load it.
+_loading = threading.Lock()
+
+
 @lru_cache(maxsize=1)
 def _load_graph(transform_dir: str) -> tf.types.experimental.GenericFunction:
-    path = tft.TFTransformOutput(transform_dir).transform_savedmodel_dir
-    return tf.saved_model.load(path).transform_fn
+    with local_tree(transform_dir) as local:
+        path = tft.TFTransformOutput(local).transform_savedmodel_dir
+        return tf.saved_model.load(path).transform_fn
 
 
 def _to_tensor(column: pa.Array) -> tf.Tensor:

@@ -15,6 +15,7 @@ from pipeline.startup import heavy_imports
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import tensorflow as tf
 
     from pipeline.manifest import Manifest
 
@@ -37,9 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _inspect(argv: Sequence[str] | None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.inspect", allow_abbrev=False, description=__doc__
+        prog="python -m pipeline.inspect",
+        allow_abbrev=False,
+        description=__doc__,
+        epilog="Every other flag goes to Apache Beam as it is, for example --s3_endpoint_url=URL.",
     )
-    parser.add_argument("dataset", help="dataset directory", metavar="DIR")
+    parser.add_argument("dataset", help="dataset directory, also s3:// or gs://", metavar="DIR")
     parser.add_argument("--split", choices=SPLITS, default="train", help="(default: train)")
     parser.add_argument("--label", help="records of this label only", metavar="LABEL")
     parser.add_argument("--count", type=int, default=5, metavar="N", help="records (default: 5)")
@@ -49,17 +53,23 @@ def _inspect(argv: Sequence[str] | None) -> None:
         help="read everything again and check it against the manifest instead; exit status 1, "
         "with the file and the record, if anything is wrong",
     )
-    args = parser.parse_args(argv)
+    args, beam_flags = parser.parse_known_args(argv)
     if args.count < 0:
         raise UsageError(f"--count: got {args.count}, expected 0 or more")
+    with heavy_imports():
+        from pipeline.beam_flags import keep_errors_out_of_the_log, to_beam_options
+        from pipeline.manifest import read_manifest
+        from pipeline.stores import require_store
+
+    to_beam_options(beam_flags)
+    keep_errors_out_of_the_log(local=True)
+    require_store(args.dataset)
     if args.verify:
         with heavy_imports():
             from pipeline.verify import verify
         verified = verify(args.dataset)
         print(f"{args.dataset}: {verified:,} records and all files are as the manifest says")
         return
-    with heavy_imports():
-        from pipeline.manifest import read_manifest
     manifest = read_manifest(args.dataset)
     if args.label is not None and args.label not in manifest["labels"]:
         raise UsageError(
@@ -93,16 +103,12 @@ def read_records(
 ) -> Iterator[Record]:
     """The records of a split (of `label` only, if given) as text, in the order they are stored."""
     import tensorflow as tf
-    from apache_beam.io.filesystems import FileSystems
 
     spec = {
         name: tf.io.FixedLenFeature(feature["shape"], feature["dtype"])
         for name, feature in manifest["feature_spec"].items()
     }
-    paths = [FileSystems.join(dataset, *shard["path"].split("/"))
-             for shard in manifest["shards"] if shard["split"] == split]  # fmt: skip
-    compression = "GZIP" if manifest["compression"] == "gzip" else ""
-    for batch in tf.data.TFRecordDataset(paths, compression).batch(256):
+    for batch in _read_batches(dataset, manifest, split):
         parsed = tf.io.parse_example(batch, spec)
         ids = _to_ids(parsed["sequence"].numpy())
         lengths, labels = parsed["length"].numpy(), parsed["label"].numpy()
@@ -110,6 +116,20 @@ def read_records(
             name = manifest["labels"][number]
             if label in (None, name):
                 yield Record(to_text(row[:length].tolist(), manifest["alphabet"]), length, name)
+
+
+def _read_batches(dataset: str, manifest: Manifest, split: str) -> Iterator[tf.Tensor]:
+    """Serialized records, (batch,) string."""
+    import tensorflow as tf
+    from apache_beam.io.filesystems import FileSystems
+
+    from pipeline.stores import local_file
+
+    compression = "GZIP" if manifest["compression"] == "gzip" else ""
+    for shard in manifest["shards"]:
+        if shard["split"] == split:
+            with local_file(FileSystems.join(dataset, *shard["path"].split("/"))) as path:
+                yield from tf.data.TFRecordDataset(path, compression).batch(256)
 
 
 def _to_ids(sequence: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:

@@ -160,8 +160,10 @@ def _parser() -> argparse.ArgumentParser:
             text = f"{text} (default: {shown})"
         parser.add_argument(flag, help=text, **settings)  # type: ignore[arg-type]
 
-    add("--input", "file or glob; may be repeated", action="append", required=True, metavar="GLOB")
-    add("--output", "dataset directory to write", required=True, metavar="DIR")
+    add("--input", "file or glob, also s3:// or gs://; may be repeated",
+        action="append", required=True, metavar="GLOB")  # fmt: skip
+    add("--output", "dataset directory to write, also s3:// or gs://",
+        required=True, metavar="DIR")  # fmt: skip
     add("--format", "of the input; auto follows the file name", choices=("auto", *FORMATS))
     add("--label-from", "text, one sequence a line: the label is the name of the file's directory, "
         "or of the file without suffixes", choices=("directory", "file"))  # fmt: skip

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
-from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.counts import ReadCounts
@@ -18,9 +19,12 @@ from pipeline.rejects import RejectedFile
 from pipeline.report import render_report
 from pipeline.shards import ShardSummary
 from pipeline.sources import Source
+from pipeline.stores import copy_tree, create, list_tree, make_parent, open_file, remove_tree
 
 _STAGING = ".staging"
 _TRANSFORM = "transform"
+# A store moves a file by copying it.
+_MOVES_AT_ONCE = 8
 
 
 def staging_dir(output: str) -> str:
@@ -29,8 +33,11 @@ def staging_dir(output: str) -> str:
 
 
 def transform_dir(output: str) -> str:
-    """Where a run writes the transform graph."""
-    return str(FileSystems.join(staging_dir(output), _TRANSFORM))
+    """Where a run writes the transform graph: never the same place twice.
+
+    A worker that outlives a run keeps the graph it has loaded from a place.
+    """
+    return str(FileSystems.join(staging_dir(output), f"{_TRANSFORM}-{uuid.uuid4().hex}"))
 
 
 def prepare_output(options: Options) -> None:
@@ -48,17 +55,19 @@ def prepare_output(options: Options) -> None:
     if not complete:
         _remove_dataset_files(options.output)
     remove_staging(options.output)
-    FileSystems.mkdirs(staging_dir(options.output))
+    # More than a directory, which a store does not know: what cannot be written is told now.
+    _write(FileSystems.join(staging_dir(options.output), "started"), "")
 
 
 def remove_staging(output: str) -> None:
     """Remove the staging directory, if there is one."""
-    _remove_tree(staging_dir(output))
+    remove_tree(staging_dir(output))
 
 
 def publish(
     options: Options,
     sources: Sequence[Source],
+    transform: str,
     counts: ReadCounts,
     plan: Plan,
     shards: Sequence[ShardSummary],
@@ -75,21 +84,29 @@ def publish(
     journal = FileSystems.join(staging_dir(options.output), "moves.json")
     if not FileSystems.exists(journal):
         manifest = build_manifest(options, sources, counts, plan, shards, rejected_files)
-        moves = _stage_the_rest(manifest, options, counts, shards, rejected_files)
+        moves = _stage_the_rest(manifest, options, transform, counts, shards, rejected_files)
         plan_text = json.dumps({"fingerprint": manifest["fingerprint"], "moves": moves})
         written = _write(journal + ".partial", plan_text)
         FileSystems.rename([written], [journal])
     with FileSystems.open(journal) as file:
         planned = json.load(file)
     _withdraw_replaced(options.output)
-    for staged, name in planned["moves"]:
-        _move(staged, FileSystems.join(options.output, *name.split("/")))
+    *moves, manifest_move = [
+        (staged, FileSystems.join(options.output, *name.split("/")))
+        for staged, name in planned["moves"]
+    ]
+    for _, path in moves:
+        make_parent(path)
+    with ThreadPoolExecutor(_MOVES_AT_ONCE) as pool:
+        list(pool.map(_move, *zip(*moves, strict=True)))
+    _move(*manifest_move)
     return str(planned["fingerprint"])
 
 
 def _stage_the_rest(
     manifest: Manifest,
     options: Options,
+    transform: str,
     counts: ReadCounts,
     shards: Sequence[ShardSummary],
     rejected_files: Sequence[RejectedFile],
@@ -97,7 +114,7 @@ def _stage_the_rest(
     """Write what is not yet in the staging directory; (staged path, final name) of every file."""
     staging = staging_dir(options.output)
     others = {file.staged_path: file.file_name for file in rejected_files}
-    others |= _transform_moves(options.output)
+    others |= _transform_moves(transform, staging)
     for name, text in (
         ("parity.jsonl", _parity_lines(shards)),
         ("report.html", render_report(manifest, counts.lengths, shards, rejected_files)),
@@ -115,30 +132,10 @@ def _stage_the_rest(
     ]
 
 
-def _transform_moves(output: str) -> dict[str, str]:
+def _transform_moves(transform: str, staging: str) -> dict[str, str]:
     # A copy moves: a worker that the runner starts again still reads the graph where it was.
-    staged = copy_tree(
-        transform_dir(output), FileSystems.join(staging_dir(output), "transform_to_move")
-    )
-    return {path: _TRANSFORM + path[len(staged) :].replace("\\", "/") for path in _files(staged)}
-
-
-def copy_tree(source: str, target: str) -> str:
-    """Copy each file below `source` to its place below `target`, and return `target`.
-
-    Hidden ones are left out: TFT keeps its notes on a graph there.
-    """
-    for path in _files(source):
-        place = path[len(source) :]
-        if "/." not in place:
-            _make_parent(target + place)
-            FileSystems.copy([path], [target + place])
-    return target
-
-
-def _files(directory: str) -> list[str]:
-    found = FileSystems.match([FileSystems.join(directory, "**")])[0].metadata_list
-    return [file.path for file in found]
+    staged = copy_tree(transform, FileSystems.join(staging, "transform_to_move"))
+    return {path: _TRANSFORM + path[len(staged) :].replace("\\", "/") for path in list_tree(staged)}
 
 
 def _parity_lines(shards: Iterable[ShardSummary]) -> str:
@@ -176,31 +173,16 @@ def _move(staged: str, path: str) -> None:
         if FileSystems.exists(path):
             return
         raise FileNotFoundError(f"neither {staged} nor {path} is there")
-    _make_parent(path)
     FileSystems.rename([staged], [path])
 
 
-def _make_parent(path: str) -> None:
-    parent = FileSystems.split(path)[0]
-    if not FileSystems.exists(parent):
-        FileSystems.mkdirs(parent)
-
-
 def _write(path: str, text: str) -> str:
-    with FileSystems.create(path) as file:
+    with create(path) as file:
         file.write(text.encode("utf-8"))
     return path
 
 
 def _digest(staged: str, name: str) -> FileDigest:
-    with FileSystems.open(staged, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+    with open_file(staged) as file:
         data = file.read()
     return FileDigest(name, len(data), hashlib.sha256(data).hexdigest())
-
-
-def _remove_tree(path: str) -> None:
-    if FileSystems.get_scheme(path) is None:
-        if FileSystems.exists(path):
-            FileSystems.delete([path])
-    elif found := FileSystems.match([FileSystems.join(path, "**")])[0].metadata_list:
-        FileSystems.delete([file.path for file in found])

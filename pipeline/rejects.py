@@ -12,6 +12,7 @@ from typing import NamedTuple
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.sources import Part
+from pipeline.stores import create
 
 EXAMPLES_PER_REASON = 3
 _SHOWN_CHARACTERS = 60
@@ -76,7 +77,7 @@ def write_rejected(
     first = first_rows(parts, rows_in_part)
     ordered = sorted(rejected)
     path = FileSystems.join(staging, f"rejected-{uuid.uuid4().hex}")
-    with FileSystems.create(path) as file:
+    with create(path) as file:
         for row in ordered:
             line = json.dumps(as_json(row, parts, first), ensure_ascii=False)
             file.write(line.encode("utf-8") + b"\n")

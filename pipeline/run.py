@@ -2,48 +2,60 @@
 
 from __future__ import annotations
 
-import argparse
-import logging
 import re
-import socket
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-import apache_beam as beam
+import tensorflow as tf
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import (
-    DirectOptions,
+    GoogleCloudOptions,
     PipelineOptions,
-    PortableOptions,
-    SetupOptions,
     StandardOptions,
     TestOptions,
-    TypeOptions,
 )
 
 from pipeline import progress
+from pipeline.beam_flags import (
+    keep_errors_out_of_the_log,
+    new_pipeline,
+    runs_here,
+    to_beam_options,
+)
 from pipeline.build import build
 from pipeline.errors import DataError, UsageError
 from pipeline.manifest import Manifest, read_manifest
 from pipeline.options import SPLITS, Options
-from pipeline.publish import prepare_output, remove_staging
+from pipeline.publish import prepare_output, remove_staging, staging_dir
 from pipeline.sources import cut_into_parts, find_sources
+from pipeline.stores import is_local, remove_tree, require_store
 
-LOCAL_RUNNER = "FnApiRunner"
-_JOB_SERVER_SECONDS = 30
+# Names of errors whose message says it all: ours, and those of file systems and stores.
+_FOR_PEOPLE = (
+    r"(?:pipeline\.errors\.DataError|apache_beam\.io\.[\w.]+\.(?:S3ClientError|BeamIOError)"
+    r"|google\.(?:api_core|auth)\.exceptions\.\w+|\b(?:OSError|PermissionError))"
+)
 
 
 def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     """Prepare the dataset, and print what it holds.
 
     Raises:
-        UsageError: a flag is neither ours nor Beam's.
+        UsageError: a flag is neither ours nor Beam's, is not what the runner needs, or names a file
+            system nobody knows.
         DataError: the input or the output directory cannot be used.
     """
     started = time.monotonic()
     beam_options = to_beam_options(beam_flags)
-    pipeline = _new_pipeline(beam_options)
-    _require_job_server(beam_options)
+    pipeline = new_pipeline(beam_options)
+    local = runs_here(beam_options)
+    keep_errors_out_of_the_log(local)
+    for path in (*options.input, options.output):
+        require_store(path)
     sources = find_sources(options)
     if not cut_into_parts(sources):
         raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
@@ -53,11 +65,12 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     runner = beam_options.view_as(StandardOptions).runner
     size = sum(source.bytes for source in sources)
     print(f"preparing {len(sources)} file(s), {size / 1e6:.1f} MB, on {runner}", file=sys.stderr)
-    local = runner in StandardOptions.LOCAL_RUNNERS
-    _keep_errors_out_of_the_log(local)
     try:
-        with progress.shown("starting" if local else "running", size):
-            build(pipeline, sources, options)
+        with (
+            _temp_dir(options, beam_options) as temp_dir,
+            progress.shown("starting" if local else "running", size),
+        ):
+            build(pipeline, sources, options, temp_dir)
             pipeline.run().wait_until_finish()
     except Exception as error:
         raise _as_data_error(error) from error
@@ -69,83 +82,55 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     print(describe(read_manifest(options.output), options.output, time.monotonic() - started))
 
 
-def _new_pipeline(beam_options: PipelineOptions) -> beam.Pipeline:
-    try:
-        return beam.Pipeline(options=beam_options)
-    except ValueError as error:
-        # What the runner needs to be told is missing or wrong.
-        raise UsageError(str(error)) from error
+@contextmanager
+def _temp_dir(options: Options, beam_options: PipelineOptions) -> Iterator[str]:
+    """A directory for TensorFlow Transform, for as long as the block lasts.
 
-
-def _require_job_server(beam_options: PipelineOptions) -> None:
-    """Beam itself would wait for minutes for a server that is not there."""
-    endpoint = beam_options.view_as(PortableOptions).job_endpoint
-    if endpoint is None or endpoint == "embed":
-        return
-    host, _, port = endpoint.rpartition(":")
-    if not port.isdigit():
-        raise UsageError(f"--job_endpoint: got {endpoint!r}, expected HOST:PORT")
-    try:
-        socket.create_connection((host, int(port)), _JOB_SERVER_SECONDS).close()
-    except OSError as error:
-        raise DataError(f"--job_endpoint {endpoint}: no job server answers: {error}") from error
-
-
-def _keep_errors_out_of_the_log(local: bool) -> None:
-    """What fails comes back as an exception; Beam would log it as well.
-
-    What a job server says, Beam logs at the root.
-    """
-    if local:
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    else:
-        logging.getLogger().addFilter(lambda record: record.levelno < logging.ERROR)
-
-
-def to_beam_options(flags: Sequence[str]) -> PipelineOptions:
-    """Beam's options, with its in-process runner named outright where none is given.
+    All workers must reach it, and TensorFlow write to it: of stores, it can only some.
 
     Raises:
-        UsageError: Beam does not know a flag, and it is Beam's local runner that would run; or the
-            mode is one that loses rows.
+        UsageError: none is known.
     """
-    options = PipelineOptions(list(flags))
-    standard = options.view_as(StandardOptions)
-    if standard.runner is None:
-        standard.runner = LOCAL_RUNNER
-    if options.view_as(DirectOptions).direct_running_mode == "multi_threading":
+    staging = staging_dir(options.output)
+    elsewhere = beam_options.view_as(GoogleCloudOptions).temp_location
+    if is_local(options.output):
+        yield staging
+    elif runs_here(beam_options):
+        with tempfile.TemporaryDirectory() as directory:
+            yield directory
+    elif _tensorflow_writes(staging):
+        yield staging
+    elif elsewhere and _tensorflow_writes(elsewhere):
+        directory = FileSystems.join(elsewhere, f"charseq-{uuid.uuid4().hex}")
+        try:
+            yield directory
+        finally:
+            remove_tree(directory)
+    else:
         raise UsageError(
-            "--direct_running_mode=multi_threading loses rows now and then (Beam 2.77); leave it "
-            "out: one process works in threads by itself"
+            f"TensorFlow cannot write to {options.output}; name a directory that it can, and that "
+            f"all workers reach, with --temp_location (got {elsewhere!r})"
         )
-    # Workers import the project; nothing of the main session needs to travel.
-    options.view_as(SetupOptions).save_main_session = False
-    # The graph is the same in every run: checking its types tells nothing new in half a second.
-    options.view_as(TypeOptions).pipeline_type_check = False
-    if standard.runner in StandardOptions.LOCAL_RUNNERS and (unknown := _unknown_to_beam(flags)):
-        raise UsageError(f"unknown flag {unknown[0]}; --help lists the flags, the rest are Beam's")
-    return options
 
 
-def _unknown_to_beam(flags: Sequence[str]) -> list[str]:
-    parser = argparse.ArgumentParser(allow_abbrev=False, conflict_handler="resolve", add_help=False)
-    for kind in PipelineOptions.__subclasses__():
-        kind._add_argparse_args(parser)
-    return parser.parse_known_args(list(flags))[1]
+def _tensorflow_writes(path: str) -> bool:
+    return (FileSystems.get_scheme(path) or "") in tf.io.gfile.get_registered_schemes()
 
 
 def _as_data_error(error: Exception) -> Exception:
-    """The error of ours that a runner passed on or wrapped into its own, or the error as it is.
+    """The error for people that a runner passed on or wrapped into its own, or the error as it is.
 
     Runners turn what a worker raises into text: the traceback, then where it happened.
     """
-    name = f"{DataError.__module__}.{DataError.__qualname__}: "
-    text = name + str(error) if isinstance(error, DataError) else str(error)
-    found = re.search(re.escape(name) + r"(.*?)(?: \[while running |\n\n|\Z)", text, re.DOTALL)
+    text = f"{type(error).__module__}.{type(error).__qualname__}: {error}"
+    # An S3ClientError shows its arguments as a tuple, the message first.
+    found = re.search(
+        _FOR_PEOPLE + r": (?:\(['\"])?(.*?)(?: \[while running |\n\n|\Z)", text, re.DOTALL
+    )
     if found:
         return DataError(found.group(1).strip())
     # The cluster's word on its own trouble says it all; where this process waited adds nothing.
-    return DataError(text) if " failed in state " in text else error
+    return DataError(str(error)) if " failed in state " in text else error
 
 
 def describe(manifest: Manifest, output: str, seconds: float) -> str:

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.ambiguity import AmbiguousSequence, find_most_ambiguous
@@ -23,6 +22,7 @@ from pipeline.options import Options
 from pipeline.packing import unpack_rows
 from pipeline.partition import Shard, hash_sequences
 from pipeline.records import frame_records
+from pipeline.stores import create
 
 # What is shuffled: `sequence` cut at max-length; `raw` whole, only in rows for parity.jsonl.
 SHUFFLED = pa.schema([("sequence", pa.string()), ("label", pa.string()), ("raw", pa.string())])
@@ -152,9 +152,7 @@ class _ShardFile:
     def __init__(self, path: str, compression: str) -> None:
         self.sha256 = hashlib.sha256()
         self.bytes = 0
-        self._file: BinaryIO = FileSystems.create(
-            path, compression_type=CompressionTypes.UNCOMPRESSED
-        )
+        self._file: BinaryIO = create(path)
         # No name and no time in the header: the same rows make the same bytes.
         self._gzip = (
             gzip.GzipFile("", "wb", fileobj=_Through(self._write), mtime=0)

@@ -14,15 +14,17 @@ from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.errors import DataError, UsageError
 from pipeline.options import NO_LABEL_FROM, Options
+from pipeline.stores import is_local, open_file
 
 MIN_BLOCK_BYTES = 2 << 20  # with what is made of it, about what a processor's cache holds
 MAX_BLOCK_BYTES = 16 << 20
 _BLOCKS = 1 << 10
+# Beam reads a store 16 MB at a time, whatever is asked for, and the last ones are read in vain.
+_MIN_STORE_PART_BYTES = 64 << 20
 _MAX_PARTS = 20_000
 _MAX_HEADER_BYTES = 1 << 20
 _SHOWN_COLUMNS = 20
@@ -131,12 +133,19 @@ def _each_once(paths: Iterable[str]) -> list[str]:
 def cut_into_parts(sources: Sequence[Source]) -> list[Part]:
     """Parts of a block each, or of several where there would be too many.
 
-    Each block has a value for each shard: the blocks of a large input are larger.
+    Each block has a value for each shard: the blocks of a large input are larger. On a store a part
+    is worth the request that opens it.
     """
     total = sum(source.bytes for source in sources)
     block = min(max(MIN_BLOCK_BYTES, total // _BLOCKS), MAX_BLOCK_BYTES)
     size = max(block, total // _MAX_PARTS)
-    ranges = [(source, start, end) for source in sources for start, end in _ranges(source, size)]
+    ranges = [
+        (source, start, end)
+        for source in sources
+        for start, end in _ranges(
+            source, size if is_local(source.path) else max(size, _MIN_STORE_PART_BYTES)
+        )
+    ]
     return [
         Part(index, source, start, end, block) for index, (source, start, end) in enumerate(ranges)
     ]
@@ -156,9 +165,9 @@ def _ranges(source: Source, size: int) -> Iterator[tuple[int, int | None]]:
 
 def open_bytes(source: Source) -> BinaryIO:
     """The file as a stream of its plain bytes, decompressed where it is compressed."""
-    stream = FileSystems.open(source.path, compression_type=CompressionTypes.UNCOMPRESSED)
+    stream = open_file(source.path)
     if source.compression is None:
-        return stream  # type: ignore[no-any-return]
+        return stream
     return pa.CompressedInputStream(pa.PythonFile(stream, "r"), source.compression)  # type: ignore[no-any-return]
 
 

@@ -27,11 +27,11 @@ from pipeline.options import Options
 from pipeline.packing import pack_rows, unpack_rows
 from pipeline.partition import hash_sequences, last_train_hash
 from pipeline.plan import Plan
-from pipeline.publish import copy_tree
 from pipeline.reading import Block, parse_block, read_blocks
 from pipeline.rejects import PARTS_PER_FILE, Rejected, choose_examples
 from pipeline.shards import SHUFFLED, ShardSummary, write_shard
 from pipeline.sources import Part
+from pipeline.stores import copy_tree
 
 # Blocks and shards come and go; Arrow's own allocator would keep more of what they took.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -149,18 +149,26 @@ def _tag_rejected(rejected: Sequence[Rejected]) -> Iterator[TaggedOutput]:
 
 
 def save_transform(
-    analyzed: tuple[beam.PCollection, BeamDatasetMetadata], directory: str
+    analyzed: tuple[beam.PCollection, BeamDatasetMetadata], temp_dir: str, directory: str
 ) -> beam.PCollection:
     """Write what TFT learned as TFTransformOutput reads it; an element for each part written.
 
     tft_beam.WriteTransformFn moves its files at the end, and fails where a runner repeats that.
+    TensorFlow writes to `temp_dir`; to `directory` Beam copies.
     """
     graph, metadata = analyzed
     graph_dir = FileSystems.join(directory, TFTransformOutput.TRANSFORM_FN_DIR)
     metadata_dir = FileSystems.join(directory, TFTransformOutput.TRANSFORMED_METADATA_DIR)
     return (
         graph | "SaveGraph" >> beam.Map(copy_tree, graph_dir),
-        metadata | "SaveMetadata" >> tft_beam.WriteMetadata(metadata_dir, graph.pipeline),
+        metadata
+        | "WriteMetadata"
+        >> tft_beam.WriteMetadata(
+            FileSystems.join(temp_dir, "metadata"),
+            graph.pipeline,
+            write_to_unique_subdirectory=True,
+        )
+        | "SaveMetadata" >> beam.Map(copy_tree, metadata_dir),
     ) | "Saved" >> beam.Flatten()
 
 

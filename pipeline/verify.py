@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.encoding import encode_rows
@@ -24,6 +23,7 @@ from pipeline.manifest import (
     read_text,
     to_text,
 )
+from pipeline.stores import local_file, open_file
 
 _BATCH = 4096
 _CHUNK = 1 << 20
@@ -41,11 +41,12 @@ def verify(dataset: str) -> int:
     _require(text == to_text(manifest), True, "dataset.json: written as the pipeline does")
     _require(fingerprint(manifest), manifest["fingerprint"], "dataset.json: the fingerprint")
     for file in manifest["files"]:
-        _verify_bytes(dataset, file)
+        _verify_bytes(_existing(dataset, file), file)
     seen: dict[str, list[npt.NDArray[np.uint64]]] = {}
     tally: Counter[tuple[str, str, int]] = Counter()
     for shard in manifest["shards"]:
-        _verify_shard(dataset, manifest, shard, seen, tally)
+        with local_file(_existing(dataset, shard)) as path:
+            _verify_shard(path, manifest, shard, seen, tally)
     _verify_counts(manifest, tally)
     _verify_no_leak(seen)
     _verify_parity(dataset)
@@ -61,13 +62,17 @@ def _path(dataset: str, name: str) -> str:
     return str(FileSystems.join(dataset, *name.split("/")))
 
 
-def _verify_bytes(dataset: str, file: Mapping[str, Any]) -> None:
-    """Compare size and SHA-256 of a file with the manifest's."""
+def _existing(dataset: str, file: Mapping[str, Any]) -> str:
     path = _path(dataset, file["path"])
     if not FileSystems.exists(path):
         raise DataError(f"{file['path']}: the file is missing")
+    return path
+
+
+def _verify_bytes(path: str, file: Mapping[str, Any]) -> None:
+    """Compare size and SHA-256 of the file at `path` with the manifest's."""
     digest, size = hashlib.sha256(), 0
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+    with open_file(path) as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
             size += len(chunk)
@@ -76,19 +81,19 @@ def _verify_bytes(dataset: str, file: Mapping[str, Any]) -> None:
 
 
 def _verify_shard(
-    dataset: str,
+    path: str,
     manifest: Manifest,
     shard: Mapping[str, Any],
     seen: dict[str, list[npt.NDArray[np.uint64]]],
     tally: Counter[tuple[str, str, int]],
 ) -> None:
-    """Check one shard; add the keys of its sequences to `seen` and its counts to `tally`."""
+    """Check the shard at `path`; add keys of its sequences to `seen`, its counts to `tally`."""
     try:
-        _verify_bytes(dataset, shard)
+        _verify_bytes(path, shard)
     except DataError as error:
-        raise DataError(f"{error}{_first_torn_record(dataset, manifest, shard)}") from error
+        raise DataError(f"{error}{_first_torn_record(path, manifest)}") from error
     records = 0
-    for ids, length, label in _read_shard(dataset, manifest, shard):
+    for ids, length, label in _read_shard(path, manifest, shard):
         _verify_rows(manifest, f"{shard['path']}, record", records, ids, length, label)
         records += len(ids)
         unambiguous = ~(ids == manifest["unknown_id"]).any(axis=1)
@@ -100,15 +105,15 @@ def _verify_shard(
     _require(records, shard["records"], f"{shard['path']}: the number of records")
 
 
-def _dataset(dataset: str, manifest: Manifest, shard: Mapping[str, Any]) -> tf.data.Dataset:
+def _dataset(path: str, manifest: Manifest) -> tf.data.Dataset:
     compression = "GZIP" if manifest["compression"] == "gzip" else ""
-    return tf.data.TFRecordDataset(_path(dataset, shard["path"]), compression)
+    return tf.data.TFRecordDataset(path, compression)
 
 
-def _first_torn_record(dataset: str, manifest: Manifest, shard: Mapping[str, Any]) -> str:
+def _first_torn_record(path: str, manifest: Manifest) -> str:
     records = 0
     try:
-        for _ in _dataset(dataset, manifest, shard):
+        for _ in _dataset(path, manifest):
             records += 1
     except (tf.errors.DataLossError, tf.errors.OutOfRangeError):
         return f"; record {records} is the first that cannot be read"
@@ -118,7 +123,7 @@ def _first_torn_record(dataset: str, manifest: Manifest, shard: Mapping[str, Any
 
 
 def _read_shard(
-    dataset: str, manifest: Manifest, shard: Mapping[str, Any]
+    path: str, manifest: Manifest, shard: Mapping[str, Any]
 ) -> Iterator[tuple[npt.NDArray[np.int64], ...]]:
     """Batches of (ids (n, max_length), length (n,), label (n,)).
 
@@ -128,7 +133,7 @@ def _read_shard(
         name: tf.io.FixedLenFeature(feature["shape"], feature["dtype"])
         for name, feature in manifest["feature_spec"].items()
     }
-    for batch in _dataset(dataset, manifest, shard).batch(_BATCH):
+    for batch in _dataset(path, manifest).batch(_BATCH):
         try:
             parsed = tf.io.parse_example(batch, spec)
         except tf.errors.InvalidArgumentError as error:

@@ -16,9 +16,9 @@ import pytest
 from apache_beam.portability.api import beam_runner_api_pb2 as api
 
 from pipeline.__main__ import main
+from pipeline.beam_flags import to_beam_options
 from pipeline.build import build
 from pipeline.options import Options
-from pipeline.run import to_beam_options
 from pipeline.sources import find_sources
 
 ROOT = Path(__file__).parent.parent
@@ -62,7 +62,7 @@ def job(sample: Path) -> api.Pipeline:
     """The job that would be sent to Dataflow."""
     options = Options(input=(str(sample),), output=str(sample.parent / "out"))
     pipeline = beam.Pipeline(options=to_beam_options([*FLAGS, f"--setup_file={ROOT}/setup.py"]))
-    build(pipeline, find_sources(options), options)
+    build(pipeline, find_sources(options), options, str(sample.parent))
     pipeline.run()
     return pipeline.runner.proto_pipeline
 

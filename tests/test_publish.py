@@ -35,7 +35,8 @@ def stage(output: Path, content: str) -> tuple[Any, ...]:
     staging = Path(staging_dir(str(output)))
     for name in ("shard-0", "shard-1", "rejected-0"):
         (staging / name).write_text(f"{content} {name}")
-    graph = Path(transform_dir(str(output)), "transform_fn")
+    transform = transform_dir(str(output))
+    graph = Path(transform, "transform_fn")
     graph.mkdir(parents=True)
     (graph / "saved_model.pb").write_text(content)
     plan = Plan(Partition(SHARDS, np.array([1, 2**64 - 1], np.uint64)), Vocabulary(("A",), "xy"), 0)
@@ -48,8 +49,8 @@ def stage(output: Path, content: str) -> tuple[Any, ...]:
         for shard in SHARDS
     ]  # fmt: skip
     rejected = [RejectedFile(0, str(staging / "rejected-0"), Counter(empty_sequence=1), ())]
-    counts = ReadCounts(usable=2, rejected=Counter(empty_sequence=1))
-    return options, [], counts, plan, summaries, rejected
+    counts = ReadCounts(usable=2, rejected=Counter(empty_sequence=1), lengths=Counter({1: 2}))
+    return options, [], transform, counts, plan, summaries, rejected
 
 
 def files(output: Path) -> dict[str, str]:
@@ -61,8 +62,12 @@ def files(output: Path) -> dict[str, str]:
 
 
 def without_manifest(found: dict[str, str]) -> dict[str, str]:
-    """All but dataset.json, which holds the path of the output."""
-    return {name: text for name, text in found.items() if name != "dataset.json"}
+    """All but dataset.json; and of the report, which holds the path of the output, its name."""
+    return {
+        name: "" if name == "report.html" else text
+        for name, text in found.items()
+        if name != "dataset.json"
+    }
 
 
 def kill_at(step: int, patch: pytest.MonkeyPatch) -> list[str]:
