@@ -19,7 +19,7 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-_THREADS = os.cpu_count() or 1
+_THREADS = (os.cpu_count() or 1) + 1  # one may wait for a disk, or for the interpreter
 _AHEAD = 2 * _THREADS  # so that a slow taker does not let the threads run dry
 
 
