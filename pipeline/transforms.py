@@ -23,6 +23,7 @@ from pipeline.ahead import WorkAhead
 from pipeline.checks import CheckedRows, check_rows
 from pipeline.counts import ReadCounts, count_labels
 from pipeline.encoding import to_analyze
+from pipeline.memory import give_back_memory
 from pipeline.options import Options
 from pipeline.packing import pack_rows, unpack_rows
 from pipeline.partition import hash_sequences, last_train_hash
@@ -33,8 +34,7 @@ from pipeline.shards import SHUFFLED, ShardSummary, write_shard
 from pipeline.sources import Part
 from pipeline.stores import copy_tree
 
-# Blocks and shards come and go; Arrow's own allocator would keep more of what they took.
-pa.set_memory_pool(pa.system_memory_pool())
+give_back_memory()
 
 REJECTED = "rejected"
 COUNTS = "counts"

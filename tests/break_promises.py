@@ -101,8 +101,8 @@ BREAKAGES = (
     Breakage(
         "all or nothing: the manifest comes last",
         "pipeline/publish.py",
-        'for staged, name in planned["moves"]:',
-        'for staged, name in reversed(planned["moves"]):',
+        "*moves, manifest_move = [",
+        "manifest_move, *moves = [",
         "tests/test_publish.py",
     ),
     Breakage(
