@@ -44,7 +44,7 @@ def read_json(path):
 
 
 def test_a_run_leaves_its_files_and_nothing_unfinished(run):
-    names = {"model.keras", "saved_model", "logs", "metrics.json", "run.json"}
+    names = {"checkpoints", "model.keras", "saved_model", "logs", "metrics.json", "run.json"}
     assert names == {path.name for path in run.iterdir() if "evaluation" not in path.name}
 
 
@@ -71,6 +71,9 @@ def test_run_json_says_how_it_was_made(run, data):
         "strategy": "none",
         "devices": ["CPU:0"],
         "seed": 3,
+        "checkpoint_every": "10m",
+        "keep": 3,
+        "resume": "auto",
         "overwrite": False,
     }
     assert content["dataset"]["fingerprint"] == read_json(data / "dataset.json")["fingerprint"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from trainer.config import Config, parse_command_line
+from trainer.config import Config, Interval, parse_command_line
 from trainer.errors import UsageError
 
 
@@ -10,7 +10,7 @@ def test_flags_reach_their_options():
     flags = (
         "--data d --output o --representation scalar --units 8,4 --embedding-dim 3 --epochs 7 "
         "--batch-size 64 --learning-rate 0.25 --optimizer adam --strategy mirrored "
-        "--devices CPU:0,CPU:1 --seed 9 --overwrite"
+        "--devices CPU:0,CPU:1 --seed 9 --checkpoint-every 50 --keep 2 --resume must --overwrite"
     )
     config = parse_command_line(flags.split())
     assert config == Config(
@@ -26,8 +26,20 @@ def test_flags_reach_their_options():
         strategy="mirrored",
         devices=("CPU:0", "CPU:1"),
         seed=9,
+        checkpoint_every=Interval(steps=50),
+        keep=2,
+        resume="must",
         overwrite=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "interval"),
+    [("500", Interval(steps=500)), ("10m", Interval(seconds=600)), ("0.5m", Interval(seconds=30))],
+)
+def test_an_interval_is_of_steps_or_of_minutes(text, interval):
+    assert Interval.parse(text) == interval
+    assert str(interval) == text
 
 
 def test_flags_left_out_take_the_defaults_of_config():
@@ -41,6 +53,7 @@ def test_flags_left_out_take_the_defaults_of_config():
         ("units", (8, 0), "--units: got (8, 0), expected 1 or more each"),
         ("embedding_dim", 0, "--embedding-dim: got 0, expected 1 or more"),
         ("epochs", 0, "--epochs: got 0, expected 1 or more"),
+        ("keep", 0, "--keep: got 0, expected 1 or more"),
         ("batch_size", -1, "--batch-size: got -1, expected 1 or more"),
         ("learning_rate", 0.0, "--learning-rate: got 0.0, expected a number above 0"),
         ("learning_rate", float("nan"), "--learning-rate: got nan, expected a number above 0"),
@@ -61,7 +74,14 @@ def test_several_devices_need_a_strategy_that_uses_them():
 
 
 @pytest.mark.parametrize(
-    "flags", [["--units", "32,x"], ["--optimizer", "lion"], ["--epoch", "3"], ["--epochs", "few"]]
+    "flags",
+    [
+        *(["--units", "32,x"], ["--optimizer", "lion"], ["--epoch", "3"], ["--epochs", "few"]),
+        *(
+            ["--checkpoint-every", text]
+            for text in ("0", "0m", "-5", "1.5", "soon", "infm", "nanm")
+        ),
+    ],
 )
 def test_a_flag_that_cannot_be_read_ends_with_status_2(flags, capsys):
     with pytest.raises(SystemExit) as raised:

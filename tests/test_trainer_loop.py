@@ -16,6 +16,7 @@ from trainer.config import Config
 from trainer.dataset import evaluation_batches, training_batches
 from trainer.errors import DataError
 from trainer.loop import Steps, model_for
+from trainer.position import NO_ROWS
 from trainer.runtime import make_strategy
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +61,7 @@ def test_an_epoch_of_steps_equals_plain_gradient_descent(manifest, monkeypatch):
     monkeypatch.setattr(loop, "_STEPS_PER_CALL", 2)
     batches = training_batches(manifest, "embedding", BATCH, seed=0, epoch=1)
     steps, model = new_steps(manifest)
-    done, sums = zip(*steps.train(batches, 3), strict=True)
+    done, sums = zip(*steps.train(batches, range(3), NO_ROWS), strict=True)
     _, reference = new_steps(manifest)
     losses = plain_epoch(reference, batches)
     assert done == (2, 3)
@@ -74,7 +75,7 @@ def test_evaluation_means_are_over_rows_and_change_nothing(manifest):
     steps, model = new_steps(manifest)
     before = model.get_weights()
     batches = evaluation_batches(manifest, "train", "embedding", BATCH)
-    *_, (_, sums) = steps.evaluate(batches, 3)
+    *_, (_, sums) = steps.evaluate(batches, range(3), NO_ROWS)
     ((features, labels),) = evaluation_batches(manifest, "train", "embedding", ROWS)
     probabilities = model(features).numpy()
     losses = -np.log(probabilities[np.arange(ROWS), labels])

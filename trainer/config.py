@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 from trainer.errors import UsageError
 
 REPRESENTATIONS = ("embedding", "one_hot", "scalar")
 OPTIMIZERS = ("rmsprop", "adam", "sgd")
 STRATEGIES = ("auto", "none", "mirrored")
+RESUME = ("auto", "never", "must")
+
+
+class Interval(NamedTuple):
+    """So many steps, or so many seconds, whatever is over first."""
+
+    steps: float = math.inf
+    seconds: float = math.inf
+
+    def __str__(self) -> str:
+        return f"{self.seconds / 60:g}m" if self.steps == math.inf else f"{self.steps:g}"
+
+    @classmethod
+    def parse(cls, text: str) -> Interval:
+        """Steps such as 500, or minutes such as 10m or 0.5m.
+
+        Raises:
+            ValueError: it is neither, or not above 0.
+        """
+        minutes = text.endswith("m")
+        number = float(text[:-1]) if minutes else int(text)
+        if not 0 < number < math.inf:
+            raise ValueError(text)
+        return cls(seconds=number * 60) if minutes else cls(steps=number)
+
+
+_TEN_MINUTES = Interval(seconds=600)
 
 
 @dataclass(frozen=True)
@@ -37,11 +66,14 @@ class Config:
     strategy: str = "auto"
     devices: tuple[str, ...] = ()
     seed: int = 0
+    checkpoint_every: Interval = _TEN_MINUTES
+    keep: int = 3
+    resume: str = "auto"
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         _require(bool(self.units) and min(self.units) >= 1, "--units", self.units, "1 or more each")
-        for name in ("embedding_dim", "epochs", "batch_size"):
+        for name in ("embedding_dim", "epochs", "batch_size", "keep"):
             value = getattr(self, name)
             _require(value >= 1, f"--{name.replace('_', '-')}", value, "1 or more")
         finite = 0 < self.learning_rate < float("inf")
@@ -80,12 +112,14 @@ def _parser() -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
         description="Train a stacked LSTM on a prepared dataset; export it to take raw strings.",
         epilog="Exit status: 0 done, 1 the data cannot be used or the run failed, "
-        "2 the command line is wrong.",
+        "2 the command line is wrong, 143 ended by SIGTERM with a checkpoint.",
     )
 
     def add(flag: str, text: str, **settings: object) -> None:
         shown = default[flag[2:].replace("-", "_")]
-        if isinstance(shown, tuple) and shown:
+        if isinstance(shown, Interval):
+            shown = str(shown)
+        elif isinstance(shown, tuple) and shown:
             shown = ",".join(map(str, shown))
         if isinstance(shown, (str, int, float)) and not isinstance(shown, bool):
             text = f"{text} (default: {shown})"
@@ -106,6 +140,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--devices", "to train on, such as GPU:0,GPU:1; CPU:0,CPU:1 makes two logical CPUs "
         "(default: every GPU, else the CPU)", type=_names, metavar="NAME,…")  # fmt: skip
     add("--seed", "of the first weights and of the order of rows", type=int, metavar="N")
+    add("--checkpoint-every", "save after so many steps (500) or minutes (10m), besides the "
+        "end of each epoch and SIGTERM", type=_interval, metavar="STEPS|MINUTESm")  # fmt: skip
+    add("--keep", "how many checkpoints stay", type=int, metavar="N")
+    add("--resume", "go on where a run that did not finish was: auto does so if there is one, "
+        "never begins anew, must fails without one", choices=RESUME)  # fmt: skip
     add("--overwrite", "replace a run that is already there", action="store_true")
     return parser
 
@@ -115,6 +154,14 @@ def _integers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         message = f"got {text!r}, expected whole numbers such as 32,32,32"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def _interval(text: str) -> Interval:
+    try:
+        return Interval.parse(text)
+    except ValueError:
+        message = f"got {text!r}, expected steps such as 500 or minutes such as 10m"
         raise argparse.ArgumentTypeError(message) from None
 
 

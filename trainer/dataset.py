@@ -56,12 +56,12 @@ def represent(ids: tf.Tensor, representation: str, alphabet_size: int) -> tf.Ten
 
 
 def training_batches(
-    manifest: Manifest, representation: str, batch_size: int, seed: int, epoch: int
+    manifest: Manifest, representation: str, batch_size: int, seed: int, epoch: int, skip: int = 0
 ) -> tf.data.Dataset:
     """The train split in the order of an epoch: shards permuted, then rows shuffled in blocks.
 
     The order is a function of (seed, epoch) and nothing else, so that any step of any epoch can
-    be reached again. The last batch may be short.
+    be reached again: the first `skip` batches are left out. The last batch may be short.
 
     Returns:
         ({"sequence": (batch, *input_shape), "length": (batch,) int64}, label (batch,) int64)
@@ -74,7 +74,7 @@ def training_batches(
         return tf.random.experimental.stateless_shuffle(block, seed=[block_seed, number])
 
     blocks = _records(manifest, list(shards), _SHUFFLE_BLOCK).enumerate()
-    return _parsed(blocks.map(shuffle).rebatch(batch_size), manifest, representation)
+    return _parsed(blocks.map(shuffle).rebatch(batch_size).skip(skip), manifest, representation)
 
 
 def evaluation_batches(

@@ -15,6 +15,10 @@ class DataError(Exception):
     """The command is right, but what it was given cannot be used: exit status 1."""
 
 
+class Preempted(Exception):  # noqa: N818 - not an error
+    """SIGTERM came, and what was done is saved: exit status 143."""
+
+
 def exit_status(command: Callable[[], None]) -> int:
     """Run `command`; a user's error becomes its message on standard error and a status."""
     try:
@@ -29,6 +33,9 @@ def exit_status(command: Callable[[], None]) -> int:
     except (DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except Preempted as preempted:
+        print(preempted, file=sys.stderr)
+        return 143
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import tensorflow as tf
 
-from trainer.progress import Score
+from trainer.position import Epoch, Score
 from trainer.run_directory import LOGS, METRICS_FILE, write_json
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch measured. seconds: of its training alone; number: from 1.
-
-    train is the mean over the epoch, while the weights change; validation, None where the
-    dataset has no such split, is measured with the weights at its end.
-    """
-
-    number: int
-    train: Score
-    validation: Score | None
-    seconds: float
-    sequences_per_second: float
-
-    def __str__(self) -> str:
-        validation = f"; validation {self.validation}" if self.validation else ""
-        speed = f"{self.seconds:.1f} s, {self.sequences_per_second:,.0f} sequences/s"
-        return f"{self.train}{validation}; {speed}"
 
 
 class History:
     """The epochs of a run so far, kept up to date in its directory."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, epochs: Sequence[Epoch]) -> None:
         self._metrics_file = os.path.join(directory, METRICS_FILE)
         self._logs = os.path.join(directory, LOGS)
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
-        self._epochs: list[Epoch] = []
+        self._epochs = list(epochs)
 
     def add(self, epoch: Epoch) -> None:
         """Write down one more epoch."""

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 import platform
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.checkpoint import Checkpoints
 from trainer.config import Config
 from trainer.dataset import (
     corruption_as_data_error,
@@ -26,13 +28,15 @@ from trainer.dataset import (
     resolve_representation,
     training_batches,
 )
+from trainer.errors import DataError, Preempted
 from trainer.export import TextEncoder, export
-from trainer.history import Epoch, History
+from trainer.history import History
 from trainer.manifest import Manifest
 from trainer.model import EmbeddingSize, build_model
-from trainer.progress import Progress, Score
-from trainer.run_directory import begin_run, complete_run
-from trainer.runtime import make_strategy
+from trainer.position import NO_ROWS, Position, Score, Sums
+from trainer.progress import Progress
+from trainer.run_directory import begin_run, complete_run, may_resume, resume_run
+from trainer.runtime import make_strategy, sigterm_noticed
 
 # Python is entered once in so many steps: too rarely to cost time, often enough to tell of it.
 _STEPS_PER_CALL = 16
@@ -53,23 +57,26 @@ def train(config: Config, manifest: Manifest) -> None:
     representation = resolve_representation(config.representation, manifest)
     strategy = make_strategy(config.strategy, config.devices)
     encoder = TextEncoder(manifest)  # First of all: it fails on a dataset that cannot be exported.
-    begin_run(config.output, describe_run(config, manifest, representation, strategy))
+    description = describe_run(config, manifest, representation, strategy)
+    resuming = may_resume(config.output, description, config.resume, config.overwrite)
+    (resume_run if resuming else begin_run)(config.output, description)
 
     keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()
     with strategy.scope():
         model = model_for(manifest, representation, config)
         optimizer = _OPTIMIZERS[config.optimizer](config.learning_rate)
         optimizer.build(model.trainable_variables)
-    steps = Steps(strategy, model, optimizer)
-
-    history = History(config.output)
-    progress = Progress(config.epochs * manifest.records("train"))
-    for number in range(1, config.epochs + 1):
-        with corruption_as_data_error(manifest):
-            epoch = run_epoch(steps, config, manifest, representation, number, progress)
-        progress.clear()
-        print(f"epoch {number}/{config.epochs}: {epoch}", flush=True)
-        history.add(epoch)
+    variables = [*model.variables, *optimizer.variables]
+    checkpoints = Checkpoints(config.output, variables, config.checkpoint_every, config.keep)
+    start = checkpoints.restore()
+    if len(start.epochs) > config.epochs:
+        raise DataError(f"--epochs: got {config.epochs}, but {len(start.epochs)} are done")
+    if resuming:
+        print(f"going on in epoch {start.epoch} after {start.step} of its steps", flush=True)
+    with corruption_as_data_error(manifest), sigterm_noticed() as preempted:
+        steps = Steps(strategy, model, optimizer)
+        run_epochs(steps, config, manifest, representation, start, checkpoints, preempted)
 
     # A copy made outside the scope: what is saved knows nothing of replicas.
     plain = model_for(manifest, representation, config)
@@ -78,25 +85,51 @@ def train(config: Config, manifest: Manifest) -> None:
     complete_run(config.output)
 
 
-def run_epoch(
+def run_epochs(
     steps: Steps,
     config: Config,
     manifest: Manifest,
     representation: str,
-    number: int,
-    progress: Progress,
-) -> Epoch:
-    """Train on every row of the train split once, then measure on the validation split."""
-    started = time.monotonic()
+    start: Position,
+    checkpoints: Checkpoints,
+    preempted: threading.Event,
+) -> None:
+    """Train and validate from a position to the end of the last epoch, and save on the way.
+
+    Raises:
+        Preempted: `preempted` is set, and what was done is saved.
+    """
     rows = manifest.records("train")
-    count = math.ceil(rows / config.batch_size)
-    batches = training_batches(manifest, representation, config.batch_size, config.seed, number)
-    for step, sums in steps.train(batches, count):
-        where = f"epoch {number}/{config.epochs}, step {step}/{count}"
-        progress.update(where, (number - 1) * rows + int(sums.rows), sums.score())
-    seconds = time.monotonic() - started
-    validation = validate(steps, config, manifest, representation)
-    return Epoch(number, sums.score(), validation, seconds, rows / seconds)
+    progress = Progress(config.epochs, rows, math.ceil(rows / config.batch_size), start)
+    history = History(config.output, start.epochs)
+    while start.epoch <= config.epochs:
+        position = start  # A run may have been killed between its last step and its validation.
+        for position in train_epoch(steps, config, manifest, representation, start):
+            progress.update(position)
+            if preempted.is_set():
+                checkpoints.save(position)
+                raise Preempted(f"SIGTERM: saved after step {position.total_steps}")
+            checkpoints.save_if_due(position)
+        epoch = position.measured(validate(steps, config, manifest, representation))
+        progress.clear()
+        print(f"epoch {epoch.number}/{config.epochs}: {epoch}", flush=True)
+        history.add(epoch)
+        start = position.after_epoch(epoch)
+        checkpoints.save(start)
+
+
+def train_epoch(
+    steps: Steps, config: Config, manifest: Manifest, representation: str, position: Position
+) -> Iterator[Position]:
+    """Train on the rows of an epoch that are left at a position; yield every few steps."""
+    started = time.monotonic() - position.seconds
+    count = math.ceil(manifest.records("train") / config.batch_size)
+    batches = training_batches(
+        manifest, representation, config.batch_size, config.seed, position.epoch, position.step
+    )
+    for step, sums in steps.train(batches, range(position.step, count), position.sums):
+        position = position.after_steps(step, sums, time.monotonic() - started)
+        yield position
 
 
 def validate(steps: Steps, config: Config, manifest: Manifest, representation: str) -> Score | None:
@@ -105,21 +138,9 @@ def validate(steps: Steps, config: Config, manifest: Manifest, representation: s
     if not rows:
         return None
     batches = evaluation_batches(manifest, "validation", representation, config.batch_size)
-    for _, sums in steps.evaluate(batches, math.ceil(rows / config.batch_size)):
+    for _, sums in steps.evaluate(batches, range(math.ceil(rows / config.batch_size)), NO_ROWS):
         score = sums.score()
     return score
-
-
-class Sums(NamedTuple):
-    """Loss and correct answers, each summed over `rows` rows."""
-
-    loss: float
-    correct: float
-    rows: float
-
-    def score(self) -> Score:
-        """Their means."""
-        return Score(self.loss / self.rows, self.correct / self.rows)
 
 
 class Steps:
@@ -137,21 +158,29 @@ class Steps:
         self._train_steps = self._repeated(self._train_step)
         self._evaluation_steps = self._repeated(self._evaluation_step)
 
-    def train(self, batches: tf.data.Dataset, count: int) -> Iterator[tuple[int, Sums]]:
-        """Take `count` steps; yield the steps done and their sums, every few steps."""
-        return self._run(self._train_steps, batches, count)
+    def train(
+        self, batches: tf.data.Dataset, steps: range, sums: Sums
+    ) -> Iterator[tuple[int, Sums]]:
+        """Take these steps; yield every few of them the last one and the sums, `sums` included."""
+        return self._run(self._train_steps, batches, steps, sums)
 
-    def evaluate(self, batches: tf.data.Dataset, count: int) -> Iterator[tuple[int, Sums]]:
+    def evaluate(
+        self, batches: tf.data.Dataset, steps: range, sums: Sums
+    ) -> Iterator[tuple[int, Sums]]:
         """Like `train`, with the weights left as they are."""
-        return self._run(self._evaluation_steps, batches, count)
+        return self._run(self._evaluation_steps, batches, steps, sums)
 
     def _run(
-        self, run_steps: Callable[..., tf.Tensor], batches: tf.data.Dataset, count: int
+        self,
+        run_steps: Callable[..., tf.Tensor],
+        batches: tf.data.Dataset,
+        steps: range,
+        sums: Sums,
     ) -> Iterator[tuple[int, Sums]]:
         iterator = iter(self._strategy.experimental_distribute_dataset(batches))
-        total = np.zeros(len(Sums._fields))
-        for first in range(0, count, _STEPS_PER_CALL):
-            done = min(first + _STEPS_PER_CALL, count)
+        total = np.array(sums)
+        for first in steps[::_STEPS_PER_CALL]:
+            done = min(first + _STEPS_PER_CALL, steps.stop)
             total += run_steps(iterator, tf.constant(done - first)).numpy()
             yield done, Sums(*total.tolist())
 
@@ -216,6 +245,7 @@ def describe_run(
     return {
         "options": {
             **asdict(config),
+            "checkpoint_every": str(config.checkpoint_every),
             "representation": representation,
             "strategy": "mirrored" if mirrored else "none",
             "devices": [name.split("device:")[1] for name in strategy.extended.worker_devices],

@@ -4,44 +4,40 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+
+from trainer.position import Position
 
 _SECONDS_IN_A_LOG = 30.0
-
-
-@dataclass(frozen=True)
-class Score:
-    """Mean loss, in nats, and accuracy, 0 to 1, over some rows."""
-
-    loss: float
-    accuracy: float
-
-    def __str__(self) -> str:
-        return f"loss {self.loss:.4f}, accuracy {self.accuracy:.4f}"
 
 
 class Progress:
     """A line on standard error: rewritten in place on a terminal, else a new one twice a minute.
 
-    rows: of all epochs together.
+    rows and steps: of one epoch.
     """
 
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
+    def __init__(self, epochs: int, rows: int, steps: int, start: Position) -> None:
+        self._epochs, self._rows, self._steps = epochs, rows, steps
         self._started = self._told = time.monotonic()
+        self._rows_before = self._rows_done(start)
         self._terminal = sys.stderr.isatty()
 
-    def update(self, where: str, rows: int, score: Score) -> None:
-        """Tell how far it is: `rows` were trained on since the start."""
+    def update(self, position: Position) -> None:
+        """Tell how far the run is."""
         now = time.monotonic()
         if not self._terminal and now - self._told < _SECONDS_IN_A_LOG:
             return
         self._told = now
-        rate = rows / (now - self._started)
-        left = _duration((self._rows - rows) / rate)
-        line = f"{where}: {rate:,.0f} rows/s, {score}, {left} left"
+        done = self._rows_done(position)
+        rate = (done - self._rows_before) / (now - self._started)
+        left = _duration((self._epochs * self._rows - done) / rate)
+        where = f"epoch {position.epoch}/{self._epochs}, step {position.step}/{self._steps}"
+        line = f"{where}: {rate:,.0f} rows/s, {position.sums.score()}, {left} left"
         start, end = ("\r", "\033[K") if self._terminal else ("", "\n")
         print(start + line, end=end, file=sys.stderr, flush=True)
+
+    def _rows_done(self, position: Position) -> int:
+        return (position.epoch - 1) * self._rows + int(position.sums.rows)
 
     def clear(self) -> None:
         """Take the line away, so that a whole line can be printed."""

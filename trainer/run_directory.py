@@ -1,9 +1,10 @@
 """The directory of a run: what it holds, and which file says that it is complete.
 
-    model.keras  saved_model/  logs/  metrics.json  evaluation-SPLIT.json  run.json
+    checkpoints/  model.keras  saved_model/  logs/  metrics.json  evaluation-SPLIT.json  run.json
 
 `run.json.partial` is written first and renamed to `run.json` last: where `run.json` is, the run is
-complete. Every other file appears by a rename too, but `logs/`, which grow.
+complete. Every other file appears by a rename too, but `logs/`, which grow. A run that did not
+finish goes on from its newest checkpoint.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import glob
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +24,15 @@ RUN_FILE = "run.json"
 MODEL_FILE = "model.keras"
 SAVED_MODEL = "saved_model"
 LOGS = "logs"
+CHECKPOINTS = "checkpoints"
 METRICS_FILE = "metrics.json"
 _PARTIAL = f"{RUN_FILE}.partial"
-_REPLACEABLE = ("model*.keras", f"{SAVED_MODEL}*", LOGS, f"{METRICS_FILE}*", "evaluation-*.json*")
+_REPLACEABLE = (
+    *("model*.keras", f"{SAVED_MODEL}*", LOGS, f"{METRICS_FILE}*", "evaluation-*.json*"),
+    CHECKPOINTS,
+)
+# Options that change no weight: a run may go on with others.
+_FREE_OPTIONS = {"data", "output", "epochs", "checkpoint_every", "keep", "resume", "overwrite"}
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,53 @@ def begin_run(directory: str, content: dict[str, Any]) -> None:
     for pattern in _REPLACEABLE:
         for path in glob.glob(os.path.join(glob.escape(directory), pattern)):
             shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+    resume_run(directory, content)
+
+
+def may_resume(directory: str, content: dict[str, Any], resume: str, overwrite: bool) -> bool:
+    """Whether the run that `content` describes is to go on from what an unfinished one left.
+
+    resume: auto, never or must.
+
+    Raises:
+        DataError: what is there was made with other options or from another dataset and is not to
+            be overwritten, or there is nothing although it must.
+    """
+    path = os.path.join(directory, _PARTIAL)
+    found = os.path.exists(path) and os.path.isdir(os.path.join(directory, CHECKPOINTS))
+    if resume == "must" and not found:
+        raise DataError(f"{directory}: no unfinished run with a checkpoint, but --resume must")
+    if resume == "never" or not found:
+        return False
+    with open(path, encoding="utf-8") as file:
+        different = list(_differences(json.load(file), content))
+    if different and overwrite and resume != "must":
+        return False
+    if different:
+        raise DataError(
+            f"{directory} holds an unfinished run with {'; '.join(different)}: give it the same "
+            "again, or begin anew with --resume never"
+        )
+    return True
+
+
+def _differences(held: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
+    wanted = json.loads(json.dumps(wanted))  # Tuples are lists there.
+    for name, value in wanted["options"].items():
+        if name not in _FREE_OPTIONS and held["options"][name] != value:
+            flag = name.replace("_", "-")
+            yield f"--{flag} {_as_flag(held['options'][name])}, now {_as_flag(value)}"
+    old, new = held["dataset"]["fingerprint"], wanted["dataset"]["fingerprint"]
+    if old != new:
+        yield f"the dataset of fingerprint {old[:16]}…, now {new[:16]}…"
+
+
+def _as_flag(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def resume_run(directory: str, content: dict[str, Any]) -> None:
+    """Write down what the run is from now on; what it has done stays."""
     write_json(os.path.join(directory, _PARTIAL), {"format_version": FORMAT_VERSION, **content})
 
 

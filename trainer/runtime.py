@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import tensorflow as tf
 
@@ -27,6 +30,17 @@ def make_strategy(name: str, devices: Sequence[str]) -> tf.distribute.Strategy:
     if name == "mirrored" or (name == "auto" and len(chosen) > 1):
         return tf.distribute.MirroredStrategy(chosen)
     return tf.distribute.OneDeviceStrategy(chosen[0])
+
+
+@contextmanager
+def sigterm_noticed() -> Iterator[threading.Event]:
+    """An event that SIGTERM sets, instead of ending the process, while the block runs."""
+    noticed = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: noticed.set())
+    try:
+        yield noticed
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _divide_cpu(devices: Sequence[str]) -> None:

@@ -1,0 +1,100 @@
+"""Where a run is, and what it has measured on the way there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean loss, in nats, and accuracy, 0 to 1, over some rows."""
+
+    loss: float
+    accuracy: float
+
+    def __str__(self) -> str:
+        return f"loss {self.loss:.4f}, accuracy {self.accuracy:.4f}"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch measured. seconds: of its training alone; number: from 1.
+
+    train is the mean over the epoch, while the weights change; validation, None where the
+    dataset has no such split, is measured with the weights at its end.
+    """
+
+    number: int
+    train: Score
+    validation: Score | None
+    seconds: float
+    sequences_per_second: float
+
+    def __str__(self) -> str:
+        validation = f"; validation {self.validation}" if self.validation else ""
+        speed = f"{self.seconds:.1f} s, {self.sequences_per_second:,.0f} sequences/s"
+        return f"{self.train}{validation}; {speed}"
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Epoch:
+        """The epoch of which `asdict` made `content`."""
+        validation = content["validation"]
+        return cls(
+            **{
+                **content,
+                "train": Score(**content["train"]),
+                "validation": Score(**validation) if validation else None,
+            }
+        )
+
+
+class Sums(NamedTuple):
+    """Loss and correct answers, each summed over `rows` rows."""
+
+    loss: float = 0.0
+    correct: float = 0.0
+    rows: float = 0.0
+
+    def score(self) -> Score:
+        """Their means."""
+        return Score(self.loss / self.rows, self.correct / self.rows)
+
+
+NO_ROWS = Sums()
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run is: `step` steps of epoch `epoch` (from 1) are done, and all of `epochs`.
+
+    total_steps: since the first epoch. sums and seconds: of this epoch's steps so far.
+    """
+
+    epoch: int = 1
+    step: int = 0
+    total_steps: int = 0
+    sums: Sums = NO_ROWS
+    seconds: float = 0.0
+    epochs: tuple[Epoch, ...] = ()
+
+    def measured(self, validation: Score | None) -> Epoch:
+        """The epoch, all of whose steps are done."""
+        speed = self.sums.rows / self.seconds
+        return Epoch(self.epoch, self.sums.score(), validation, self.seconds, speed)
+
+    def after_epoch(self, epoch: Epoch) -> Position:
+        """The beginning of the next epoch."""
+        return Position(self.epoch + 1, total_steps=self.total_steps, epochs=(*self.epochs, epoch))
+
+    def after_steps(self, step: int, sums: Sums, seconds: float) -> Position:
+        """The same epoch with `step` of its steps done."""
+        total_steps = self.total_steps + step - self.step
+        return replace(self, step=step, total_steps=total_steps, sums=sums, seconds=seconds)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Position:
+        """The position of which `asdict` and JSON made `content`."""
+        sums = Sums(*content["sums"])
+        epochs = tuple(Epoch.from_json(epoch) for epoch in content["epochs"])
+        return cls(**{**content, "sums": sums, "epochs": epochs})
