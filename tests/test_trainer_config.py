@@ -9,8 +9,9 @@ from trainer.errors import UsageError
 def test_flags_reach_their_options():
     flags = (
         "--data d --output o --representation scalar --units 8,4 --embedding-dim 3 --epochs 7 "
-        "--batch-size 64 --learning-rate 0.25 --optimizer adam --strategy mirrored "
-        "--devices CPU:0,CPU:1 --seed 9 --checkpoint-every 50 --keep 2 --resume must --overwrite"
+        "--batch-size 64 --learning-rate 0.25 --optimizer sgd --strategy mirrored "
+        "--devices CPU:0,CPU:1 --jit-compile off --seed 9 "
+        "--checkpoint-every 50 --keep 2 --resume must --overwrite"
     )
     config = parse_command_line(flags.split())
     assert config == Config(
@@ -22,15 +23,22 @@ def test_flags_reach_their_options():
         epochs=7,
         batch_size=64,
         learning_rate=0.25,
-        optimizer="adam",
+        optimizer="sgd",
         strategy="mirrored",
         devices=("CPU:0", "CPU:1"),
+        jit_compile="off",
         seed=9,
         checkpoint_every=Interval(steps=50),
         keep=2,
         resume="must",
         overwrite=True,
     )
+
+
+@pytest.mark.parametrize("several", [{"strategy": "mirrored"}, {"devices": ("CPU:0", "CPU:1")}])
+def test_several_replicas_cannot_be_compiled(several):
+    with pytest.raises(UsageError, match="--jit-compile: got 'on', expected one device"):
+        Config(data="d", output="o", jit_compile="on", **several)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ from trainer.dataset import evaluation_batches, training_batches
 from trainer.errors import DataError
 from trainer.loop import Steps, model_for
 from trainer.position import NO_ROWS
-from trainer.runtime import make_strategy
+from trainer.runtime import make_strategy, resolve_jit_compile
 
 ROOT = Path(__file__).parents[1]
 # The last batch of 16 holds one row: of two replicas, one has nothing to do.
@@ -32,13 +33,13 @@ def manifest(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("data"), splits, transform=True)
 
 
-def new_steps(manifest, learning_rate=0.1):
+def new_steps(manifest, learning_rate=0.1, jit_compile=False):
     config = Config(data="", output="", units=(4, 3), embedding_dim=2)
     keras.utils.set_random_seed(0)
     model = model_for(manifest, "embedding", config)
     optimizer = keras.optimizers.SGD(learning_rate)
     optimizer.build(model.trainable_variables)
-    return Steps(make_strategy("none", ()), model, optimizer), model
+    return Steps(make_strategy("none", ()), model, optimizer, jit_compile), model
 
 
 def plain_epoch(model, batches, learning_rate=0.1):
@@ -57,10 +58,11 @@ def plain_epoch(model, batches, learning_rate=0.1):
     return losses
 
 
-def test_an_epoch_of_steps_equals_plain_gradient_descent(manifest, monkeypatch):
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_an_epoch_of_steps_equals_plain_gradient_descent(manifest, monkeypatch, jit_compile):
     monkeypatch.setattr(loop, "_STEPS_PER_CALL", 2)
     batches = training_batches(manifest, "embedding", BATCH, seed=0, epoch=1)
-    steps, model = new_steps(manifest)
+    steps, model = new_steps(manifest, jit_compile=jit_compile)
     done, sums = zip(*steps.train(batches, range(3), NO_ROWS), strict=True)
     _, reference = new_steps(manifest)
     losses = plain_epoch(reference, batches)
@@ -83,6 +85,17 @@ def test_evaluation_means_are_over_rows_and_change_nothing(manifest):
     assert sums.correct == (probabilities.argmax(axis=1) == labels.numpy()).sum()
     for got, expected in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(got, expected)
+
+
+def test_the_step_is_compiled_where_that_is_faster():
+    cpu = make_strategy("none", ())
+    gpu = SimpleNamespace(extended=SimpleNamespace(worker_devices=("/device:GPU:0",)))
+    mirrored = make_strategy("mirrored", ("CPU:0",))
+    assert [resolve_jit_compile("auto", each) for each in (cpu, gpu, mirrored)] == [
+        *(True, False, False)
+    ]
+    assert resolve_jit_compile("on", gpu)
+    assert not resolve_jit_compile("off", cpu)
 
 
 def test_a_device_that_is_not_there():

@@ -14,6 +14,7 @@ from trainer.errors import UsageError
 REPRESENTATIONS = ("embedding", "one_hot", "scalar")
 OPTIMIZERS = ("rmsprop", "adam", "sgd")
 STRATEGIES = ("auto", "none", "mirrored")
+JIT_COMPILE = ("auto", "on", "off")
 RESUME = ("auto", "never", "must")
 
 
@@ -62,9 +63,10 @@ class Config:
     epochs: int = 5
     batch_size: int = 512
     learning_rate: float = 0.01
-    optimizer: str = "rmsprop"
+    optimizer: str = "adam"
     strategy: str = "auto"
     devices: tuple[str, ...] = ()
+    jit_compile: str = "auto"
     seed: int = 0
     checkpoint_every: Interval = _TEN_MINUTES
     keep: int = 3
@@ -85,6 +87,9 @@ class Config:
             _require(named is not None, "--devices", device, "names such as CPU:0 or GPU:1")
         once = len(set(self.devices)) == len(self.devices)
         _require(once, "--devices", ",".join(self.devices), "each device once")
+        several = self.strategy == "mirrored" or len(self.devices) > 1
+        compiled = self.jit_compile == "on" and several
+        _require(not compiled, "--jit-compile", "on", "one device: XLA cannot add up over several")
         one = self.strategy != "none" or len(self.devices) < 2
         _require(one, "--devices", ",".join(self.devices), "one device with --strategy none")
 
@@ -139,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
         "more --devices, else none", choices=STRATEGIES)  # fmt: skip
     add("--devices", "to train on, such as GPU:0,GPU:1; CPU:0,CPU:1 makes two logical CPUs "
         "(default: every GPU, else the CPU)", type=_names, metavar="NAME,…")  # fmt: skip
+    add("--jit-compile", "compile the training step with XLA; auto does so on one CPU",
+        choices=JIT_COMPILE)  # fmt: skip
     add("--seed", "of the first weights and of the order of rows", type=int, metavar="N")
     add("--checkpoint-every", "save after so many steps (500) or minutes (10m), besides the "
         "end of each epoch and SIGTERM", type=_interval, metavar="STEPS|MINUTESm")  # fmt: skip

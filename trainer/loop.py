@@ -36,7 +36,7 @@ from trainer.model import EmbeddingSize, build_model
 from trainer.position import NO_ROWS, Position, Score, Sums
 from trainer.progress import Progress
 from trainer.run_directory import begin_run, complete_run, may_resume, resume_run
-from trainer.runtime import make_strategy, sigterm_noticed
+from trainer.runtime import make_strategy, resolve_jit_compile, sigterm_noticed
 
 # Python is entered once in so many steps: too rarely to cost time, often enough to tell of it.
 _STEPS_PER_CALL = 16
@@ -57,7 +57,8 @@ def train(config: Config, manifest: Manifest) -> None:
     representation = resolve_representation(config.representation, manifest)
     strategy = make_strategy(config.strategy, config.devices)
     encoder = TextEncoder(manifest)  # First of all: it fails on a dataset that cannot be exported.
-    description = describe_run(config, manifest, representation, strategy)
+    jit_compile = resolve_jit_compile(config.jit_compile, strategy)
+    description = describe_run(config, manifest, representation, strategy, jit_compile)
     resuming = may_resume(config.output, description, config.resume, config.overwrite)
     (resume_run if resuming else begin_run)(config.output, description)
 
@@ -75,7 +76,7 @@ def train(config: Config, manifest: Manifest) -> None:
     if resuming:
         print(f"going on in epoch {start.epoch} after {start.step} of its steps", flush=True)
     with corruption_as_data_error(manifest), sigterm_noticed() as preempted:
-        steps = Steps(strategy, model, optimizer)
+        steps = Steps(strategy, model, optimizer, jit_compile)
         run_epochs(steps, config, manifest, representation, start, checkpoints, preempted)
 
     # A copy made outside the scope: what is saved knows nothing of replicas.
@@ -151,11 +152,15 @@ class Steps:
         strategy: tf.distribute.Strategy,
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
+        jit_compile: bool,
     ) -> None:
         self._strategy = strategy
         self._model = model
         self._optimizer = optimizer
-        self._train_steps = self._repeated(self._train_step)
+        train_step = (
+            tf.function(self._train_step, jit_compile=True) if jit_compile else self._train_step
+        )
+        self._train_steps = self._repeated(train_step)
         self._evaluation_steps = self._repeated(self._evaluation_step)
 
     def train(
@@ -209,7 +214,9 @@ class Steps:
             sums = _sums(labels, probabilities)
             loss = sums[0] / batch_rows  # The optimizer adds up the replicas' gradients.
         variables = self._model.trainable_variables
-        self._optimizer.apply(tape.gradient(loss, variables), variables)
+        # The embedding's is sparse: dense it has one shape, whatever the batch, and is far smaller.
+        gradients = [tf.convert_to_tensor(each) for each in tape.gradient(loss, variables)]
+        self._optimizer.apply(gradients, variables)
         return sums
 
     def _evaluation_step(self, features: dict[str, tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
@@ -238,7 +245,11 @@ def model_for(manifest: Manifest, representation: str, config: Config) -> keras.
 
 
 def describe_run(
-    config: Config, manifest: Manifest, representation: str, strategy: tf.distribute.Strategy
+    config: Config,
+    manifest: Manifest,
+    representation: str,
+    strategy: tf.distribute.Strategy,
+    jit_compile: bool,
 ) -> dict[str, Any]:
     """What `run.json` says: every option as it was resolved, the dataset, the versions."""
     mirrored = isinstance(strategy, tf.distribute.MirroredStrategy)
@@ -247,6 +258,7 @@ def describe_run(
             **asdict(config),
             "checkpoint_every": str(config.checkpoint_every),
             "representation": representation,
+            "jit_compile": "on" if jit_compile else "off",
             "strategy": "mirrored" if mirrored else "none",
             "devices": [name.split("device:")[1] for name in strategy.extended.worker_devices],
         },
