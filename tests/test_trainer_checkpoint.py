@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from tests.trainer_fixtures import toy_rows, write_dataset
-from trainer import loop
 from trainer.__main__ import main
 from trainer.checkpoint import Checkpoints
 from trainer.config import Interval
@@ -26,15 +25,16 @@ ROOT = Path(__file__).parents[1]
 ROWS, BATCH, STEPS_PER_CALL, CALLS_PER_EPOCH, EPOCHS = 100, 16, 2, 4, 3
 # Compiling would take most of the time.
 FLAGS = ["--batch-size", str(BATCH), "--units", "4,3", "--checkpoint-every", "3"]
-FLAGS += ["--jit-compile", "off"]
+FLAGS += ["--jit-compile", "off", "--steps-per-execution", str(STEPS_PER_CALL)]
+FLAGS += ["--schedule", "plateau", "--dropout", "0.2"]
 
 POSITION = Position(
     epoch=2,
     step=5,
     total_steps=12,
-    sums=Sums(0.1 + 0.2, 3.0, 40.0),
+    sums=Sums(0.1 + 0.2, 3.0, 40.0, 0.7),
     seconds=1.5,
-    epochs=(Epoch(1, Score(1 / 3, 0.5), None, 2.0, 50.0),),
+    epochs=(Epoch(1, Score(1 / 3, 0.5), None, 2.0, 50.0, 0.25, 0.01),),
 )
 
 
@@ -54,15 +54,8 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def uninterrupted(data, tmp_path_factory):
     output = tmp_path_factory.mktemp("runs") / "whole"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "_STEPS_PER_CALL", STEPS_PER_CALL)
-        assert run(data, output) == 0
+    assert run(data, output) == 0
     return output
-
-
-@pytest.fixture(autouse=True)
-def few_steps_per_call(monkeypatch):
-    monkeypatch.setattr(loop, "_STEPS_PER_CALL", STEPS_PER_CALL)
 
 
 def run(data, output, *flags, epochs=EPOCHS):
@@ -86,7 +79,7 @@ def run_killed(data, output, call, *flags):
 
 
 def saved(output):
-    return sorted(path.name for path in (output / "checkpoints").iterdir())
+    return sorted(path.name for path in (output / "checkpoints").glob("step-*"))
 
 
 def assert_same_run(got, expected):
@@ -125,7 +118,7 @@ def run_killed_in(function, data, output, *flags):
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, function, killed)
+        patch.setattr(f"trainer.loop.{function}", killed)
         with pytest.raises(Killed):
             run(data, output, *flags)
 
@@ -150,10 +143,8 @@ def test_a_signal_to_a_mirrored_run(data, tmp_path, signal_number, status):
     # The process sends itself the signal: then the step at which it comes is known.
     script = f"""
 import os, sys
-from trainer import loop
 from trainer.__main__ import main
 from trainer.progress import Progress
-loop._STEPS_PER_CALL = {STEPS_PER_CALL}
 calls, at = [], int(sys.argv[1])
 def count(progress, position):
     calls.append(position)
@@ -236,28 +227,53 @@ def test_resume_never_and_must(data, uninterrupted, tmp_path, capsys):
     assert_same_run(output, uninterrupted)
 
 
-def test_a_position_comes_back_bit_by_bit(tmp_path):
-    variable = keras.Variable(np.array([0.1, -0.0, np.inf], np.float32))
-    checkpoints = Checkpoints(str(tmp_path), [variable], Interval(steps=1), 2)
-    assert checkpoints.restore() == Position()
+@pytest.fixture
+def small_model():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def test_a_position_and_its_variables_come_back_bit_by_bit(tmp_path, small_model):
+    model, optimizer = small_model
+    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(steps=1), 2)
+    assert checkpoints.restore(str(tmp_path)) == Position()
+    variables = [*model.variables, *optimizer.variables]
+    variables[0].assign([[0.1, -0.0]])
+    variables[-1].assign([np.inf, 1e-45])
+    before = [np.array(variable).tobytes() for variable in variables]
     checkpoints.save(POSITION)
-    expected = variable.numpy().tobytes()
-    variable.assign([0, 0, 0])
-    assert checkpoints.restore() == POSITION
-    assert variable.numpy().tobytes() == expected
+    for variable in variables:
+        variable.assign(keras.ops.ones_like(variable))
+    assert checkpoints.restore(str(tmp_path)) == POSITION
+    assert [np.array(variable).tobytes() for variable in variables] == before
 
 
-def test_the_newest_stay_and_a_save_is_due_after_so_many_steps(tmp_path):
-    checkpoints = Checkpoints(str(tmp_path), [], Interval(steps=4), 2)
+def test_the_best_weights_come_back_without_the_optimizer(tmp_path, small_model):
+    model, optimizer = small_model
+    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(steps=1), 2)
+    model.set_weights([np.array([[1.0, 2.0]]), np.array([3.0, 4.0])])
+    checkpoints.save_best()
+    model.set_weights([np.array([[5.0, 6.0]]), np.array([7.0, 8.0])])
+    optimizer.iterations.assign(9)
+    checkpoints.restore_best()
+    assert [weight.tolist() for weight in model.get_weights()] == [[[1.0, 2.0]], [3.0, 4.0]]
+    assert int(optimizer.iterations) == 9
+
+
+def test_the_newest_stay_and_a_save_is_due_after_so_many_steps(tmp_path, small_model):
+    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(steps=4), 2)
     for step in range(1, 15):
         checkpoints.save_if_due(Position(total_steps=step))
     assert saved(tmp_path) == ["step-0000000008.npz", "step-0000000012.npz"]
 
 
-def test_a_save_is_due_after_so_many_seconds(tmp_path, monkeypatch):
+def test_a_save_is_due_after_so_many_seconds(tmp_path, monkeypatch, small_model):
     monkeypatch.setattr("trainer.checkpoint.time.monotonic", lambda: now)
     now = 100.0
-    checkpoints = Checkpoints(str(tmp_path), [], Interval(seconds=30), 2)
+    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(seconds=30), 2)
     for now, step in ((129.0, 1), (130.0, 2), (159.0, 3), (161.0, 4)):  # noqa: B007
         checkpoints.save_if_due(Position(total_steps=step))
     assert saved(tmp_path) == ["step-0000000002.npz", "step-0000000004.npz"]

@@ -44,7 +44,8 @@ def read_json(path):
 
 
 def test_a_run_leaves_its_files_and_nothing_unfinished(run):
-    names = {"checkpoints", "model.keras", "saved_model", "logs", "metrics.json", "run.json"}
+    names = {"checkpoints", "model.keras", "saved_model", "logs", "metrics.json", "metrics.csv"}
+    names.add("run.json")
     assert names == {path.name for path in run.iterdir() if "evaluation" not in path.name}
 
 
@@ -64,13 +65,22 @@ def test_run_json_says_how_it_was_made(run, data):
         "representation": "embedding",
         "units": [8, 6],
         "embedding_dim": 4,
+        "dropout": 0.0,
         "epochs": 4,
         "batch_size": 16,
         "learning_rate": 0.02,
+        "schedule": "constant",
         "optimizer": "adam",
+        "clip_norm": None,
+        "class_weights": "none",
+        "early_stop": 0,
+        "cache": "none",
+        "mixed_precision": False,
         "strategy": "none",
+        "replicas": 1,
         "devices": ["CPU:0"],
         "jit_compile": "on",
+        "steps_per_execution": 16,
         "seed": 3,
         "checkpoint_every": "10m",
         "keep": 3,
@@ -79,6 +89,32 @@ def test_run_json_says_how_it_was_made(run, data):
     }
     assert content["dataset"]["fingerprint"] == read_json(data / "dataset.json")["fingerprint"]
     assert content["versions"]["tensorflow"] == tf.__version__
+
+
+def test_the_csv_log_holds_what_metrics_json_holds(run):
+    lines = [line.split(",") for line in (run / "metrics.csv").read_text().splitlines()]
+    first = read_json(run / "metrics.json")["epochs"][0]
+    assert len(lines) == 5
+    got = dict(zip(lines[0], lines[1], strict=True))
+    assert got["epoch"] == "1"
+    assert float(got["train_accuracy"]) == first["train"]["accuracy"]
+    assert float(got["validation_loss"]) == first["validation"]["loss"]
+    assert float(got["input_wait"]) == first["input_wait"]
+
+
+def test_the_model_of_the_best_epoch_is_exported(data, tmp_path):
+    # At such a rate the last epochs are worse than the first.
+    flags = "--epochs 4 --batch-size 16 --optimizer sgd --learning-rate 30 --jit-compile off"
+    arguments = ["--data", data, "--output", tmp_path / "run", *flags.split()]
+    assert main([str(argument) for argument in arguments]) == 0
+    metrics = read_json(tmp_path / "run" / "metrics.json")
+    losses = [epoch["validation"]["loss"] for epoch in metrics["epochs"]]
+    best = metrics["best_epoch"]
+    assert losses[best - 1] == min(losses) < losses[-1]
+    arguments = ["--model", tmp_path / "run", "--data", data, "--split", "validation"]
+    assert evaluate_main([str(argument) for argument in arguments]) == 0
+    evaluation = read_json(tmp_path / "run" / "evaluation-validation.json")
+    assert evaluation["loss"] == pytest.approx(min(losses), rel=1e-4)
 
 
 def test_tensorboard_logs_hold_what_metrics_json_holds(run):
@@ -90,10 +126,14 @@ def test_tensorboard_logs_hold_what_metrics_json_holds(run):
             for event in summary_iterator(str(log))
             for value in event.summary.value
         }
+        speed = ("learning_rate", "sequences_per_second", "input_wait", "seconds")
         expected = {
-            (tag, epoch["number"]): pytest.approx(epoch[split][tag])
+            (tag, epoch["number"]): pytest.approx(value)
             for epoch in epochs
-            for tag in ("loss", "accuracy")
+            for tag, value in (
+                *epoch[split].items(),
+                *((tag, epoch[tag]) for tag in speed if split == "train"),
+            )
         }
         assert logged == expected
 
@@ -178,10 +218,10 @@ def test_a_shard_corrupted_after_the_run_began(data, run, tmp_path, capsys):
         path.write_bytes(content)
     output = tmp_path / "run"
     status, error = run_main(["--data", manifest.directory, "--output", output], capsys)
-    assert (status, "a shard is corrupted" in error) == (1, True)
+    assert (status, "record 1: corrupted, prepare" in error) == (1, True)
     assert not (output / "run.json").exists()
     assert evaluate_main(["--model", str(run), "--data", manifest.directory]) == 1
-    assert "a shard is corrupted" in capsys.readouterr().err
+    assert "record 1: corrupted, prepare" in capsys.readouterr().err
 
 
 def test_evaluating_on_another_dataset_says_so(run, data, tmp_path, capsys):

@@ -10,7 +10,9 @@ def test_flags_reach_their_options():
     flags = (
         "--data d --output o --representation scalar --units 8,4 --embedding-dim 3 --epochs 7 "
         "--batch-size 64 --learning-rate 0.25 --optimizer sgd --strategy mirrored "
-        "--devices CPU:0,CPU:1 --jit-compile off --seed 9 "
+        "--devices CPU:0,CPU:1 --jit-compile off --steps-per-execution 5 --seed 9 --dropout 0.25 "
+        "--schedule cosine --clip-norm 1.5 --class-weights balanced --early-stop 4 "
+        "--cache memory --mixed-precision "
         "--checkpoint-every 50 --keep 2 --resume must --overwrite"
     )
     config = parse_command_line(flags.split())
@@ -27,18 +29,20 @@ def test_flags_reach_their_options():
         strategy="mirrored",
         devices=("CPU:0", "CPU:1"),
         jit_compile="off",
+        steps_per_execution=5,
+        dropout=0.25,
+        schedule="cosine",
+        clip_norm=1.5,
+        class_weights="balanced",
+        early_stop=4,
+        cache="memory",
+        mixed_precision=True,
         seed=9,
         checkpoint_every=Interval(steps=50),
         keep=2,
         resume="must",
         overwrite=True,
     )
-
-
-@pytest.mark.parametrize("several", [{"strategy": "mirrored"}, {"devices": ("CPU:0", "CPU:1")}])
-def test_several_replicas_cannot_be_compiled(several):
-    with pytest.raises(UsageError, match="--jit-compile: got 'on', expected one device"):
-        Config(data="d", output="o", jit_compile="on", **several)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +62,10 @@ def test_flags_left_out_take_the_defaults_of_config():
     ("option", "value", "message"),
     [
         ("units", (), "--units: got (), expected 1 or more each"),
+        ("dropout", 1.0, "--dropout: got 1.0, expected 0 or more and below 1"),
+        ("clip_norm", 0.0, "--clip-norm: got 0.0, expected a number above 0"),
+        ("early_stop", -1, "--early-stop: got -1, expected 0 or more"),
+        ("steps_per_execution", 0, "--steps-per-execution: got 0, expected 1 or more"),
         ("units", (8, 0), "--units: got (8, 0), expected 1 or more each"),
         ("embedding_dim", 0, "--embedding-dim: got 0, expected 1 or more"),
         ("epochs", 0, "--epochs: got 0, expected 1 or more"),

@@ -1,30 +1,35 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.trainer_fixtures import LABELS, encode, one_hot, toy_rows, write_dataset
 from trainer import dataset
 from trainer.dataset import (
+    Batches,
+    arrangement,
     corruption_as_data_error,
-    evaluation_batches,
     input_shape,
     represent,
     resolve_representation,
-    training_batches,
 )
 from trainer.errors import DataError
 
 
 def rows_of(batches):
-    """Every row of an epoch in order: its sequence, flat, with its length and label."""
+    """Every row of weight 1 in order: its sequence, flat, with its length and label."""
     return [
         (tuple(np.ravel(sequence).tolist()), int(length), int(label))
-        for features, labels in batches
-        for sequence, length, label in zip(
-            features["sequence"].numpy(), features["length"].numpy(), labels.numpy(), strict=True
+        for features, labels, weights in batches.as_numpy_iterator()
+        for sequence, length, label, weight in zip(
+            features["sequence"], features["length"], labels, weights, strict=True
         )
+        if weight
     ]
 
 
@@ -43,16 +48,27 @@ def manifest(tmp_path_factory, rows):
     return write_dataset(directory, {"train": rows, "test": rows[:7]}, shards=3)
 
 
-def test_an_epoch_holds_every_row_once_and_a_short_last_batch(manifest, rows):
-    batches = list(training_batches(manifest, "embedding", 16, seed=0, epoch=1))
-    assert [len(labels) for _, labels in batches] == [16, 16, 16, 2]
-    assert sorted(rows_of(batches)) == sorted(expected_rows(rows))
+def epoch(manifest, batch_size=16, seed=0, number=1, skip=0, **settings):
+    settings = {"representation": "embedding", **settings}
+    return Batches(manifest, batch_size=batch_size, seed=seed, **settings).training(number, skip)
 
 
-def test_the_order_is_a_function_of_seed_and_epoch_alone(manifest):
-    def order(seed, epoch, global_seed=0):
+CACHES = pytest.mark.parametrize("cache", ["none", "memory"])
+
+
+@CACHES
+def test_an_epoch_holds_every_row_once_in_batches_of_one_size(manifest, rows, cache):
+    batches = list(epoch(manifest, cache=cache))
+    assert [len(labels) for _, labels, _ in batches] == [16, 16, 16, 16]
+    assert sum(weights.numpy().sum() for *_, weights in batches) == len(rows)
+    assert sorted(rows_of(epoch(manifest, cache=cache))) == sorted(expected_rows(rows))
+
+
+@CACHES
+def test_the_order_is_a_function_of_seed_and_epoch_alone(manifest, cache):
+    def order(seed, number, global_seed=0):
         tf.random.set_seed(global_seed)
-        return rows_of(training_batches(manifest, "embedding", 16, seed, epoch))
+        return rows_of(epoch(manifest, seed=seed, number=number, cache=cache))
 
     first = order(3, 1)
     assert order(3, 1, global_seed=8) == first
@@ -60,17 +76,57 @@ def test_the_order_is_a_function_of_seed_and_epoch_alone(manifest):
     assert order(4, 1) != first
 
 
-def test_the_order_crosses_shuffle_blocks_in_any_batch_size(manifest, rows, monkeypatch):
+@CACHES
+@pytest.mark.parametrize("skip", range(5))
+def test_what_is_skipped_is_the_beginning_of_the_same_order(manifest, monkeypatch, cache, skip):
+    monkeypatch.setattr(dataset, "_SHUFFLE_BLOCK", 32)  # Two batches of 16 in a block.
+    whole = list(epoch(manifest, cache=cache).as_numpy_iterator())
+    rest = list(epoch(manifest, skip=skip, cache=cache).as_numpy_iterator())
+    assert len(rest) == 4 - skip
+    for got, expected in zip(rest, whole[skip:], strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, got, expected)
+
+
+def test_blocks_of_any_size_hold_every_row(manifest, rows, monkeypatch):
     monkeypatch.setattr(dataset, "_SHUFFLE_BLOCK", 20)
-    order = rows_of(training_batches(manifest, "embedding", 16, seed=0, epoch=1))
-    assert sorted(order) == sorted(expected_rows(rows))
-    assert rows_of(training_batches(manifest, "embedding", 7, seed=0, epoch=1)) == order
+    for batch_size in (7, 16, 60):
+        order = rows_of(epoch(manifest, batch_size))
+        assert sorted(order) == sorted(expected_rows(rows))
+
+
+def test_rows_in_memory_take_a_byte_a_character(manifest):
+    held = Batches(manifest, "embedding", 16, cache="memory")._rows._columns
+    assert {name: column.dtype for name, column in held.items()} == {
+        "sequence": tf.uint8,
+        "length": tf.uint8,
+        "label": tf.uint8,
+    }
+
+
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=60),
+    st.integers(1, 20),
+    st.integers(0, 2**63 - 1),
+)
+def test_a_batch_is_of_rows_of_about_the_same_length(lengths, batch_size, seed):
+    order, weight = (
+        part.numpy()
+        for part in arrangement(tf.constant(lengths), batch_size, (seed, tf.constant(3, tf.int64)))
+    )
+    assert sorted(order[weight > 0]) == list(range(len(lengths)))
+    assert len(order) == -(-len(lengths) // batch_size) * batch_size
+    batches = np.array(lengths)[order].reshape(-1, batch_size)
+    # Cut out of the sorted lengths: no two batches overlap by more than one length.
+    bounds = sorted((batch.min(), batch.max()) for batch in batches)
+    assert all(before[1] <= after[0] for before, after in pairwise(bounds))
 
 
 def test_evaluation_reads_the_split_once_in_one_order(manifest, rows):
-    order = rows_of(evaluation_batches(manifest, "test", "embedding", 4))
-    assert sorted(order) == sorted(expected_rows(rows[:7]))
-    assert order == rows_of(evaluation_batches(manifest, "test", "embedding", 3))
+    def order(batch_size):
+        return rows_of(Batches(manifest, "embedding", batch_size).evaluation("test"))
+
+    assert sorted(order(4)) == sorted(expected_rows(rows[:7]))
+    assert order(4) == order(3)
 
 
 @pytest.mark.parametrize("encoding", ["ids", "one_hot"])
@@ -79,11 +135,15 @@ def test_one_hot_is_the_same_from_either_encoding(tmp_path, rows, encoding, comp
     manifest = write_dataset(
         tmp_path, {"train": rows, "test": rows[:1]}, encoding=encoding, compression=compression
     )
-    ((features, labels),) = evaluation_batches(manifest, "test", "one_hot", 4)
+    ((features, labels, weights),) = Batches(manifest, "one_hot", 2).evaluation("test")
     text, label = rows[0]
-    assert features["sequence"].numpy().tolist() == [one_hot(encode(text))]
+    assert features["sequence"].numpy().tolist() == [one_hot(encode(text))] * 2
     assert features["sequence"].dtype == tf.float32
-    assert labels.numpy().tolist() == [LABELS.index(label)]
+    assert labels.numpy().tolist() == [LABELS.index(label)] * 2
+    assert weights.numpy().tolist() == [1, 0]
+    in_memory = rows_of(epoch(manifest, representation="one_hot", cache="memory"))
+    streamed = rows_of(epoch(manifest, representation="one_hot"))
+    assert sorted(in_memory) == sorted(streamed)
 
 
 def test_each_representation_of_one_row_of_ids():
@@ -121,10 +181,8 @@ def test_a_corrupted_shard_is_an_error_for_people(tmp_path):
     manifest = write_dataset(tmp_path, {"train": toy_rows(8)}, shards=1)
     shard = tmp_path / manifest.shards[0].path
     content = bytearray(shard.read_bytes())
-    content[40] ^= 0xFF
+    content[-20] ^= 0xFF  # In the last record.
     shard.write_bytes(content)
-    with (
-        pytest.raises(DataError, match=f"{tmp_path}: a shard is corrupted"),
-        corruption_as_data_error(manifest),
-    ):
-        list(training_batches(manifest, "embedding", 4, seed=0, epoch=1))
+    message = f"{tmp_path}: {manifest.shards[0].path}, record 8: corrupted, prepare"
+    with pytest.raises(DataError, match=message), corruption_as_data_error(manifest):
+        list(epoch(manifest))

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.dataset import represent
-from trainer.model import EmbeddingSize, build_model, prefix_mask
+from trainer.model import EmbeddingSize, build_compiled_model, build_model, prefix_mask
 
 TIMESTEPS = 6
 ALPHABET_SIZE = 4
@@ -68,8 +68,43 @@ def test_layers_are_the_stack_that_was_asked_for():
 
 
 def test_mask_is_a_prefix_of_each_length():
-    mask = prefix_mask(tf.constant([1, 3], tf.int64), 3)
-    assert np.asarray(mask).tolist() == [[True, False, False], [True, True, True]]
+    for sequence in (tf.zeros([2, 3]), tf.zeros([2, 3, 4])):
+        mask = prefix_mask(tf.constant([1, 3], tf.int64), sequence)
+        assert np.asarray(mask).tolist() == [[True, False, False], [True, True, True]]
+
+
+@pytest.mark.parametrize("representation", SHAPES)
+def test_the_compiled_model_is_the_plain_one(representation):
+    """The same weights, probabilities and gradients, of batches whose longest row varies."""
+    plain = build(representation)
+    embedding = EmbeddingSize(ALPHABET_SIZE + 2, 3) if representation == "embedding" else None
+    compiled = build_compiled_model(SHAPES[representation], 3, (5, 4), embedding=embedding)
+    assert [w.path for w in compiled.weights] == [w.path for w in plain.weights]
+    compiled.set_weights(plain.get_weights())
+
+    def gradients(model, features, labels):
+        with tf.GradientTape() as tape:
+            answer = model(features, training=True)
+            loss = keras.losses.sparse_categorical_crossentropy(labels, answer)
+        found = tape.gradient(loss, model.trainable_variables)
+        return answer, [tf.convert_to_tensor(each) for each in found]
+
+    by_xla = tf.function(lambda *batch: gradients(compiled, *batch), jit_compile=True)
+    random = np.random.default_rng(0)
+    for longest in (1, 4, TIMESTEPS):
+        length = random.integers(1, longest + 1, 7)
+        ids = random.integers(1, ALPHABET_SIZE + 2, (7, TIMESTEPS))
+        ids *= np.arange(TIMESTEPS) < length[:, None]
+        sequence = represent(tf.constant(ids), representation, ALPHABET_SIZE)
+        batch = (
+            {"sequence": sequence, "length": tf.constant(length)},
+            tf.constant([0, 1, 2] * 2 + [0]),
+        )
+        got, expected = by_xla(*batch), gradients(plain, *batch)
+        np.testing.assert_allclose(got[0], expected[0], atol=1e-6)
+        for one, other in zip(got[1], expected[1], strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+    assert by_xla.experimental_get_tracing_count() == 1
 
 
 @pytest.mark.parametrize("representation", SHAPES)

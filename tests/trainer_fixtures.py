@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,9 @@ def write_dataset(
         "unknown_id": UNKNOWN,
         "alphabet": list(ALPHABET),
         "labels": list(LABELS),
+        "label_counts": {
+            split: dict(Counter(label for _, label in rows)) for split, rows in splits.items()
+        },
         "feature_spec": {"sequence": sequence, "length": scalar, "label": scalar},
         "shards": described,
     }

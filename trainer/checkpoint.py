@@ -1,7 +1,8 @@
 """Checkpoints: all that a run needs to go on at the next step as if nothing had happened.
 
 `checkpoints/step-0000001234.npz` holds every variable of the model and of the optimizer, bit by
-bit, and as JSON where the run was. It appears by a rename, when it is whole and on the disk.
+bit, and as JSON where the run was; `checkpoints/best.npz` those of the model after its best epoch.
+Each appears by a rename, when it is whole and on the disk.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import time
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import keras
@@ -25,19 +26,27 @@ from trainer.position import Position
 from trainer.run_directory import CHECKPOINTS
 
 _STEPS_DIGITS = 10
+_BEST = "best.npz"
+
+Array = npt.NDArray[np.generic]
 
 
 class Checkpoints:
-    """The checkpoints of a run, of which the newest `keep` stay.
-
-    variables: of the model and the optimizer, always in the same order.
-    """
+    """The checkpoints of a run, of which the newest `keep` stay, and its best weights."""
 
     def __init__(
-        self, directory: str, variables: Sequence[keras.Variable], every: Interval, keep: int
+        self,
+        output: str,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        every: Interval,
+        keep: int,
     ) -> None:
-        self._directory = os.path.join(directory, CHECKPOINTS)
-        self._variables = variables
+        self.output = output
+        self._directory = os.path.join(output, CHECKPOINTS)
+        self._model = model
+        # Always in the same order.
+        self._variables = [*model.variables, *optimizer.variables]
         self._every = every
         self._keep = keep
         self._saved_at = time.monotonic()
@@ -51,43 +60,61 @@ class Checkpoints:
 
     def save(self, position: Position) -> None:
         """Write a checkpoint and remove those that are too old."""
-        os.makedirs(self._directory, exist_ok=True)
         name = f"step-{position.total_steps:0{_STEPS_DIGITS}}.npz"
-        path = os.path.join(self._directory, name)
-        with open(f"{path}.tmp", "wb") as file:
-            values = [keras.ops.convert_to_numpy(variable) for variable in self._variables]
-            np.savez(file, *values, position=np.array(json.dumps(asdict(position))))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(f"{path}.tmp", path)
-        for old in self._paths()[: -self._keep]:
+        where = {"position": np.array(json.dumps(asdict(position)))}
+        self._write(name, self._variables, where)
+        for old in _paths(self._directory)[: -self._keep]:
             os.remove(old)
         self._saved_at, self._saved_steps = time.monotonic(), position.total_steps
 
-    def restore(self) -> Position:
-        """Set the variables to the newest whole checkpoint; if there is none, leave them.
+    def save_best(self) -> None:
+        """Keep the weights of the model as the best so far."""
+        self._write(_BEST, self._model.variables, {})
+
+    def restore_best(self) -> None:
+        """Set the variables of the model to the best weights."""
+        with np.load(os.path.join(self._directory, _BEST)) as archive:
+            _assign(self._model.variables, archive)
+
+    def restore(self, output: str) -> Position:
+        """Set the variables to a run's newest whole checkpoint; if there is none, leave them.
 
         A checkpoint that cannot be read is passed over, and named on standard error.
         """
-        for path in reversed(self._paths()):
+        for path in reversed(_paths(os.path.join(output, CHECKPOINTS))):
             try:
-                position, values = _read(path, len(self._variables))
+                with np.load(path) as archive:  # A zip file: a flipped bit shows in its CRC.
+                    position = Position.from_json(json.loads(str(archive["position"])))
+                    _assign(self._variables, archive)
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as e:
                 print(f"{path}: broken, trying the one before it: {e}", file=sys.stderr)
                 continue
-            for variable, value in zip(self._variables, values, strict=True):
-                variable.assign(value)
             self._saved_steps = position.total_steps
             return position
         return Position()
 
-    def _paths(self) -> list[str]:
-        """Of all checkpoints, the oldest first."""
-        return sorted(glob.glob(os.path.join(glob.escape(self._directory), "step-*.npz")))
+    def _write(
+        self, name: str, variables: Sequence[keras.Variable], more: Mapping[str, Array]
+    ) -> None:
+        os.makedirs(self._directory, exist_ok=True)
+        path = os.path.join(self._directory, name)
+        values = {
+            f"arr_{number}": keras.ops.convert_to_numpy(variable)
+            for number, variable in enumerate(variables)
+        }
+        with open(f"{path}.tmp", "wb") as file:
+            np.savez(file, allow_pickle=False, **values, **more)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(f"{path}.tmp", path)
 
 
-def _read(path: str, count: int) -> tuple[Position, list[npt.NDArray[np.generic]]]:
-    with np.load(path) as archive:  # A zip file: what is torn or flipped has another CRC.
-        content = json.loads(str(archive["position"]))
-        values = [archive[f"arr_{number}"] for number in range(count)]
-    return Position.from_json(content), values
+def _paths(directory: str) -> list[str]:
+    """Of all checkpoints, the oldest first."""
+    return sorted(glob.glob(os.path.join(glob.escape(directory), "step-*.npz")))
+
+
+def _assign(variables: Sequence[keras.Variable], archive: Mapping[str, Array]) -> None:
+    values = [archive[f"arr_{number}"] for number in range(len(variables))]
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -13,8 +13,11 @@ from trainer.errors import UsageError
 
 REPRESENTATIONS = ("embedding", "one_hot", "scalar")
 OPTIMIZERS = ("rmsprop", "adam", "sgd")
-STRATEGIES = ("auto", "none", "mirrored")
+STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
 JIT_COMPILE = ("auto", "on", "off")
+CACHES = ("none", "memory")
+SCHEDULES = ("constant", "cosine", "plateau")
+CLASS_WEIGHTS = ("none", "balanced")
 RESUME = ("auto", "never", "must")
 
 
@@ -60,13 +63,21 @@ class Config:
     representation: str | None = None
     units: tuple[int, ...] = (32, 32, 32)
     embedding_dim: int = 16
+    dropout: float = 0.0
     epochs: int = 5
     batch_size: int = 512
     learning_rate: float = 0.01
+    schedule: str = "constant"
     optimizer: str = "adam"
+    clip_norm: float | None = None
+    class_weights: str = "none"
+    early_stop: int = 0
+    cache: str = "none"
+    mixed_precision: bool = False
     strategy: str = "auto"
     devices: tuple[str, ...] = ()
     jit_compile: str = "auto"
+    steps_per_execution: int = 16
     seed: int = 0
     checkpoint_every: Interval = _TEN_MINUTES
     keep: int = 3
@@ -75,7 +86,7 @@ class Config:
 
     def __post_init__(self) -> None:
         _require(bool(self.units) and min(self.units) >= 1, "--units", self.units, "1 or more each")
-        for name in ("embedding_dim", "epochs", "batch_size", "keep"):
+        for name in ("embedding_dim", "epochs", "batch_size", "keep", "steps_per_execution"):
             value = getattr(self, name)
             _require(value >= 1, f"--{name.replace('_', '-')}", value, "1 or more")
         finite = 0 < self.learning_rate < float("inf")
@@ -87,9 +98,10 @@ class Config:
             _require(named is not None, "--devices", device, "names such as CPU:0 or GPU:1")
         once = len(set(self.devices)) == len(self.devices)
         _require(once, "--devices", ",".join(self.devices), "each device once")
-        several = self.strategy == "mirrored" or len(self.devices) > 1
-        compiled = self.jit_compile == "on" and several
-        _require(not compiled, "--jit-compile", "on", "one device: XLA cannot add up over several")
+        _require(0 <= self.dropout < 1, "--dropout", self.dropout, "0 or more and below 1")
+        _require(self.early_stop >= 0, "--early-stop", self.early_stop, "0 or more")
+        clipped = self.clip_norm is None or 0 < self.clip_norm < float("inf")
+        _require(clipped, "--clip-norm", self.clip_norm, "a number above 0")
         one = self.strategy != "none" or len(self.devices) < 2
         _require(one, "--devices", ",".join(self.devices), "one device with --strategy none")
 
@@ -136,16 +148,32 @@ def _parser() -> argparse.ArgumentParser:
         "one_hot records)", choices=REPRESENTATIONS)  # fmt: skip
     add("--units", "width of each LSTM layer", type=_integers, metavar="N,N,…")
     add("--embedding-dim", "width of the embedding", type=int, metavar="N")
+    add("--dropout", "share of what each LSTM layer gives that is left out while training",
+        type=float, metavar="SHARE")  # fmt: skip
     add("--epochs", "passes over the train split", type=int, metavar="N")
     add("--batch-size", "sequences in a step, over all replicas", type=int, metavar="N")
     add("--learning-rate", "of the optimizer", type=float, metavar="RATE")
+    add("--schedule", "of the learning rate: cosine goes down to 0 with the last epoch, plateau "
+        "halves it after two epochs without a better one", choices=SCHEDULES)  # fmt: skip
     add("--optimizer", "what applies the gradients", choices=OPTIMIZERS)
-    add("--strategy", "one device or several; auto is mirrored for two or more GPUs, or two or "
-        "more --devices, else none", choices=STRATEGIES)  # fmt: skip
+    add("--clip-norm", "scale gradients down whose norm, of all together, is above this",
+        type=float, metavar="NORM")  # fmt: skip
+    add("--class-weights", "of the loss; balanced lets each label weigh the same",
+        choices=CLASS_WEIGHTS)  # fmt: skip
+    add("--early-stop", "end after so many epochs without a better one; 0: never", type=int,
+        metavar="EPOCHS")  # fmt: skip
+    add("--cache", "memory keeps the train split there, a byte a character, and shuffles all of "
+        "it in every epoch; none streams it, shuffled in blocks", choices=CACHES)  # fmt: skip
+    add("--mixed-precision", "compute in bfloat16, keep the weights in float32",
+        action="store_true")  # fmt: skip
+    add("--strategy", "one device or several; auto is multi_worker where TF_CONFIG names workers, "
+        "mirrored for two or more GPUs, or two or more --devices, else none",
+        choices=STRATEGIES)  # fmt: skip
     add("--devices", "to train on, such as GPU:0,GPU:1; CPU:0,CPU:1 makes two logical CPUs "
         "(default: every GPU, else the CPU)", type=_names, metavar="NAME,…")  # fmt: skip
-    add("--jit-compile", "compile the training step with XLA; auto does so on one CPU",
+    add("--jit-compile", "compile steps with XLA; auto does so on CPUs",
         choices=JIT_COMPILE)  # fmt: skip
+    add("--steps-per-execution", "taken before Python looks again", type=int, metavar="N")
     add("--seed", "of the first weights and of the order of rows", type=int, metavar="N")
     add("--checkpoint-every", "save after so many steps (500) or minutes (10m), besides the "
         "end of each epoch and SIGTERM", type=_interval, metavar="STEPS|MINUTESm")  # fmt: skip

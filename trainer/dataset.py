@@ -1,23 +1,35 @@
-"""TFRecord shards to batches, in an order that (seed, epoch) decides alone."""
+"""TFRecord shards to batches, in an order that (seed, epoch) decides alone.
+
+A batch is ({"sequence": (batch, *input_shape), "length": (batch,) int64}, label (batch,) int64,
+weight (batch,) float32). All have the same shape, so that a step is compiled once: where rows are
+missing, copies of others stand in with weight 0.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from trainer.errors import DataError
 from trainer.manifest import Manifest
 
-# Rows that are shuffled together: a block of ids records takes about 2 MB, of one_hot 50 MB.
+# Rows that are shuffled together: a block of ids records takes about 4 MB, of one_hot 50 MB.
 _SHUFFLE_BLOCK = 16_384
 _OPEN_SHARDS = 16
 _CHUNK = 128
 _READ_BUFFER = 1 << 20
-_PARSED_AT_ONCE = 2
+_AT_ONCE = 2
 _PREFETCHED_BATCHES = 8
+
+# Features of several rows by name: (rows, …) each.
+Rows = dict[str, tf.Tensor]
 
 
 def resolve_representation(representation: str | None, manifest: Manifest) -> str:
@@ -55,80 +67,227 @@ def represent(ids: tf.Tensor, representation: str, alphabet_size: int) -> tf.Ten
     return ids
 
 
-def training_batches(
-    manifest: Manifest, representation: str, batch_size: int, seed: int, epoch: int, skip: int = 0
-) -> tf.data.Dataset:
-    """The train split in the order of an epoch: shards permuted, then rows shuffled in blocks.
+@dataclass(frozen=True)
+class Batches:
+    """The batches of a dataset.
 
-    The order is a function of (seed, epoch) and nothing else, so that any step of any epoch can
-    be reached again: the first `skip` batches are left out. The last batch may be short.
+    cache: none, to stream the shards in every epoch, or memory, to keep their rows as bytes and
+    shuffle all of them anew.
+
+    Raises:
+        tf.errors.DataLossError: a record is torn, or its checksum is wrong.
+    """
+
+    manifest: Manifest
+    representation: str
+    batch_size: int
+    seed: int = 0
+    cache: str = "none"
+
+    def count(self, split: str) -> int:
+        """How many there are in a pass over a split."""
+        return math.ceil(self.manifest.records(split) / self.batch_size)
+
+    def training(self, epoch: int, skip: int = 0) -> tf.data.Dataset:
+        """The train split in the order of an epoch, without its first `skip` batches.
+
+        The order is a function of (seed, epoch) and nothing else, so that any step of any epoch
+        can be reached again. Rows are shuffled in blocks, and the batches of a block are of rows
+        of about the same length: a step costs as much as its longest row.
+        """
+        random = np.random.default_rng([self.seed, epoch])
+        batches_per_block = max(1, _SHUFFLE_BLOCK // self.batch_size)
+        block_size = batches_per_block * self.batch_size
+        first = skip // batches_per_block
+        if self.cache == "memory":
+            blocks = self._rows.blocks(random.permutation(self._rows.count), block_size, first)
+        else:
+            shards = random.permutation([s.path for s in self.manifest.shards_of("train")])
+            records = _records(self.manifest, list(shards), block_size)
+            blocks = _parallel(records.skip(first), lambda block: _parse(block, self.manifest))
+        seed = int(random.integers(2**63))
+
+        def arrange(number: tf.Tensor, rows: Rows) -> tuple[Rows, tf.Tensor]:
+            order, weight = arrangement(rows["length"], self.batch_size, (seed, number))
+            return {name: tf.gather(values, order) for name, values in rows.items()}, weight
+
+        numbered = tf.data.Dataset.zip(tf.data.Dataset.range(first, tf.int64.max), blocks)
+        arranged = _parallel(numbered, arrange)
+        return self._represented(arranged, skip % batches_per_block)
+
+    def evaluation(self, split: str) -> tf.data.Dataset:
+        """Every row of a split once, always in the same order."""
+        shards = [shard.path for shard in self.manifest.shards_of(split)]
+
+        def fill_up(rows: Rows) -> tuple[Rows, tf.Tensor]:
+            count = tf.size(rows["length"])
+            order = tf.minimum(tf.range(self.batch_size), count - 1)
+            weight = tf.cast(tf.range(self.batch_size) < count, tf.float32)
+            return {name: tf.gather(values, order) for name, values in rows.items()}, weight
+
+        records = _records(self.manifest, shards, self.batch_size)
+        rows = _parallel(records, lambda batch: _parse(batch, self.manifest))
+        return self._represented(rows.map(fill_up), skip=0)
+
+    def _represented(self, blocks: tf.data.Dataset, skip: int) -> tf.data.Dataset:
+        """Batches of blocks of (rows, weight), each of as many rows as fill its batches."""
+
+        def features_and_label(rows: Rows, weight: tf.Tensor) -> tuple[Rows, tf.Tensor, tf.Tensor]:
+            sequence = rows["sequence"]
+            if sequence.dtype.is_integer:
+                ids = tf.cast(sequence, tf.int64)
+                sequence = represent(ids, self.representation, self.manifest.alphabet_size)
+            length = tf.cast(rows["length"], tf.int64)
+            return ({"sequence": sequence, "length": length}, tf.cast(rows["label"], tf.int64),
+                    weight)  # fmt: skip
+
+        options = tf.data.Options()
+        # Its thread may sleep for a minute before it lets go of an iterator (TensorFlow 2.21).
+        options.autotune.enabled = False
+        # Threads of its own: those that TensorFlow has for all are busy with the model.
+        options.threading.private_threadpool_size = _AT_ONCE
+        batches = blocks.rebatch(self.batch_size, drop_remainder=True).skip(skip)
+        represented = _parallel(batches, features_and_label)
+        return represented.prefetch(_PREFETCHED_BATCHES).with_options(options)
+
+    @cached_property
+    def _rows(self) -> _RowsInMemory:
+        return _RowsInMemory(self.manifest)
+
+
+def arrangement(
+    length: tf.Tensor, batch_size: int, seed: tuple[int, tf.Tensor]
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The rows of a block in the order of its batches, each of rows of about the same length.
+
+    Shuffled, then sorted by length, then cut into batches, then those shuffled. The shortest row
+    stands in, with weight 0, for those that a batch lacks.
+
+    Args:
+        length: (rows,), of at least one row.
+        batch_size: of each batch.
+        seed: two integers.
 
     Returns:
-        ({"sequence": (batch, *input_shape), "length": (batch,) int64}, label (batch,) int64)
+        Row numbers (batches · batch_size,) int32 and weights, 1 or 0, (batches · batch_size,).
     """
-    random = np.random.default_rng([seed, epoch])
-    shards = random.permutation([shard.path for shard in manifest.shards_of("train")])
-    block_seed = random.integers(2**63)
+    shuffle = tf.random.experimental.stateless_shuffle
+    rows = tf.size(length)
+    order = shuffle(tf.range(rows), seed)
+    order = tf.gather(order, tf.argsort(tf.gather(length, order), stable=True))
+    lacking = -rows % batch_size
+    order = tf.concat([tf.repeat(order[:1], lacking), order], axis=0)
+    weight = tf.concat([tf.zeros(lacking), tf.ones(rows)], axis=0)
+    batches = shuffle(tf.range(tf.size(order) // batch_size), seed)
 
-    def shuffle(number: tf.Tensor, block: tf.Tensor) -> tf.Tensor:
-        return tf.random.experimental.stateless_shuffle(block, seed=[block_seed, number])
+    def reordered(values: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(tf.gather(tf.reshape(values, [-1, batch_size]), batches), [-1])
 
-    blocks = _records(manifest, list(shards), _SHUFFLE_BLOCK).enumerate()
-    return _parsed(blocks.map(shuffle).rebatch(batch_size).skip(skip), manifest, representation)
+    return reordered(order), reordered(weight)
 
 
-def evaluation_batches(
-    manifest: Manifest, split: str, representation: str, batch_size: int
-) -> tf.data.Dataset:
-    """Every row of a split once, always in the same order; elements as `training_batches`."""
-    shards = [shard.path for shard in manifest.shards_of(split)]
-    return _parsed(_records(manifest, shards, batch_size), manifest, representation)
+class _RowsInMemory:
+    """The train split as bytes: one for each character, where ids are below 256."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        shards = [shard.path for shard in manifest.shards_of("train")]
+        records = _records(manifest, shards, _SHUFFLE_BLOCK)
+        self.count = manifest.records("train")
+        rows, timesteps = self.count, manifest.max_length
+        columns: dict[str, npt.NDArray[np.integer]] = {
+            "sequence": np.empty((rows, timesteps), _smallest(manifest.unknown_id)),
+            "length": np.empty(rows, _smallest(timesteps)),
+            "label": np.empty(rows, _smallest(len(manifest.labels))),
+        }
+        first = 0
+        for block in _parallel(records, lambda block: _as_ids(_parse(block, manifest))):
+            last = first + len(block["label"])
+            for name, column in columns.items():
+                column[first:last] = block[name].numpy()
+            first = last
+        # Freed one by one: a tensor is a copy.
+        self._columns = {name: tf.constant(columns.pop(name)) for name in list(columns)}
+
+    def blocks(self, order: npt.NDArray[np.int64], block_size: int, first: int) -> tf.data.Dataset:
+        """All rows in an order, cut into blocks, of which the first `first` are left out."""
+        order = tf.constant(order.astype(np.int32 if self.count < 2**31 else np.int64))
+
+        def block(number: tf.Tensor) -> Rows:
+            chosen = order[number * block_size : (number + 1) * block_size]
+            return {name: tf.gather(column, chosen) for name, column in self._columns.items()}
+
+        numbers = tf.data.Dataset.range(first, math.ceil(self.count / block_size))
+        return _parallel(numbers, block)
+
+
+def _smallest(largest: int) -> type[np.integer]:
+    """The smallest type that holds integers from 0 to `largest` and that TensorFlow can gather."""
+    return next(t for t in (np.uint8, np.uint16, np.int32) if largest <= np.iinfo(t).max)
+
+
+def _as_ids(rows: Rows) -> Rows:
+    """Rows with one-hot vectors as ids; that of an unknown character, zero, as 0."""
+    sequence = rows["sequence"]
+    if not sequence.dtype.is_integer:
+        known = tf.reduce_max(sequence, axis=2) > 0
+        sequence = tf.where(known, tf.argmax(sequence, axis=2) + 1, 0)
+    return {**rows, "sequence": sequence}
 
 
 @contextmanager
 def corruption_as_data_error(manifest: Manifest) -> Iterator[None]:
-    """Give a record whose checksum is wrong, read in the block, an error for people.
+    """Give a record that cannot be read, in the block, an error for people.
 
     Raises:
-        DataError: there was such a record.
+        DataError: there was such a record; the message names the shard and the record.
     """
     try:
         yield
     except tf.errors.DataLossError as error:
+        where = next(_torn_records(manifest), "a shard was, but is not any more")
         raise DataError(
-            f"{manifest.directory}: a shard is corrupted, prepare the dataset again"
+            f"{manifest.directory}: {where}: corrupted, prepare the dataset again; "
+            f"python -m pipeline.inspect {manifest.directory} --verify looks at all of it"
         ) from error
+
+
+def _torn_records(manifest: Manifest) -> Iterator[str]:
+    """Shards that cannot be read to their ends, each with its first bad record's number, from 1."""
+    for shard in manifest.shards:
+        read = 0
+        try:
+            for chunk in _read(manifest.path(shard.path), manifest).batch(1):
+                read += len(chunk)
+        except tf.errors.DataLossError:
+            yield f"{shard.path}, record {read + 1:,}"
 
 
 def _records(manifest: Manifest, shards: list[str], batch_size: int) -> tf.data.Dataset:
     """Serialized Examples of several shards, some of each in turn: (batch,) string."""
-    compression = {"none": "", "gzip": "GZIP"}[manifest.compression]
 
     def read(path: tf.Tensor) -> tf.data.Dataset:
         # In chunks, because tf.data spends more on an element than there is to do for a record.
-        return tf.data.TFRecordDataset(path, compression, _READ_BUFFER).batch(_CHUNK)
+        return _read(path, manifest).batch(_CHUNK)
 
     paths = tf.data.Dataset.from_tensor_slices([manifest.path(shard) for shard in shards])
     return paths.interleave(read, cycle_length=_OPEN_SHARDS).rebatch(batch_size)
 
 
-def _parsed(batches: tf.data.Dataset, manifest: Manifest, representation: str) -> tf.data.Dataset:
-    """Batches of serialized Examples to features and labels."""
+def _read(path: tf.Tensor | str, manifest: Manifest) -> tf.data.Dataset:
+    compression = {"none": "", "gzip": "GZIP"}[manifest.compression]
+    return tf.data.TFRecordDataset(path, compression, _READ_BUFFER)
+
+
+def _parse(serialized: tf.Tensor, manifest: Manifest) -> Rows:
+    """Serialized Examples (rows,) string to the features of the manifest, (rows, …) each."""
     spec = {
         name: tf.io.FixedLenFeature(feature.shape, feature.dtype)
         for name, feature in manifest.feature_spec.items()
     }
+    # All at once: parse_single_example, mapped over rows, is ten times slower.
+    rows: Rows = tf.io.parse_example(serialized, spec)
+    return rows
 
-    def parse(serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        # A whole batch at once: parse_single_example, mapped over rows, is ten times slower.
-        example = tf.io.parse_example(serialized, spec)
-        sequence = example["sequence"]
-        if manifest.encoding == "ids":
-            sequence = represent(sequence, representation, manifest.alphabet_size)
-        return {"sequence": sequence, "length": example["length"]}, example["label"]
 
-    options = tf.data.Options()
-    # Its thread may sleep for up to a minute before it lets go of an iterator (TensorFlow 2.21).
-    options.autotune.enabled = False
-    parsed = batches.map(parse, num_parallel_calls=_PARSED_AT_ONCE, deterministic=True)
-    return parsed.prefetch(_PREFETCHED_BATCHES).with_options(options)
+def _parallel(dataset: tf.data.Dataset, function: Callable[..., object]) -> tf.data.Dataset:
+    return dataset.map(function, num_parallel_calls=_AT_ONCE, deterministic=True)

@@ -138,8 +138,8 @@ def predict(run: Run, manifest: Manifest, split: str) -> Iterator[tuple[Ints, Fl
     import tensorflow as tf
 
     from trainer.dataset import (
+        Batches,
         corruption_as_data_error,
-        evaluation_batches,
         resolve_representation,
     )
 
@@ -148,10 +148,11 @@ def predict(run: Run, manifest: Manifest, split: str) -> Iterator[tuple[Ints, Fl
     representation = resolve_representation(run.representation, manifest)
     model: keras.Model = keras.saving.load_model(run.path(MODEL_FILE), compile=False)
     answer = tf.function(model, reduce_retracing=True)
-    batches = evaluation_batches(manifest, split, representation, run.batch_size)
+    batches = Batches(manifest, representation, run.batch_size).evaluation(split)
     with corruption_as_data_error(manifest):
-        for features, labels in batches:
-            yield labels.numpy(), answer(features).numpy()
+        for features, labels, weights in batches:
+            rows = weights.numpy() > 0
+            yield labels.numpy()[rows], answer(features).numpy()[rows]
 
 
 def check_same_ids(run: Run, manifest: Manifest) -> None:

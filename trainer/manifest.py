@@ -49,6 +49,7 @@ class Manifest:
     unknown_id: int
     alphabet: tuple[str, ...]
     labels: tuple[str, ...]
+    train_label_counts: Mapping[str, int]
     feature_spec: Mapping[str, Feature]
     shards: tuple[Shard, ...]
 
@@ -122,6 +123,7 @@ def _parse(directory: str, content: Any) -> Manifest:
             unknown_id=content["unknown_id"],
             alphabet=tuple(content["alphabet"]),
             labels=tuple(content["labels"]),
+            train_label_counts=content["label_counts"]["train"],
             feature_spec={
                 name: Feature(tuple(feature["shape"]), feature["dtype"])
                 for name, feature in content["feature_spec"].items()

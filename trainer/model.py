@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import keras
 
+from trainer.lstm import CompiledLSTM
+
 
 class EmbeddingSize(NamedTuple):
     """ids: how many there are, padding and unknown among them. dim: the width of a vector."""
@@ -16,40 +18,85 @@ class EmbeddingSize(NamedTuple):
 
 
 def build_model(
-    input_shape: tuple[int, ...],
+    input_shape: tuple[int | None, ...],
     classes: int,
     units: Sequence[int],
     *,
     embedding: EmbeddingSize | None = None,
+    dropout: float = 0.0,
     masked: bool = True,
 ) -> keras.Model:
     """A stacked LSTM for sequence classification, of plain Keras layers and operations.
 
     Inputs: `sequence` (batch, *input_shape), int64 ids where there is an embedding, else float32,
     and, if masked, `length` (batch,) int64. Output: `probabilities` (batch, classes) float32.
+    dropout: of what each LSTM layer gives, while training.
 
     Unmasked, on vectors, this is the "stacked LSTM for sequence classification" of Keras's own
     documentation: keras-team/keras, docs/templates/getting-started/sequential-model-guide.md
     """
-    dtype = "int64" if embedding else "float32"
-    sequence = keras.Input(input_shape, dtype=dtype, name="sequence")
-    inputs = {"sequence": sequence}
+    inputs = _inputs(input_shape, embedding)
+    x = _embedded(inputs["sequence"], embedding)
     mask = None
     if masked:
-        inputs["length"] = keras.Input((), dtype="int64", name="length")
-        mask = prefix_mask(inputs["length"], input_shape[0])
-    x = keras.layers.Embedding(*embedding, name="embedding")(sequence) if embedding else sequence
+        mask = prefix_mask(inputs["length"], inputs["sequence"])
+    else:
+        del inputs["length"]
     for number, width in enumerate(units, start=1):
         lstm = keras.layers.LSTM(width, return_sequences=number < len(units), name=f"lstm_{number}")
-        x = lstm(x, mask=mask)
-    softmax = keras.layers.Dense(classes, activation="softmax", name="probabilities")
-    return keras.Model(inputs, softmax(x), name="stacked_lstm")
+        x = _dropped(lstm(x, mask=mask), dropout, number)
+    return keras.Model(inputs, _softmax(x, classes), name="stacked_lstm")
 
 
-def prefix_mask(length: keras.KerasTensor, timesteps: int) -> keras.KerasTensor:
+def build_compiled_model(
+    input_shape: tuple[int | None, ...],
+    classes: int,
+    units: Sequence[int],
+    *,
+    embedding: EmbeddingSize | None = None,
+    dropout: float = 0.0,
+) -> keras.Model:
+    """What `build_model` builds, masked, with the same weights in the same order; in XLA only."""
+    inputs = _inputs(input_shape, embedding)
+    # Time first: a step is then one piece of memory.
+    sequence = keras.ops.swapaxes(inputs["sequence"], 0, 1)
+    x = _embedded(sequence, embedding)
+    for number, width in enumerate(units, start=1):
+        lstm = CompiledLSTM(width, return_sequences=number < len(units), name=f"lstm_{number}")
+        x = _dropped(lstm(x, inputs["length"]), dropout, number)
+    return keras.Model(inputs, _softmax(x, classes), name="stacked_lstm")
+
+
+def _inputs(
+    shape: tuple[int | None, ...], embedding: EmbeddingSize | None
+) -> dict[str, keras.KerasTensor]:
+    dtype = "int64" if embedding else "float32"
+    return {
+        "sequence": keras.Input(shape, dtype=dtype, name="sequence"),
+        "length": keras.Input((), dtype="int64", name="length"),
+    }
+
+
+def _embedded(x: keras.KerasTensor, embedding: EmbeddingSize | None) -> keras.KerasTensor:
+    return keras.layers.Embedding(*embedding, name="embedding")(x) if embedding else x
+
+
+def _dropped(x: keras.KerasTensor, rate: float, number: int) -> keras.KerasTensor:
+    return keras.layers.Dropout(rate, name=f"dropout_{number}")(x) if rate else x
+
+
+def _softmax(x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+    layer = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")
+    return layer(x)
+
+
+def prefix_mask(length: keras.KerasTensor, sequence: keras.KerasTensor) -> keras.KerasTensor:
     """True where a character stands: lengths (batch,) int64 to (batch, timesteps) bool.
 
-    Made from the length, not from the sequence: the one-hot row of an unknown character is zero
-    like that of padding, yet it is a character.
+    Made from the length, not from the sequence, of which only the shape (batch, timesteps, …)
+    counts: the one-hot row of an unknown character is zero like that of padding, yet it is a
+    character.
     """
-    return keras.ops.expand_dims(length, 1) > keras.ops.arange(timesteps, dtype="int64")
+    first = sequence if len(sequence.shape) == 2 else sequence[:, :, 0]
+    numbers = keras.ops.cumsum(keras.ops.ones_like(first, dtype="int64"), axis=1)
+    return numbers <= keras.ops.expand_dims(length, 1)

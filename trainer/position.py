@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -21,7 +22,8 @@ class Score:
 class Epoch:
     """What one epoch measured. seconds: of its training alone; number: from 1.
 
-    train is the mean over the epoch, while the weights change; validation, None where the
+    input_wait: the share of them, 0 to 1, in which the model waited for rows. learning_rate: at
+    its end. train is the mean over the epoch, while the weights change; validation, None where the
     dataset has no such split, is measured with the weights at its end.
     """
 
@@ -30,11 +32,19 @@ class Epoch:
     validation: Score | None
     seconds: float
     sequences_per_second: float
+    input_wait: float
+    learning_rate: float
 
     def __str__(self) -> str:
         validation = f"; validation {self.validation}" if self.validation else ""
         speed = f"{self.seconds:.1f} s, {self.sequences_per_second:,.0f} sequences/s"
+        speed += f", {self.input_wait:.1%} of the time waiting for rows"
         return f"{self.train}{validation}; {speed}"
+
+    @property
+    def judged_loss(self) -> float:
+        """What epochs are compared by: the loss on the validation split, if there is one."""
+        return (self.validation or self.train).loss
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Epoch:
@@ -49,19 +59,29 @@ class Epoch:
         )
 
 
+def best_epoch(epochs: Sequence[Epoch]) -> Epoch:
+    """The epoch of the lowest judged loss, the first of equals."""
+    return min(epochs, key=lambda epoch: epoch.judged_loss)
+
+
 class Sums(NamedTuple):
-    """Loss and correct answers, each summed over `rows` rows."""
+    """Loss and correct answers, each summed over `rows` rows; seconds of waiting for them."""
 
     loss: float = 0.0
     correct: float = 0.0
     rows: float = 0.0
+    waited: float = 0.0
+
+    def plus(self, *more: float) -> Sums:
+        """The sums of these and of others, given in the order of the fields."""
+        return Sums(*(one + other for one, other in zip(self, more, strict=True)))
 
     def score(self) -> Score:
         """Their means."""
         return Score(self.loss / self.rows, self.correct / self.rows)
 
 
-NO_ROWS = Sums()
+NO_SUMS = Sums()
 
 
 @dataclass(frozen=True)
@@ -74,14 +94,21 @@ class Position:
     epoch: int = 1
     step: int = 0
     total_steps: int = 0
-    sums: Sums = NO_ROWS
+    sums: Sums = NO_SUMS
     seconds: float = 0.0
     epochs: tuple[Epoch, ...] = ()
 
-    def measured(self, validation: Score | None) -> Epoch:
+    def measured(self, validation: Score | None, learning_rate: float) -> Epoch:
         """The epoch, all of whose steps are done."""
-        speed = self.sums.rows / self.seconds
-        return Epoch(self.epoch, self.sums.score(), validation, self.seconds, speed)
+        return Epoch(
+            number=self.epoch,
+            train=self.sums.score(),
+            validation=validation,
+            seconds=self.seconds,
+            sequences_per_second=self.sums.rows / self.seconds,
+            input_wait=self.sums.waited / self.seconds,
+            learning_rate=learning_rate,
+        )
 
     def after_epoch(self, epoch: Epoch) -> Position:
         """The beginning of the next epoch."""

@@ -1,6 +1,7 @@
 """The directory of a run: what it holds, and which file says that it is complete.
 
-    checkpoints/  model.keras  saved_model/  logs/  metrics.json  evaluation-SPLIT.json  run.json
+    checkpoints/  model.keras  saved_model/  logs/  metrics.json  metrics.csv
+    evaluation-SPLIT.json  run.json
 
 `run.json.partial` is written first and renamed to `run.json` last: where `run.json` is, the run is
 complete. Every other file appears by a rename too, but `logs/`, which grow. A run that did not
@@ -26,13 +27,15 @@ SAVED_MODEL = "saved_model"
 LOGS = "logs"
 CHECKPOINTS = "checkpoints"
 METRICS_FILE = "metrics.json"
+CSV_FILE = "metrics.csv"
 _PARTIAL = f"{RUN_FILE}.partial"
 _REPLACEABLE = (
-    *("model*.keras", f"{SAVED_MODEL}*", LOGS, f"{METRICS_FILE}*", "evaluation-*.json*"),
-    CHECKPOINTS,
+    *("model*.keras", f"{SAVED_MODEL}*", LOGS, f"{METRICS_FILE}*", f"{CSV_FILE}*"),
+    *("evaluation-*.json*", CHECKPOINTS),
 )
 # Options that change no weight: a run may go on with others.
 _FREE_OPTIONS = {"data", "output", "epochs", "checkpoint_every", "keep", "resume", "overwrite"}
+_FREE_OPTIONS |= {"early_stop"}
 
 
 @dataclass(frozen=True)
@@ -117,8 +120,10 @@ def may_resume(directory: str, content: dict[str, Any], resume: str, overwrite: 
 
 def _differences(held: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
     wanted = json.loads(json.dumps(wanted))  # Tuples are lists there.
+    # The rate of each step follows from the number of all.
+    not_free = {"epochs"} if wanted["options"]["schedule"] == "cosine" else set()
     for name, value in wanted["options"].items():
-        if name not in _FREE_OPTIONS and held["options"][name] != value:
+        if name not in _FREE_OPTIONS - not_free and held["options"][name] != value:
             flag = name.replace("_", "-")
             yield f"--{flag} {_as_flag(held['options'][name])}, now {_as_flag(value)}"
     old, new = held["dataset"]["fingerprint"], wanted["dataset"]["fingerprint"]
