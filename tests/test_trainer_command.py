@@ -15,7 +15,7 @@ from tensorflow.python.summary.summary_iterator import summary_iterator
 from tests.trainer_fixtures import toy_rows, write_dataset
 from trainer.__main__ import main
 from trainer.evaluate import main as evaluate_main
-from trainer.evaluate import predicted_labels
+from trainer.evaluate import predict
 from trainer.manifest import read_manifest
 from trainer.run_directory import read_run
 
@@ -45,7 +45,8 @@ def read_json(path):
 
 def test_a_run_leaves_its_files_and_nothing_unfinished(run):
     names = {"checkpoints", "model.keras", "saved_model", "logs", "metrics.json", "run.json"}
-    assert names == {path.name for path in run.iterdir() if "evaluation" not in path.name}
+    evaluated = ("evaluation-validation.json", "report.html")
+    assert names == {path.name for path in run.iterdir() if path.name not in evaluated}
 
 
 def test_it_learns(run):
@@ -108,8 +109,13 @@ def test_evaluation_agrees_with_the_last_validation(run, data, capsys):
     assert evaluation["accuracy"] == pytest.approx(validation["accuracy"])
     assert sum(label["support"] for label in evaluation["labels"]) == 100
     out = capsys.readouterr().out
-    assert f"{run} on validation of {data}, 100 rows: loss" in out
+    assert f"{run} on validation of {data}, 100 rows: accuracy" in out
     assert f"written: {run}/evaluation-validation.json" in out
+    assert out.splitlines()[-1] == f"report: {(run / 'report.html').as_uri()}"
+    assert "<h2>On validation</h2>" in (run / "report.html").read_text(encoding="utf-8")
+    assert [one["length"] for one in evaluation["lengths"]] == [1, 2, 3, 4, 5, 6]
+    assert sum(one["rows"] for one in evaluation["lengths"]) == 100
+    assert sum(one["rows"] for one in evaluation["reliability"]) == 100
 
 
 def test_exported_model_answers_alone_as_evaluation_does(run, data, tmp_path):
@@ -129,7 +135,12 @@ print(json.dumps([label.decode() for label in answer["label"].numpy()]))
         [sys.executable, "-I", "-c", script, str(run / "saved_model")],
         cwd=tmp_path, input=json.dumps(texts), check=True, capture_output=True, text=True,
     )  # fmt: skip
-    expected = predicted_labels(read_run(str(run)), read_manifest(str(data)), "test")
+    described = read_run(str(run))
+    expected = [
+        described.labels[label]
+        for _, probabilities, _ in predict(described, read_manifest(str(data)), "test")
+        for label in probabilities.argmax(axis=1)
+    ]
     assert json.loads(answered.stdout) == expected
 
 
