@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.summary.summary_iterator import summary_iterator
@@ -142,6 +144,18 @@ print(json.dumps([label.decode() for label in answer["label"].numpy()]))
         for label in probabilities.argmax(axis=1)
     ]
     assert json.loads(answered.stdout) == expected
+
+
+def test_answers_that_are_not_numbers_are_not_measured(run, data, tmp_path, capsys):
+    diverged = tmp_path / "diverged"
+    diverged.mkdir()
+    model = keras.saving.load_model(run / "model.keras", compile=False)
+    model.set_weights([weights * np.nan for weights in model.get_weights()])
+    model.save(diverged / "model.keras")
+    (diverged / "run.json").write_bytes((run / "run.json").read_bytes())
+    assert evaluate_main(["--model", str(diverged), "--data", str(data)]) == 1
+    assert "its answers are not numbers: the training diverged" in capsys.readouterr().err
+    assert not (diverged / "evaluation-test.json").exists()
 
 
 def test_without_a_validation_split_there_is_no_validation(tmp_path, capsys):

@@ -26,7 +26,7 @@ circle { fill: var(--back); stroke-width: 2; }
 .mark { stroke: var(--muted); stroke-dasharray: 4 3; }
 .ideal { stroke: var(--muted); stroke-dasharray: 4 3; vector-effect: non-scaling-stroke; }
 .column { fill: var(--train); } .rows { fill: var(--muted); opacity: .5; }
-.gap { fill: var(--wrong); opacity: .55; }
+.expected { stroke: var(--wrong); stroke-width: 3; }
 .whisker { stroke: var(--text); opacity: .55; }
 .hover { fill: transparent; } .hover:hover { fill: var(--text); opacity: .06; }
 .bar { display: block; background: var(--line); border-radius: 2px; height: .6rem;
@@ -136,9 +136,10 @@ def draw_columns(
             f'height="{one.accuracy * height:.1f}"/>'
         )
         if one.expected is not None:
-            low, high = sorted((one.accuracy, one.expected))
+            right = one.left + 0.86 * (one.right - one.left)
             drawn.append(
-                f'<rect class=gap {place} y="{y(high):.1f}" height="{(high - low) * height:.1f}"/>'
+                f'<line class=expected x1="{one.left:.2f}%" x2="{right:.2f}%" '
+                f'y1="{y(one.expected):.1f}" y2="{y(one.expected):.1f}"/>'
             )
         middle = one.left + 0.43 * (one.right - one.left)
         drawn.append(_vertical(middle, "whisker", y(one.likely[1]), y(one.likely[0])))
@@ -264,4 +265,6 @@ def _hover(left: float, width: float, height: float, title: str) -> str:
 
 
 def _tick(x: float, text: str, y: float = _PLOT[1] + 18) -> str:
-    return f'<text x="{x:.2f}%" y="{y}" text-anchor="middle">{text}</text>'
+    # Half of a long one would stand out of a narrow page.
+    anchor = "end" if x > 99 and len(text) > 3 else "middle"
+    return f'<text x="{x:.2f}%" y="{y}" text-anchor="{anchor}">{text}</text>'

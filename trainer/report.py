@@ -67,7 +67,7 @@ code, .text { font: .92em ui-monospace, SFMono-Regular, Menlo, Consolas, monospa
 .tiles b { display: block; font-size: 1.65rem; font-weight: 600; line-height: 1.25;
   font-variant-numeric: tabular-nums; letter-spacing: -.01em; }
 .tiles small { display: block; line-height: 1.35; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr));
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(13rem, 100%), 1fr));
   gap: 0 2.2rem; }
 .charts > div { min-width: 0; }
 .halves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr));
@@ -78,9 +78,8 @@ code, .text { font: .92em ui-monospace, SFMono-Regular, Menlo, Consolas, monospa
 .swatch.train { background: var(--train); } .swatch.validation { background: var(--validation); }
 .swatch.wrong { background: var(--wrong); }
 .ramp { display: inline-block; width: 4.5em; height: .8em; border-radius: 2px; margin: 0 .3em;
-  vertical-align: -.08em; }
-.ramp.right { background: linear-gradient(90deg, transparent, var(--train)); }
-.ramp.wrong { background: linear-gradient(90deg, transparent, var(--wrong)); }
+  vertical-align: -.08em; background: linear-gradient(90deg, var(--soft),
+  color-mix(in srgb, var(--hue) var(--full), var(--soft))); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 td, th { padding: .2rem 1rem .2rem 0; text-align: right; vertical-align: top; }
 th { font-weight: inherit; }
@@ -88,16 +87,17 @@ td:first-child, th:first-child { text-align: left; }
 td:last-child, th:last-child { padding-right: 0; }
 thead th { color: var(--muted); border-bottom: 1px solid var(--line); }
 .facts td { text-align: left; }
-.full { width: 100%; } .full td:nth-child(2) { width: 45%; vertical-align: middle; }
-.full td:nth-child(n+3) { white-space: nowrap; }
+.full { width: 100%; } .full td:last-child { width: 45%; }
+.full.pairs td:last-child { width: 28%; } .full td .bar { margin-top: .45rem; }
+td:not(:first-child), th { white-space: nowrap; }
+.facts td:not(:first-child) { white-space: normal; }
 .matrix { border-spacing: 2px; border-collapse: separate; margin: .4rem 0; }
 .matrix td, .matrix th { padding: 0; }
 .matrix td { width: var(--cell); min-width: var(--cell); height: var(--cell); text-align: center;
   vertical-align: middle; border-radius: 3px; font-size: .82rem; line-height: 1;
-  background: color-mix(in srgb, var(--hue) calc(var(--share) * 1%), var(--soft)); }
-.matrix .strong { color: var(--back); }
+  background: color-mix(in srgb, var(--hue) calc(var(--share) * var(--full)), var(--soft)); }
 .matrix tbody th { padding-right: .5rem; text-align: right; vertical-align: middle;
-  max-width: 9rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
+  max-width: 7rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
   line-height: 1; }
 .matrix thead th { border: 0; color: inherit; vertical-align: bottom; line-height: var(--cell); }
 .matrix thead th > span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 8rem;
@@ -110,8 +110,9 @@ summary h2 { display: inline; }
   .matrix td { font-size: .7rem; } .matrix { border-spacing: 1px; }
   /* On a phone a label has a line of its own, above its numbers. */
   .full tr { display: grid; grid-template-columns: repeat(4, 1fr); font-size: .9rem; }
-  .full td, .full th { padding: 0; } .full td:nth-child(2) { width: auto; }
-  .full td:nth-child(-n+2) { grid-column: 1 / -1; } .full th:nth-child(-n+2) { display: none; }
+  .full td, .full th { padding: 0; } .full th:is(:first-child, :last-child) { display: none; }
+  .full td:is(:first-child, :last-child) { grid-column: 1 / -1; width: auto; }
+  .full.pairs td:last-child { width: auto; } .full td .bar { margin-top: .1rem; }
   .full tr { padding: .25rem 0; } }
 """
 
@@ -305,8 +306,8 @@ def _labels(one: Evaluation) -> str:
     for label in having_rows:
         bins[min(int(label.f1 * _F1_BINS), _F1_BINS - 1)] += 1
     histogram = "".join(
-        f"<tr><td>{place / _F1_BINS:.1f}–{(place + 1) / _F1_BINS:.1f}</td>"
-        f"<td>{draw_bar(count, max(bins))}</td><td>{count:,}</td></tr>"
+        f"<tr><td>{place / _F1_BINS:.1f}–{(place + 1) / _F1_BINS:.1f}</td><td>{count:,}</td>"
+        f"<td>{draw_bar(count, max(bins))}</td></tr>"
         for place, count in enumerate(bins)
     )
     missing = len(one.labels) - len(having_rows)
@@ -322,12 +323,12 @@ def _labels(one: Evaluation) -> str:
 
 def _label_table(labels: Sequence[LabelScore]) -> str:
     rows = "".join(
-        f"<tr><td>{show_text(label.label)}</td><td>{draw_bar(label.f1, 1)}</td>"
+        f"<tr><td>{show_text(label.label)}</td>"
         f"<td>{label.support:,}</td><td>{label.precision:.3f}</td><td>{label.recall:.3f}</td>"
-        f"<td>{label.f1:.3f}</td></tr>"
+        f"<td>{label.f1:.3f}</td><td>{draw_bar(label.f1, 1)}</td></tr>"
         for label in labels
     )
-    head = _head(("label", "", "rows", "precision", "recall", "F1"))
+    head = _head(("label", "rows", "precision", "recall", "F1", ""))
     return f"<div class=wide><table class=full>{head}{rows}</table></div>"
 
 
@@ -370,16 +371,19 @@ def _matrix(one: Evaluation) -> str:
         for label in ordered
     )
     in_cells = " The numbers are percent." if numbers else ""
-    widest = 22 / len(ordered) if numbers else 1.35
+    widest = 19 / len(ordered) if numbers else 1.35
     size = f"min({min(widest, 3):.2f}rem, (100vw - 8.5rem) / {len(ordered)})"
+    # Numbers must be read on the fullest colour, in both schemes.
+    full = "60%" if numbers else "100%"
     return (
         "<h3>Confusion <small>lines: the label that rows have; columns: the one they were given"
         "</small></h3>"
-        f"<p class=legend><span>right: 0<i class='ramp right'></i>100 %</span>"
-        f"<span>wrong: 0<i class='ramp wrong'></i>{format_percent(most)}</span>"
+        f'<div style="--full:{full}">'
+        f"<p class=legend><span>right: 0<i class=ramp style='--hue:var(--train)'></i>100 %</span> "
+        f"<span>wrong: 0<i class=ramp style='--hue:var(--wrong)'></i>{format_percent(most)}</span> "
         f"<small>of the line's rows.{in_cells}</small></p>"
-        f'<div class=wide><table class=matrix style="--cell:{size}"><thead><tr><td hidden></td>'
-        f"<th></th>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
+        f'<div class=wide><table class=matrix style="--cell:{size}"><thead><tr>'
+        f"<th></th>{head}</tr></thead><tbody>{lines}</tbody></table></div></div>"
     )
 
 
@@ -388,12 +392,11 @@ def _draw_cell(cell: _Cell | None, most_wrong: float, numbers: bool) -> str:
         return "<td></td>"
     right = cell.label == cell.given
     # Of wrong cells the greatest has the full colour: else a few percent would not be seen.
-    strength = 100 * (cell.share if right else cell.share / most_wrong)
+    strength = cell.share if right else cell.share / most_wrong
     text = f"{100 * cell.share:.0f}" if numbers and cell.share >= 0.005 else ""
-    strong = "class=strong " * (strength > 55)
     hue = "train" if right else "wrong"
     return (
-        f'<td {strong}style="--hue:var(--{hue});--share:{max(strength, 6):.0f}" '
+        f'<td style="--hue:var(--{hue});--share:{max(strength, 0.06):.2f}" '
         f'title="{cell.title}">{text}</td>'
     )
 
@@ -405,9 +408,9 @@ def _pairs(one: Evaluation) -> str:
     wrong.sort(key=lambda cell: -cell.rows)
     shown = wrong[: _SHOWN_PAIRS if len(one.labels) <= _FEW_LABELS else 2 * _SHOWN_PAIRS]
     rows = "".join(
-        f"<tr><td>{show_text(cell.label.label)} → {show_text(cell.given.label)}</td>"
-        f"<td>{draw_bar(cell.rows, wrong[0].rows, 'wrong')}</td><td>{cell.rows:,}</td>"
-        f"<td>{format_percent(cell.share)}</td></tr>"
+        f"<tr><td>{show_text(cell.label.label, 30)} → {show_text(cell.given.label, 30)}</td>"
+        f"<td>{format_percent(cell.share)}</td><td>{cell.rows:,}</td>"
+        f"<td>{draw_bar(cell.rows, wrong[0].rows, 'wrong')}</td></tr>"
         for cell in shown
     )
     more = len(wrong) - len(shown)
@@ -418,7 +421,7 @@ def _pairs(one: Evaluation) -> str:
     return (
         "<h3>Most confused <small>the label → what was given, and its share of the label"
         "</small></h3><div class=wide>"
-        f"<table class=full>{_head(('', '', 'rows', 'share'))}{rows}</table></div>{said}"
+        f"<table class='full pairs'>{_head(('', 'share', 'rows', ''))}{rows}</table></div>{said}"
     )
 
 
@@ -434,10 +437,10 @@ def _reliability(one: Evaluation) -> str:
     ticks = [(percent, f"{percent} %") for percent in (0, 25, 50, 75, 100)]
     return (
         "<h3>Reliability <small>accuracy by the highest probability</small></h3>"
-        f"{_legend(('train', 'accuracy'), ('wrong', 'gap to the mean probability'))}"
+        f"{_legend(('train', 'accuracy'), ('wrong', 'mean probability'))}"
         f"{draw_columns('Accuracy by probability', columns, ticks)}"
-        f"<p class=note>{RELIABILITY_BINS} bins; below, their rows. Columns under the dashed line: "
-        "surer than right. Thin lines: where the accuracy lies with 95 %.</p>"
+        f"<p class=note>{RELIABILITY_BINS} bins; below, their rows. A column that ends below its "
+        "mark: surer than right. Thin lines: where the accuracy lies with 95 %.</p>"
     )
 
 
@@ -457,7 +460,7 @@ def _lengths(one: Evaluation, max_length: int) -> str:
         "<h3>Accuracy by length <small>in characters</small></h3>"
         f"{_legend(('train', 'accuracy'))}"
         f"{draw_columns('Accuracy by length', columns, ticks, one.accuracy)}"
-        "<p class=note>Longer sequences were cut and count as the longest. Below, the rows; the "
+        "<p class=note>A sequence that was cut counts as it was cut. Below, the rows; the "
         f"dashed line is the accuracy over all.{grouping}</p>"
     )
 
