@@ -88,11 +88,12 @@ td:last-child, th:last-child { padding-right: 0; }
 thead th { color: var(--muted); border-bottom: 1px solid var(--line); }
 .facts td { text-align: left; }
 .full { width: 100%; } .full td:last-child { width: 45%; }
-.full.pairs td:last-child { width: 28%; } .full td .bar { margin-top: .45rem; }
+.full.pairs td:last-child { width: 28%; } td .bar { margin-top: .45rem; }
+.bins { width: 100%; white-space: nowrap; } .bins td:last-child { width: 85%; }
 td:not(:first-child), th { white-space: nowrap; }
 .facts td:not(:first-child) { white-space: normal; }
 .matrix { border-spacing: 2px; border-collapse: separate; margin: .4rem 0; }
-.matrix td, .matrix th { padding: 0; }
+.matrix td, .matrix th { padding: 0; } .matrix th { font-size: min(1em, var(--cell)); }
 .matrix td { width: var(--cell); min-width: var(--cell); height: var(--cell); text-align: center;
   vertical-align: middle; border-radius: 3px; font-size: .82rem; line-height: 1;
   background: color-mix(in srgb, var(--hue) calc(var(--share) * var(--full)), var(--soft)); }
@@ -314,7 +315,7 @@ def _labels(one: Evaluation) -> str:
     said = f" {_plural(missing, 'label')} of the model without a row are left out." * (missing > 0)
     return (
         f"<h3>Labels by F1 <small>{len(having_rows):,} labels</small></h3>"
-        f"<table class=full>{histogram}</table>"
+        f"<table class=bins>{histogram}</table>"
         f"<p class=note>All of them are in <code>evaluation-{one.split}.json</code>.{said}</p>"
         f"<h3>Lowest F1</h3>{_label_table(worst)}"
         f"<h3>Most rows</h3>{_label_table(frequent)}"
@@ -372,7 +373,7 @@ def _matrix(one: Evaluation) -> str:
     )
     in_cells = " The numbers are percent." if numbers else ""
     widest = 19 / len(ordered) if numbers else 1.35
-    size = f"min({min(widest, 3):.2f}rem, (100vw - 8.5rem) / {len(ordered)})"
+    size = f"min({min(widest, 3):.2f}rem, (100vw - 8.5rem) / {len(ordered)} - 1px)"
     # Numbers must be read on the fullest colour, in both schemes.
     full = "60%" if numbers else "100%"
     return (
