@@ -88,6 +88,8 @@ def conclusion(seconds: float) -> str:
                 (RUN / "logs", f"tensorboard --logdir {RUN / 'logs'}"),
             )
         ),
+        "",
+        f"How it learned and how good it is: {(RUN / 'report.html').absolute().as_uri()}",
     ]
     return "\n".join(lines)
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.summary.summary_iterator import summary_iterator
@@ -15,7 +17,7 @@ from tensorflow.python.summary.summary_iterator import summary_iterator
 from tests.trainer_fixtures import toy_rows, write_dataset
 from trainer.__main__ import main
 from trainer.evaluate import main as evaluate_main
-from trainer.evaluate import predicted_labels
+from trainer.evaluate import predict
 from trainer.manifest import read_manifest
 from trainer.run_directory import read_run
 
@@ -44,9 +46,10 @@ def read_json(path):
 
 
 def test_a_run_leaves_its_files_and_nothing_unfinished(run):
-    names = {"checkpoints", "model.keras", "saved_model", "logs", "metrics.json", "metrics.csv"}
-    names.add("run.json")
-    assert names == {path.name for path in run.iterdir() if "evaluation" not in path.name}
+    names = {"checkpoints", "model.keras", "saved_model", "logs", "run.json"}
+    names |= {"metrics.json", "metrics.csv"}
+    evaluated = ("evaluation-validation.json", "report.html")
+    assert names == {path.name for path in run.iterdir() if path.name not in evaluated}
 
 
 def test_it_learns(run):
@@ -148,8 +151,13 @@ def test_evaluation_agrees_with_the_last_validation(run, data, capsys):
     assert evaluation["accuracy"] == pytest.approx(validation["accuracy"])
     assert sum(label["support"] for label in evaluation["labels"]) == 100
     out = capsys.readouterr().out
-    assert f"{run} on validation of {data}, 100 rows: loss" in out
+    assert f"{run} on validation of {data}, 100 rows: accuracy" in out
     assert f"written: {run}/evaluation-validation.json" in out
+    assert out.splitlines()[-1] == f"report: {(run / 'report.html').as_uri()}"
+    assert "<h2>On validation</h2>" in (run / "report.html").read_text(encoding="utf-8")
+    assert [one["length"] for one in evaluation["lengths"]] == [1, 2, 3, 4, 5, 6]
+    assert sum(one["rows"] for one in evaluation["lengths"]) == 100
+    assert sum(one["rows"] for one in evaluation["reliability"]) == 100
 
 
 def test_exported_model_answers_alone_as_evaluation_does(run, data, tmp_path):
@@ -169,8 +177,25 @@ print(json.dumps([label.decode() for label in answer["label"].numpy()]))
         [sys.executable, "-I", "-c", script, str(run / "saved_model")],
         cwd=tmp_path, input=json.dumps(texts), check=True, capture_output=True, text=True,
     )  # fmt: skip
-    expected = predicted_labels(read_run(str(run)), read_manifest(str(data)), "test")
+    described = read_run(str(run))
+    expected = [
+        described.labels[label]
+        for _, probabilities, _ in predict(described, read_manifest(str(data)), "test")
+        for label in probabilities.argmax(axis=1)
+    ]
     assert json.loads(answered.stdout) == expected
+
+
+def test_answers_that_are_not_numbers_are_not_measured(run, data, tmp_path, capsys):
+    diverged = tmp_path / "diverged"
+    diverged.mkdir()
+    model = keras.saving.load_model(run / "model.keras", compile=False)
+    model.set_weights([weights * np.nan for weights in model.get_weights()])
+    model.save(diverged / "model.keras")
+    (diverged / "run.json").write_bytes((run / "run.json").read_bytes())
+    assert evaluate_main(["--model", str(diverged), "--data", str(data)]) == 1
+    assert "its answers are not numbers: the training diverged" in capsys.readouterr().err
+    assert not (diverged / "evaluation-test.json").exists()
 
 
 def test_without_a_validation_split_there_is_no_validation(tmp_path, capsys):

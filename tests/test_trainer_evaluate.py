@@ -2,41 +2,50 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from tests.trainer_fixtures import toy_rows, write_dataset
 from trainer.errors import DataError
-from trainer.evaluate import Evaluation, LabelScore, check_same_ids, score_labels
+from trainer.evaluate import check_same_ids, format_evaluation
+from trainer.metrics import Confusion, Evaluation, LabelScore
 from trainer.run_directory import Run
 
-# Of ten rows of x, 8 were given x and 2 y; of five rows of y, 1 x and 4 y; z has no row.
-CONFUSION = np.array([[8, 2, 0], [1, 4, 0], [0, 0, 0]])
 
-
-def test_scores_of_a_confusion_matrix_worked_out_by_hand():
-    x, y, z = score_labels(CONFUSION, ("x", "y", "z"))
-    assert x == LabelScore("x", 10, pytest.approx(8 / 9), 0.8, pytest.approx(16 / 19))
-    assert y == LabelScore("y", 5, pytest.approx(4 / 6), 0.8, pytest.approx(8 / 11))
-    assert z == LabelScore("z", 0, 0.0, 0.0, 0.0)
-
-
-def test_the_table_is_readable():
-    evaluation = Evaluation(
+def evaluation_of(*labels):
+    return Evaluation(
         split="test",
         fingerprint="",
         rows=1015,
         loss=0.25,
         accuracy=0.8,
+        top3_accuracy=0.9,
         macro_f1=0.7847,
-        labels=(LabelScore("amber", 1010, 0.5, 0.25, 1 / 3), LabelScore("x", 5, 1.0, 1.0, 1.0)),
+        calibration_error=0.0312,
+        labels=labels,
+        confusion=Confusion((), (), ()),
+        lengths=(),
+        reliability=(),
     )
-    assert str(evaluation).splitlines() == [
-        "1,015 rows: loss 0.2500, accuracy 0.8000, macro F1 0.7847",
+
+
+def test_the_table_is_readable():
+    amber = LabelScore("amber", 1010, 0.5, 0.25, 1 / 3)
+    text = format_evaluation(evaluation_of(LabelScore("x\x1b", 5, 1.0, 1.0, 1.0), amber))
+    assert text.splitlines() == [
+        "1,015 rows: accuracy 0.8000, top-3 accuracy 0.9000, macro F1 0.7847, loss 0.2500, "
+        "calibration error 0.0312",
         "label    support  precision  recall      F1",
         "amber      1,010     0.5000  0.2500  0.3333",
-        "x              5     1.0000  1.0000  1.0000",
+        "x\\x1b          5     1.0000  1.0000  1.0000",
     ]
+
+
+def test_the_table_of_many_labels_is_short():
+    labels = [LabelScore("l" * 999, number, 0.0, 0.0, number / 1000) for number in range(1000)]
+    lines = format_evaluation(evaluation_of(*labels)).splitlines()
+    assert len(lines) == 23
+    assert lines[2] == f"{'l' * 31}…          1     0.0000  0.0000  0.0010"
+    assert lines[-1] == "these have the lowest F1; 980 more labels in the files below"
 
 
 @pytest.fixture(scope="module")

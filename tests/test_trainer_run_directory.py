@@ -91,7 +91,7 @@ def test_output_below_a_file(tmp_path):
 
 def test_a_new_run_removes_what_the_last_one_wrote_and_nothing_else(tmp_path):
     write_run(tmp_path)
-    for name in ("model.keras", "metrics.json", "evaluation-test.json", "notes.txt"):
+    for name in ("model.keras", "metrics.json", "evaluation-test.json", "report.html", "notes.txt"):
         (tmp_path / name).write_text("old")
     for name in ("saved_model", "saved_model.tmp", "logs"):
         (tmp_path / name).mkdir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,123 +13,63 @@ import numpy.typing as npt
 
 from trainer.errors import DataError, exit_status
 from trainer.manifest import Manifest, read_manifest
+from trainer.metrics import Evaluation, Ints, Tally, worst_labels
+from trainer.report import write_report
 from trainer.run_directory import MODEL_FILE, Run, read_run, write_json
 from trainer.startup import heavy_imports
+from trainer.visible import plain_text
 
 if TYPE_CHECKING:
     import keras
 
 SPLITS = ("train", "validation", "test")
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class LabelScore:
-    """How one label is told from the others. support: the rows that have it."""
-
-    label: str
-    support: int
-    precision: float
-    recall: float
-    f1: float
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """A model on every row of a split. loss: mean, in nats; fingerprint: of the dataset.
-
-    macro_f1: the mean over the labels that some row has or was given.
-    """
-
-    split: str
-    fingerprint: str
-    rows: int
-    loss: float
-    accuracy: float
-    macro_f1: float
-    labels: tuple[LabelScore, ...]
-
-    def __str__(self) -> str:
-        width = max(len(label.label) for label in self.labels)
-        lines = [
-            f"{self.rows:,} rows: loss {self.loss:.4f}, accuracy {self.accuracy:.4f}, "
-            f"macro F1 {self.macro_f1:.4f}",
-            f"{'label':<{width}}  {'support':>9}  precision  recall      F1",
-        ]
-        lines += [
-            f"{label.label:<{width}}  {label.support:>9,}  {label.precision:>9.4f}"
-            f"  {label.recall:.4f}  {label.f1:.4f}"
-            for label in self.labels
-        ]
-        return "\n".join(lines)
+# What a terminal shows without scrolling; report.html has more.
+_SHOWN_LABELS = 20
+_SHOWN_WIDTH = 32
 
 
 def evaluate(run: Run, manifest: Manifest, split: str) -> Evaluation:
     """Measure a run's model on a split.
 
     Raises:
-        DataError: the dataset is not one that the model can read, the split has no row, or a shard
-            is corrupted.
+        DataError: the dataset is not one that the model can read, the split has no row, a shard is
+            corrupted, or the model's answers are not numbers.
     """
-    import keras
-
-    size = len(run.labels)
-    confusion, loss = np.zeros((size, size), np.int64), 0.0
-    for labels, probabilities in predict(run, manifest, split):
-        np.add.at(confusion, (labels, probabilities.argmax(axis=1)), 1)
-        row_loss = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
-        loss += float(np.asarray(row_loss).sum(dtype=np.float64))
-    scores = score_labels(confusion, run.labels)
-    occurring = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
-    rows = int(confusion.sum())
-    return Evaluation(
-        split=split,
-        fingerprint=manifest.fingerprint,
-        rows=rows,
-        loss=loss / rows,
-        accuracy=int(confusion.trace()) / rows,
-        macro_f1=float(np.mean([score.f1 for score in scores], where=occurring)),
-        labels=scores,
-    )
+    tally = Tally(len(run.labels), run.max_length)
+    for labels, probabilities, lengths in predict(run, manifest, split):
+        tally.add(labels, probabilities, lengths)
+    return tally.evaluation(split, manifest.fingerprint, run.labels)
 
 
-def score_labels(confusion: Ints, labels: Sequence[str]) -> tuple[LabelScore, ...]:
-    """Scores of each label; a share of no rows is 0.
-
-    confusion: (labels, labels) int64, of rows that have label i and were given label j.
-    """
-    hits, support, given = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    columns = (
-        support.tolist(),
-        _share(hits, given).tolist(),
-        _share(hits, support).tolist(),
-        # The harmonic mean of precision and recall.
-        _share(2 * hits, given + support).tolist(),
-    )
-    return tuple(LabelScore(*score) for score in zip(labels, *columns, strict=True))
-
-
-def _share(part: Ints, whole: Ints) -> Floats:
-    share: Floats = part / np.maximum(whole, 1)
-    return share
-
-
-def predicted_labels(run: Run, manifest: Manifest, split: str) -> list[str]:
-    """The label that the model gives to each row of a split, in the order of the records."""
-    return [
-        run.labels[label]
-        for _, probabilities in predict(run, manifest, split)
-        for label in probabilities.argmax(axis=1)
+def format_evaluation(evaluation: Evaluation) -> str:
+    """The measures as a few lines of text: of many labels, those with the worst F1."""
+    labels, left_out = worst_labels(evaluation.labels, _SHOWN_LABELS)
+    names = [plain_text(one.label, _SHOWN_WIDTH) for one in labels]
+    width = max(map(len, [*names, "label"]))
+    lines = [
+        f"{evaluation.rows:,} rows: accuracy {evaluation.accuracy:.4f}, "
+        f"top-3 accuracy {evaluation.top3_accuracy:.4f}, macro F1 {evaluation.macro_f1:.4f}, "
+        f"loss {evaluation.loss:.4f}, calibration error {evaluation.calibration_error:.4f}",
+        f"{'label':<{width}}  {'support':>9}  precision  recall      F1",
     ]
+    lines += [
+        f"{name:<{width}}  {one.support:>9,}  {one.precision:>9.4f}  {one.recall:.4f}  {one.f1:.4f}"
+        for name, one in zip(names, labels, strict=True)
+    ]
+    if left_out:
+        lines.append(f"these have the lowest F1; {left_out:,} more labels in the files below")
+    return "\n".join(lines)
 
 
-def predict(run: Run, manifest: Manifest, split: str) -> Iterator[tuple[Ints, Floats]]:
+def predict(
+    run: Run, manifest: Manifest, split: str
+) -> Iterator[tuple[Ints, npt.NDArray[np.float32], Ints]]:
     """The model's answers, a batch at a time, in the order of the records.
 
     Yields:
-        Labels (batch,) int64 as they are in the records; probabilities (batch, labels) float32.
+        Labels (batch,) int64 as they are in the records; probabilities (batch, labels) float32;
+        lengths (batch,) int64, in characters.
 
     Raises:
         DataError: as `evaluate`.
@@ -151,8 +91,14 @@ def predict(run: Run, manifest: Manifest, split: str) -> Iterator[tuple[Ints, Fl
     batches = Batches(manifest, representation, run.batch_size).evaluation(split)
     with corruption_as_data_error(manifest):
         for features, labels, weights in batches:
+            probabilities = answer(features).numpy()
+            if not np.isfinite(probabilities).all():
+                raise DataError(
+                    f"{run.path(MODEL_FILE)}: its answers are not numbers: the training diverged; "
+                    "train again with a lower --learning-rate"
+                )
             rows = weights.numpy() > 0
-            yield labels.numpy()[rows], answer(features).numpy()[rows]
+            yield labels.numpy()[rows], probabilities[rows], features["length"].numpy()[rows]
 
 
 def check_same_ids(run: Run, manifest: Manifest) -> None:
@@ -186,17 +132,18 @@ def _evaluate(options: argparse.Namespace) -> None:
     evaluation = evaluate(run, manifest, options.split)
     if manifest.fingerprint != run.fingerprint:
         print(f"{options.data} is not the dataset that {options.model} was trained on")
-    print(f"{options.model} on {options.split} of {options.data}, {evaluation}")
+    print(f"{options.model} on {options.split} of {options.data}, {format_evaluation(evaluation)}")
     path = run.path(f"evaluation-{options.split}.json")
     write_json(path, asdict(evaluation))
     print(f"written: {path}")
+    print(f"report: {write_report(run.directory)}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m trainer.evaluate",
         allow_abbrev=False,
-        description="Measure a trained model on one split of a dataset.",
+        description="Measure a trained model on one split of a dataset; show it in report.html.",
         epilog="Exit status: 0 done, 1 the run or the data cannot be used, 2 the command line is "
         "wrong.",
     )

@@ -1,7 +1,7 @@
 """The directory of a run: what it holds, and which file says that it is complete.
 
     checkpoints/  model.keras  saved_model/  logs/  metrics.json  metrics.csv
-    evaluation-SPLIT.json  run.json
+    evaluation-SPLIT.json  report.html  run.json
 
 `run.json.partial` is written first and renamed to `run.json` last: where `run.json` is, the run is
 complete. Every other file appears by a rename too, but `logs/`, which grow. A run that did not
@@ -28,10 +28,11 @@ LOGS = "logs"
 CHECKPOINTS = "checkpoints"
 METRICS_FILE = "metrics.json"
 CSV_FILE = "metrics.csv"
+REPORT_FILE = "report.html"
 _PARTIAL = f"{RUN_FILE}.partial"
 _REPLACEABLE = (
     *("model*.keras", f"{SAVED_MODEL}*", LOGS, f"{METRICS_FILE}*", f"{CSV_FILE}*"),
-    *("evaluation-*.json*", CHECKPOINTS),
+    *("evaluation-*.json*", f"{REPORT_FILE}*", CHECKPOINTS),
 )
 # Options that change no weight: a run may go on with others.
 _FREE_OPTIONS = {"data", "output", "epochs", "checkpoint_every", "keep", "resume", "overwrite"}
@@ -147,9 +148,13 @@ def complete_run(directory: str) -> None:
 
 def write_json(path: str, content: Any) -> None:
     """Write a JSON file whole or not at all."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a file whole or not at all."""
     with open(f"{path}.tmp", "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, ensure_ascii=False)
-        file.write("\n")
+        file.write(text)
     os.replace(f"{path}.tmp", path)
 
 
