@@ -25,6 +25,7 @@ from benchmarks.figures import (
 )
 from benchmarks.samples import LENGTHS, make_samples
 from benchmarks.training import (
+    PACKAGES,
     Contestant,
     Training,
     charseq,
@@ -35,7 +36,6 @@ from benchmarks.training import (
 )
 from pipeline.errors import UsageError, exit_status
 
-PACKAGES = ("tensorflow", "keras", "numpy")
 _TORCH = "benchmarks.peers.torch_lstm"
 # The least of which a tenth is a batch for each step that is compiled.
 _MIN_ROWS = 5_000
@@ -44,8 +44,9 @@ CONTESTANTS = (
     charseq("embedding"),
     charseq("one_hot", "one_hot"),
     charseq("scalar", "scalar"),
-    keras_in_memory(64),
-    keras_in_memory(512),
+    keras_in_memory("64", 64),
+    keras_in_memory("512", 512),
+    keras_in_memory("512_xla", 512, "--jit-compile"),
     Contestant("keras_tfdata", "benchmarks.peers.keras_tfdata", "one_hot"),
     Contestant("torch_embedding", _TORCH, "embedding", ("--representation=embedding",)),
     Contestant("torch_one_hot", _TORCH, "one_hot", ("--representation=one_hot",)),

@@ -20,6 +20,7 @@ from benchmarks.samples import Sample
 from pipeline.errors import DataError
 from pipeline.startup import heavy_imports
 
+PACKAGES = ("tensorflow", "keras", "numpy")
 TRAINER = "trainer"
 _READERS_OF_CSV = ("benchmarks.peers.keras_in_memory", "benchmarks.peers.torch_lstm")
 _SPLITS = ("train", "validation")
@@ -27,13 +28,13 @@ _ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 class Data(NamedTuple):
-    """The same rows in the same splits, twice: a prepared dataset, and CSV files made of it.
+    """The same rows in the same splits: a prepared dataset, and CSV files made of it.
 
-    csv_files: of the train and the validation split.
+    csv_files: of the train and the validation split; () where nobody reads them.
     """
 
     dataset: Path
-    csv_files: tuple[Path, Path]
+    csv_files: tuple[Path, ...]
     train_rows: int
     validation_rows: int
 
@@ -116,10 +117,14 @@ def charseq(name: str, representation: str = "embedding", *flags: str) -> Contes
     )
 
 
-def keras_in_memory(batch_size: int) -> Contestant:
+def keras_in_memory(name: str, batch_size: int, *flags: str) -> Contestant:
     """The program that this project began with."""
-    name, flags = f"keras_in_memory_{batch_size}", (f"--batch-size={batch_size}",)
-    return Contestant(name, "benchmarks.peers.keras_in_memory", "one_hot", flags)
+    return Contestant(
+        f"keras_in_memory_{name}",
+        "benchmarks.peers.keras_in_memory",
+        "one_hot",
+        (f"--batch-size={batch_size}", *flags),
+    )
 
 
 def prepare_dataset(sample: Sample, directory: Path) -> Path:
@@ -155,8 +160,13 @@ def prepare_data(sample: Sample, directory: Path) -> Data:
             writer.writerow(("sequence", "label"))
             for record in read_records(str(dataset), manifest, split):
                 writer.writerow((record.sequence, record.label))
-    counts = manifest["counts"]
-    return Data(dataset, (train, validation), *(counts[split] for split in _SPLITS))
+    return describe_data(dataset, train, validation)
+
+
+def describe_data(dataset: Path, *csv_files: Path) -> Data:
+    """What a training needs to know of a prepared dataset."""
+    counts = json.loads((dataset / "dataset.json").read_text(encoding="utf-8"))["counts"]
+    return Data(dataset, csv_files, *(counts[split] for split in _SPLITS))
 
 
 def warm_file_cache(contestants: Sequence[Contestant]) -> None:
