@@ -34,15 +34,20 @@ class Sample(NamedTuple):
 
 def make_samples(directory: Path, rows: int, lengths: str) -> tuple[Sample, Sample]:
     """Write a sample of `rows` rows, and its first tenth; the tenth comes first."""
-    whole, small = directory / "whole.csv", directory / "tenth.csv"
-    write_sample(whole, rows, lengths)
-    with whole.open("rb") as source, small.open("wb") as target:
+    whole, small = make_sample(directory, rows, lengths), directory / "tenth.csv"
+    with whole.path.open("rb") as source, small.open("wb") as target:
         target.writelines(islice(source, 1 + rows // 10))
-    return Sample(small, rows // 10), Sample(whole, rows)
+    return Sample(small, rows // 10), whole
 
 
-def write_sample(path: Path, rows: int, lengths: str) -> None:
-    """Write the first `rows` rows that have these lengths, a name of LENGTHS, as CSV."""
+def make_sample(directory: Path, rows: int, lengths: str) -> Sample:
+    """Write a sample of `rows` rows of these lengths, a name of LENGTHS."""
+    path = directory / "whole.csv"
+    _write_rows(path, rows, lengths)
+    return Sample(path, rows)
+
+
+def _write_rows(path: Path, rows: int, lengths: str) -> None:
     shortest, longest = LENGTHS[lengths]
     with path.open("wb") as file:
         file.write(b"sequence,label\n")
