@@ -110,7 +110,8 @@ def compare(
                 rounds[one.name].append(Round(both[0], both[1], whole.rows - small.rows))
                 print(
                     f"{repeat}/{repeats} {one.name}: {both[0].cost.wall:.1f} s for "
-                    f"{small.rows:,} rows, {both[1].cost.wall:.1f} s for {whole.rows:,}",
+                    f"{small.rows:,} rows, {both[1].cost.wall:.1f} s for {whole.rows:,}, "
+                    f"{both[1].steady_rate:,.0f} sequences/s",
                     file=sys.stderr,
                 )
     return rounds
