@@ -1,4 +1,4 @@
-"""From costs to figures to Markdown."""
+"""From what rounds measured to Markdown."""
 
 from __future__ import annotations
 
@@ -6,117 +6,57 @@ import math
 import os
 import platform
 import statistics
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.measure import Cost
 
-_PACKAGES = ("apache-beam", "tensorflow", "tensorflow-transform", "tfx-bsl", "pyarrow", "numpy")
+Of = TypeVar("Of")
+# What is made of one round.
+Figure = Callable[[Of], float]
 
 
-@dataclass(frozen=True)
-class Round:
-    """One contestant's two runs of a round, and what follows from them.
+def figures_table(
+    rounds: Mapping[str, Sequence[Of]], figures: Mapping[str, tuple[Figure[Of], str]]
+) -> str:
+    """A line for each contestant, of medians over its rounds.
 
-    Where a difference drowned in the machine's noise, what is made of it is NaN.
+    figures: by the heading of their column, and the format of their median. NaN is told as "–".
     """
-
-    small: Cost
-    whole: Cost
-    small_rows: int
-    whole_rows: int
-
-    @property
-    def whole_rate(self) -> float:
-        """Rows a second of the whole run, start to end."""
-        return self.whole_rows / self.whole.wall
-
-    @property
-    def marginal_rate(self) -> float:
-        """Rows a second of the rows that the whole run has more."""
-        return self._more_rows / self._more_wall
-
-    @property
-    def fixed_seconds(self) -> float:
-        """What a run without rows would take."""
-        return self.whole.wall - self.whole_rows / self.marginal_rate
-
-    @property
-    def marginal_cpu(self) -> float:
-        """CPU seconds a row."""
-        return self._more_cpu / self._more_rows
-
-    @property
-    def busy_cores(self) -> float:
-        """CPU over wall seconds of the marginal part."""
-        return self._more_cpu / self._more_wall
-
-    @property
-    def growth(self) -> float:
-        """Bytes of peak memory a row."""
-        return (self.whole.peak - self.small.peak) / self._more_rows
-
-    @property
-    def _more_rows(self) -> int:
-        return self.whole_rows - self.small_rows
-
-    @property
-    def _more_wall(self) -> float:
-        return _above_noise(self.whole.wall - self.small.wall)
-
-    @property
-    def _more_cpu(self) -> float:
-        return _above_noise(self.whole.cpu - self.small.cpu)
-
-
-def _above_noise(seconds: float) -> float:
-    return seconds if seconds > 0 else math.nan
-
-
-Figure = Callable[[Round], float]
-
-_FIGURES: Mapping[str, tuple[Figure, str]] = {
-    "rows/s, whole run": (lambda one: one.whole_rate, ",.0f"),
-    "rows/s, marginal": (lambda one: one.marginal_rate, ",.0f"),
-    "fixed s": (lambda one: one.fixed_seconds, ".1f"),
-    "CPU s": (lambda one: one.whole.cpu, ",.1f"),
-    "CPU µs/row, marginal": (lambda one: one.marginal_cpu * 1e6, ",.1f"),
-    "CPU/wall, marginal": (lambda one: one.busy_cores, ".2f"),
-    "peak MB": (lambda one: one.whole.peak / 1e6, ",.0f"),
-    "bytes/row": (lambda one: one.growth, ",.0f"),
-}
-_RATIOS: Mapping[str, Figure] = {
-    "rows/s, whole run": lambda one: one.whole_rate,
-    "rows/s, marginal": lambda one: one.marginal_rate,
-    "rows per CPU second, marginal": lambda one: 1 / one.marginal_cpu,
-}
-
-
-def figures_table(rounds: Mapping[str, Sequence[Round]]) -> str:
-    """A line for each contestant, of medians over its rounds."""
     lines = [
-        [name, *(_median(map(figure, of_one), form) for figure, form in _FIGURES.values())]
+        [name, *(_median(map(figure, of_one), form) for figure, form in figures.values())]
         for name, of_one in rounds.items()
     ]
-    return _table(["", *_FIGURES], lines)
+    return table(["", *figures], lines)
 
 
-def ratios_table(pairs: Mapping[tuple[str, str], tuple[Sequence[Round], Sequence[Round]]]) -> str:
+def ratios_table(
+    pairs: Sequence[tuple[str, str]],
+    rounds: Mapping[str, Sequence[Of]],
+    figures: Mapping[str, Figure[Of]],
+) -> str:
     """A line for each pair: how many times the other's figure is reached, paired by round."""
     lines = [
         [
             f"{name} : {other}",
             *(
-                _median((figure(a) / figure(b) for a, b in zip(*rounds, strict=True)), ".2f")
-                for figure in _RATIOS.values()
+                _median(
+                    (
+                        figure(a) / figure(b)
+                        for a, b in zip(rounds[name], rounds[other], strict=True)
+                    ),
+                    ".2f",
+                )
+                for figure in figures.values()
             ),
         ]
-        for (name, other), rounds in pairs.items()
+        for name, other in pairs
     ]
-    return _table(["ratio", *_RATIOS], lines)
+    return table(["ratio", *figures], lines)
 
 
 def _median(values: Iterable[float], form: str) -> str:
@@ -124,16 +64,30 @@ def _median(values: Iterable[float], form: str) -> str:
     return "–" if any(map(math.isnan, found)) else format(statistics.median(found), form)
 
 
-def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; all columns but the first are of numbers."""
     rule = ["---"] + ["---:"] * (len(header) - 1)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *lines))
 
 
-def describe_machine() -> str:
-    """Date, processor, memory, what else it was busy with, and versions, on two lines."""
+def growth(small: Cost, whole: Cost, more_rows: int) -> float:
+    """Bytes of peak memory for each row that the whole run has more."""
+    return (whole.peak - small.peak) / more_rows
+
+
+def show_command(module: str, argv: Sequence[str] | None) -> str:
+    """The command line that was given, None for that of the process."""
+    return " ".join([f"python -m {module}", *(sys.argv[1:] if argv is None else argv)])
+
+
+def describe_machine(packages: Sequence[str], *others: str) -> str:
+    """Date, processor, memory, what else it was busy with, and versions, on two lines.
+
+    others: name and version of what is not installed beside `packages`.
+    """
     today = datetime.now(timezone.utc).date().isoformat()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
+    versions = ", ".join([*(f"{package} {version(package)}" for package in packages), *others])
     return (
         f"{today}; {os.cpu_count()} cores of {_processor()}, {memory:.0f} GB; "
         f"load average before the start {os.getloadavg()[0]:.1f}.\n"

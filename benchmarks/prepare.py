@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
-from benchmarks.figures import Round, describe_machine, figures_table, ratios_table
+from benchmarks.figures import (
+    Figure,
+    describe_machine,
+    figures_table,
+    growth,
+    ratios_table,
+    show_command,
+)
 from benchmarks.measure import Cost, run_measured
+from benchmarks.samples import Sample, make_samples
 from pipeline.errors import DataError, UsageError, exit_status
 from pipeline.sample import ALPHABET, LABELS
 
@@ -29,6 +36,7 @@ OURS = "charseq"
 _VOCABULARY = (f"--alphabet={ALPHABET}", f"--labels={','.join(LABELS)}")
 _TWO_WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 _MIN_ROWS = 10_000
+_PACKAGES = ("apache-beam", "tensorflow", "tensorflow-transform", "tfx-bsl", "pyarrow", "numpy")
 
 
 @dataclass(frozen=True)
@@ -73,24 +81,80 @@ CONTESTANTS = (
 )
 
 
-class Sample(NamedTuple):
-    """A CSV file, and how many rows it has."""
+@dataclass(frozen=True)
+class Round:
+    """One contestant's two runs of a round, and what follows from them.
 
-    path: Path
-    rows: int
+    Where a difference drowned in the machine's noise, what is made of it is NaN.
+    """
+
+    small: Cost
+    whole: Cost
+    small_rows: int
+    whole_rows: int
+
+    @property
+    def whole_rate(self) -> float:
+        """Rows a second of the whole run, start to end."""
+        return self.whole_rows / self.whole.wall
+
+    @property
+    def marginal_rate(self) -> float:
+        """Rows a second of the rows that the whole run has more."""
+        return self._more_rows / self._more_wall
+
+    @property
+    def fixed_seconds(self) -> float:
+        """What a run without rows would take."""
+        return self.whole.wall - self.whole_rows / self.marginal_rate
+
+    @property
+    def marginal_cpu(self) -> float:
+        """CPU seconds a row."""
+        return self._more_cpu / self._more_rows
+
+    @property
+    def busy_cores(self) -> float:
+        """CPU over wall seconds of the marginal part."""
+        return self._more_cpu / self._more_wall
+
+    @property
+    def growth(self) -> float:
+        """Bytes of peak memory a row."""
+        return growth(self.small, self.whole, self._more_rows)
+
+    @property
+    def _more_rows(self) -> int:
+        return self.whole_rows - self.small_rows
+
+    @property
+    def _more_wall(self) -> float:
+        return _above_noise(self.whole.wall - self.small.wall)
+
+    @property
+    def _more_cpu(self) -> float:
+        return _above_noise(self.whole.cpu - self.small.cpu)
 
 
-def make_samples(directory: Path, rows: int) -> tuple[Sample, Sample]:
-    """Write a sample of `rows` rows, and its first tenth; the tenth comes first."""
-    whole, small = directory / "whole.csv", directory / "tenth.csv"
-    subprocess.run(
-        [sys.executable, "-m", "pipeline.sample", f"--rows={rows}", f"--output={whole}"],
-        check=True,
-        stdout=sys.stderr,
-    )
-    with whole.open("rb") as source, small.open("wb") as target:
-        target.writelines(islice(source, 1 + rows // 10))
-    return Sample(small, rows // 10), Sample(whole, rows)
+def _above_noise(seconds: float) -> float:
+    return seconds if seconds > 0 else math.nan
+
+
+_FIGURES: Mapping[str, tuple[Figure[Round], str]] = {
+    "rows/s, whole run": (lambda one: one.whole_rate, ",.0f"),
+    "rows/s, marginal": (lambda one: one.marginal_rate, ",.0f"),
+    "fixed s": (lambda one: one.fixed_seconds, ".1f"),
+    "CPU s": (lambda one: one.whole.cpu, ",.1f"),
+    "CPU µs/row, marginal": (lambda one: one.marginal_cpu * 1e6, ",.1f"),
+    "CPU/wall, marginal": (lambda one: one.busy_cores, ".2f"),
+    "peak MB": (lambda one: one.whole.peak / 1e6, ",.0f"),
+    "bytes/row": (lambda one: one.growth, ",.0f"),
+}
+_RATIOS: Mapping[str, Figure[Round]] = {
+    "rows/s, whole run": lambda one: one.whole_rate,
+    "rows/s, marginal": lambda one: one.marginal_rate,
+    "rows per CPU second, marginal": lambda one: 1 / one.marginal_cpu,
+}
 
 
 def warm_file_cache() -> None:
@@ -151,14 +215,14 @@ def compare(
     """Run all contestants, one after the other, `repeats` times over."""
     rounds: dict[Contestant, list[Round]] = {contestant: [] for contestant in contestants}
     with tempfile.TemporaryDirectory(prefix="charseq-benchmark-") as directory:
-        small, whole = make_samples(Path(directory), rows)
+        small, whole = make_samples(Path(directory), rows, "mixed")
         scratch = Path(directory, "scratch")
         scratch.mkdir()
         warm_file_cache()
         for repeat in range(1, repeats + 1):
             for contestant in contestants:
                 costs = [run_contestant(contestant, sample, scratch) for sample in (small, whole)]
-                rounds[contestant].append(Round(*costs, small.rows, whole.rows))
+                rounds[contestant].append(Round(costs[0], costs[1], small.rows, whole.rows))
                 print(
                     f"{repeat}/{repeats} {contestant.name}: "
                     f"{costs[0].wall:.1f} s for {small.rows:,} rows, "
@@ -182,14 +246,15 @@ def _compare(argv: Sequence[str] | None) -> None:
     if arguments.rows < _MIN_ROWS or arguments.repeats < 1:
         raise UsageError(f"--rows takes {_MIN_ROWS} or more, --repeats 1 or more")
     chosen = [one for one in CONTESTANTS if not arguments.only or one.name in arguments.only]
-    machine = describe_machine()
+    machine = describe_machine(_PACKAGES)
     rounds = compare(chosen, arguments.rows, arguments.repeats)
-    pairs = [(one, other) for one in chosen for other in chosen if are_compared(one, other)]
-    command = " ".join(["python -m benchmarks.prepare", *(sys.argv[1:] if argv is None else argv)])
+    pairs = [(a.name, b.name) for a in chosen for b in chosen if are_compared(a, b)]
+    named = {one.name: rounds[one] for one in chosen}
+    command = show_command("benchmarks.prepare", argv)
     print(f"`{command}`: {arguments.rows:,} rows, medians of {arguments.repeats}.\n{machine}\n")
-    print(figures_table({one.name: rounds[one] for one in chosen}))
+    print(figures_table(named, _FIGURES))
     print()
-    print(ratios_table({(a.name, b.name): (rounds[a], rounds[b]) for a, b in pairs}))
+    print(ratios_table(pairs, named, _RATIOS))
 
 
 def _parser() -> argparse.ArgumentParser:

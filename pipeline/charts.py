@@ -142,7 +142,7 @@ def _place(bins: Sequence[LengthBin], exact: int) -> list[_Column]:
 
 def _grid(most: int) -> list[int]:
     """A few round counts, none above `most`."""
-    step = _round_up(most / 4)
+    step = round_up(most / 4)
     return list(range(step, most + 1, step))
 
 
@@ -150,7 +150,7 @@ def _ticks(columns: Sequence[_Column], exact: int) -> str:
     """Round lengths below their columns, and beyond `exact` the last of a column; where it fits."""
     inner = [one for one in columns if one.bin.first <= exact]
     percent = inner[-1].left + inner[-1].width
-    step = _round_up(_TICKS_APART * inner[-1].bin.last / percent)
+    step = round_up(_TICKS_APART * inner[-1].bin.last / percent)
     found = []
     for one, left, width in columns:
         length = one.last if one.first > exact else one.last // step * step
@@ -167,7 +167,7 @@ def _ticks(columns: Sequence[_Column], exact: int) -> str:
     )
 
 
-def _round_up(number: float) -> int:
+def round_up(number: float) -> int:
     """The least of 1, 2, 5, 10, 20, 50, … that is not below `number`."""
     power = 1
     while 10 * power < number:

@@ -24,7 +24,9 @@ def to_example(line: bytes, id_of: Mapping[str, int], label_of: Mapping[str, int
         name: tf.train.Feature(int64_list=tf.train.Int64List(value=value))
         for name, value in values.items()
     }
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    serialized: bytes = example.SerializeToString()
+    return serialized
 
 
 def build(

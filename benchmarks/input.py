@@ -1,0 +1,150 @@
+"""python -m benchmarks.input: the input of a training alone, without a model, timed.
+
+Whole epochs of this trainer's batches and of the usual tutorial's, on the shards of one dataset.
+What is printed is Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.figures import describe_machine, figures_table, ratios_table, show_command
+from benchmarks.samples import make_sample
+from benchmarks.training import PACKAGES, prepare_dataset
+from pipeline.errors import DataError, UsageError, exit_status
+from pipeline.startup import heavy_imports
+from trainer.manifest import Manifest, read_manifest
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_BATCH = 512
+_MIN_ROWS = 1_000
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """An input pipeline. representation: of a character, as the trainer names them."""
+
+    name: str
+    is_ours: bool
+    representation: str
+
+
+CONTESTANTS = (
+    Contestant("charseq_embedding", True, "embedding"),
+    Contestant("charseq_one_hot", True, "one_hot"),
+    Contestant("charseq_scalar", True, "scalar"),
+    Contestant("tutorial_embedding", False, "embedding"),
+    Contestant("tutorial_one_hot", False, "one_hot"),
+)
+
+
+def are_compared(one: Contestant, other: Contestant) -> bool:
+    """Whether the ratio of `one` to `other` says something: us to the tutorial, on the same."""
+    return one.is_ours and not other.is_ours and one.representation == other.representation
+
+
+def make_batches(contestant: Contestant, manifest: Manifest, epoch: int) -> tf.data.Dataset:
+    """Shuffled batches of the train split; the second part of each is its labels."""
+    from benchmarks.peers.keras_tfdata import tutorial_batches
+    from trainer.dataset import Batches
+
+    if contestant.is_ours:
+        return Batches(manifest, contestant.representation, _BATCH).training(epoch)
+    files = [manifest.path(shard.path) for shard in manifest.shards_of("train")]
+    one_hot = contestant.representation == "one_hot"
+    return tutorial_batches(files, _BATCH, one_hot=one_hot, shuffled=True)
+
+
+def measure_epoch(contestant: Contestant, manifest: Manifest, epoch: int) -> float:
+    """Records a second of one epoch, from the making of the input to its last batch.
+
+    Raises:
+        DataError: they are not all records of the split.
+    """
+    import tensorflow as tf
+
+    started = time.perf_counter()
+    batches = make_batches(contestant, manifest, epoch)
+    records = int(batches.reduce(0, lambda total, batch: total + tf.size(batch[1])))
+    seconds = time.perf_counter() - started
+    expected = manifest.records("train")
+    if records != expected:
+        raise DataError(f"{contestant.name}: {records} records read, expected {expected}")
+    return records / seconds
+
+
+def compare(
+    contestants: Sequence[Contestant], dataset: Path, repeats: int
+) -> dict[str, list[float]]:
+    """Read an epoch with each contestant in turn, `repeats` times over; give the rates by name."""
+    with heavy_imports():
+        import benchmarks.peers.keras_tfdata  # noqa: F401 - that no contestant pays for it
+        import trainer.dataset  # noqa: F401
+
+    manifest = read_manifest(str(dataset))
+    rates: dict[str, list[float]] = {one.name: [] for one in contestants}
+    # Epoch 0 reads the shards into the file cache, and is not counted.
+    for epoch in range(repeats + 1):
+        for one in contestants:
+            rate = measure_epoch(one, manifest, epoch)
+            print(f"{epoch}/{repeats} {one.name}: {rate:,.0f} records/s", file=sys.stderr)
+            if epoch > 0:
+                rates[one.name].append(rate)
+    return rates
+
+
+def _itself(rate: float) -> float:
+    return rate
+
+
+def _compare(argv: Sequence[str] | None) -> None:
+    arguments = _parser().parse_args(argv)
+    if arguments.rows < _MIN_ROWS or arguments.repeats < 1:
+        raise UsageError(f"--rows takes {_MIN_ROWS} or more, --repeats 1 or more")
+    chosen = [one for one in CONTESTANTS if not arguments.only or one.name in arguments.only]
+    machine = describe_machine(PACKAGES)
+    with tempfile.TemporaryDirectory(prefix="charseq-benchmark-") as name:
+        sample = make_sample(Path(name), arguments.rows, "mixed")
+        dataset = prepare_dataset(sample, Path(name, "dataset"))
+        rates = compare(chosen, dataset, arguments.repeats)
+    print(
+        f"`{show_command('benchmarks.input', argv)}`: {arguments.rows:,} rows, batches of "
+        f"{_BATCH}, medians of {arguments.repeats}.\n{machine}\n"
+    )
+    print(figures_table(rates, {"records/s": (_itself, ",.0f")}))
+    pairs = [(a.name, b.name) for a in chosen for b in chosen if are_compared(a, b)]
+    if pairs:
+        print(f"\n{ratios_table(pairs, rates, {'records/s': _itself})}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.input",
+        description="Time the reading of batches, this trainer's and a tutorial's; print Markdown.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--rows", type=int, default=200_000, metavar="N", help="(%(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="(%(default)s)")
+    names = [contestant.name for contestant in CONTESTANTS]
+    parser.add_argument(
+        "--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare as the command line says; return the exit status."""
+    return exit_status(lambda: _compare(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
