@@ -11,8 +11,10 @@ import tensorflow as tf
 from tests.trainer_fixtures import LABELS, encode, toy_rows, write_dataset
 from trainer.config import Config
 from trainer.errors import DataError
-from trainer.export import TextClassifier, TextEncoder
+from trainer.export import TextClassifier, TextEncoder, check_export, export
 from trainer.loop import model_for
+from trainer.parity import read_parity
+from trainer.run_directory import begin_run
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +60,16 @@ def test_a_dataset_that_lacks_what_export_needs(manifest, name, tmp_path):
         TextEncoder(manifest)
 
 
+def new_classifier(manifest, representation="embedding", seed=0):
+    config = Config(data="", output="", units=(4,), embedding_dim=2)
+    keras.utils.set_random_seed(seed)
+    model = model_for(manifest, representation, config)
+    return TextClassifier(TextEncoder(manifest), model, representation, manifest), model
+
+
 @pytest.mark.parametrize("representation", ["embedding", "one_hot", "scalar"])
 def test_answers_are_those_of_the_model(written, representation):
-    config = Config(data="", output="", units=(4,), embedding_dim=2)
-    keras.utils.set_random_seed(0)
-    model = model_for(written, representation, config)
-    classifier = TextClassifier(TextEncoder(written), model, representation, written)
+    classifier, _ = new_classifier(written, representation)
     answer = classifier.classify(tf.constant(["AC?", ""]))
     probabilities = answer["probabilities"].numpy()
     assert probabilities.shape == (2, 3)
@@ -71,3 +77,52 @@ def test_answers_are_those_of_the_model(written, representation):
     np.testing.assert_array_equal(answer["probability"].numpy(), probabilities.max(axis=1))
     best = [LABELS[index].encode() for index in probabilities.argmax(axis=1)]
     assert answer["label"].numpy().tolist() == best
+
+
+def test_the_best_labels_come_first(written):
+    classifier, _ = new_classifier(written)
+    texts = tf.constant(["AC?", "B"])
+    all_of_them = classifier.classify(texts)["probabilities"].numpy()
+    answer = classifier.top_k(texts, tf.constant(2))
+    names = [[LABELS[i].encode() for i in np.argsort(-row)[:2]] for row in all_of_them]
+    assert answer["labels"].numpy().tolist() == names
+    np.testing.assert_array_equal(answer["probabilities"], -np.sort(-all_of_them)[:, :2])
+    assert classifier.top_k(texts, tf.constant(99))["labels"].shape == (2, 3)
+
+
+def test_what_is_exported_answers_and_knows_where_it_comes_from(written, tmp_path):
+    begin_run(str(tmp_path), {"options": {"units": [4]}})
+    classifier, model = new_classifier(written)
+    for _ in range(2):  # The second: after a run was killed before it was complete.
+        export(str(tmp_path), model, TextEncoder(written), "embedding", written)
+    saved = tmp_path / "saved_model"
+    signatures = tf.saved_model.load(str(saved)).signatures
+    assert sorted(signatures) == ["encode", "serving_default", "top_k"]
+    texts = tf.constant(["AC?", "CBA"])
+    best = signatures["top_k"](sequence=texts, k=tf.constant(1))
+    np.testing.assert_array_equal(best["labels"][:, 0], classifier.classify(texts)["label"])
+    manifest_file = written.path("dataset.json")
+    with open(manifest_file, "rb") as file:
+        assert (saved / "assets" / "dataset.json").read_bytes() == file.read()
+    run = json.loads((saved / "assets" / "run.json").read_text())
+    assert run == {"format_version": 1, "options": {"units": [4]}}
+
+
+def test_an_export_that_encodes_otherwise_is_stopped(manifest, tmp_path):
+    begin_run(str(tmp_path / "run"), {})
+    _, model = new_classifier(manifest)
+    encoder = TextEncoder(manifest)
+    change_parity(manifest, 2, ids=[1, 1, 1, 1, 1, 1])
+    with pytest.raises(DataError, match=r"parity\.jsonl, line 2: ids, length and label id of"):
+        export(str(tmp_path / "run"), model, encoder, "embedding", manifest)
+    assert not (tmp_path / "run" / "saved_model").exists()
+
+
+def test_an_export_that_answers_otherwise_is_stopped(written, tmp_path):
+    classifier, _ = new_classifier(written)
+    other, _ = new_classifier(written, seed=1)
+    tf.saved_model.save(other, str(tmp_path), other.signatures())
+    with pytest.raises(
+        DataError, match=r"for line 1 of .*parity\.jsonl it gives the probabilities"
+    ):
+        check_export(str(tmp_path), classifier, read_parity(written))

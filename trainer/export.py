@@ -1,21 +1,30 @@
-"""What leaves a run: `model.keras`, and a SavedModel that takes raw strings."""
+"""What leaves a run: `model.keras`, and a SavedModel that takes raw strings.
+
+The SavedModel is checked before it gets its name: it must encode the rows of `parity.jsonl` as the
+pipeline did, and give them the probabilities that the model gives.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any
+import shutil
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from trainer.dataset import represent
 from trainer.errors import DataError
-from trainer.manifest import Manifest
-from trainer.run_directory import MODEL_FILE, SAVED_MODEL
+from trainer.manifest import MANIFEST_FILE, Manifest
+from trainer.parity import Parity, read_parity
+from trainer.run_directory import MODEL_FILE, RUN_FILE, SAVED_MODEL, unfinished_run_file
 
 _TRANSFORM = "transform/transform_fn"
-_PARITY_FILE = "parity.jsonl"
+_ASSETS = "assets"
+# Of probabilities: what float32 sums may differ by when their terms come in another order.
+_TOLERANCE = 1e-5
+
+_TEXTS = tf.TensorSpec([None], tf.string, name="sequence")
 
 
 class TextEncoder(tf.Module):
@@ -32,7 +41,7 @@ class TextEncoder(tf.Module):
             raise DataError(f"{path}: no transform graph, expected a SavedModel")
         # Kept as an attribute: what is exported must own the tables of the graph that it calls.
         self._transform = tf.saved_model.load(path)
-        replay_parity(self, manifest)
+        read_parity(manifest).replay(self.encode)
 
     def encode(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """(batch,) string to ids (batch, max_length) int64 and lengths (batch,) int64.
@@ -42,32 +51,6 @@ class TextEncoder(tf.Module):
         labels = tf.fill(tf.shape(text), "")
         encoded = self._transform.transform_fn({"sequence": text, "label": labels})
         return encoded["sequence"], tf.maximum(encoded["length"], 1)
-
-
-def replay_parity(encoder: TextEncoder, manifest: Manifest) -> None:
-    """Encode the rows of `parity.jsonl` again.
-
-    Raises:
-        DataError: a row has other ids, another length or another label than were written for it.
-    """
-    rows = _read_parity(manifest.path(_PARITY_FILE))
-    ids, length = encoder.encode(tf.constant([row["sequence"] for row in rows], tf.string))
-    for number, row in enumerate(rows, start=1):
-        got = (ids[number - 1].numpy().tolist(), int(length[number - 1]), row["label_id"])
-        label_id = manifest.labels.index(row["label"]) if row["label"] in manifest.labels else -1
-        expected = (row["ids"], row["length"], label_id)
-        if got != expected:
-            raise DataError(
-                f"{manifest.path(_PARITY_FILE)}, line {number}: ids, length and label id of "
-                f"{row['sequence']!r}: got {got}, expected {expected}"
-            )
-
-
-def _read_parity(path: str) -> list[dict[str, Any]]:
-    if not os.path.exists(path):
-        raise DataError(f"{path}: no such file, but without it no export can be checked")
-    with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
 
 
 class TextClassifier(tf.Module):
@@ -83,7 +66,11 @@ class TextClassifier(tf.Module):
         self._alphabet_size = manifest.alphabet_size
         self._labels = tf.constant(manifest.labels)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sequence")])
+    def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+        """What the SavedModel can be asked, by name."""
+        return {"serving_default": self.classify, "top_k": self.top_k, "encode": self.encode}
+
+    @tf.function(input_signature=[_TEXTS])
     def classify(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
         """(batch,) string to the most probable label of each, and how probable all of them are.
 
@@ -91,14 +78,35 @@ class TextClassifier(tf.Module):
             `label` (batch,) string, `probability` of it (batch,) float32, and `probabilities`
             (batch, labels) float32, in the order of the manifest's labels.
         """
-        ids, length = self._encoder.encode(sequence)
-        inputs = represent(ids, self._representation, self._alphabet_size)
-        probabilities = self._model({"sequence": inputs, "length": length}, training=False)
+        probabilities = self._probabilities(*self._encoder.encode(sequence))
         return {
             "label": tf.gather(self._labels, tf.argmax(probabilities, axis=1)),
             "probability": tf.reduce_max(probabilities, axis=1),
             "probabilities": probabilities,
         }
+
+    @tf.function(input_signature=[_TEXTS, tf.TensorSpec([], tf.int32, name="k")])
+    def top_k(self, sequence: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+        """(batch,) string to the k most probable labels of each, the most probable first.
+
+        k: all labels if there are fewer.
+
+        Returns:
+            `labels` (batch, k) string and `probabilities` of them (batch, k) float32.
+        """
+        probabilities = self._probabilities(*self._encoder.encode(sequence))
+        best = tf.math.top_k(probabilities, tf.minimum(k, tf.size(self._labels)))
+        return {"labels": tf.gather(self._labels, best.indices), "probabilities": best.values}
+
+    @tf.function(input_signature=[_TEXTS])
+    def encode(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
+        """(batch,) string to `ids` (batch, max_length) int64 and `length` (batch,) int64."""
+        ids, length = self._encoder.encode(sequence)
+        return {"ids": ids, "length": length}
+
+    def _probabilities(self, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        inputs = represent(ids, self._representation, self._alphabet_size)
+        return self._model({"sequence": inputs, "length": length}, training=False)
 
 
 def export(
@@ -108,11 +116,49 @@ def export(
     representation: str,
     manifest: Manifest,
 ) -> None:
-    """Write `model.keras` and `saved_model/` into a run's directory, each by a rename."""
+    """Write `model.keras` and `saved_model/` into a run's directory, each by a rename.
+
+    Raises:
+        DataError: the SavedModel does not give what the encoder and the model give.
+    """
     unfinished = os.path.join(directory, "model.tmp.keras")
     model.save(unfinished)
     os.replace(unfinished, os.path.join(directory, MODEL_FILE))
-    classifier = TextClassifier(encoder, model, representation, manifest)
+
     unfinished = os.path.join(directory, f"{SAVED_MODEL}.tmp")
-    tf.saved_model.save(classifier, unfinished, {"serving_default": classifier.classify})
-    os.rename(unfinished, os.path.join(directory, SAVED_MODEL))
+    final = os.path.join(directory, SAVED_MODEL)
+    for path in (unfinished, final):  # Of an export that was cut short.
+        shutil.rmtree(path, ignore_errors=True)
+    classifier = TextClassifier(encoder, model, representation, manifest)
+    tf.saved_model.save(classifier, unfinished, classifier.signatures())
+    assets = os.path.join(unfinished, _ASSETS)
+    shutil.copyfile(manifest.path(MANIFEST_FILE), os.path.join(assets, MANIFEST_FILE))
+    shutil.copyfile(unfinished_run_file(directory), os.path.join(assets, RUN_FILE))
+    check_export(unfinished, classifier, read_parity(manifest))
+    os.rename(unfinished, final)
+
+
+def check_export(path: str, classifier: TextClassifier, parity: Parity) -> None:
+    """Load a SavedModel as a server does, and let it answer the rows of `parity.jsonl`.
+
+    Raises:
+        DataError: it encodes one otherwise than the pipeline, or gives it other probabilities than
+            `classifier`.
+    """
+    ask = tf.saved_model.load(path).signatures
+
+    def encode(sequences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        encoded = ask["encode"](sequence=sequences)
+        return encoded["ids"], encoded["length"]
+
+    parity.replay(encode)
+    got, expected = (
+        answer(sequence=parity.sequences)["probabilities"].numpy()
+        for answer in (ask["serving_default"], classifier.classify)
+    )
+    wrong = np.flatnonzero(~np.isclose(got, expected, atol=_TOLERANCE).all(axis=1))
+    if wrong.size:
+        raise DataError(
+            f"{path}: for line {wrong[0] + 1} of {parity.path} it gives the probabilities "
+            f"{got[wrong[0]]}, expected {expected[wrong[0]]}: this is not to be served"
+        )

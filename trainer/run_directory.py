@@ -101,7 +101,7 @@ def may_resume(directory: str, content: dict[str, Any], resume: str, overwrite: 
         DataError: what is there was made with other options or from another dataset and is not to
             be overwritten, or there is nothing although it must.
     """
-    path = os.path.join(directory, _PARTIAL)
+    path = unfinished_run_file(directory)
     found = os.path.exists(path) and os.path.isdir(os.path.join(directory, CHECKPOINTS))
     if resume == "must" and not found:
         raise DataError(f"{directory}: no unfinished run with a checkpoint, but --resume must")
@@ -138,12 +138,17 @@ def _as_flag(value: Any) -> str:
 
 def resume_run(directory: str, content: dict[str, Any]) -> None:
     """Write down what the run is from now on; what it has done stays."""
-    write_json(os.path.join(directory, _PARTIAL), {"format_version": FORMAT_VERSION, **content})
+    write_json(unfinished_run_file(directory), {"format_version": FORMAT_VERSION, **content})
+
+
+def unfinished_run_file(directory: str) -> str:
+    """The path of what `run.json` is to be, while the run is not complete."""
+    return os.path.join(directory, _PARTIAL)
 
 
 def complete_run(directory: str) -> None:
     """Say that every file of the run is there."""
-    os.replace(os.path.join(directory, _PARTIAL), os.path.join(directory, RUN_FILE))
+    os.replace(unfinished_run_file(directory), os.path.join(directory, RUN_FILE))
 
 
 def write_json(path: str, content: Any) -> None:
