@@ -13,10 +13,10 @@ from trainer import dataset
 from trainer.dataset import (
     Batches,
     arrangement,
-    corruption_as_data_error,
     input_shape,
     represent,
     resolve_representation,
+    unreadable_as_data_error,
 )
 from trainer.errors import DataError
 
@@ -184,5 +184,5 @@ def test_a_corrupted_shard_is_an_error_for_people(tmp_path):
     content[-20] ^= 0xFF  # In the last record.
     shard.write_bytes(content)
     message = f"{tmp_path}: {manifest.shards[0].path}, record 8: corrupted, prepare"
-    with pytest.raises(DataError, match=message), corruption_as_data_error(manifest):
+    with pytest.raises(DataError, match=message), unreadable_as_data_error(manifest):
         list(epoch(manifest))

@@ -22,9 +22,9 @@ from trainer.checkpoint import Checkpoints
 from trainer.config import Config
 from trainer.dataset import (
     Batches,
-    corruption_as_data_error,
     input_shape,
     resolve_representation,
+    unreadable_as_data_error,
 )
 from trainer.errors import DataError, Preempted
 from trainer.export import TextEncoder, export
@@ -90,7 +90,7 @@ def train(config: Config, manifest: Manifest) -> None:
         if resuming:
             print(f"going on in epoch {start.epoch} after {start.step} of its steps", flush=True)
         batches = Batches(manifest, representation, config.batch_size, config.seed, config.cache)
-        with corruption_as_data_error(manifest), sigterm_noticed() as preempted:
+        with unreadable_as_data_error(manifest), sigterm_noticed() as preempted:
             weights = balanced_weights(manifest) if config.class_weights == "balanced" else None
             steps = Steps(
                 strategy, model, optimizer,
@@ -124,17 +124,23 @@ def run_epochs(
     """
     rows, steps_per_epoch = batches.manifest.records("train"), batches.count("train")
     progress = Progress(config.epochs, rows, steps_per_epoch, start)
+
+    def save_if_preempted(position: Position) -> None:
+        if any_worker(steps.strategy, preempted.is_set()):
+            checkpoints.save(position)
+            raise Preempted(f"SIGTERM: saved after step {position.total_steps}")
+
     history = History(checkpoints.output, start.epochs)
     while start.epoch <= config.epochs and not stops_early(config, start.epochs):
         position = start  # A run may have been killed between its last step and its validation.
         for position in train_epoch(steps, batches, config, start):
             progress.update(position)
-            if any_worker(steps.strategy, preempted.is_set()):
-                checkpoints.save(position)
-                raise Preempted(f"SIGTERM: saved after step {position.total_steps}")
+            save_if_preempted(position)
             checkpoints.save_if_due(position)
+        for validation in validate(steps, batches):  # noqa: B007 - the last one counts
+            save_if_preempted(position)
         rate = learning_rate(config, position, steps_per_epoch)
-        epoch = position.measured(validate(steps, batches), rate)
+        epoch = position.measured(validation, rate)
         progress.clear()
         print(f"epoch {epoch.number}/{config.epochs}: {epoch}", flush=True)
         start = position.after_epoch(epoch)
@@ -160,14 +166,17 @@ def train_epoch(
         yield position
 
 
-def validate(steps: Steps, batches: Batches) -> Score | None:
-    """Measure on every row of the validation split; None where there is none."""
+def validate(steps: Steps, batches: Batches) -> Iterator[Score | None]:
+    """Measure on the validation split; yield every few steps, at last what all its rows give.
+
+    None where there is no such split.
+    """
     count = batches.count("validation")
     if not count:
-        return None
+        yield None
+        return
     for _, sums in steps.evaluate(batches.evaluation("validation"), range(count), NO_SUMS):
-        score = sums.score()
-    return score
+        yield sums.score()
 
 
 def balanced_weights(manifest: Manifest) -> list[float]:
