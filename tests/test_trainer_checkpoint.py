@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.trainer_fixtures import toy_rows, write_dataset
 from trainer.__main__ import main
@@ -19,6 +20,7 @@ from trainer.checkpoint import Checkpoints
 from trainer.config import Interval
 from trainer.position import Epoch, Position, Score, Sums
 from trainer.progress import Progress
+from trainer.steps import Steps
 
 ROOT = Path(__file__).parents[1]
 # 100 rows in batches of 16: seven steps an epoch, in calls of 2, 2, 2 and 1.
@@ -130,6 +132,41 @@ def test_killed_before_an_epoch_is_validated(data, uninterrupted, tmp_path):
     assert_same_run(tmp_path / "run", uninterrupted)
 
 
+def test_sigterm_in_a_validation_ends_it_at_once(data, uninterrupted, tmp_path, capsys):
+    # Two batches, and so two returns to Python.
+    flags = ["--steps-per-execution", "1"]
+    evaluate, taken = Steps.evaluate, []
+
+    def terminated(*arguments):
+        for result in evaluate(*arguments):
+            taken.append(result)
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Steps, "evaluate", terminated)
+        assert run(data, tmp_path / "run", *flags) == 143
+    assert len(taken) == 1
+    assert capsys.readouterr().err.endswith("SIGTERM: saved after step 7\n")
+    assert saved(tmp_path / "run")[-1] == "step-0000000007.npz"
+    assert run(data, tmp_path / "run", *flags) == 0
+    assert "going on in epoch 1 after 7 of its steps" in capsys.readouterr().out
+    assert_same_run(tmp_path / "run", uninterrupted)
+
+
+def test_a_run_goes_on_in_another_version_and_says_so(data, tmp_path, capsys):
+    output = tmp_path / "run"
+    run_killed(data, output, 6)
+    partial = output / "run.json.partial"
+    content = json.loads(partial.read_text())
+    partial.write_text(json.dumps({**content, "versions": {"tensorflow": "2.1", "keras": "3.2"}}))
+    assert run(data, output) == 0
+    said = f"note: {output} was begun with tensorflow 2.1, now {tf.__version__}; keras 3.2, now "
+    (note,) = capsys.readouterr().err.splitlines()
+    assert note.startswith(said)
+    assert json.loads((output / "run.json").read_text())["versions"]["keras"] == keras.__version__
+
+
 def test_killed_before_the_export(data, uninterrupted, tmp_path, capsys):
     run_killed_in("export", data, tmp_path / "run")
     assert run(data, tmp_path / "run", epochs=1) == 1
@@ -145,6 +182,7 @@ def test_a_signal_to_a_mirrored_run(data, tmp_path, signal_number, status):
 import os, sys
 from trainer.__main__ import main
 from trainer.progress import Progress
+from trainer.steps import Steps
 calls, at = [], int(sys.argv[1])
 def count(progress, position):
     calls.append(position)

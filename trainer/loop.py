@@ -8,6 +8,7 @@ replica that got only such rows does no harm.
 from __future__ import annotations
 
 import platform
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ from trainer.manifest import Manifest
 from trainer.model import EmbeddingSize, build_compiled_model, build_model
 from trainer.position import NO_SUMS, Position, Score, best_epoch
 from trainer.progress import Progress
-from trainer.run_directory import begin_run, complete_run, may_resume, resume_run
+from trainer.run_directory import begin_run, complete_run, may_resume, other_versions, resume_run
 from trainer.runtime import (
     any_worker,
     lost_worker_as_data_error,
@@ -71,6 +72,8 @@ def train(config: Config, manifest: Manifest) -> None:
         jit_compile = resolve_jit_compile(config.jit_compile, strategy)
         description = describe_run(config, manifest, representation, strategy, jit_compile)
         resuming = may_resume(output, description, config.resume, config.overwrite)
+        if resuming and (note := other_versions(output, description)):
+            print(note, file=sys.stderr)
         (resume_run if resuming else begin_run)(output, description)
         wait_for_workers(strategy)
 
