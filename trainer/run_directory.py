@@ -120,7 +120,7 @@ def may_resume(directory: str, content: dict[str, Any], resume: str, overwrite: 
 
 
 def other_versions(directory: str, content: dict[str, Any]) -> str | None:
-    """What to say of a run that goes on in other versions than it had; None where it has the same."""
+    """What to say of a run that goes on in other versions than it had; None if in the same."""
     with open(unfinished_run_file(directory), encoding="utf-8") as file:
         held, wanted = json.load(file)["versions"], content["versions"]
     different = [

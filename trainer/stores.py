@@ -142,14 +142,17 @@ class StoredFiles:
         It is to be asked for 0, 1, 2, … in turn; with 0 it begins anew. `ahead` more are fetched
         meanwhile. Who has read a file removes it; what one pass leaves goes when the next begins.
         """
+        mine: _Pass | None = None
 
         def local_path(number: int) -> str:
+            nonlocal mine
             if number == 0:
                 self.close()
                 directory = tempfile.mkdtemp(dir=self._directory)
-                self._pass = _Pass(self, names, ahead, directory, self._pool)
-            assert self._pass, number
-            return self._pass.next_path(names)
+                mine = self._pass = _Pass(self, names, ahead, directory, self._pool)
+            if mine is None or mine is not self._pass:
+                raise RuntimeError(f"file {number} of a pass that is over")
+            return mine.next_path()
 
         return local_path
 
@@ -189,17 +192,14 @@ class _Pass:
         pool: ThreadPoolExecutor,
     ) -> None:
         self._files = files
-        self._all = names
         self._left = iter(enumerate(names))
         self._directory = directory
         self._pool = pool
         self._fetching: deque[Future[str]] = deque()
         self._fetch(ahead)
 
-    def next_path(self, names: Sequence[str]) -> str:
+    def next_path(self) -> str:
         """The local path of the next file, once it is there."""
-        if names is not self._all:
-            raise RuntimeError("another pass over the shards has begun")
         self._fetch(1)
         return self._fetching.popleft().result()
 
