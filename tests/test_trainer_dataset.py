@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -94,13 +96,49 @@ def test_blocks_of_any_size_hold_every_row(manifest, rows, monkeypatch):
         assert sorted(order) == sorted(expected_rows(rows))
 
 
-def test_rows_in_memory_take_a_byte_a_character(manifest):
-    held = Batches(manifest, "embedding", 16, cache="memory")._rows._columns
-    assert {name: column.dtype for name, column in held.items()} == {
-        "sequence": tf.uint8,
-        "length": tf.uint8,
-        "label": tf.uint8,
+def test_rows_in_memory_take_a_byte_a_character_and_their_order_four(manifest):
+    held = Batches(manifest, "embedding", 16, cache="memory")._rows
+    assert {name: column.dtype for name, column in held._columns.items()} == {
+        "sequence": np.uint8,
+        "length": np.uint8,
+        "label": np.uint8,
     }
+    held.count = 2_000_000
+    tracemalloc.start()
+    for number in (1, 2):
+        held.blocks(np.random.default_rng(number), 16, 0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 4 <= peak / held.count < 5
+
+
+def test_an_epoch_in_memory_is_over_when_the_next_begins(manifest):
+    batches = Batches(manifest, "embedding", 16, cache="memory")
+    first = batches.training(1)
+    batches.training(2)
+    with pytest.raises(tf.errors.UnknownError, match="another epoch has begun"):
+        next(iter(first))
+
+
+@pytest.mark.parametrize("cache", ["none", "memory"])
+def test_batches_are_made_ahead_of_the_model(manifest, monkeypatch, cache):
+    """Also while operations are to be deterministic, which stops what is stateful from it."""
+    monkeypatch.setattr(dataset, "_SHUFFLE_BLOCK", 16)
+    tf.config.experimental.enable_op_determinism()
+    arranged = []
+
+    def noted(length, *rest):
+        note = tf.numpy_function(lambda: arranged.append(1) or 0, [], tf.int64, stateful=False)
+        with tf.control_dependencies([note]):
+            return arrangement(tf.identity(length), *rest)
+
+    monkeypatch.setattr(dataset, "arrangement", noted)
+    iterator = iter(epoch(manifest, cache=cache))
+    next(iterator)
+    until = time.monotonic() + 20
+    while len(arranged) < 4 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(arranged) == 4
 
 
 @given(

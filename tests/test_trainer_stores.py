@@ -251,7 +251,7 @@ def test_a_store_that_fails_in_mid_run(s3, whole, tmp_path, temp, monkeypatch, c
         ("s3://bucket/some/prep", "s3://bucket/some/prep: no such directory"),
         ("s3://bucket/some", "s3://bucket/some holds no dataset.json"),
         ("s3://bucket/some/prepared-2", "s3://bucket/some/prepared-2/dataset.json: not JSON"),
-        ("s3://", "s3:: "),
+        ("s3://", "s3://: Parameter validation failed"),
         ("gs://nowhere/prepared", "gs://nowhere/prepared: 404 GET"),
     ],
 )

@@ -170,6 +170,7 @@ class StoredFiles:
         """Give up what is being fetched."""
         if self._pass:
             self._pass.close()
+            self._pass = None
 
     @contextmanager
     def _trouble_as_data_error(self, where: str) -> Iterator[None]:
@@ -208,7 +209,8 @@ class _Pass:
         for future in self._fetching:
             future.cancel()
         wait(self._fetching)
-        shutil.rmtree(self._directory)
+        # A reader that was stopped may still be at it; the directory above it goes later anyway.
+        shutil.rmtree(self._directory, ignore_errors=True)
 
     def _fetch(self, count: int) -> None:
         for number, name in islice(self._left, count):
@@ -307,16 +309,16 @@ def open_files(address: str) -> Iterator[Files]:
     if not is_address(address):
         yield LocalFiles(address)
         return
-    scheme, _, place = address.rstrip("/").partition("://")
+    scheme, _, place = address.partition("://")
     if scheme not in _STORES:
         raise UsageError(f"--data: got {address!r}, expected a local directory, s3:// or gs://")
-    bucket, _, prefix = place.partition("/")
+    bucket, _, prefix = place.strip("/").partition("/")
     store = _STORES[scheme](address, bucket, f"{prefix}/" if prefix else "")
     with (
         tempfile.TemporaryDirectory(prefix="charseq-") as directory,
         ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool,
     ):
-        files = StoredFiles(f"{scheme}://{place}", store, directory, pool)
+        files = StoredFiles(f"{scheme}://{place.strip('/')}", store, directory, pool)
         try:
             yield files
         finally:
