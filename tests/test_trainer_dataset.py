@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 import tracemalloc
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from trainer.dataset import (
     unreadable_as_data_error,
 )
 from trainer.errors import DataError
+from trainer.steps import replica_shares
 
 
 def rows_of(batches):
@@ -120,8 +122,9 @@ def test_an_epoch_in_memory_is_over_when_the_next_begins(manifest):
         next(iter(first))
 
 
-@pytest.mark.parametrize("cache", ["none", "memory"])
-def test_batches_are_made_ahead_of_the_model(manifest, monkeypatch, cache):
+@CACHES
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_batches_are_made_ahead_of_the_model(manifest, monkeypatch, cache, replicas):
     """Also while operations are to be deterministic, which stops what is stateful from it."""
     monkeypatch.setattr(dataset, "_SHUFFLE_BLOCK", 16)
     tf.config.experimental.enable_op_determinism()
@@ -133,7 +136,10 @@ def test_batches_are_made_ahead_of_the_model(manifest, monkeypatch, cache):
             return arrangement(tf.identity(length), *rest)
 
     monkeypatch.setattr(dataset, "arrangement", noted)
-    iterator = iter(epoch(manifest, cache=cache))
+    context = SimpleNamespace(
+        num_replicas_in_sync=replicas, num_input_pipelines=1, input_pipeline_id=0
+    )
+    iterator = iter(replica_shares(epoch(manifest, cache=cache), context))
     next(iterator)
     until = time.monotonic() + 20
     while len(arranged) < 4 and time.monotonic() < until:

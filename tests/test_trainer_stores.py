@@ -50,6 +50,9 @@ def s3(local):
         patch.setenv("AWS_ENDPOINT_URL", bucket.url)
         for name, content in files_below(local).items():
             bucket.put(f"some/prepared/{name}", content)
+        # As some tools mark directories.
+        for marker in ("", "transform/", "transform/transform_fn/"):
+            bucket.put(f"some/prepared/{marker}", b"")
         # Another dataset whose name begins alike.
         bucket.put("some/prepared-2/dataset.json", b"{")
         yield bucket

@@ -113,7 +113,9 @@ class StoredFiles:
     @cached_property
     def _sizes(self) -> dict[str, int]:
         with self._trouble_as_data_error(self.address):
-            return self._store.sizes()
+            found = self._store.sizes()
+        # Some tools put an empty file where a directory would be.
+        return {name: size for name, size in found.items() if name and not name.endswith("/")}
 
     def exists(self) -> bool:
         return bool(self._sizes)
@@ -233,11 +235,8 @@ class _S3:
         except ImportError as error:
             raise _missing(address, "boto3", "aws") from error
         self.errors: tuple[type[Exception], ...] = (
-            BotoCoreError,
-            ClientError,
-            Boto3Error,
-            OSError,
-            ValueError,
+            *(BotoCoreError, ClientError, Boto3Error),
+            *(OSError, ValueError),
         )
         self._boto3 = boto3
         self._bucket = bucket
