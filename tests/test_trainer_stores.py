@@ -283,7 +283,11 @@ def test_no_credentials_and_no_server_are_one_line(s3, tmp_path, monkeypatch, ca
     ("module", "address", "said"),
     [
         ("boto3", S3, "s3:// needs boto3, the extra `aws`: pip install boto3"),
-        ("google.cloud.storage", GS, "gs:// needs google-cloud-storage, the extra `gcp`: pip inst"),
+        (
+            "google.cloud.storage.exceptions",
+            GS,
+            "gs:// needs google-cloud-storage, the extra `gcp`: pip inst",
+        ),
     ],
 )
 def test_a_client_that_is_not_installed(tmp_path, monkeypatch, capsys, module, address, said):

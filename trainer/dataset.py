@@ -297,19 +297,23 @@ def _torn_records(manifest: Manifest) -> Iterator[str]:
 def _records(manifest: Manifest, shards: list[str], batch_size: int) -> tf.data.Dataset:
     """Serialized Examples of several shards, some of each in turn: (batch,) string."""
     files = manifest.files
-    if isinstance(files, StoredFiles):
-        fetched = files.fetched(shards, ahead=_OPEN_SHARDS)
-        numbers = tf.data.Dataset.range(len(shards))
-        paths = numbers.map(lambda number: tf.ensure_shape(_python(fetched, number, tf.string), []))
-    else:
-        paths = tf.data.Dataset.from_tensor_slices([files.path(shard) for shard in shards])
 
     def read(path: tf.Tensor) -> tf.data.Dataset:
         # In chunks, because tf.data spends more on an element than there is to do for a record.
-        records = _read(path, manifest).batch(_CHUNK)
-        return records.concatenate(_removed(path)) if isinstance(files, StoredFiles) else records
+        return _read(path, manifest).batch(_CHUNK)
 
-    return paths.interleave(read, cycle_length=_OPEN_SHARDS).rebatch(batch_size)
+    if not isinstance(files, StoredFiles):
+        paths = tf.data.Dataset.from_tensor_slices([files.path(shard) for shard in shards])
+        return paths.interleave(read, cycle_length=_OPEN_SHARDS).rebatch(batch_size)
+    fetched = files.fetched(shards, ahead=_OPEN_SHARDS)
+
+    def read_fetched(number: tf.Tensor) -> tf.data.Dataset:
+        # Here, where it is asked in order: TensorFlow may run a `map` of its own in parallel.
+        path = tf.ensure_shape(_python(fetched, number, tf.string), [])
+        return read(path).concatenate(_removed(path))
+
+    numbers = tf.data.Dataset.range(len(shards))
+    return numbers.interleave(read_fetched, cycle_length=_OPEN_SHARDS).rebatch(batch_size)
 
 
 def _removed(path: tf.Tensor) -> tf.data.Dataset:

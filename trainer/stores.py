@@ -231,6 +231,7 @@ class _S3:
         try:
             import boto3
             from boto3.exceptions import Boto3Error
+            from boto3.s3.transfer import TransferConfig
             from botocore.exceptions import BotoCoreError, ClientError
         except ImportError as error:
             raise _missing(address, "boto3", "aws") from error
@@ -239,12 +240,14 @@ class _S3:
             *(OSError, ValueError),
         )
         self._boto3 = boto3
+        # In the thread that asks: there are several of ours.
+        self._config = TransferConfig(use_threads=False, preferred_transfer_client="classic")
         self._bucket = bucket
         self._prefix = prefix
 
     @cached_property
     def _client(self) -> Any:
-        return self._boto3.client("s3")
+        return self._boto3.Session().client("s3")
 
     def sizes(self) -> dict[str, int]:
         pages = self._client.get_paginator("list_objects_v2")
@@ -255,11 +258,7 @@ class _S3:
         }
 
     def download(self, name: str, path: str) -> None:
-        # In this thread alone: there are several of ours.
-        config = self._boto3.s3.transfer.TransferConfig(
-            use_threads=False, preferred_transfer_client="classic"
-        )
-        self._client.download_file(self._bucket, self._prefix + name, path, Config=config)
+        self._client.download_file(self._bucket, self._prefix + name, path, Config=self._config)
 
 
 class _Gcs:
