@@ -132,7 +132,7 @@ def test_killed_before_an_epoch_is_validated(data, uninterrupted, tmp_path):
     assert_same_run(tmp_path / "run", uninterrupted)
 
 
-def test_sigterm_in_a_validation_ends_it_at_once(data, uninterrupted, tmp_path, capsys):
+def test_sigterm_in_a_validation_ends_it_at_once(data, tmp_path, capsys):
     # Two batches, and so two returns to Python.
     flags = ["--steps-per-execution", "1"]
     evaluate, taken = Steps.evaluate, []
@@ -151,7 +151,8 @@ def test_sigterm_in_a_validation_ends_it_at_once(data, uninterrupted, tmp_path, 
     assert saved(tmp_path / "run")[-1] == "step-0000000007.npz"
     assert run(data, tmp_path / "run", *flags) == 0
     assert "going on in epoch 1 after 7 of its steps" in capsys.readouterr().out
-    assert_same_run(tmp_path / "run", uninterrupted)
+    assert run(data, tmp_path / "whole", *flags) == 0
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
 def test_a_run_goes_on_in_another_version_and_says_so(data, tmp_path, capsys):
