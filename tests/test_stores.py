@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
 import random
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from apache_beam.internal.gcp import auth
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
-from gcp_storage_emulator.server import create_server
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
-from moto.server import ThreadedMotoServer
 
 from pipeline.__main__ import main
 from pipeline.beam_flags import to_beam_options
@@ -30,6 +23,7 @@ from pipeline.publish import _move
 from pipeline.run import _as_data_error, _temp_dir
 from pipeline.sources import Source, cut_into_parts
 from pipeline.stores import copy_tree, list_tree, local_file, remove_tree
+from tests.stores_fixtures import Bucket, gs_server, s3_server
 
 FLAGS = ["--max-length", "4", "--alphabet-size", "3", "--num-shards", "2"]
 
@@ -41,45 +35,10 @@ def make_csv(seed: int) -> str:
     return "\n".join(["sequence,label", *rows, ",x"])
 
 
-class Bucket(SimpleNamespace):
-    """The bucket `bucket` of a server: its client, its address, Beam's flags for it."""
-
-    client: Any
-    url: str
-    flags: list[str]
-
-    def put(self, key: str, data: bytes) -> None:
-        self.client.put_object(Bucket="bucket", Key=key, Body=data)
-
-    def get(self, key: str) -> bytes:
-        return self.client.get_object(Bucket="bucket", Key=key)["Body"].read()  # type: ignore[no-any-return]
-
-    def keys(self, prefix: str) -> list[str]:
-        found = self.client.list_objects_v2(Bucket="bucket", Prefix=prefix)
-        return [item["Key"] for item in found.get("Contents", [])]
-
-    def demand_credentials(self, after: str) -> None:
-        """Let the server check credentials from so many requests on."""
-        request = urllib.request.Request(f"{self.url}/moto-api/reset-auth", after.encode())
-        request.add_header("Content-Type", "text/plain")
-        urllib.request.urlopen(request).close()
-
-
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Bucket]:
-    logging.getLogger("werkzeug").disabled = True
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        client = boto3.client("s3", endpoint_url=url)
-        client.create_bucket(Bucket="bucket")
-        yield Bucket(client=client, url=url, flags=[f"--s3_endpoint_url={url}"])
-        client.close()
-    server.stop()
+    with s3_server() as bucket:
+        yield bucket
 
 
 @pytest.fixture
@@ -139,7 +98,7 @@ def test_a_dataset_on_s3_is_inspected_and_verified(
     said = capsys.readouterr().err
     assert "train/part-00001-of-00002.tfrecord: the SHA-256" in said
     assert "record 3 is the first that cannot be read" in said
-    s3.client.delete_object(Bucket="bucket", Key=key)
+    s3.delete(key)
     assert inspect_main([dataset, "--verify", *s3.flags]) == 1
     assert "part-00001-of-00002.tfrecord: the file is missing" in capsys.readouterr().err
     s3.put(key, whole)
@@ -235,7 +194,7 @@ def test_a_move_cut_short_anywhere_is_made_again(s3: Bucket) -> None:
     staged, path = "s3://bucket/moves/.staging/a", "s3://bucket/moves/a"
     for cut_short_after in ("nothing", "copy", "delete"):
         for key in ("moves/.staging/a", "moves/a"):
-            s3.client.delete_object(Bucket="bucket", Key=key)
+            s3.delete(key)
         if cut_short_after != "delete":
             s3.put("moves/.staging/a", b"rows")
         if cut_short_after != "nothing":
@@ -243,7 +202,7 @@ def test_a_move_cut_short_anywhere_is_made_again(s3: Bucket) -> None:
         _move(staged, path)
         assert s3.keys("moves/") == ["moves/a"]
         assert s3.get("moves/a") == b"rows"
-    s3.client.delete_object(Bucket="bucket", Key="moves/a")
+    s3.delete("moves/a")
     with pytest.raises(FileNotFoundError, match=r"neither s3://bucket/moves/\.staging/a nor"):
         _move(staged, path)
 
@@ -289,17 +248,10 @@ def test_trouble_with_a_store_on_the_way_is_its_message(raised: str, said: str) 
 
 @pytest.fixture
 def gs(monkeypatch: pytest.MonkeyPatch) -> Iterator[storage.Bucket]:
-    logging.getLogger("gcp_storage_emulator").setLevel(logging.CRITICAL)
-    server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="bucket")
-    server.start()
-    port = server._api._httpd.server_port
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
     # Beam would look for credentials for half a minute before it goes without.
     monkeypatch.setattr(auth._Credentials, "_credentials_init", True)
-    client = storage.Client(project="test", credentials=AnonymousCredentials())
-    yield client.bucket("bucket")
-    client.close()
-    server.stop()
+    with gs_server() as bucket:
+        yield bucket
 
 
 def test_gs_gets_the_bytes_that_a_local_run_writes(

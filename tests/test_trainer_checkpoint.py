@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.trainer_fixtures import toy_rows, write_dataset
 from tests.workers import tf_configs
@@ -20,6 +21,7 @@ from trainer.checkpoint import Checkpoints
 from trainer.config import Interval
 from trainer.position import Epoch, Position, Score, Sums
 from trainer.progress import Progress
+from trainer.steps import Steps
 
 ROOT = Path(__file__).parents[1]
 # 100 rows in batches of 16: seven steps an epoch, in calls of 2, 2, 2 and 1.
@@ -129,6 +131,42 @@ def test_killed_before_an_epoch_is_validated(data, uninterrupted, tmp_path):
     assert saved(tmp_path / "run")[-1] == "step-0000000007.npz"
     assert run(data, tmp_path / "run") == 0
     assert_same_run(tmp_path / "run", uninterrupted)
+
+
+def test_sigterm_in_a_validation_ends_it_at_once(data, tmp_path, capsys):
+    # Two batches, and so two returns to Python.
+    flags = ["--steps-per-execution", "1"]
+    evaluate, taken = Steps.evaluate, []
+
+    def terminated(*arguments):
+        for result in evaluate(*arguments):
+            taken.append(result)
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Steps, "evaluate", terminated)
+        assert run(data, tmp_path / "run", *flags) == 143
+    assert len(taken) == 1
+    assert capsys.readouterr().err.endswith("SIGTERM: saved after step 7\n")
+    assert saved(tmp_path / "run")[-1] == "step-0000000007.npz"
+    assert run(data, tmp_path / "run", *flags) == 0
+    assert "going on in epoch 1 after 7 of its steps" in capsys.readouterr().out
+    assert run(data, tmp_path / "whole", *flags) == 0
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_run_goes_on_in_another_version_and_says_so(data, tmp_path, capsys):
+    output = tmp_path / "run"
+    run_killed(data, output, 6)
+    partial = output / "run.json.partial"
+    content = json.loads(partial.read_text())
+    partial.write_text(json.dumps({**content, "versions": {"tensorflow": "2.1", "keras": "3.2"}}))
+    assert run(data, output) == 0
+    said = f"note: {output} was begun with tensorflow 2.1, now {tf.__version__}; keras 3.2, now "
+    (note,) = capsys.readouterr().err.splitlines()
+    assert note.startswith(said)
+    assert json.loads((output / "run.json").read_text())["versions"]["keras"] == keras.__version__
 
 
 def test_killed_before_the_export(data, uninterrupted, tmp_path, capsys):

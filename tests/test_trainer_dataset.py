@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import time
+import tracemalloc
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,12 +16,13 @@ from trainer import dataset
 from trainer.dataset import (
     Batches,
     arrangement,
-    corruption_as_data_error,
     input_shape,
     represent,
     resolve_representation,
+    unreadable_as_data_error,
 )
 from trainer.errors import DataError
+from trainer.steps import replica_shares
 
 
 def rows_of(batches):
@@ -94,13 +98,56 @@ def test_blocks_of_any_size_hold_every_row(manifest, rows, monkeypatch):
         assert sorted(order) == sorted(expected_rows(rows))
 
 
-def test_rows_in_memory_take_a_byte_a_character(manifest):
-    held = Batches(manifest, "embedding", 16, cache="memory")._rows._columns
-    assert {name: column.dtype for name, column in held.items()} == {
-        "sequence": tf.uint8,
-        "length": tf.uint8,
-        "label": tf.uint8,
+def test_rows_in_memory_take_a_byte_a_character_and_their_order_four(manifest):
+    held = Batches(manifest, "embedding", 16, cache="memory")._rows
+    assert {name: column.dtype for name, column in held._columns.items()} == {
+        "sequence": np.uint8,
+        "length": np.uint8,
+        "label": np.uint8,
     }
+    held.count = 2_000_000
+    tracemalloc.start()
+    for number in (1, 2):
+        held.blocks(np.random.default_rng(number), 16, 0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 4 <= peak / held.count < 5
+
+
+def test_an_epoch_in_memory_is_over_when_the_next_begins(manifest):
+    batches = Batches(manifest, "embedding", 16, cache="memory")
+    first = batches.training(1)
+    batches.training(2)
+    with pytest.raises(tf.errors.UnknownError, match="another epoch has begun"):
+        next(iter(first))
+
+
+@CACHES
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_batches_are_made_ahead_of_the_model(manifest, monkeypatch, cache, replicas):
+    """Also while operations are to be deterministic, which stops what is stateful from it."""
+    monkeypatch.setattr(dataset, "_SHUFFLE_BLOCK", 16)
+    tf.config.experimental.enable_op_determinism()
+    arranged = []
+
+    def note(length):
+        arranged.append(len(length))
+        return length
+
+    def noted(length, *rest):
+        same = tf.numpy_function(note, [length], length.dtype, stateful=False)
+        return arrangement(tf.ensure_shape(same, length.shape), *rest)
+
+    monkeypatch.setattr(dataset, "arrangement", noted)
+    context = SimpleNamespace(
+        num_replicas_in_sync=replicas, num_input_pipelines=1, input_pipeline_id=0
+    )
+    iterator = iter(replica_shares(epoch(manifest, cache=cache), context))
+    next(iterator)
+    until = time.monotonic() + 20
+    while len(arranged) < 4 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(arranged) == 4
 
 
 @given(
@@ -184,5 +231,5 @@ def test_a_corrupted_shard_is_an_error_for_people(tmp_path):
     content[-20] ^= 0xFF  # In the last record.
     shard.write_bytes(content)
     message = f"{tmp_path}: {manifest.shards[0].path}, record 8: corrupted, prepare"
-    with pytest.raises(DataError, match=message), corruption_as_data_error(manifest):
+    with pytest.raises(DataError, match=message), unreadable_as_data_error(manifest):
         list(epoch(manifest))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from trainer.config import parse_command_line
 from trainer.errors import exit_status
-from trainer.manifest import read_manifest
+from trainer.manifest import open_dataset
 from trainer.run_directory import check_output
 from trainer.startup import heavy_imports
 
@@ -19,13 +19,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(argv: Sequence[str] | None) -> None:
     config = parse_command_line(argv)
-    manifest = read_manifest(config.data)
-    manifest.require_rows("train")
-    check_output(config.output, config.overwrite)
-    # Imported late: TensorFlow takes seconds, and --help and these errors must not.
-    with heavy_imports():
-        from trainer.loop import train
-    train(config, manifest)
+    with open_dataset(config.data) as manifest:
+        manifest.require_rows("train")
+        check_output(config.output, config.overwrite)
+        # Imported late: TensorFlow takes seconds, and --help and these errors must not.
+        with heavy_imports():
+            from trainer.loop import train
+        train(config, manifest)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from trainer.errors import UsageError
+from trainer.stores import require_local
 
 REPRESENTATIONS = ("embedding", "one_hot", "scalar")
 OPTIMIZERS = ("rmsprop", "adam", "sgd")
@@ -85,6 +86,7 @@ class Config:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        require_local("--output", self.output)
         _require(bool(self.units) and min(self.units) >= 1, "--units", self.units, "1 or more each")
         for name in ("embedding_dim", "epochs", "batch_size", "keep", "steps_per_execution"):
             value = getattr(self, name)
@@ -142,7 +144,8 @@ def _parser() -> argparse.ArgumentParser:
             text = f"{text} (default: {shown})"
         parser.add_argument(flag, help=text, **settings)  # type: ignore[arg-type]
 
-    add("--data", "dataset directory that python -m pipeline wrote", required=True, metavar="DIR")
+    add("--data", "dataset directory that python -m pipeline wrote, local, s3:// or gs://",
+        required=True, metavar="DIR")  # fmt: skip
     add("--output", "run directory to write", required=True, metavar="DIR")
     add("--representation", "what the first LSTM layer gets (default: embedding, or one_hot for "
         "one_hot records)", choices=REPRESENTATIONS)  # fmt: skip

@@ -8,10 +8,12 @@ missing, copies of others stand in with weight 0.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,7 @@ import tensorflow as tf
 
 from trainer.errors import DataError
 from trainer.manifest import Manifest
+from trainer.stores import StoredFiles
 
 # Rows that are shuffled together: a block of ids records takes about 4 MB, of one_hot 50 MB.
 _SHUFFLE_BLOCK = 16_384
@@ -100,7 +103,7 @@ class Batches:
         block_size = batches_per_block * self.batch_size
         first = skip // batches_per_block
         if self.cache == "memory":
-            blocks = self._rows.blocks(random.permutation(self._rows.count), block_size, first)
+            blocks = self._rows.blocks(random, block_size, first)
         else:
             shards = random.permutation([s.path for s in self.manifest.shards_of("train")])
             records = _records(self.manifest, list(shards), block_size)
@@ -187,34 +190,55 @@ def arrangement(
 
 
 class _RowsInMemory:
-    """The train split as bytes: one for each character, where ids are below 256."""
+    """The train split as bytes: one for each character, where ids are below 256.
+
+    All is in numpy, from where blocks are gathered: a tensor of it would be a copy.
+    """
 
     def __init__(self, manifest: Manifest) -> None:
         shards = [shard.path for shard in manifest.shards_of("train")]
         records = _records(manifest, shards, _SHUFFLE_BLOCK)
         self.count = manifest.records("train")
         rows, timesteps = self.count, manifest.max_length
-        columns: dict[str, npt.NDArray[np.integer]] = {
+        self._columns: dict[str, npt.NDArray[np.integer]] = {
             "sequence": np.empty((rows, timesteps), _smallest(manifest.unknown_id)),
             "length": np.empty(rows, _smallest(timesteps)),
             "label": np.empty(rows, _smallest(len(manifest.labels))),
         }
+        self._order: npt.NDArray[np.unsignedinteger] | None = None
+        self._orders = 0
         first = 0
         for block in _parallel(records, lambda block: _as_ids(_parse(block, manifest))):
             last = first + len(block["label"])
-            for name, column in columns.items():
+            for name, column in self._columns.items():
                 column[first:last] = block[name].numpy()
             first = last
-        # Freed one by one: a tensor is a copy.
-        self._columns = {name: tf.constant(columns.pop(name)) for name in list(columns)}
 
-    def blocks(self, order: npt.NDArray[np.int64], block_size: int, first: int) -> tf.data.Dataset:
-        """All rows in an order, cut into blocks, of which the first `first` are left out."""
-        order = tf.constant(order.astype(np.int32 if self.count < 2**31 else np.int64))
+    def blocks(self, random: np.random.Generator, block_size: int, first: int) -> tf.data.Dataset:
+        """All rows in a random order, cut into blocks, of which the first `first` are left out.
+
+        There is one order at a time: blocks of an earlier one are not to be asked for any more.
+        """
+        self._order = None  # Before the next one takes as much.
+        self._order = np.arange(self.count, dtype=np.uint32 if self.count < 2**32 else np.uint64)
+        random.shuffle(self._order)
+        self._orders += 1
+        mine = self._orders
+
+        def gather(number: int) -> list[npt.NDArray[np.integer]]:
+            if mine != self._orders or self._order is None:
+                raise RuntimeError("another epoch has begun")
+            chosen = self._order[number * block_size : (number + 1) * block_size]
+            return [np.take(column, chosen, axis=0) for column in self._columns.values()]
+
+        types = [column.dtype for column in self._columns.values()]
 
         def block(number: tf.Tensor) -> Rows:
-            chosen = order[number * block_size : (number + 1) * block_size]
-            return {name: tf.gather(column, chosen) for name, column in self._columns.items()}
+            rows = _python(gather, number, types)
+            return {
+                name: tf.ensure_shape(values, [None, *column.shape[1:]])
+                for (name, column), values in zip(self._columns.items(), rows, strict=True)
+            }
 
         numbers = tf.data.Dataset.range(first, math.ceil(self.count / block_size))
         return _parallel(numbers, block)
@@ -235,11 +259,11 @@ def _as_ids(rows: Rows) -> Rows:
 
 
 @contextmanager
-def corruption_as_data_error(manifest: Manifest) -> Iterator[None]:
-    """Give a record that cannot be read, in the block, an error for people.
+def unreadable_as_data_error(manifest: Manifest) -> Iterator[None]:
+    """Give a record that cannot be read, or a shard that cannot be fetched, an error for people.
 
     Raises:
-        DataError: there was such a record; the message names the shard and the record.
+        DataError: there was one in the block; the message names the shard, and the record.
     """
     try:
         yield
@@ -249,28 +273,68 @@ def corruption_as_data_error(manifest: Manifest) -> Iterator[None]:
             f"{manifest.directory}: {where}: corrupted, prepare the dataset again; "
             f"python -m pipeline.inspect {manifest.directory} --verify looks at all of it"
         ) from error
+    except tf.errors.OpError as error:
+        trouble = manifest.files.trouble
+        if not trouble:
+            raise
+        raise DataError(
+            f"{trouble}; give the same command again: a training goes on from its newest checkpoint"
+        ) from error
 
 
 def _torn_records(manifest: Manifest) -> Iterator[str]:
     """Shards that cannot be read to their ends, each with its first bad record's number, from 1."""
-    for shard in manifest.shards:
+    names = [shard.path for shard in manifest.shards]
+    for name, path in zip(names, manifest.files.in_order(names), strict=True):
         read = 0
         try:
-            for chunk in _read(manifest.path(shard.path), manifest).batch(1):
+            for chunk in _read(path, manifest).batch(1):
                 read += len(chunk)
         except tf.errors.DataLossError:
-            yield f"{shard.path}, record {read + 1:,}"
+            yield f"{name}, record {read + 1:,}"
 
 
 def _records(manifest: Manifest, shards: list[str], batch_size: int) -> tf.data.Dataset:
     """Serialized Examples of several shards, some of each in turn: (batch,) string."""
+    files = manifest.files
 
     def read(path: tf.Tensor) -> tf.data.Dataset:
         # In chunks, because tf.data spends more on an element than there is to do for a record.
         return _read(path, manifest).batch(_CHUNK)
 
-    paths = tf.data.Dataset.from_tensor_slices([manifest.path(shard) for shard in shards])
-    return paths.interleave(read, cycle_length=_OPEN_SHARDS).rebatch(batch_size)
+    if not isinstance(files, StoredFiles):
+        paths = tf.data.Dataset.from_tensor_slices([files.path(shard) for shard in shards])
+        return paths.interleave(read, cycle_length=_OPEN_SHARDS).rebatch(batch_size)
+    fetched = files.fetched(shards, ahead=_OPEN_SHARDS)
+
+    def read_fetched(number: tf.Tensor) -> tf.data.Dataset:
+        # Here, where it is asked in order: TensorFlow may run a `map` of its own in parallel.
+        path = tf.ensure_shape(_python(fetched, number, tf.string), [])
+        return read(path).concatenate(_removed(path))
+
+    numbers = tf.data.Dataset.range(len(shards))
+    return numbers.interleave(read_fetched, cycle_length=_OPEN_SHARDS).rebatch(batch_size)
+
+
+def _removed(path: tf.Tensor) -> tf.data.Dataset:
+    """No element; when the first is asked for, the file is removed."""
+
+    def remove(path: bytes) -> np.bool_:
+        os.remove(path)
+        return np.bool_(False)
+
+    one = tf.data.Dataset.from_tensor_slices(path[tf.newaxis, tf.newaxis])
+    return one.filter(lambda path: tf.ensure_shape(_python(remove, path[0], tf.bool), []))
+
+
+def _python(function: Callable[[Any], Any], value: tf.Tensor, types: Any) -> Any:
+    """What a Python function of ours gives for a value; of unknown shape.
+
+    Called as if it had no state: with anything stateful in it (`from_tensors` counts as such)
+    TensorFlow runs all of a pipeline in one thread and only when the model asks, as long as
+    operations are to be deterministic. Ours are asked in order and touch nothing of others.
+    """
+    return tf.numpy_function(function, [value], types, stateful=False)
 
 
 def _read(path: tf.Tensor | str, manifest: Manifest) -> tf.data.Dataset:

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.errors import DataError, exit_status
-from trainer.manifest import Manifest, read_manifest
+from trainer.manifest import Manifest, open_dataset
 from trainer.metrics import Evaluation, Ints, Tally, worst_labels
 from trainer.report import write_report
 from trainer.run_directory import MODEL_FILE, Run, read_run, write_json
 from trainer.startup import heavy_imports
+from trainer.stores import require_local
 from trainer.visible import plain_text
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ def predict(
 
     from trainer.dataset import (
         Batches,
-        corruption_as_data_error,
         resolve_representation,
+        unreadable_as_data_error,
     )
 
     check_same_ids(run, manifest)
@@ -89,7 +90,7 @@ def predict(
     model: keras.Model = keras.saving.load_model(run.path(MODEL_FILE), compile=False)
     answer = tf.function(model, reduce_retracing=True)
     batches = Batches(manifest, representation, run.batch_size).evaluation(split)
-    with corruption_as_data_error(manifest):
+    with unreadable_as_data_error(manifest):
         for features, labels, weights in batches:
             probabilities = answer(features).numpy()
             if not np.isfinite(probabilities).all():
@@ -126,10 +127,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    run, manifest = read_run(options.model), read_manifest(options.data)
-    with heavy_imports():
-        import tensorflow  # noqa: F401
-    evaluation = evaluate(run, manifest, options.split)
+    require_local("--model", options.model)
+    run = read_run(options.model)
+    with open_dataset(options.data) as manifest:
+        with heavy_imports():
+            import tensorflow  # noqa: F401
+        evaluation = evaluate(run, manifest, options.split)
     if manifest.fingerprint != run.fingerprint:
         print(f"{options.data} is not the dataset that {options.model} was trained on")
     print(f"{options.model} on {options.split} of {options.data}, {format_evaluation(evaluation)}")
@@ -149,8 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", help="run directory of python -m trainer", required=True,
                         metavar="DIR")  # fmt: skip
-    parser.add_argument("--data", help="dataset directory that python -m pipeline wrote",
-                        required=True, metavar="DIR")  # fmt: skip
+    parser.add_argument("--data", help="dataset directory that python -m pipeline wrote, local, "
+                        "s3:// or gs://", required=True, metavar="DIR")  # fmt: skip
     parser.add_argument("--split", help="to measure on (default: test)", default="test",
                         choices=SPLITS)  # fmt: skip
     return parser

@@ -38,7 +38,8 @@ class TextEncoder(tf.Module):
         super().__init__()
         path = manifest.path(_TRANSFORM)
         if not tf.saved_model.contains_saved_model(path):
-            raise DataError(f"{path}: no transform graph, expected a SavedModel")
+            where = manifest.name(_TRANSFORM)
+            raise DataError(f"{where}: no transform graph, expected a SavedModel")
         # Kept as an attribute: what is exported must own the tables of the graph that it calls.
         self._transform = tf.saved_model.load(path)
         read_parity(manifest).replay(self.encode)

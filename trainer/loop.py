@@ -8,6 +8,7 @@ replica that got only such rows does no harm.
 from __future__ import annotations
 
 import platform
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,9 +23,9 @@ from trainer.checkpoint import Checkpoints
 from trainer.config import Config
 from trainer.dataset import (
     Batches,
-    corruption_as_data_error,
     input_shape,
     resolve_representation,
+    unreadable_as_data_error,
 )
 from trainer.errors import DataError, Preempted
 from trainer.export import TextEncoder, export
@@ -33,7 +34,7 @@ from trainer.manifest import Manifest
 from trainer.model import EmbeddingSize, build_compiled_model, build_model
 from trainer.position import NO_SUMS, Position, Score, best_epoch
 from trainer.progress import Progress
-from trainer.run_directory import begin_run, complete_run, may_resume, resume_run
+from trainer.run_directory import begin_run, complete_run, may_resume, other_versions, resume_run
 from trainer.runtime import (
     any_worker,
     lost_worker_as_data_error,
@@ -71,6 +72,8 @@ def train(config: Config, manifest: Manifest) -> None:
         jit_compile = resolve_jit_compile(config.jit_compile, strategy)
         description = describe_run(config, manifest, representation, strategy, jit_compile)
         resuming = may_resume(output, description, config.resume, config.overwrite)
+        if resuming and (note := other_versions(output, description)):
+            print(note, file=sys.stderr)
         (resume_run if resuming else begin_run)(output, description)
         wait_for_workers(strategy)
 
@@ -90,7 +93,7 @@ def train(config: Config, manifest: Manifest) -> None:
         if resuming:
             print(f"going on in epoch {start.epoch} after {start.step} of its steps", flush=True)
         batches = Batches(manifest, representation, config.batch_size, config.seed, config.cache)
-        with corruption_as_data_error(manifest), sigterm_noticed() as preempted:
+        with unreadable_as_data_error(manifest), sigterm_noticed() as preempted:
             weights = balanced_weights(manifest) if config.class_weights == "balanced" else None
             steps = Steps(
                 strategy, model, optimizer,
@@ -124,17 +127,23 @@ def run_epochs(
     """
     rows, steps_per_epoch = batches.manifest.records("train"), batches.count("train")
     progress = Progress(config.epochs, rows, steps_per_epoch, start)
+
+    def save_if_preempted(position: Position) -> None:
+        if any_worker(steps.strategy, preempted.is_set()):
+            checkpoints.save(position)
+            raise Preempted(f"SIGTERM: saved after step {position.total_steps}")
+
     history = History(checkpoints.output, start.epochs)
     while start.epoch <= config.epochs and not stops_early(config, start.epochs):
         position = start  # A run may have been killed between its last step and its validation.
         for position in train_epoch(steps, batches, config, start):
             progress.update(position)
-            if any_worker(steps.strategy, preempted.is_set()):
-                checkpoints.save(position)
-                raise Preempted(f"SIGTERM: saved after step {position.total_steps}")
+            save_if_preempted(position)
             checkpoints.save_if_due(position)
+        for validation in validate(steps, batches):  # noqa: B007 - the last one counts
+            save_if_preempted(position)
         rate = learning_rate(config, position, steps_per_epoch)
-        epoch = position.measured(validate(steps, batches), rate)
+        epoch = position.measured(validation, rate)
         progress.clear()
         print(f"epoch {epoch.number}/{config.epochs}: {epoch}", flush=True)
         start = position.after_epoch(epoch)
@@ -160,14 +169,17 @@ def train_epoch(
         yield position
 
 
-def validate(steps: Steps, batches: Batches) -> Score | None:
-    """Measure on every row of the validation split; None where there is none."""
+def validate(steps: Steps, batches: Batches) -> Iterator[Score | None]:
+    """Measure on the validation split; yield every few steps, at last what all its rows give.
+
+    None where there is no such split.
+    """
     count = batches.count("validation")
     if not count:
-        return None
+        yield None
+        return
     for _, sums in steps.evaluate(batches.evaluation("validation"), range(count), NO_SUMS):
-        score = sums.score()
-    return score
+        yield sums.score()
 
 
 def balanced_weights(manifest: Manifest) -> list[float]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from trainer.errors import DataError
+from trainer.stores import Files, LocalFiles, open_files
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "dataset.json"
@@ -40,7 +42,7 @@ class Manifest:
     characters from 1, ids of labels from 0; `alphabet` may be shorter than `alphabet_size`.
     """
 
-    directory: str
+    files: Files
     fingerprint: str
     encoding: str
     compression: str
@@ -52,6 +54,11 @@ class Manifest:
     train_label_counts: Mapping[str, int]
     feature_spec: Mapping[str, Feature]
     shards: tuple[Shard, ...]
+
+    @property
+    def directory(self) -> str:
+        """The dataset as it was named: a local directory or an address."""
+        return self.files.address
 
     def shards_of(self, split: str) -> tuple[Shard, ...]:
         """The shards of a split that hold a record, in the order of the manifest."""
@@ -71,41 +78,61 @@ class Manifest:
             raise DataError(f"{self.directory}: its split {split!r} has no row")
 
     def path(self, name: str) -> str:
-        """The path of a file of the dataset, named relative to its directory."""
+        """The local path of a file that is no shard, named relative to the dataset."""
+        return self.files.path(name)
+
+    def name(self, name: str) -> str:
+        """How a person finds a file of the dataset."""
         return os.path.join(self.directory, name)
 
 
+@contextmanager
+def open_dataset(address: str) -> Iterator[Manifest]:
+    """The manifest of a dataset in a local directory or an object store, to be read in the block.
+
+    Raises:
+        UsageError: the address is of an unknown kind.
+        DataError: as `read_manifest`, or the store cannot be reached, or refuses.
+    """
+    with open_files(address) as files:
+        yield _read(files)
+
+
 def read_manifest(directory: str) -> Manifest:
-    """Read the manifest of a dataset and look whether its shards are there.
+    """Read the manifest of a dataset in a local directory and look whether its shards are there.
 
     Raises:
         DataError: no manifest, one that cannot be read or is of a newer format, or a shard is
             missing or of another size.
     """
-    manifest = _parse(directory, _read_json(directory))
+    return _read(LocalFiles(directory))
+
+
+def _read(files: Files) -> Manifest:
+    manifest = _parse(files, _read_json(files))
     for shard in manifest.shards:
-        _check_shard(manifest.path(shard.path), shard)
+        _check_shard(manifest.name(shard.path), files.size(shard.path), shard)
     return manifest
 
 
-def _read_json(directory: str) -> Any:
-    path = os.path.join(directory, MANIFEST_FILE)
-    if not os.path.exists(directory):
-        raise DataError(f"{directory}: no such directory")
-    if not os.path.exists(path):
+def _read_json(files: Files) -> Any:
+    if not files.exists():
+        raise DataError(f"{files.address}: no such directory")
+    if files.size(MANIFEST_FILE) is None:
         raise DataError(
-            f"{directory} holds no {MANIFEST_FILE}: not a dataset, "
+            f"{files.address} holds no {MANIFEST_FILE}: not a dataset, "
             "or its preparation did not finish"
         )
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(files.path(MANIFEST_FILE), encoding="utf-8") as file:
             return json.load(file)
     except ValueError as error:
+        path = os.path.join(files.address, MANIFEST_FILE)
         raise DataError(f"{path}: not JSON: {error}") from error
 
 
-def _parse(directory: str, content: Any) -> Manifest:
-    path = os.path.join(directory, MANIFEST_FILE)
+def _parse(files: Files, content: Any) -> Manifest:
+    path = os.path.join(files.address, MANIFEST_FILE)
     try:
         version = int(content["format_version"])
         if version > FORMAT_VERSION:
@@ -114,7 +141,7 @@ def _parse(directory: str, content: Any) -> Manifest:
                 "the dataset was written by a newer version of charseq"
             )
         return Manifest(
-            directory=directory,
+            files=files,
             fingerprint=content["fingerprint"],
             encoding=content["encoding"],
             compression=content["compression"],
@@ -139,9 +166,8 @@ def _parse(directory: str, content: Any) -> Manifest:
         raise DataError(f"{path}: not a manifest: {error}") from error
 
 
-def _check_shard(path: str, shard: Shard) -> None:
-    if not os.path.exists(path):
+def _check_shard(path: str, size: int | None, shard: Shard) -> None:
+    if size is None:
         raise DataError(f"{path}: no such file, but {MANIFEST_FILE} names it as a shard")
-    size = os.path.getsize(path)
     if size != shard.bytes:
         raise DataError(f"{path}: got {size} bytes, expected {shard.bytes} by {MANIFEST_FILE}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -57,10 +56,10 @@ def read_parity(manifest: Manifest) -> Parity:
     Raises:
         DataError: it has none.
     """
-    path = manifest.path(_PARITY_FILE)
-    if not os.path.exists(path):
+    path = manifest.name(_PARITY_FILE)
+    if manifest.files.size(_PARITY_FILE) is None:
         raise DataError(f"{path}: no such file, but without it no export can be checked")
-    with open(path, encoding="utf-8") as file:
+    with open(manifest.path(_PARITY_FILE), encoding="utf-8") as file:
         rows = tuple(json.loads(line) for line in file)
     sequences = tf.constant([row["sequence"] for row in rows], tf.string)
     return Parity(path, sequences, rows, manifest.labels)

@@ -119,6 +119,23 @@ def may_resume(directory: str, content: dict[str, Any], resume: str, overwrite: 
     return True
 
 
+def other_versions(directory: str, content: dict[str, Any]) -> str | None:
+    """What to say of a run that goes on in other versions than it had; None if in the same."""
+    with open(unfinished_run_file(directory), encoding="utf-8") as file:
+        held, wanted = json.load(file)["versions"], content["versions"]
+    different = [
+        f"{name} {held[name]}, now {wanted[name]}"
+        for name in ("tensorflow", "keras")
+        if held[name] != wanted[name]
+    ]
+    if not different:
+        return None
+    return (
+        f"note: {directory} was begun with {'; '.join(different)}: it goes on, but may end with "
+        "other bits than in one version"
+    )
+
+
 def _differences(held: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
     wanted = json.loads(json.dumps(wanted))  # Tuples are lists there.
     # The rate of each step follows from the number of all.

@@ -198,9 +198,10 @@ def replica_shares(
     def shares(*batch: Any) -> tf.data.Dataset:
         first = context.input_pipeline_id * here
         bounds = [size * number // replicas for number in range(first, first + here + 1)]
+        # Not `from_tensors`: TensorFlow counts it as stateful, and then makes no batch ahead.
         datasets = [
-            tf.data.Dataset.from_tensors(
-                tf.nest.map_structure(lambda each, f=f, to=to: each[f:to], batch)
+            tf.data.Dataset.from_tensor_slices(
+                tf.nest.map_structure(lambda each, f=f, to=to: each[tf.newaxis, f:to], batch)
             )
             for f, to in pairwise(bounds)
         ]
