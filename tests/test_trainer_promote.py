@@ -316,7 +316,7 @@ def test_the_chain_of_hashes_is_explained(models, new_run, data, capsys):
         ["sha256sum", run / "run.json"], check=True, capture_output=True, text=True
     ).stdout.split()[0]
     assert out == [
-        "input files",
+        "input files, as assets/dataset.json names them",
         "  raw/a.csv  1,234 bytes  sha256:aa11",
         "  raw/b.csv  56 bytes  sha256:bb22",
         "  holds",
@@ -389,7 +389,7 @@ def test_each_link_is_looked_at_by_itself(models, new_run, capsys):
     entry.write_text(whole)
     assert broken() == []
     change_json(models / "1" / "assets" / "dataset.json", lambda content: content.update(labels=[]))
-    assert broken() == ["input files", "SavedModel"]
+    assert broken() == ["input files, as assets/dataset.json names them", "SavedModel"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])

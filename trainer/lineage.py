@@ -137,7 +137,7 @@ def _inputs(dataset: dict[str, Any]) -> Link:
         lines.append(f"{len(inputs) - _SHOWN_INPUTS:,} more, in {DATASET_ASSET}")
     sealed = _differences(f"{DATASET_ASSET}: its own SHA-256", seal(dataset, "manifest_sha256"),
                           dataset.get("manifest_sha256"))  # fmt: skip
-    return Link("input files", tuple(lines), tuple(sealed))
+    return Link(f"input files, as {DATASET_ASSET} names them", tuple(lines), tuple(sealed))
 
 
 def _dataset(dataset: dict[str, Any], entry: dict[str, Any]) -> Link:

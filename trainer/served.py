@@ -7,7 +7,7 @@ ones may be from one dataset to the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,11 @@ from trainer.errors import DataError
 from trainer.lineage import DATASET_ASSET, read_part
 from trainer.manifest import Manifest
 from trainer.metrics import Evaluation, Ints, Tally
+from trainer.visible import plain_text
 
 _BATCH_SIZE = 1024
+_SHOWN_LABELS = 5
+_SHOWN_WIDTH = 32
 
 
 def measure(saved_model: str, manifest: Manifest, split: str) -> Evaluation:
@@ -36,8 +39,8 @@ def measure(saved_model: str, manifest: Manifest, split: str) -> Evaluation:
     if not set(known["labels"]) & set(manifest.labels):
         raise DataError(
             f"{manifest.directory} does not fit {saved_model}: of its labels "
-            f"({', '.join(manifest.labels[:5])}, …) the model gives none "
-            f"({', '.join(known['labels'][:5])}, …)"
+            f"({_some(manifest.labels)}) the model gives none, it gives {_some(known['labels'])}; "
+            "models of another task belong into another registry"
         )
     manifest.require_rows(split)
     only_known = [label for label in known["labels"] if label not in set(manifest.labels)]
@@ -50,6 +53,11 @@ def measure(saved_model: str, manifest: Manifest, split: str) -> Evaluation:
         probabilities[:, columns] = own
         tally.add(rows, probabilities, lengths)
     return tally.evaluation(split, manifest.fingerprint, labels)
+
+
+def _some(labels: Sequence[str]) -> str:
+    shown = [plain_text(label, _SHOWN_WIDTH) for label in labels[:_SHOWN_LABELS]]
+    return ", ".join([*shown, "…"] if len(labels) > _SHOWN_LABELS else shown)
 
 
 def _answers(
