@@ -225,6 +225,15 @@ def test_whenever_a_promotion_is_killed_the_next_one_repairs(registry, run):
     assert registry.numbers() == [after.current - 1, after.current]
 
 
+def test_the_first_promotion_of_all_is_finished_too(registry, run, monkeypatch):
+    with monkeypatch.context() as cut:
+        cut.setattr(Registry, "point", lambda *_: None)
+        publish(registry, run)
+    assert names(registry) == [".lock", "1"]
+    assert registry.repair() == 1
+    assert registry.pointer() == Pointer(current=1, newest=1)
+
+
 def hold(directory, held, seconds):
     with Registry(directory).locked():
         held.set()
