@@ -22,7 +22,7 @@ from typing import Any
 from deploy.flink.processes import LOOPBACK, Service, free_ports, listens, wait_until
 from pipeline.errors import DataError
 
-_POM = Path(__file__).with_name("pom.xml")
+POM = Path(__file__).with_name("pom.xml")
 _JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 _TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 _JOB_SERVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
@@ -48,26 +48,26 @@ _TASK_MANAGER_MEMORY = {
 }
 
 
-def fetch_jars(folder: Path) -> Path:
-    """Let Maven copy what pom.xml names below `folder`, unless it did before.
+def fetch_jars(folder: Path, pom: Path = POM) -> Path:
+    """Let Maven copy what `pom` names below `folder`, unless it did before.
 
     Raises:
         DataError: there is no Maven or no Java, or Maven fails.
     """
     jars, fetched, log = folder / "jars", folder / "pom.xml", folder / "maven.log"
-    if fetched.exists() and fetched.read_bytes() == _POM.read_bytes():
+    if fetched.exists() and fetched.read_bytes() == pom.read_bytes():
         return jars
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:
             raise DataError(f"{tool} is needed (Debian: apt-get install default-jre maven)")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    command = ["mvn", "--quiet", "--batch-mode", "--file", str(_POM)]
+    command = ["mvn", "--quiet", "--batch-mode", "--file", str(pom)]
     command += ["dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
     with log.open("wb") as output:
         if subprocess.run(command, stdout=output, stderr=output, timeout=900).returncode:
             raise DataError(f"Maven could not fetch the jars: see {log}")
-    shutil.copy(_POM, fetched)
+    shutil.copy(pom, fetched)
     return jars
 
 
