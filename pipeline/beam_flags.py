@@ -102,6 +102,7 @@ def _is_no_error(record: logging.LogRecord) -> bool:
 
 
 def unknown_to_beam(flags: Sequence[str]) -> list[str]:
+    """Those of the flags that no options of Beam name."""
     parser = argparse.ArgumentParser(allow_abbrev=False, conflict_handler="resolve", add_help=False)
     for kind in PipelineOptions.__subclasses__():
         kind._add_argparse_args(parser)

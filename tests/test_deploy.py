@@ -51,9 +51,10 @@ def started(step: dict[str, Any], overlay: str, data: Path) -> list[str]:
     python.parent.mkdir(exist_ok=True)
     python.write_text(SHOW)
     python.chmod(0o755)
-    variables = environment(step, settings(overlay), POD)
+    here = {name: _moved(value, data) for name, value in settings(overlay).items()}
+    variables = environment(step, here, POD)
     variables["PATH"] = f"{python.parent}:{os.environ['PATH']}"
-    words = [word.replace("/data/", f"{data}/") for word in command(step, variables)]
+    words = [_moved(word, data) for word in command(step, variables)]
     with subprocess.Popen(words, env=variables, stdout=subprocess.PIPE, text=True) as process:
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -64,6 +65,10 @@ def started(step: dict[str, Any], overlay: str, data: Path) -> list[str]:
     assert number == process.pid
     assert not [word for word in argv if "$" in word]
     return argv  # type: ignore[no-any-return]
+
+
+def _moved(text: str, data: Path) -> str:
+    return re.sub(r"(?<![\w.])/data/", f"{data}/", text)
 
 
 SCHEDULED = ("CronJob", BASE / "scheduled-run.yaml")
