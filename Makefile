@@ -32,10 +32,10 @@ $(VENV_PYTHON) -m pip --version >/dev/null 2>&1 \
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint flink-test lock clean find-python
+.PHONY: help demo test lint flink-test deploy-test lock clean find-python
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  A new .venv is made from the first of $(PYTHON)"
 	@echo "  that is Python 3.10 to 3.13; name another with make PYTHON=..."
@@ -53,6 +53,9 @@ lint: $(READY) ## ruff and mypy only
 
 flink-test: $(READY) ## The same bytes from a Flink cluster on this machine (Java, Maven; 5 minutes)
 	$(VENV_PYTHON) -m tests.flink
+
+deploy-test: $(READY) ## What deploy/ holds, checked by the programs it is for
+	$(VENV_PYTHON) -m tests.deploy
 
 lock: ## Fit requirements.lock to pyproject.toml (delete it first for the newest of all)
 	@$(ENSURE_VENV)

@@ -46,7 +46,7 @@ def to_beam_options(flags: Sequence[str]) -> PipelineOptions:
     options.view_as(SetupOptions).save_main_session = False
     # The graph is the same in every run: checking its types tells nothing new in half a second.
     options.view_as(TypeOptions).pipeline_type_check = False
-    if runs_here(options) and (unknown := _unknown_to_beam(flags)):
+    if runs_here(options) and (unknown := unknown_to_beam(flags)):
         raise UsageError(f"unknown flag {unknown[0]}; --help lists the flags, the rest are Beam's")
     FileSystems.set_options(options)
     return options
@@ -101,7 +101,8 @@ def _is_no_error(record: logging.LogRecord) -> bool:
     return record.levelno < logging.ERROR
 
 
-def _unknown_to_beam(flags: Sequence[str]) -> list[str]:
+def unknown_to_beam(flags: Sequence[str]) -> list[str]:
+    """Those of the flags that no options of Beam name."""
     parser = argparse.ArgumentParser(allow_abbrev=False, conflict_handler="resolve", add_help=False)
     for kind in PipelineOptions.__subclasses__():
         kind._add_argparse_args(parser)

@@ -1,11 +1,12 @@
 """python -m tests.flink: the same bytes from a Flink cluster, also when a TaskManager is lost.
 
-It fetches Flink (some 150 MB, once) and starts it on this machine; see cluster.py.
+It fetches Flink (some 150 MB, once) and starts it on this machine; see deploy/flink.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import signal
 import sys
@@ -16,13 +17,13 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from deploy.flink.cluster import Cluster, fetch_jars
+from deploy.flink.processes import Service, free_ports, listens, wait_until
+from deploy.flink.session import CACHE
 from pipeline.errors import DataError, exit_status
 from pipeline.sample import main as write_sample
 from pipeline.startup import heavy_imports
-from tests.flink.cluster import Cluster, fetch_jars
-from tests.flink.processes import ROOT, Service, wait_until
 
-CACHE = ROOT / "build" / "flink"
 RUN_SECONDS = 600
 SAME = ("fingerprint", "shards", "counts", "label_counts", "length_histogram")
 UNFIT_ROWS = ",alpha\nACD,\nACD,alpha,more\nACD,alpha\nACD,alpha\nACD,beta\n"
@@ -40,6 +41,8 @@ def _run_tests() -> None:
     logs = CACHE / "run"
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir()
+    with tempfile.TemporaryDirectory() as temporary:
+        test_the_session_command_and_a_worker_pool(Path(temporary), logs)
     with tempfile.TemporaryDirectory() as temporary, Cluster(jars, logs) as cluster:
         folder = Path(temporary)
         with step("a JobManager, two TaskManagers and a job server start"):
@@ -47,7 +50,7 @@ def _run_tests() -> None:
         test_errors_take_one_line(cluster, folder)
         test_the_same_bytes(cluster, folder)
         test_the_same_bytes_though_a_task_manager_is_lost(cluster, folder)
-    print("3 passed, 0 failed")
+    print("4 passed, 0 failed")
 
 
 @contextmanager
@@ -61,6 +64,43 @@ def step(what: str) -> Iterator[None]:
         print("failed")
         raise
     print(f"{time.monotonic() - started:.1f} s")
+
+
+def test_the_session_command_and_a_worker_pool(folder: Path, logs: Path) -> None:
+    """The command says which flags to use, Beam's EXTERNAL environment works, and all ends."""
+    sample = write_rows(folder / "rows.csv", 5_000)
+    rest, job = free_ports(2)
+    command = [sys.executable, "-m", "deploy.flink.session", "--task-managers=1",
+               "--environment=EXTERNAL", f"--rest-port={rest}", f"--job-port={job}"]  # fmt: skip
+    session = Service(command, logs / "session.log")
+    try:
+        with step("python -m deploy.flink.session with one TaskManager and a worker pool starts"):
+            wait_until(lambda: _flags(session) != [], 180, "the session command's flags")
+        flags = _flags(session)
+        check("the environment", "--environment_type=EXTERNAL" in flags, True)
+        local = run_pipeline(sample, folder / "pool-local", logs, "--num-shards=2")
+        with step("5,000 rows on it"):
+            found = run_pipeline(sample, folder / "pool-flink", logs, "--num-shards=2", *flags)
+        check_the_same(found, local)
+    finally:
+        with step("SIGTERM ends it, and all that it started"):
+            session.process.terminate()
+            status = session.wait(120)
+    check("the session command's exit status", status, 0)
+    check("what still listens", [port for port in (rest, job) if listens(port)], [])
+
+
+def _flags(session: Service) -> list[str]:
+    """What the session command's last line says once all is there."""
+    if (status := session.process.poll()) is not None:
+        raise DataError(f"the session command ended with status {status}: see {session.log}")
+    *_, last = ["", *session.log.read_text().splitlines()]
+    return shlex.split(last) if last.startswith("--runner=") else []
+
+
+def run_pipeline(sample: Path, output: Path, logs: Path, *flags: str) -> dict[str, Any]:
+    """Run the pipeline to its end without a `Cluster` at hand; its manifest, checked."""
+    return _prepared(Service(_command(sample, output, *flags), logs / f"{output.name}.log"), output)
 
 
 def test_errors_take_one_line(cluster: Cluster, folder: Path) -> None:
@@ -129,13 +169,20 @@ def write_rows(path: Path, rows: int) -> Path:
 
 def start_pipeline(cluster: Cluster, sample: Path, output: Path, *flags: str) -> Service:
     """The project's own command, as a user gives it."""
-    command = [sys.executable, "-m", "pipeline", "--input", str(sample), "--output", str(output)]
-    return cluster.start(f"pipeline-{output.name}", [*command, *flags])
+    return cluster.start(f"pipeline-{output.name}", _command(sample, output, *flags))
+
+
+def _command(sample: Path, output: Path, *flags: str) -> list[str]:
+    own = ["--input", str(sample), "--output", str(output)]
+    return [sys.executable, "-m", "pipeline", *own, *flags]
 
 
 def prepare(cluster: Cluster, sample: Path, output: Path, *flags: str) -> dict[str, Any]:
     """Run the pipeline to its end; the manifest of a dataset that was read again."""
-    service = start_pipeline(cluster, sample, output, *flags)
+    return _prepared(start_pipeline(cluster, sample, output, *flags), output)
+
+
+def _prepared(service: Service, output: Path) -> dict[str, Any]:
     if status := service.wait(RUN_SECONDS):
         raise DataError(f"the pipeline ended with status {status}: see {service.log}")
     return read_checked(output)

@@ -1,7 +1,8 @@
 """A Flink cluster of processes on this machine's loopback, with Beam's job server in front.
 
-Flink is started from its jars as its own scripts would do it. A TaskManager starts its Python
-worker itself (Beam's PROCESS environment), and the worker ends with it.
+Flink is started from its jars as its own scripts would do it. In Beam's PROCESS environment a
+TaskManager starts its Python worker itself, and the worker ends with it. In the EXTERNAL one it
+asks a worker pool for it, as it does in a pod that holds both.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from deploy.flink.processes import LOOPBACK, Service, free_ports, listens, wait_until
 from pipeline.errors import DataError
-from tests.flink.processes import LOOPBACK, Service, free_ports, listens, wait_until
 
-_POM = Path(__file__).with_name("pom.xml")
+POM = Path(__file__).with_name("pom.xml")
 _JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 _TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 _JOB_SERVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
@@ -47,39 +48,52 @@ _TASK_MANAGER_MEMORY = {
 }
 
 
-def fetch_jars(folder: Path) -> Path:
-    """Let Maven copy what pom.xml names below `folder`, unless it did before.
+def fetch_jars(folder: Path, pom: Path = POM) -> Path:
+    """Let Maven copy what `pom` names below `folder`, unless it did before.
 
     Raises:
         DataError: there is no Maven or no Java, or Maven fails.
     """
     jars, fetched, log = folder / "jars", folder / "pom.xml", folder / "maven.log"
-    if fetched.exists() and fetched.read_bytes() == _POM.read_bytes():
+    if fetched.exists() and fetched.read_bytes() == pom.read_bytes():
         return jars
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:
             raise DataError(f"{tool} is needed (Debian: apt-get install default-jre maven)")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    command = ["mvn", "--quiet", "--batch-mode", "--file", str(_POM)]
+    command = ["mvn", "--quiet", "--batch-mode", "--file", str(pom)]
     command += ["dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
     with log.open("wb") as output:
         if subprocess.run(command, stdout=output, stderr=output, timeout=900).returncode:
             raise DataError(f"Maven could not fetch the jars: see {log}")
-    shutil.copy(_POM, fetched)
+    shutil.copy(pom, fetched)
     return jars
 
 
 class Cluster:
-    """A JobManager, two TaskManagers of one slot each and a job server, while the block runs.
+    """A JobManager, TaskManagers of one slot each and a job server, while the block runs.
 
-    Settings, logs and temporary files are in `folder`, which must exist.
+    Settings, logs and temporary files are in `folder`, which must exist. Ports are chosen where
+    none are given.
     """
 
-    def __init__(self, jars: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        jars: Path,
+        folder: Path,
+        *,
+        task_managers: int = 2,
+        environment: str = "PROCESS",
+        rest_port: int | None = None,
+        job_port: int | None = None,
+    ) -> None:
         self._jars, self._folder = jars, folder
-        self._rest, self._job_server = free_ports(2)
+        self._size, self._environment = task_managers, environment
+        free_rest, free_job, self._pool = free_ports(3)
+        self._rest, self._job_server = rest_port or free_rest, job_port or free_job
         self._task_managers: list[Service] = []
+        self._started: list[Service] = []
         self._services = ExitStack()
 
     def __enter__(self) -> Cluster:
@@ -96,6 +110,7 @@ class Cluster:
     def start(self, name: str, command: Sequence[str]) -> Service:
         """Start a process that ends with the cluster."""
         service = Service(command, self._folder / f"{name}.log")
+        self._started.append(service)
         self._services.callback(service.end)
         return service
 
@@ -107,13 +122,24 @@ class Cluster:
         settings = _settings(self._rest, self._folder)
         lines = "".join(f"{name}: {value}\n" for name, value in settings.items())
         (self._folder / "config.yaml").write_text(lines)
-        boot = self._folder / "boot"
-        boot.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.flink.boot "$@"\n')
-        boot.chmod(0o755)
+        self._boot.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m deploy.flink.boot "$@"\n')
+        self._boot.chmod(0o755)
         self._start_java("job-manager", "512m", _JOB_MANAGER, "--configDir", str(self._folder))
-        for _ in range(2):
+        if self._environment == "EXTERNAL":
+            self._start_worker_pool()
+        for _ in range(self._size):
             self.start_task_manager()
         self._start_job_server()
+
+    @property
+    def _boot(self) -> Path:
+        return self._folder / "boot"
+
+    def _start_worker_pool(self) -> None:
+        """What the image's `boot --worker_pool` does."""
+        module = "apache_beam.runners.worker.worker_pool_main"
+        flags = [f"--service_port={self._pool}", f"--container_executable={self._boot}"]
+        self.start("worker-pool", [sys.executable, "-m", module, *flags])
 
     def start_task_manager(self) -> None:
         """Add a TaskManager."""
@@ -136,13 +162,28 @@ class Cluster:
                          *(f"--{name}={value}" for name, value in flags.items()))  # fmt: skip
 
     def wait_until_ready(self) -> None:
-        """Wait for the two TaskManagers and the job server.
+        """Wait for the TaskManagers and the job server.
 
         Raises:
-            DataError: they do not come up in time.
+            DataError: they do not come up in time, or one of them has ended.
         """
-        wait_until(lambda: self._slots() == 2, 120, "two TaskManagers")
+        wait_until(lambda: self._slots() == self._size, 120, f"{self._size} TaskManagers")
         wait_until(lambda: listens(self._job_server), 120, "Beam's job server")
+
+    def require_all_run(self) -> None:
+        """Look at every process that was started.
+
+        Raises:
+            DataError: one has ended.
+        """
+        for service in self._started:
+            if (status := service.process.poll()) is not None:
+                raise DataError(f"{service.log.stem} ended with status {status}: see {service.log}")
+
+    @property
+    def page(self) -> str:
+        """Flink's own page, and its REST interface."""
+        return f"http://{LOOPBACK}:{self._rest}"
 
     def kill_task_manager(self) -> None:
         """End the oldest TaskManager and its Python worker by SIGKILL."""
@@ -155,24 +196,28 @@ class Cluster:
         return bool(self._ask(f"/jobs/{newest}")["timestamps"]["RESTARTING"])
 
     def _slots(self) -> int:
+        self.require_all_run()
         try:
             return int(self._ask("/overview")["slots-total"])
         except urllib.error.URLError:
             return 0
 
     def _ask(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://{LOOPBACK}:{self._rest}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.page}{path}", timeout=10) as answer:
             return json.load(answer)
 
     def beam_flags(self) -> list[str]:
         """What makes the pipeline run here."""
+        config = json.dumps({"command": str(self._boot)})
+        if self._environment == "EXTERNAL":
+            config = f"{LOOPBACK}:{self._pool}"
         return [
             "--runner=PortableRunner",
             f"--job_endpoint={LOOPBACK}:{self._job_server}",
-            "--environment_type=PROCESS",
-            f"--environment_config={json.dumps({'command': str(self._folder / 'boot')})}",
+            f"--environment_type={self._environment}",
+            f"--environment_config={config}",
             f"--environment_cache_millis={_WORKER_IDLE_SECONDS * 1000}",
-            "--parallelism=2",
+            f"--parallelism={self._size}",
         ]
 
 

@@ -1,4 +1,4 @@
-"""Processes that a test starts, waits for and ends by their id."""
+"""Processes that are started, waited for and ended by their id."""
 
 from __future__ import annotations
 

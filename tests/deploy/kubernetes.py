@@ -1,0 +1,170 @@
+"""The manifests of deploy/kubernetes: judged by Kubernetes, and their scheduled run run.
+
+The containers of the scheduled run are started here one after another, as Kubernetes would.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+
+from deploy.flink.processes import ROOT, wait_until
+from pipeline.errors import DataError, exit_status
+from pipeline.sample import main as write_sample
+from tests.deploy.support.api_server import ApiServer, api_server
+from tests.deploy.support.pods import Manifest, command, containers, environment, pod_spec, read
+from tests.deploy.support.tools import build, check_schemas, fetch_tools
+
+HERE = ROOT / "deploy" / "kubernetes"
+OVERLAYS = ("one-node", "several-nodes")
+CONTAINER = ROOT / "tests" / "deploy" / "support" / "container.sh"
+USER = 10001
+STEPS = ("prepare", "train", "evaluate", "promote")
+WRITTEN = ("dataset.json", "run.json", "evaluation-test.json", "registry")
+JOB = "metadata.labels['batch.kubernetes.io/job-name']"
+
+
+def main() -> int:
+    """Check the manifests; 1 if one is refused, or a step of the scheduled run fails."""
+    return exit_status(_check)
+
+
+def _check() -> None:
+    tools = fetch_tools()
+    built = {name: build(tools, HERE / "overlays" / name) for name in OVERLAYS}
+    for name, text in {**built, "shell": (HERE / "shell.yaml").read_text()}.items():
+        print(f"{name}: {check_schemas(tools, text)} documents fit Kubernetes' schemas")
+    with api_server(tools) as server:
+        if server:
+            apply_all(server)
+    one_node = read(built["one-node"])
+    (scheduled,) = (m for m in one_node if m["kind"] == "CronJob")
+    (settings,) = (m["data"] for m in one_node if m["kind"] == "ConfigMap")
+    with tempfile.TemporaryDirectory() as temporary:
+        run_as_scheduled(scheduled, settings, Path(temporary))
+
+
+def apply_all(server: ApiServer) -> None:
+    """Let the server judge all, in the namespace with its restrictions."""
+    make_namespace(server)
+    for name in OVERLAYS:
+        count = server.dry_run("--kustomize", str(HERE / "overlays" / name))
+        print(f"{name}: the API server takes all {count}, without a warning")
+    server.dry_run("--filename", str(HERE / "shell.yaml"))
+    print("shell: the API server takes it")
+
+
+def make_namespace(server: ApiServer) -> None:
+    """What must be there before anything in it can be judged."""
+    for name in ("namespace.yaml", "service-account.yaml"):
+        server.apply("--namespace=charseq", "--filename", str(HERE / "base" / name))
+
+
+def run_as_scheduled(cron_job: Manifest, settings: dict[str, str], data: Path) -> None:
+    """The whole run; a run that is interrupted; and one that finds everything done."""
+    data.chmod(0o755)
+    (data / "input").mkdir()
+    with redirect_stdout(None):
+        write_sample(["--rows", "3000", "--output", str(data / "input" / "rows.csv")])
+    for path in (data, data / "input", data / "input" / "rows.csv"):
+        if os.geteuid() == 0:
+            shutil.chown(path, USER, USER)
+    with_epochs = {**settings, "EPOCHS": "12"}
+    steps = {step["name"]: step for step in containers(pod_spec(cron_job))}
+    expect("the steps", tuple(steps), STEPS)
+    run_step(steps["prepare"], with_epochs, data)
+    interrupt_training(steps["train"], with_epochs, data)
+    for name in STEPS[1:]:
+        run_step(steps[name], with_epochs, data)
+    expect("complete", [name for name in WRITTEN if any(data.rglob(name))], list(WRITTEN))
+    before = modified(data, "dataset.json", "run.json")
+    for name in ("prepare", "train"):
+        run_step(steps[name], with_epochs, data)
+    expect("what a second pod did anew", modified(data, "dataset.json", "run.json"), before)
+
+
+def run_step(step: Manifest, settings: dict[str, str], data: Path) -> None:
+    """Run a container to its end.
+
+    Raises:
+        DataError: it fails.
+    """
+    started = time.monotonic()
+    with started_container(step, settings, data) as process:
+        output, _ = process.communicate(timeout=600)
+    if process.returncode:
+        raise DataError(f"{step['name']} ended with {process.returncode}: {output}")
+    print(f"{step['name']}: {time.monotonic() - started:.1f} s")
+
+
+def interrupt_training(step: Manifest, settings: dict[str, str], data: Path) -> None:
+    """SIGTERM to process 1 of the container once something is saved: it ends with 143, in time."""
+    with started_container(step, settings, data) as process:
+        wait_until(
+            lambda: any(data.glob("runs/*/checkpoints/*")) or process.poll() is not None,
+            300, "a checkpoint",
+        )  # fmt: skip
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[0]) if children else process.pid, signal.SIGTERM)
+        started = time.monotonic()
+        output, _ = process.communicate(timeout=120)
+    expect(f"train's status after SIGTERM ({output})", process.returncode, 143)
+    expect("a finished run", any(data.rglob("run.json")), False)
+    print(f"train: SIGTERM, a checkpoint and status 143 after {time.monotonic() - started:.1f} s")
+
+
+@contextmanager
+def started_container(
+    step: Manifest, settings: dict[str, str], data: Path
+) -> Iterator[subprocess.Popen[str]]:
+    """A container of the pod, with the volume in `data`: as root, in namespaces of its own."""
+    variables = environment(step, settings, {JOB: "scheduled-run-29400660"})
+    words = command(step, variables)
+    if os.geteuid() == 0:
+        place, checkout = Path("/mnt"), Path("/opt")
+        words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+                 "sh", str(CONTAINER), str(data), str(ROOT), *words]  # fmt: skip
+    else:
+        place, checkout = data, ROOT
+        print("(not root: with this user, and a root file system that can be written to)")
+    to_volume = {"/data": str(place)}
+    words = [_replaced(word, to_volume) for word in words]
+    variables = {name: _replaced(value, to_volume) for name, value in variables.items()}
+    variables["PATH"] = f"{checkout}/.venv/bin:{os.environ['PATH']}"
+    process = subprocess.Popen(
+        words, env=variables, text=True, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _replaced(text: str, places: dict[str, str]) -> str:
+    for place, other in places.items():
+        text = text.replace(place, other)
+    return text
+
+
+def modified(data: Path, *names: str) -> list[int]:
+    """When files of these names were written."""
+    return [path.stat().st_mtime_ns for name in names for path in sorted(data.rglob(name))]
+
+
+def expect(what: str, found: object, expected: object) -> None:
+    """Raise a DataError where something is not as expected."""
+    if found != expected:
+        raise DataError(f"{what}: got {found}, expected {expected}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
