@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.errors import DataError, UsageError
+from pipeline.inputs import identify
 from pipeline.options import NO_LABEL_FROM, Options
 from pipeline.stores import is_local, open_file
 
@@ -49,7 +50,8 @@ class Source:
 
     `sequence` and `label` are column positions among `columns` (csv, tsv); `label_of_all` is the
     label of every row where there is no such column (text). Rows begin at byte `data_start`, and
-    the first of them is row number `first_row` (a line number, but for Parquet).
+    the first of them is row number `first_row` (a line number, but for Parquet). `identity` tells
+    its content from another: see `inputs.identify`.
     """
 
     path: str
@@ -63,6 +65,7 @@ class Source:
     data_start: int = 0
     first_row: int = 1
     row_groups: int = 0
+    identity: str = ""
 
     @property
     def column_names(self) -> tuple[str, str]:
@@ -107,7 +110,9 @@ def find_sources(options: Options) -> list[Source]:
         sizes.update({found.path: found.size_in_bytes for found in match.metadata_list})
     paths = _each_once(sizes)
     with ThreadPoolExecutor(max_workers=16) as pool:
-        return list(pool.map(lambda path: _look_into(path, sizes[path], options), paths))
+        found = list(pool.map(lambda path: _look_into(path, sizes[path], options), paths))
+    identities = identify({path: sizes[path] for path in paths})
+    return [replace(source, identity=identities[source.path]) for source in found]
 
 
 def _with_directory(pattern: str) -> str:

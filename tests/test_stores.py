@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import random
@@ -116,6 +117,8 @@ def test_s3_gets_the_bytes_that_a_local_run_writes(
     assert found["fingerprint"] == local["fingerprint"]
     assert found["shards"] == local["shards"]
     assert found["counts"] == local["counts"]
+    etag = hashlib.md5(make_csv(1).encode()).hexdigest()
+    assert [one["identity"] for one in found["inputs"]] == [f"etag:{etag}"]
     files = [file["path"] for file in local["files"] + local["shards"]]
     assert s3.keys("out/") == sorted(
         f"out/{name}" for name in ("dataset.json", "notes.txt", *files)
@@ -311,6 +314,9 @@ def test_gs_gets_the_bytes_that_a_local_run_writes(
     found = json.loads(gs.blob("out/dataset.json").download_as_bytes())
     assert found["fingerprint"] == local["fingerprint"]
     assert found["shards"] == local["shards"]
+    crc32c = gs.get_blob("in/rows.csv").crc32c
+    assert crc32c
+    assert [one["identity"] for one in found["inputs"]] == [f"crc32c:{crc32c}"]
     files = [file["path"] for file in local["files"] + local["shards"]]
     names = [blob.name for blob in gs.list_blobs(prefix="out/")]
     assert names == sorted(f"out/{name}" for name in ("dataset.json", *files))
