@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections import Counter
@@ -85,7 +86,10 @@ def write_dataset(
         },
         "feature_spec": {"sequence": sequence, "length": scalar, "label": scalar},
         "shards": described,
+        "inputs": [{"path": "rows.csv", "bytes": 1234, "identity": "sha256:" + "5e" * 32}],
     }
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    manifest["manifest_sha256"] = hashlib.sha256(text.encode()).hexdigest()
     (directory / "dataset.json").write_text(json.dumps(manifest))
     return read_manifest(str(directory))
 

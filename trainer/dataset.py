@@ -200,7 +200,7 @@ class _RowsInMemory:
             "label": np.empty(rows, _smallest(len(manifest.labels))),
         }
         first = 0
-        for block in _parallel(records, lambda block: _as_ids(_parse(block, manifest))):
+        for block in _parallel(records, lambda block: as_ids(_parse(block, manifest))):
             last = first + len(block["label"])
             for name, column in columns.items():
                 column[first:last] = block[name].numpy()
@@ -225,7 +225,7 @@ def _smallest(largest: int) -> type[np.integer]:
     return next(t for t in (np.uint8, np.uint16, np.int32) if largest <= np.iinfo(t).max)
 
 
-def _as_ids(rows: Rows) -> Rows:
+def as_ids(rows: Rows) -> Rows:
     """Rows with one-hot vectors as ids; that of an unknown character, zero, as 0."""
     sequence = rows["sequence"]
     if not sequence.dtype.is_integer:
