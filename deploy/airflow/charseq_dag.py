@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowFailException
 from airflow.providers.apache.beam.operators.beam import BeamRunPythonPipelineOperator
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, Variable, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
 from charseq_quality import problems
 
 PYTHON = "{{ var.value.get('charseq_python', 'python3') }}"
