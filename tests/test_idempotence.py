@@ -46,7 +46,7 @@ class Killed(BaseException):
 
 def commands(folder: Path) -> list[tuple[Any, list[str]]]:
     """The steps of a date whose files are in `folder`, as its scheduler starts them."""
-    rows, data, run = (str(folder / name) for name in ("../rows.csv", "datasets", "runs"))
+    rows, data, run = map(str, (folder.parent / "rows.csv", folder / "datasets", folder / "runs"))
     small = "--units 3 --epochs 2 --batch-size 32 --jit-compile off --checkpoint-every 1"
     return [
         (prepare, ["--input", rows, "--output", data, "--max-length", "6", "--num-shards", "2"]),
