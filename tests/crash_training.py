@@ -1,7 +1,8 @@
 """python -m tests.crash_training: kill a training at random steps, and see how it ends.
 
 One run is left alone; another is killed again and again (SIGKILL) and started again each time. Both
-must end with the same weights, bit by bit.
+must end with the same weights, bit by bit. Of two workers, only one is killed, and the other must
+end by itself.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,10 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.workers import tf_configs
+
 STRATEGIES = {
-    "none": ("--strategy", "none"),
-    "mirrored": ("--strategy", "mirrored", "--devices", "CPU:0,CPU:1"),
+    "none": (),
+    "mirrored": ("--devices", "CPU:0,CPU:1"),
+    "multi_worker": (),
 }
+_WORKERS = 2
+_SECONDS_TO_NOTICE = 120
 # Saved at every return to Python, so that a kill falls anywhere between two checkpoints.
 FLAGS = ("--epochs", "3", "--batch-size", "128", "--checkpoint-every", "1")
 
@@ -32,21 +37,22 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--rows", type=int, default=150_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
     args = parser.parse_args()
     rng = random.Random(args.seed)
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), args.rows)
-        for name, flags in STRATEGIES.items():
-            runs = [Path(folder, f"{name}-{kind}") for kind in ("whole", "killed")]
-            start(runs[0], flags).wait()
-            killed_at = [kill_once(runs[1], flags, rng) for _ in range(args.times)]
-            print(f"{name}: killed after the checkpoints at steps {killed_at}")
-            start(runs[1], flags).wait()
+        for strategy in args.only:
+            runs = [Path(folder, f"{strategy}-{kind}") for kind in ("whole", "killed")]
+            finish(start(runs[0], strategy))
+            killed_at = [kill_once(runs[1], strategy, rng) for _ in range(args.times)]
+            print(f"{strategy}: killed after the checkpoints at steps {killed_at}", flush=True)
+            finish(start(runs[1], strategy))
             same = all(map(np.array_equal, *map(last_variables, runs)))
             failed += not same
-            print(f"{name}: {'the same bits' if same else 'OTHER WEIGHTS'}", flush=True)
-    print(f"{len(STRATEGIES) - failed} passed, {failed} failed")
+            print(f"{strategy}: {'the same bits' if same else 'OTHER WEIGHTS'}", flush=True)
+    print(f"{len(args.only) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
@@ -60,32 +66,46 @@ def prepare(folder: Path, rows: int) -> None:
         subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True)
 
 
-def start(run: Path, flags: tuple[str, ...]) -> subprocess.Popen[bytes]:
-    """The training as a process group of its own."""
-    return subprocess.Popen(
-        [*(sys.executable, "-m", "trainer", "--data", str(run.parent / "data")),
-         *("--output", str(run)), *FLAGS, *flags],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
+def start(run: Path, strategy: str) -> list[subprocess.Popen[bytes]]:
+    """The processes of a training."""
+    environments = [{}]
+    if strategy == "multi_worker":
+        environments = [{"TF_CONFIG": config} for config in tf_configs(_WORKERS)]
+    return [
+        subprocess.Popen(
+            [*(sys.executable, "-m", "trainer", "--data", str(run.parent / "data")),
+             *("--output", str(run)), *FLAGS, "--strategy", strategy, *STRATEGIES[strategy]],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **environment},
+        )
+        for environment in environments
+    ]  # fmt: skip
 
 
-def kill_once(run: Path, flags: tuple[str, ...], rng: random.Random) -> int:
-    """Kill a run up to half a second after its first new checkpoint; the step of the last one then.
+def finish(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Wait until all have ended well."""
+    statuses = [process.wait() for process in processes]
+    if any(statuses):
+        raise RuntimeError(f"a training ended with {statuses}")
+
+
+def kill_once(run: Path, strategy: str, rng: random.Random) -> int:
+    """Kill one process up to half a second after its first new checkpoint; the last one's step.
 
     Raises:
         RuntimeError: it ended before it could be killed: there were too few rows.
     """
     before = last_step(run)
-    process = start(run, flags)
+    processes = start(run, strategy)
     while last_step(run) == before:
-        if process.poll() is not None:
+        if any(process.poll() is not None for process in processes):
             raise RuntimeError(f"{run} ended after step {before}: give it more --rows")
         time.sleep(0.01)
     time.sleep(rng.uniform(0, 0.5))
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    rng.choice(processes).kill()
+    for process in processes:
+        process.wait(_SECONDS_TO_NOTICE)
     return last_step(run)
 
 

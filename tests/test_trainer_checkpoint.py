@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.trainer_fixtures import toy_rows, write_dataset
+from tests.workers import tf_configs
 from trainer.__main__ import main
 from trainer.checkpoint import Checkpoints
 from trainer.config import Interval
@@ -138,41 +139,69 @@ def test_killed_before_the_export(data, uninterrupted, tmp_path, capsys):
     assert_same_run(tmp_path / "run", uninterrupted)
 
 
-@pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
-def test_a_signal_to_a_mirrored_run(data, tmp_path, signal_number, status):
-    # The process sends itself the signal: then the step at which it comes is known.
-    script = f"""
+# The process sends itself a signal: then the step at which it comes is known.
+SIGNALLED = """
 import os, sys
 from trainer.__main__ import main
 from trainer.progress import Progress
-calls, at = [], int(sys.argv[1])
+calls, at, number = [], int(sys.argv[1]), int(sys.argv[2])
 def count(progress, position):
     calls.append(position)
     if len(calls) == at:
-        os.kill(os.getpid(), {int(signal_number)})
+        os.kill(os.getpid(), number)
 Progress.update = count
-sys.exit(main(sys.argv[2:]))
+sys.exit(main(sys.argv[3:]))
 """
 
-    def train(output, at):
-        flags = [*FLAGS, "--strategy", "mirrored", "--devices", "CPU:0,CPU:1", "--epochs", "2"]
-        return subprocess.run(
-            [sys.executable, "-c", script, str(at), *flags, "--data", data, "--output", output],
-            cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
 
-    killed = train(tmp_path / "run", 5)
-    assert killed.returncode == status
+def start_signalled(data, output, at, number, *flags, **environment):
+    """Train in a process of its own, which gets signal `number` after `at` calls (0: never)."""
+    flags = [*FLAGS, "--epochs", "2", "--data", data, "--output", output, *flags]
+    return subprocess.Popen(
+        [sys.executable, "-c", SIGNALLED, *map(str, [at, int(number), *flags])],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
+def test_a_signal_to_a_mirrored_run(data, tmp_path, signal_number, status):
+    def train(output, at):
+        flags = ["--strategy", "mirrored", "--devices", "CPU:0,CPU:1"]
+        process = start_signalled(data, output, at, signal_number, *flags)
+        return (*process.communicate(timeout=240), process.returncode)
+
+    _, told, killed = train(tmp_path / "run", 5)
+    assert killed == status
     # At SIGTERM what is done is saved, whether or not it was due.
     last = {signal.SIGKILL: 7, signal.SIGTERM: 9}[signal_number]
     assert saved(tmp_path / "run")[-1] == f"step-{last:010}.npz"
     if signal_number == signal.SIGTERM:
-        assert killed.stderr.endswith("SIGTERM: saved after step 9\n")
-    again = train(tmp_path / "run", 0)
-    assert again.returncode == 0, again.stderr
+        assert told.endswith("SIGTERM: saved after step 9\n")
+    printed, told, again = train(tmp_path / "run", 0)
+    assert again == 0, told
     where = "going on in epoch 2 after 2 of its steps" if status == 143 else "epoch 2 after 0 of"
-    assert where in again.stdout
-    assert train(tmp_path / "whole", 0).returncode == 0
+    assert where in printed
+    assert train(tmp_path / "whole", 0)[-1] == 0
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_worker_that_is_killed_ends_the_other_and_both_go_on(data, tmp_path):
+    def train(output, second_at):
+        processes = [
+            start_signalled(data, output, at, signal.SIGKILL, TF_CONFIG=config)
+            for at, config in zip((0, second_at), tf_configs(2), strict=True)
+        ]
+        told = [process.communicate(timeout=240) for process in processes]
+        return told, [process.returncode for process in processes]
+
+    told, statuses = train(tmp_path / "run", 5)
+    assert statuses == [1, -9], told
+    assert "another worker is lost; start all of them again" in told[0][1]
+    told, statuses = train(tmp_path / "run", 0)
+    assert statuses == [0, 0], told
+    assert "going on in epoch 2 after 0 of its steps" in told[0][0]
+    assert train(tmp_path / "whole", 0)[1] == [0, 0]
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from tests.trainer_fixtures import toy_rows, write_dataset
+from tests.workers import tf_configs
 from trainer.config import Config
 from trainer.dataset import Batches
 from trainer.errors import DataError
@@ -166,11 +166,6 @@ sys.exit(main({[*flags, *mirrored]!r}) or main({[*flags, *one]!r}))
 
 
 def test_two_workers_reach_what_one_process_reaches(manifest, tmp_path):
-    with socket.socket() as one, socket.socket() as other:
-        sockets = (one, other)
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        workers = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
     flags = ["--data", manifest.directory, "--batch-size", str(BATCH), "--units", "4,3"]
     flags += ["--epochs", "2", "--seed", "5", "--optimizer", "rmsprop"]
     # Each leaves its weights, too, where it trained.
@@ -190,17 +185,16 @@ np.savez(sys.argv[1], *built[0].get_weights())
 sys.exit(status)
 """
 
-    def start(name, index=None):
-        cluster = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-        config = {} if index is None else {"TF_CONFIG": json.dumps(cluster)}
-        output = "one" if index is None else "workers"
+    def start(name, output, **environment):
         return subprocess.Popen(
             [sys.executable, "-c", script, f"{name}.npz", *flags, "--output", output],
-            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), **config},
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    processes = [start("first", 0), start("second", 1), start("alone")]
+    configs = zip(("first", "second"), tf_configs(2), strict=True)
+    processes = [start(name, "workers", TF_CONFIG=config) for name, config in configs]
+    processes.append(start("alone", "one"))
     told = [process.communicate(timeout=240) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], told
     assert "epoch 2/2" in told[0][0]
