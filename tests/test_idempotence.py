@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 
 from pipeline.__main__ import main as prepare
+from pipeline.publish import sole_writer as pipeline_lock
 from trainer.__main__ import main as train
 from trainer.evaluate import main as evaluate
 from trainer.promote import main as promote
+from trainer.run_directory import sole_writer as trainer_lock
 
 ROOT = Path(__file__).parents[1]
 # Where to die, in the order of a run, and at which call.
@@ -186,3 +188,15 @@ def test_what_does_not_fit_is_refused(whole: Path, capsys: pytest.CaptureFixture
     assert train([*training, "--epochs", "3"]) == 1
     assert "not this one: --epochs 2, now 3. Choose another" in capsys.readouterr().err
     assert listing(whole) == before
+
+
+def test_two_at_once(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = whole.parent / "shared"
+    (_, preparation), (_, training), *_ = commands(folder)
+    with pipeline_lock(str(folder / "datasets")):
+        assert prepare(preparation) == 1
+    assert "datasets: another run is writing there; let it end" in capsys.readouterr().err
+    with trainer_lock(str(folder / "runs")):
+        assert train([*training, "--data", str(whole / "datasets")]) == 1
+    assert "runs: another run is writing there; let it end" in capsys.readouterr().err
+    assert listing(folder) == {}

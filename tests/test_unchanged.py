@@ -100,9 +100,10 @@ def test_other_files_are_named(inputs: list[dict[str, Any]], named: str) -> None
     assert differences(OPTIONS, inputs) == named
 
 
-def test_a_dataset_that_knows_no_identities() -> None:
+@pytest.mark.parametrize("known", [{}, {"identity": "mtime:1"}])
+def test_identities_that_cannot_be_compared(known: dict[str, str]) -> None:
     before = manifest()
-    before["inputs"] = [{"path": "data/a.csv", "bytes": 10}]
+    before["inputs"] = [{"path": "data/a.csv", "bytes": 10, **known}]
     require_unchanged(before, OPTIONS, [{**A, "identity": "sha256:other"}])
     with pytest.raises(DataError, match=r"data/a\.csv has changed"):
         require_unchanged(before, OPTIONS, [{**A, "bytes": 11}])
