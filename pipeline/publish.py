@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
+import os
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from apache_beam.io.filesystems import FileSystems
 
@@ -19,12 +23,22 @@ from pipeline.rejects import RejectedFile
 from pipeline.report import render_report
 from pipeline.shards import ShardSummary
 from pipeline.sources import Source
-from pipeline.stores import copy_tree, create, list_tree, make_parent, open_file, remove_tree
+from pipeline.stores import (
+    copy_tree,
+    create,
+    is_local,
+    list_tree,
+    make_parent,
+    open_file,
+    remove_tree,
+)
 
 _STAGING = ".staging"
 _TRANSFORM = "transform"
 # A store moves a file by copying it.
 _MOVES_AT_ONCE = 8
+# What a file system says that cannot lock a directory; NFS says the first.
+_NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def staging_dir(output: str) -> str:
@@ -40,23 +54,48 @@ def transform_dir(output: str) -> str:
     return str(FileSystems.join(staging_dir(output), f"{_TRANSFORM}-{uuid.uuid4().hex}"))
 
 
-def prepare_output(options: Options) -> None:
-    """Make room for a run, and clear what a killed one left in the staging directory.
+@contextmanager
+def sole_writer(output: str) -> Iterator[None]:
+    """Make the directory `output`, and keep other runs out of it for as long as the block lasts.
+
+    On a local file system; where it knows no locks, as on a store, nothing is kept out.
 
     Raises:
-        DataError: the directory holds a dataset, and `--overwrite` was not given.
+        DataError: another run is in it.
     """
-    complete = FileSystems.exists(FileSystems.join(options.output, MANIFEST_FILE))
-    if complete and not options.overwrite:
-        raise DataError(
-            f"{options.output} already holds a dataset; choose another --output, or replace it "
-            "with --overwrite"
-        )
-    if not complete:
-        _remove_dataset_files(options.output)
-    remove_staging(options.output)
+    if not is_local(output):
+        yield
+        return
+    os.makedirs(output, exist_ok=True)
+    directory = os.open(output, os.O_RDONLY)
+    try:
+        try:
+            # The directory itself is locked: a lock file would have to stay in the dataset.
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(
+                f"{output}: another run is writing there; let it end, or choose another --output"
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(directory)
+
+
+def is_complete(output: str) -> bool:
+    """Whether a directory holds a dataset."""
+    return bool(FileSystems.exists(FileSystems.join(output, MANIFEST_FILE)))
+
+
+def prepare_output(output: str) -> None:
+    """Make room for a run, and clear what a killed one left."""
+    if not is_complete(output):
+        _remove_dataset_files(output)
+    remove_staging(output)
     # More than a directory, which a store does not know: what cannot be written is told now.
-    _write(FileSystems.join(staging_dir(options.output), "started"), "")
+    _write(FileSystems.join(staging_dir(output), "started"), "")
 
 
 def remove_staging(output: str) -> None:

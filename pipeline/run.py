@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import apache_beam as beam
 import tensorflow as tf
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import (
@@ -28,11 +29,18 @@ from pipeline.beam_flags import (
 )
 from pipeline.build import build
 from pipeline.errors import DataError, UsageError
-from pipeline.manifest import Manifest, read_manifest
+from pipeline.manifest import Manifest, describe_inputs, read_manifest
 from pipeline.options import SPLITS, Options
-from pipeline.publish import prepare_output, remove_staging, staging_dir
-from pipeline.sources import cut_into_parts, find_sources
+from pipeline.publish import (
+    is_complete,
+    prepare_output,
+    remove_staging,
+    sole_writer,
+    staging_dir,
+)
+from pipeline.sources import Source, cut_into_parts, find_sources
 from pipeline.stores import is_local, remove_tree, require_store
+from pipeline.unchanged import require_unchanged
 
 # Names of errors whose message says it all: ours, and those of file systems and stores.
 _FOR_PEOPLE = (
@@ -52,23 +60,61 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     started = time.monotonic()
     beam_options = to_beam_options(beam_flags)
     pipeline = new_pipeline(beam_options)
-    local = runs_here(beam_options)
-    keep_errors_out_of_the_log(local)
+    keep_errors_out_of_the_log(runs_here(beam_options))
     for path in (*options.input, options.output):
         require_store(path)
     sources = find_sources(options)
     if not cut_into_parts(sources):
         raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
-    dry_run = beam_options.view_as(TestOptions).dry_run
-    if not dry_run:
-        prepare_output(options)
+    if beam_options.view_as(TestOptions).dry_run:
+        _run(pipeline, beam_options, sources, options)
+        runner = beam_options.view_as(StandardOptions).runner
+        print(f"dry run: the job for {runner} was built, and nothing else was done")
+        return
+    with sole_writer(options.output):
+        if is_complete(options.output) and not options.overwrite:
+            print(_nothing_to_do(sources, options))
+            # What a run left that was killed after its last file had its place.
+            remove_staging(options.output)
+            return
+        prepare_output(options.output)
+        _run(pipeline, beam_options, sources, options)
+        print(describe(read_manifest(options.output), options.output, time.monotonic() - started))
+
+
+def _nothing_to_do(sources: Sequence[Source], options: Options) -> str:
+    """What to say where the dataset is there already.
+
+    Raises:
+        DataError: what is there is another dataset.
+    """
+    manifest = read_manifest(options.output)
+    require_unchanged(manifest, options, describe_inputs(sources))
+    return (
+        f"{options.output} is already prepared from these inputs with these options: nothing to "
+        f"do; fingerprint {manifest['fingerprint'][:16]}"
+    )
+
+
+def _run(
+    pipeline: beam.Pipeline,
+    beam_options: PipelineOptions,
+    sources: Sequence[Source],
+    options: Options,
+) -> None:
+    """Build the graph and run it; of the staging directory nothing stays.
+
+    Raises:
+        UsageError: there is no directory for TensorFlow Transform.
+        DataError: the input cannot be used.
+    """
     runner = beam_options.view_as(StandardOptions).runner
     size = sum(source.bytes for source in sources)
     print(f"preparing {len(sources)} file(s), {size / 1e6:.1f} MB, on {runner}", file=sys.stderr)
     try:
         with (
             _temp_dir(options, beam_options) as temp_dir,
-            progress.shown("starting" if local else "running", size),
+            progress.shown("starting" if runs_here(beam_options) else "running", size),
         ):
             build(pipeline, sources, options, temp_dir)
             pipeline.run().wait_until_finish()
@@ -76,10 +122,6 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
         raise _as_data_error(error) from error
     finally:
         remove_staging(options.output)
-    if dry_run:
-        print(f"dry run: the job for {runner} was built, and nothing else was done")
-        return
-    print(describe(read_manifest(options.output), options.output, time.monotonic() - started))
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class Killed(BaseException):
 def stage(output: Path, content: str) -> tuple[Any, ...]:
     """What a run leaves in the staging directory, and the arguments `publish` gets."""
     options = Options(input=("in.csv",), output=str(output), split="train=1", overwrite=True)
-    prepare_output(options)
+    prepare_output(str(output))
     staging = Path(staging_dir(str(output)))
     for name in ("shard-0", "shard-1", "rejected-0"):
         (staging / name).write_text(f"{content} {name}")

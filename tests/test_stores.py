@@ -278,12 +278,16 @@ def test_gs_gets_the_bytes_that_a_local_run_writes(
     torn[20] ^= 1
     shard.upload_from_string(bytes(torn))
     assert inspect_main(["gs://bucket/out", "--verify"]) == 1
+    assert "part-00000-of-00001.tfrecord: the SHA-256" in capsys.readouterr().err
+    assert main(argv) == 0
+    assert "gs://bucket/out is already prepared" in capsys.readouterr().out
+    gs.blob("in/rows.csv").upload_from_string(make_csv(1) + "AC,one\n")
     assert main(argv) == 1
     assert main([*argv[:2], "--output", "gs://nowhere/out"]) == 1
-    lines = capsys.readouterr().err.splitlines()[-3:]
+    lines = capsys.readouterr().err.splitlines()[-2:]
     for line, said in zip(
         lines,
-        ("part-00000-of-00001.tfrecord: the SHA-256", "already holds a dataset", "404 GET"),
+        ("not this one: gs://bucket/in/rows.csv has changed. ", "404 GET"),
         strict=True,
     ):
         assert said in line

@@ -109,6 +109,7 @@ def test_what_is_exported_answers_and_knows_where_it_comes_from(written, tmp_pat
 
 
 def test_an_export_that_encodes_otherwise_is_stopped(manifest, tmp_path):
+    (tmp_path / "run").mkdir()
     begin_run(str(tmp_path / "run"), {})
     _, model = new_classifier(manifest)
     encoder = TextEncoder(manifest)

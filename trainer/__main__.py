@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from trainer.config import parse_command_line
 from trainer.errors import exit_status
 from trainer.manifest import open_dataset
-from trainer.run_directory import check_output
+from trainer.run_directory import check_output, is_trained, require_unfinished
 from trainer.startup import heavy_imports
 
 
@@ -21,7 +21,15 @@ def _train(argv: Sequence[str] | None) -> None:
     config = parse_command_line(argv)
     with open_dataset(config.data) as manifest:
         manifest.require_rows("train")
+        if not config.overwrite and is_trained(config, manifest.fingerprint):
+            print(
+                f"{config.output} is already trained on this dataset with these options: nothing "
+                f"to do; fingerprint of the dataset {manifest.fingerprint[:16]}"
+            )
+            return
         check_output(config.output, config.overwrite)
+        if config.resume == "must":
+            require_unfinished(config.output)
         # Imported late: TensorFlow takes seconds, and --help and these errors must not.
         with heavy_imports():
             from trainer.loop import train

@@ -6,8 +6,8 @@ import argparse
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple
 
 from trainer.errors import UsageError
 from trainer.stores import require_local
@@ -106,6 +106,14 @@ class Config:
         _require(clipped, "--clip-norm", self.clip_norm, "a number above 0")
         one = self.strategy != "none" or len(self.devices) < 2
         _require(one, "--devices", ",".join(self.devices), "one device with --strategy none")
+
+    def to_json(self) -> dict[str, Any]:
+        """Every option as it was asked for, as JSON keeps it."""
+        options = {**asdict(self), "checkpoint_every": str(self.checkpoint_every)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in options.items()
+        }
 
 
 def _require(holds: bool, flag: str, value: object, expected: str) -> None:

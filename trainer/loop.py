@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import keras
@@ -34,7 +33,15 @@ from trainer.manifest import Manifest
 from trainer.model import EmbeddingSize, build_compiled_model, build_model
 from trainer.position import NO_SUMS, Position, Score, best_epoch
 from trainer.progress import Progress
-from trainer.run_directory import begin_run, complete_run, may_resume, other_versions, resume_run
+from trainer.run_directory import (
+    begin_run,
+    check_output,
+    complete_run,
+    may_resume,
+    other_versions,
+    resume_run,
+    sole_writer,
+)
 from trainer.runtime import (
     any_worker,
     lost_worker_as_data_error,
@@ -60,14 +67,19 @@ def train(config: Config, manifest: Manifest) -> None:
     """Train on a dataset, export the model, and leave a complete run in `config.output`.
 
     Raises:
-        DataError: the records do not fit the representation, a device is not there, a shard is
-            corrupted, a worker is lost, or the transform graph does not give the ids that the
-            records hold.
+        DataError: the records do not fit the representation, a device is not there, another run is
+            in the directory, a shard is corrupted, a worker is lost, or the transform graph does
+            not give the ids that the records hold.
         Preempted: SIGTERM came, and what was done is saved.
     """
     representation = resolve_representation(config.representation, manifest)
     strategy = make_strategy(config.strategy, config.devices)
-    with lost_worker_as_data_error(), quiet_unless_chief(strategy, config.output) as output:
+    with (
+        lost_worker_as_data_error(),
+        quiet_unless_chief(strategy, config.output) as output,
+        sole_writer(output),
+    ):
+        check_output(output, config.overwrite)  # Once more: another run may just have ended.
         encoder = TextEncoder(manifest)  # First of all: it fails on what cannot be exported.
         jit_compile = resolve_jit_compile(config.jit_compile, strategy)
         description = describe_run(config, manifest, representation, strategy, jit_compile)
@@ -219,17 +231,20 @@ def describe_run(
     strategy: tf.distribute.Strategy,
     jit_compile: bool,
 ) -> dict[str, Any]:
-    """What `run.json` says: every option as it was resolved, the dataset, the versions."""
+    """What `run.json` says: every option as it was resolved, the dataset, the versions.
+
+    asked: the options that another machine may resolve to something else, as they were given.
+    """
+    asked = config.to_json()
+    resolved = {
+        "representation": representation,
+        "jit_compile": "on" if jit_compile else "off",
+        "strategy": strategy_name(strategy),
+        "devices": [name.split("device:")[1] for name in strategy.extended.worker_devices],
+    }
     return {
-        "options": {
-            **asdict(config),
-            "checkpoint_every": str(config.checkpoint_every),
-            "representation": representation,
-            "jit_compile": "on" if jit_compile else "off",
-            "strategy": strategy_name(strategy),
-            "replicas": strategy.num_replicas_in_sync,
-            "devices": [name.split("device:")[1] for name in strategy.extended.worker_devices],
-        },
+        "options": {**asked, **resolved, "replicas": strategy.num_replicas_in_sync},
+        "asked": {name: asked[name] for name in resolved},
         "dataset": {
             "fingerprint": manifest.fingerprint,
             "encoding": manifest.encoding,

@@ -6,7 +6,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from typing import Any
@@ -24,10 +25,11 @@ from trainer.lineage import (
     seal,
     tree_sha256,
 )
-from trainer.manifest import MANIFEST_FILE, Manifest, read_manifest
+from trainer.manifest import MANIFEST_FILE, Manifest, open_dataset
 from trainer.registry import Registry
 from trainer.run_directory import RUN_FILE, SAVED_MODEL, read_run, write_json
 from trainer.startup import heavy_imports
+from trainer.stores import is_address, require_local
 
 FORMAT_VERSION = 1
 SPLIT = "test"
@@ -122,7 +124,8 @@ def promote(directory: str, registry: Registry, rules: Rules) -> Outcome:
         current = registry.pointer().current
         if number := _number_of(candidate, registry):
             return _already(candidate, number, current, registry)
-        compared = _compare(candidate, registry, current, _dataset(candidate, rules))
+        with _dataset(candidate, rules) as manifest:
+            compared = _compare(candidate, registry, current, manifest)
         own, other = compared.candidate, compared.previous
         shown = compared.shown(rules.metric, registry.path(current))
         if rules.prefer(own, other):
@@ -182,21 +185,23 @@ def _already(candidate: Candidate, number: int, current: int, registry: Registry
     return {"outcome": "already_there", "number": number, "current": current}
 
 
-def _dataset(candidate: Candidate, rules: Rules) -> Manifest:
+@contextmanager
+def _dataset(candidate: Candidate, rules: Rules) -> Iterator[Manifest]:
     data = rules.data
     if data is None:
         data = str(read_part(candidate.directory, RUN_FILE)["options"]["data"])
-    try:
-        manifest = read_manifest(data)
-    except DataError as error:
-        if rules.data is not None:
-            raise
-        raise DataError(
-            f"{error}; {candidate.directory} was trained on it: name a dataset with --data"
-        ) from error
-    if manifest.fingerprint != candidate.fingerprint:
-        print(f"{data} is not the dataset that {candidate.directory} was trained on")
-    return manifest
+    with ExitStack() as stack:
+        try:
+            manifest = stack.enter_context(open_dataset(data))
+        except DataError as error:
+            if rules.data is not None:
+                raise
+            raise DataError(
+                f"{error}; {candidate.directory} was trained on it: name a dataset with --data"
+            ) from error
+        if manifest.fingerprint != candidate.fingerprint:
+            print(f"{data} is not the dataset that {candidate.directory} was trained on")
+        yield manifest
 
 
 def _compare(
@@ -205,7 +210,7 @@ def _compare(
     with heavy_imports():
         from trainer.served import measure, remarks
 
-    prepared = read_part(manifest.directory, MANIFEST_FILE)
+    prepared = read_part(*os.path.split(manifest.path(MANIFEST_FILE)))
     paths = [candidate.saved_model]
     if current:
         registry.entry(current)  # An error for people where it is gone.
@@ -219,7 +224,9 @@ def _compare(
         for remark in remarks(path, manifest, prepared):
             print(f"note: {path} {remark}")
     return Comparison(
-        os.path.abspath(manifest.directory),
+        manifest.directory
+        if is_address(manifest.directory)
+        else os.path.abspath(manifest.directory),
         manifest.fingerprint,
         candidate=scores[0],
         previous=scores[1] if current else None,
@@ -307,6 +314,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
+    require_local("--registry", options.registry)
+    if options.candidate is not None:
+        require_local("--candidate", options.candidate)
     registry = Registry(options.registry)
     given = {f.name: getattr(options, f.name) for f in fields(Rules) if f.name in options}
     if given and options.candidate is None:

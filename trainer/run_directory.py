@@ -10,14 +10,18 @@ finish goes on from its newest checkpoint.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import glob
 import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from trainer.config import Config
 from trainer.errors import DataError
 
 FORMAT_VERSION = 1
@@ -34,9 +38,12 @@ _REPLACEABLE = (
     *("model*.keras", f"{SAVED_MODEL}*", LOGS, f"{METRICS_FILE}*", f"{CSV_FILE}*"),
     *("evaluation-*.json*", f"{REPORT_FILE}*", CHECKPOINTS),
 )
-# Options that change no weight: a run may go on with others.
-_FREE_OPTIONS = {"data", "output", "epochs", "checkpoint_every", "keep", "resume", "overwrite"}
-_FREE_OPTIONS |= {"early_stop"}
+# Options that change nothing of what a run ends with.
+_FREE_OPTIONS = {"data", "output", "checkpoint_every", "keep", "resume", "overwrite"}
+# Options that change no weight of the epochs that are done: a run may go on with others.
+_FREE_WHILE_UNFINISHED = _FREE_OPTIONS | {"epochs", "early_stop"}
+# What a file system says that cannot lock a directory; NFS says the first.
+_NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,65 @@ class Run:
         return os.path.join(self.directory, name)
 
 
+@contextmanager
+def sole_writer(directory: str) -> Iterator[None]:
+    """Make a directory, and keep other runs out of it for as long as the block lasts.
+
+    On a file system without locks for directories nothing is kept out.
+
+    Raises:
+        DataError: another run is in it, or it cannot be made.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{directory}: cannot be made: {error.strerror}") from error
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(
+                f"{directory}: another run is writing there; let it end, or choose another --output"
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_trained(config: Config, fingerprint: str) -> bool:
+    """Whether `config.output` holds the run that is asked for, complete.
+
+    fingerprint: of the dataset. An option is the same that was asked for then, or given now as
+    what it was resolved to then.
+
+    Raises:
+        DataError: a complete run is there, but another one.
+    """
+    path = os.path.join(config.output, RUN_FILE)
+    if not os.path.exists(path):
+        return False
+    with open(path, encoding="utf-8") as file:
+        held = json.load(file)
+    now, asked, resolved = config.to_json(), held.get("asked", {}), held["options"]
+    # An option that came after the run was made had its default then.
+    then = {**Config(data="", output="").to_json(), **resolved}
+    then |= {name: asked[name] for name in asked if now[name] != resolved[name]}
+    different = [
+        *_different_options(then, now, _FREE_OPTIONS),
+        *_different_datasets(held["dataset"]["fingerprint"], fingerprint),
+    ]
+    if different:
+        raise DataError(
+            f"{config.output} already holds a run, but not this one: {'; '.join(different)}. "
+            "Choose another --output, or replace it with --overwrite"
+        )
+    return True
+
+
 def check_output(directory: str, overwrite: bool) -> None:
     """Look whether a run may be written to a directory: a new one, or that of another run.
 
@@ -70,26 +136,35 @@ def check_output(directory: str, overwrite: bool) -> None:
         raise DataError(
             f"{directory} already holds a run: choose another --output or give --overwrite"
         )
-    if held and RUN_FILE not in held and _PARTIAL not in held:
+    # A run may have been killed while it wrote the first of its files.
+    foreign = set(held) - {f"{_PARTIAL}.tmp"}
+    if foreign and not foreign & {RUN_FILE, _PARTIAL}:
         raise DataError(f"{directory} holds files that are not of a run: choose another --output")
 
 
 def begin_run(directory: str, content: dict[str, Any]) -> None:
-    """Remove what an earlier run left and write down what this one is; it is not complete yet.
-
-    Raises:
-        DataError: the directory cannot be made.
-    """
-    try:
-        os.makedirs(directory, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{directory}: cannot be made: {error.strerror}") from error
+    """Remove what an earlier run left and write down what this one is; it is not complete yet."""
     if os.path.exists(os.path.join(directory, RUN_FILE)):
         os.replace(os.path.join(directory, RUN_FILE), os.path.join(directory, _PARTIAL))
     for pattern in _REPLACEABLE:
         for path in glob.glob(os.path.join(glob.escape(directory), pattern)):
             shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
     resume_run(directory, content)
+
+
+def require_unfinished(directory: str) -> None:
+    """Look whether a directory holds a run to go on with.
+
+    Raises:
+        DataError: it does not.
+    """
+    if not _is_unfinished(directory):
+        raise DataError(f"{directory}: no unfinished run with a checkpoint, but --resume must")
+
+
+def _is_unfinished(directory: str) -> bool:
+    checkpoints = os.path.isdir(os.path.join(directory, CHECKPOINTS))
+    return checkpoints and os.path.exists(unfinished_run_file(directory))
 
 
 def may_resume(directory: str, content: dict[str, Any], resume: str, overwrite: bool) -> bool:
@@ -99,16 +174,20 @@ def may_resume(directory: str, content: dict[str, Any], resume: str, overwrite: 
 
     Raises:
         DataError: what is there was made with other options or from another dataset and is not to
-            be overwritten, or there is nothing although it must.
+            be overwritten.
     """
-    path = unfinished_run_file(directory)
-    found = os.path.exists(path) and os.path.isdir(os.path.join(directory, CHECKPOINTS))
-    if resume == "must" and not found:
-        raise DataError(f"{directory}: no unfinished run with a checkpoint, but --resume must")
-    if resume == "never" or not found:
+    if resume == "never" or not _is_unfinished(directory):
         return False
-    with open(path, encoding="utf-8") as file:
-        different = list(_differences(json.load(file), content))
+    with open(unfinished_run_file(directory), encoding="utf-8") as file:
+        held = json.load(file)
+    now = json.loads(json.dumps(content))  # Tuples are lists there.
+    free = set(_FREE_WHILE_UNFINISHED)
+    if now["options"]["schedule"] == "cosine":
+        free.remove("epochs")  # The rate of each step follows from the number of all.
+    different = [
+        *_different_options(held["options"], now["options"], free),
+        *_different_datasets(held["dataset"]["fingerprint"], now["dataset"]["fingerprint"]),
+    ]
     if different and overwrite and resume != "must":
         return False
     if different:
@@ -136,20 +215,20 @@ def other_versions(directory: str, content: dict[str, Any]) -> str | None:
     )
 
 
-def _differences(held: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
-    wanted = json.loads(json.dumps(wanted))  # Tuples are lists there.
-    # The rate of each step follows from the number of all.
-    not_free = {"epochs"} if wanted["options"]["schedule"] == "cosine" else set()
-    for name, value in wanted["options"].items():
-        if name not in _FREE_OPTIONS - not_free and held["options"][name] != value:
-            flag = name.replace("_", "-")
-            yield f"--{flag} {_as_flag(held['options'][name])}, now {_as_flag(value)}"
-    old, new = held["dataset"]["fingerprint"], wanted["dataset"]["fingerprint"]
-    if old != new:
-        yield f"the dataset of fingerprint {old[:16]}…, now {new[:16]}…"
+def _different_options(then: dict[str, Any], now: dict[str, Any], free: set[str]) -> Iterator[str]:
+    for name, value in now.items():
+        if name not in free and then[name] != value:
+            yield f"--{name.replace('_', '-')} {_as_flag(then[name])}, now {_as_flag(value)}"
+
+
+def _different_datasets(then: str, now: str) -> Iterator[str]:
+    if then != now:
+        yield f"the dataset of fingerprint {then[:16]}…, now {now[:16]}…"
 
 
 def _as_flag(value: Any) -> str:
+    if value is None or value == []:
+        return "not given"
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

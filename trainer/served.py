@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from trainer.dataset import Batches, as_ids, corruption_as_data_error, resolve_representation
+from trainer.dataset import Batches, as_ids, resolve_representation, unreadable_as_data_error
 from trainer.errors import DataError
 from trainer.lineage import DATASET_ASSET, read_part
 from trainer.manifest import Manifest
@@ -67,7 +67,7 @@ def _answers(
     ask = tf.saved_model.load(saved_model).signatures["serving_default"]
     to_text = text_of(manifest, known["alphabet"])
     batches = Batches(manifest, resolve_representation(None, manifest), _BATCH_SIZE)
-    with corruption_as_data_error(manifest):
+    with unreadable_as_data_error(manifest):
         for features, labels, weights in batches.evaluation(split):
             answer = ask(sequence=to_text(features["sequence"], features["length"]))
             probabilities = answer["probabilities"].numpy()

@@ -1,0 +1,143 @@
+"""Every day: prepare the date's input, look at it, train, evaluate, promote what is better.
+
+What a date makes is in directories of its name, and each task, started again, knows what is done
+already, goes on with what is not, or refuses what does not fit. Where things are is told by
+Airflow's Variables, what is done by the Params; see README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.apache.beam.operators.beam import BeamRunPythonPipelineOperator
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, Variable, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+from charseq_quality import problems
+
+PYTHON = "{{ var.value.get('charseq_python', 'python3') }}"
+RUNNER = "{{ var.value.get('charseq_runner', 'FnApiRunner') }}"
+HOME = "{{ var.value.get('charseq_home', '/data/charseq') }}"
+# A run that was started by hand may have no logical date.
+DATE = "{{ (dag_run.logical_date or dag_run.run_after) | ds_nodash }}"
+INPUT = (
+    "{{ var.value.get('charseq_input', '/data/charseq/raw/{date}/*.csv') | replace('{date}', "
+    "(dag_run.logical_date or dag_run.run_after) | ds_nodash) }}"
+)
+DATASET, RUN, REGISTRY = f"{HOME}/datasets/{DATE}", f"{HOME}/runs/{DATE}", f"{HOME}/registry"
+
+PARAMS = {
+    "prepare": Param(
+        {}, type="object", description='flags of python -m pipeline, such as {"max-length": 31}'
+    ),
+    "train": Param(
+        [], type="array", items={"type": "string"},
+        description="flags of python -m trainer, such as --epochs and 5, each a line",
+    ),
+    "promote": Param(
+        [], type="array", items={"type": "string"},
+        description="flags of python -m trainer.promote, such as --metric and macro_f1",
+    ),
+    "min_train_rows": Param(1000, type="integer", minimum=1),
+    "min_rows_of_label": Param(
+        1, type="integer", minimum=0, description="in each of train, validation and test"
+    ),
+    "max_rejected_fraction": Param(
+        0.01, type="number", minimum=0, maximum=1,
+        description="of the rows read; python -m pipeline has a limit of its own",
+    ),
+    "max_truncated_fraction": Param(0.2, type="number", minimum=0, maximum=1),
+}  # fmt: skip
+
+
+class PrepareOperator(BeamRunPythonPipelineOperator):
+    """Beam's, which also takes its interpreter and more options from Variables and Params."""
+
+    template_fields = (*BeamRunPythonPipelineOperator.template_fields, "py_interpreter")
+
+    def execute(self, context: Any) -> Any:
+        beam_options = Variable.get("charseq_beam_options", default={}, deserialize_json=True)
+        self.pipeline_options |= beam_options | context["params"]["prepare"]
+        return super().execute(context)
+
+
+def trainer(task_id: str, command: str, timeout: timedelta) -> BashOperator:
+    """A task that runs a module of the trainer; SIGTERM reaches it and not a shell before it."""
+    return BashOperator(
+        task_id=task_id,
+        bash_command=f'exec "$PYTHON" -m {command}',
+        env={"PYTHON": PYTHON, "DATASET": DATASET, "RUN": RUN, "REGISTRY": REGISTRY},
+        append_env=True,
+        execution_timeout=timeout,
+    )
+
+
+@task(execution_timeout=timedelta(minutes=5))
+def check_quality(dataset: str) -> dict[str, Any]:
+    """The counts of a dataset that may be trained on.
+
+    Raises:
+        AirflowFailException: it may not; trying again would not change that.
+    """
+    manifest = json.loads(Path(dataset, "dataset.json").read_text(encoding="utf-8"))
+    limits = {
+        name: value
+        for name, value in get_current_context()["params"].items()
+        if name.startswith(("min_", "max_"))
+    }
+    if found := problems(manifest, **limits):
+        raise AirflowFailException(f"{dataset} is not trained on: {'; '.join(found)}")
+    return {"fingerprint": manifest["fingerprint"], **manifest["counts"]}
+
+
+with DAG(
+    "charseq",
+    description="Character sequences to a promoted model",
+    doc_md=__doc__,
+    # A date's run starts when the date is over, whatever create_cron_data_intervals says.
+    schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+    start_date=datetime(2026, 1, 1),
+    # The first start must not set off a training for each day since start_date; dates that are
+    # wanted are asked for: airflow backfill create.
+    catchup=False,
+    # All runs share the machine and the registry.
+    max_active_runs=1,
+    params=PARAMS,
+    user_defined_filters={"quote": shlex.quote},
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(minutes=2),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(hours=1),
+    },
+    tags=["charseq"],
+):
+    prepare = PrepareOperator(
+        task_id="prepare",
+        py_interpreter=PYTHON,
+        py_options=["-m"],
+        py_file="pipeline",
+        runner=RUNNER,
+        pipeline_options={"input": INPUT, "output": DATASET},
+        execution_timeout=timedelta(hours=6),
+    )
+    train = trainer(
+        "train",
+        'trainer --data "$DATASET" --output "$RUN" '
+        "{{ params.train | map('quote') | join(' ') }}",
+        timedelta(days=1),
+    )
+    evaluate = trainer(
+        "evaluate", 'trainer.evaluate --model "$RUN" --data "$DATASET"', timedelta(hours=2)
+    )
+    promote = trainer(
+        "promote",
+        'trainer.promote --candidate "$RUN" --registry "$REGISTRY" --data "$DATASET" '
+        "{{ params.promote | map('quote') | join(' ') }}",
+        timedelta(hours=2),
+    )
+    prepare >> check_quality(DATASET) >> train >> evaluate >> promote
