@@ -79,6 +79,9 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     if dry_run:
         print(f"dry run: the job for {runner} was built, and nothing else was done")
         return
+    if template := beam_options.view_as(GoogleCloudOptions).template_location:
+        print(f"{template}: the job, for {runner} to start; it writes {options.output}")
+        return
     print(describe(read_manifest(options.output), options.output, time.monotonic() - started))
 
 
