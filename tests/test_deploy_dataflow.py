@@ -22,6 +22,7 @@ from deploy.dataflow.template import main, metadata
 from pipeline.beam_flags import _unknown_to_beam
 from pipeline.errors import UsageError
 from pipeline.options import Options, make_parser, parse_command_line
+from tests.template_values import TAKEN
 from tests.test_stores import gs  # noqa: F401
 
 DIRECTORY = Path(__file__).parent.parent / "deploy" / "dataflow"
@@ -38,37 +39,6 @@ LAUNCHER_FLAGS = (
     "--experiments=use_runner_v2", "--sdk_container_image=registry/charseq:1",
 )  # fmt: skip
 TEMPLATE = "staging/template_launches/2026-11-24_00_00_00-1/job_object"
-
-# Of each parameter, values that its option takes and values that it does not.
-TAKEN: list[tuple[str, list[str], list[str]]] = [
-    ("input", ["gs://b/a.csv", "gs://b/x y/*.csv", "gs://b/a,b.csv,gs://c/**"], []),
-    ("output", ["gs://b/out", "gs://b/a b/c"], []),
-    ("format", ["auto", "csv", "text"], ["CSV", "xml", "csv,tsv", " csv"]),
-    ("label_from", ["directory", "file"], ["path", "files"]),
-    ("sequence_column", ["peptide", "a b", "ß,x"], ["label"]),
-    ("label_column", ["class", "y=1"], ["sequence"]),
-    ("encoding", ["ids", "one_hot"], ["one-hot", "onehot"]),
-    ("max_length", ["1", "31", "65536"], ["0", "-1", "1.5", "x", "3e1"]),
-    ("alphabet", ["A", "ACDE", "ACGT-*", "äöß", "0"], ["ACA"]),
-    ("alphabet_size", ["1", "25"], ["0", "-3", "2.0"]),
-    ("too_long", ["truncate", "reject"], ["cut", "Reject"]),
-    (
-        "split",
-        ["train=1", "train=0.8,validation=0.1,test=0.1", "test=1/4,train=3/4",
-         "train=.5,test=.5"],
-        ["train", "train=", "all=1", "train=1;", "train=0.8,", "train=-1,test=2", "train=1/0"],
-    ),
-    ("num_shards", ["1", "16"], ["0", "auto"]),
-    ("compression", ["none", "gzip"], ["gz", "None"]),
-    ("seed", ["0", "1", "9223372036854775807"], ["-1", "10000000000000000000", "1.0", "a"]),
-    (
-        "max_rejected_fraction",
-        ["0", "1", "0.01", ".5", "1.0", "1e-05", "2.5e-3"],
-        ["1.01", "-0.1", "2", "1%", "5e-0", "."],
-    ),
-    ("max_labels", ["2", "9", "10", "10000"], ["0", "1", "-2", "1e4"]),
-    ("overwrite", ["true", "false"], ["True", "yes", "1"]),
-]  # fmt: skip
 
 
 def parse(parameters: dict[str, str]) -> Options:
