@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability.api import beam_runner_api_pb2 as api
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from google.cloud import storage
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,11 +26,13 @@ from deploy.dataflow.launch import to_command_line
 from deploy.dataflow.template import main, metadata
 from pipeline.beam_flags import _unknown_to_beam
 from pipeline.errors import UsageError
+from pipeline.inspect import main as inspect_main
 from pipeline.options import Options, make_parser, parse_command_line
+from tests.deploy.support.google import ROOT, SETTINGS, commands
 from tests.template_values import TAKEN
 from tests.test_stores import gs  # noqa: F401
 
-DIRECTORY = Path(__file__).parent.parent / "deploy" / "dataflow"
+DIRECTORY = ROOT / "deploy" / "dataflow"
 PARAMETERS = {parameter["name"]: parameter for parameter in metadata()["parameters"]}
 OURS = [name for name in PARAMETERS if name != "sdk_container_image"]
 REQUIRED = {"input": "gs://b/*.csv", "output": "gs://b/out"}
@@ -209,7 +216,30 @@ def test_beam_knows_the_launcher_s_flags() -> None:
     )
 
 
-def test_a_launch_leaves_the_job_for_dataflow(
+@pytest.mark.parametrize("readme", [ROOT / "README.md", DIRECTORY / "README.md"])
+def test_the_commands_of_the_readmes_have_no_unknown_flag(readme: Path) -> None:
+    on_dataflow = [
+        command
+        for command in commands(readme, "python -m pipeline ")
+        if "--runner=DataflowRunner" in command
+    ]
+    assert len(on_dataflow) == 1
+    words = shlex.split(Template(on_dataflow[0]).substitute(SETTINGS))
+    _, beam_flags = parse_command_line(words[3:])
+    assert "--runner=DataflowRunner" in beam_flags
+    assert _unknown_to_beam(beam_flags) == []
+
+
+def run_here(job: bytes) -> None:
+    """Run a job that was written for Dataflow, in this process instead of in its image."""
+    pipeline = api.Pipeline.FromString(job)
+    for environment in pipeline.components.environments.values():
+        environment.CopyFrom(api.Environment(urn="beam:env:embedded_python:v1"))
+    result = FnApiRunner().run_via_runner_api(pipeline, PipelineOptions())
+    assert result.wait_until_finish() == "DONE"
+
+
+def test_a_launch_leaves_a_job_that_writes_the_dataset(
     gs: storage.Bucket,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -228,9 +258,12 @@ def test_a_launch_leaves_the_job_for_dataflow(
     assert f"gs://bucket/{TEMPLATE}: the job" in capsys.readouterr().out
     job = json.loads(gs.blob(TEMPLATE).download_as_bytes())
     assert job["name"] == "charseq-1"
-    images = [pool["sdkHarnessContainerImages"] for pool in job["environment"]["workerPools"]]
-    assert [[image["containerImage"] for image in pool] for pool in images] == [
-        ["registry/charseq:1"]
-    ]
-    # The job writes the dataset; a launch leaves nothing where it will be.
+    (pool,) = job["environment"]["workerPools"]
+    images = [image["containerImage"] for image in pool["sdkHarnessContainerImages"]]
+    assert images == ["registry/charseq:1"]
     assert not list(output.rglob("*"))
+    (staged,) = gs.list_blobs(match_glob="staging/**/pipeline.pb")
+    run_here(staged.download_as_bytes())
+    assert inspect_main([str(output), "--verify"]) == 0
+    counts = json.loads((output / "dataset.json").read_text())["counts"]
+    assert (counts["read"], counts["duplicates"], counts["rejected"]) == (2, 0, 0)
