@@ -81,7 +81,7 @@ def container_spec(image: str) -> dict[str, Any]:
 def _parameter(option: argparse.Action) -> dict[str, Any]:
     name = option.dest
     pattern = "|".join(option.choices) if option.choices else _PATTERNS[name]
-    parameter = {
+    parameter: dict[str, Any] = {
         "name": name,
         "label": name.replace("_", " ").capitalize(),
         "helpText": _HELP.get(name, option.help),
