@@ -131,7 +131,7 @@ def parse_command_line(argv: Sequence[str] | None) -> tuple[Options, list[str]]:
         UsageError: a value is outside what its flag takes.
         SystemExit: argparse's own: --help, or a flag that cannot be read (status 2).
     """
-    parsed, beam_flags = _parser().parse_known_args(argv)
+    parsed, beam_flags = make_parser().parse_known_args(argv)
     values = vars(parsed)
     if values["alphabet"] is not None and values["alphabet_size"] is not None:
         raise UsageError("--alphabet-size: not allowed with --alphabet, which sets the size itself")
@@ -143,7 +143,8 @@ def parse_command_line(argv: Sequence[str] | None) -> tuple[Options, list[str]]:
     return Options(**{**given, "input": tuple(given["input"])}), beam_flags
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The flags of the command line; what each sets is None where it is not given."""
     default = {field.name: field.default for field in fields(Options)}
     parser = argparse.ArgumentParser(
         prog="python -m pipeline",
@@ -184,5 +185,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-rejected-fraction", "fail if a larger share of the rows is rejected",
         type=float, metavar="F")  # fmt: skip
     add("--max-labels", "fail if the train split has more labels", type=int, metavar="N")
-    add("--overwrite", "replace a dataset that is already there", action="store_true", default=None)
+    add("--overwrite", "replace a dataset that is already there", type=_boolean, nargs="?",
+        const=True, metavar="true|false")  # fmt: skip
     return parser
+
+
+def _boolean(text: str) -> bool:
+    """What programs give a flag that people just name.
+
+    Raises:
+        argparse.ArgumentTypeError: it is neither true nor false.
+    """
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected true or false")
+    return text == "true"

@@ -79,6 +79,9 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
             return
         prepare_output(options.output)
         _run(pipeline, beam_options, sources, options)
+        if template := beam_options.view_as(GoogleCloudOptions).template_location:
+            print(f"{template}: the job, for Dataflow to start; it writes {options.output}")
+            return
         print(describe(read_manifest(options.output), options.output, time.monotonic() - started))
 
 

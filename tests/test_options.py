@@ -70,6 +70,27 @@ def test_a_split_is_exact_and_in_order() -> None:
 
 
 @pytest.mark.parametrize(
+    ("flags", "value"),
+    [
+        ([], False),
+        (["--overwrite"], True),
+        (["--overwrite", "--seed", "3"], True),
+        (["--overwrite=true"], True),
+        (["--overwrite=false"], False),
+    ],
+)
+def test_a_program_may_give_overwrite_a_value(flags: list[str], value: bool) -> None:
+    assert parse_command_line([*REQUIRED, *flags])[0].overwrite is value
+
+
+def test_overwrite_is_true_or_false(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_command_line([*REQUIRED, "--overwrite=yes"])
+    assert ended.value.code == 2
+    assert "got 'yes', expected true or false" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("flags", "said"),
     [
         (["--split", "train=0.8,test=0.1"], "add up to 1, not 0.9"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import keras
@@ -106,6 +107,22 @@ def test_what_is_exported_answers_and_knows_where_it_comes_from(written, tmp_pat
         assert (saved / "assets" / "dataset.json").read_bytes() == file.read()
     run = json.loads((saved / "assets" / "run.json").read_text())
     assert run == {"format_version": 1, "options": {"units": [4]}}
+
+
+def test_where_directories_cannot_be_renamed_their_files_move(written, tmp_path, monkeypatch):
+    def rename(source, target):
+        """As Cloud Storage FUSE does on a bucket without directories."""
+        if os.path.isdir(source):
+            raise OSError(24, "Too many open files", source)
+        renamed(source, target)
+
+    renamed = os.rename
+    monkeypatch.setattr(os, "rename", rename)
+    begin_run(str(tmp_path), {})
+    export(str(tmp_path), new_classifier(written)[1], TextEncoder(written), "embedding", written)
+    assert not (tmp_path / "saved_model.tmp").exists()
+    assert (tmp_path / "saved_model" / "assets" / "dataset.json").exists()
+    assert "top_k" in tf.saved_model.load(str(tmp_path / "saved_model")).signatures
 
 
 def test_an_export_that_encodes_otherwise_is_stopped(manifest, tmp_path):

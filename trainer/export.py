@@ -119,6 +119,8 @@ def export(
 ) -> None:
     """Write `model.keras` and `saved_model/` into a run's directory, each by a rename.
 
+    Where directories cannot be renamed, as in a mounted bucket, their files move one by one.
+
     Raises:
         DataError: the SavedModel does not give what the encoder and the model give.
     """
@@ -136,7 +138,7 @@ def export(
     shutil.copyfile(manifest.path(MANIFEST_FILE), os.path.join(assets, MANIFEST_FILE))
     shutil.copyfile(unfinished_run_file(directory), os.path.join(assets, RUN_FILE))
     check_export(unfinished, classifier, read_parity(manifest))
-    os.rename(unfinished, final)
+    shutil.move(unfinished, final)
 
 
 def check_export(path: str, classifier: TextClassifier, parity: Parity) -> None:

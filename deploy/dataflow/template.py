@@ -1,0 +1,120 @@
+"""python -m deploy.dataflow.template: what Dataflow is told of the preparation as a Flex Template.
+
+Names, help, choices and defaults are taken from the command line of the preparation; only what a
+pattern can say of a value stands here. metadata.json beside this file is what it prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
+from typing import Any
+
+from pipeline.options import Options, make_parser
+
+# Anchored, and only what POSIX egrep, RE2, Java and JavaScript read alike: Dataflow's documentation
+# says egrep, the console is a web page.
+_COUNT = "[1-9][0-9]*"
+_NAME = ".+"
+_SHARE = "(train|validation|test)=([0-9]+(/[1-9][0-9]*)?|[0-9]*[.][0-9]+)"
+_PATTERNS = {
+    "input": "gs://.+",
+    "output": "gs://.+",
+    "sequence_column": _NAME,
+    "label_column": _NAME,
+    "max_length": _COUNT,
+    "alphabet": ".+",
+    "alphabet_size": _COUNT,
+    "split": f"{_SHARE}(,{_SHARE})*",
+    "num_shards": _COUNT,
+    "seed": "0|[1-9][0-9]{0,18}",
+    "max_rejected_fraction": "[01]([.]0*)?|0?[.][0-9]+|[1-9]([.][0-9]+)?e-0*[1-9][0-9]*",
+    "max_labels": "[2-9]|[1-9][0-9]+",
+    "overwrite": "true|false",
+}
+_HELP = {
+    "input": "file or glob; several with a comma between: gs://a/*.csv,gs://b/*.csv",
+    "output": "dataset directory to write",
+}
+_PICKERS = {
+    "input": "GCS_READ_FILE",
+    "output": "GCS_WRITE_FOLDER",
+    "overwrite": "BOOLEAN",
+}
+# The console fills defaults in and sends them; these options exclude others when they are given.
+_NOT_FILLED_IN = ("sequence_column", "label_column", "alphabet_size")
+
+_IMAGE = {
+    "name": "sdk_container_image",
+    "label": "Worker image",
+    "helpText": "of the workers: that of the template (default: what the template says)",
+    "isOptional": True,
+    "paramType": "TEXT",
+    "regexes": ["^[A-Za-z0-9./_:@-]+$"],
+}
+
+
+def metadata() -> dict[str, Any]:
+    """A TemplateMetadata of Dataflow's API: a parameter for each option, and the worker image."""
+    parser = make_parser()
+    options = [action for action in parser._actions if action.dest != "help"]
+    return {
+        "name": "charseq",
+        "description": parser.description,
+        "streaming": False,
+        "parameters": [*map(_parameter, options), _IMAGE],
+    }
+
+
+def container_spec(image: str) -> dict[str, Any]:
+    """A ContainerSpec of Dataflow's API: launcher and workers run in `image`."""
+    return {
+        "image": image,
+        "sdkInfo": {"language": "PYTHON"},
+        "defaultEnvironment": {"sdkContainerImage": image},
+        "metadata": metadata(),
+    }
+
+
+def _parameter(option: argparse.Action) -> dict[str, Any]:
+    name = option.dest
+    pattern = "|".join(option.choices) if option.choices else _PATTERNS[name]
+    parameter: dict[str, Any] = {
+        "name": name,
+        "label": name.replace("_", " ").capitalize(),
+        "helpText": _HELP.get(name, option.help),
+        "isOptional": not option.required,
+        "paramType": _picker(option),
+        "regexes": [f"^({pattern})$"],
+    }
+    if option.choices:
+        parameter["enumOptions"] = [{"value": choice} for choice in option.choices]
+    (default,) = (field.default for field in fields(Options) if field.name == name)
+    if default not in (None, MISSING) and name not in _NOT_FILLED_IN:
+        parameter["defaultValue"] = json.dumps(default).strip('"')
+    return parameter
+
+
+def _picker(option: argparse.Action) -> str:
+    """How the console asks for a value."""
+    if option.choices:
+        return "ENUM"
+    return _PICKERS.get(option.dest, "NUMBER" if option.type in (int, float) else "TEXT")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print one of the two as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.dataflow.template")
+    parser.add_argument(
+        "--image",
+        help="print the template of this image, to be put into a bucket; without, print the "
+        "metadata alone, for gcloud dataflow flex-template build --metadata-file",
+    )
+    image = parser.parse_args(argv).image
+    print(json.dumps(container_spec(image) if image else metadata(), indent=2))
+
+
+if __name__ == "__main__":
+    main()
