@@ -15,9 +15,10 @@ from apache_beam.pvalue import AsList, AsSingleton
 
 from pipeline.counts import add_counts
 from pipeline.encoding import analyzer_config, encode_text
+from pipeline.moves import staging_dir
 from pipeline.options import Options
 from pipeline.plan import make_plan
-from pipeline.publish import publish, staging_dir, transform_dir
+from pipeline.publish import publish, transform_dir
 from pipeline.rejects import write_rejected
 from pipeline.sources import Source, cut_into_parts
 from pipeline.transforms import (

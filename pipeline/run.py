@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import sys
 import tempfile
 import time
 import uuid
@@ -12,33 +10,17 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import (
-    GoogleCloudOptions,
-    PipelineOptions,
-    StandardOptions,
-    TestOptions,
-)
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
-from pipeline import progress
-from pipeline.beam_flags import (
-    keep_errors_out_of_the_log,
-    new_pipeline,
-    runs_here,
-    to_beam_options,
-)
+from pipeline.beam_flags import runs_here
 from pipeline.build import build
-from pipeline.errors import DataError, UsageError
+from pipeline.errors import UsageError
+from pipeline.layouts import DATASET
 from pipeline.manifest import Manifest, read_manifest
+from pipeline.moves import prepare_output, staging_dir
 from pipeline.options import SPLITS, Options
-from pipeline.publish import prepare_output, remove_staging, staging_dir
-from pipeline.sources import cut_into_parts, find_sources
-from pipeline.stores import is_local, remove_tree, require_store
-
-# Names of errors whose message says it all: ours, and those of file systems and stores.
-_FOR_PEOPLE = (
-    r"(?:pipeline\.errors\.DataError|apache_beam\.io\.[\w.]+\.(?:S3ClientError|BeamIOError)"
-    r"|google\.(?:api_core|auth)\.exceptions\.\w+|\b(?:OSError|PermissionError))"
-)
+from pipeline.running import describe_rejected, find_rows, job_shown, new_job
+from pipeline.stores import is_local, remove_tree
 
 
 def prepare(options: Options, beam_flags: Sequence[str]) -> None:
@@ -50,34 +32,18 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
         DataError: the input or the output directory cannot be used.
     """
     started = time.monotonic()
-    beam_options = to_beam_options(beam_flags)
-    pipeline = new_pipeline(beam_options)
-    local = runs_here(beam_options)
-    keep_errors_out_of_the_log(local)
-    for path in (*options.input, options.output):
-        require_store(path)
-    sources = find_sources(options)
-    if not cut_into_parts(sources):
-        raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
-    dry_run = beam_options.view_as(TestOptions).dry_run
-    if not dry_run:
-        prepare_output(options)
-    runner = beam_options.view_as(StandardOptions).runner
-    size = sum(source.bytes for source in sources)
-    print(f"preparing {len(sources)} file(s), {size / 1e6:.1f} MB, on {runner}", file=sys.stderr)
-    try:
-        with (
-            _temp_dir(options, beam_options) as temp_dir,
-            progress.shown("starting" if local else "running", size),
-        ):
-            build(pipeline, sources, options, temp_dir)
-            pipeline.run().wait_until_finish()
-    except Exception as error:
-        raise _as_data_error(error) from error
-    finally:
-        remove_staging(options.output)
-    if dry_run:
-        print(f"dry run: the job for {runner} was built, and nothing else was done")
+    job = new_job(beam_flags, (*options.input, options.output))
+    sources = find_rows(options)
+    if not job.is_dry_run:
+        prepare_output(DATASET, options.output, options.overwrite)
+    with (
+        job_shown(job, "preparing", sources, options.output),
+        _temp_dir(options, job.options) as temp_dir,
+    ):
+        build(job.pipeline, sources, options, temp_dir)
+        job.pipeline.run().wait_until_finish()
+    if job.is_dry_run:
+        print(f"dry run: the job for {job.runner} was built, and nothing else was done")
         return
     print(describe(read_manifest(options.output), options.output, time.monotonic() - started))
 
@@ -117,31 +83,13 @@ def _tensorflow_writes(path: str) -> bool:
     return (FileSystems.get_scheme(path) or "") in tf.io.gfile.get_registered_schemes()
 
 
-def _as_data_error(error: Exception) -> Exception:
-    """The error for people that a runner passed on or wrapped into its own, or the error as it is.
-
-    Runners turn what a worker raises into text: the traceback, then where it happened.
-    """
-    text = f"{type(error).__module__}.{type(error).__qualname__}: {error}"
-    # An S3ClientError shows its arguments as a tuple, the message first.
-    found = re.search(
-        _FOR_PEOPLE + r": (?:\(['\"])?(.*?)(?: \[while running |\n\n|\Z)", text, re.DOTALL
-    )
-    if found:
-        return DataError(found.group(1).strip())
-    # The cluster's word on its own trouble says it all; where this process waited adds nothing.
-    return DataError(str(error)) if " failed in state " in text else error
-
-
 def describe(manifest: Manifest, output: str, seconds: float) -> str:
     """What a person wants to know when a run is done."""
     counts = manifest["counts"]
     splits = ", ".join(f"{split} {counts[split]:,}" for split in SPLITS)
-    by_reason = ", ".join(f"{n:,} {reason}" for reason, n in counts["rejected_by_reason"].items())
-    reasons = f" ({by_reason})" if by_reason else ""
     lines = [
         f"{counts['read']:,} rows read in {seconds:.1f} s: {splits}, "
-        f"duplicates {counts['duplicates']:,}, rejected {counts['rejected']:,}{reasons}",
+        f"duplicates {counts['duplicates']:,}, {describe_rejected(counts['rejected_by_reason'])}",
         f"{counts['truncated']:,} cut at {manifest['max_length']}, "
         f"{counts['ambiguous']:,} sequences with more than one label, "
         f"{counts['unknown_characters']:,} characters outside the alphabet",
