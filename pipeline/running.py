@@ -83,8 +83,12 @@ def find_rows(options: InputOptions) -> list[Source]:
 
 
 @contextmanager
-def job_shown(job: Job, doing: str, sources: Sequence[Source], output: str) -> Iterator[None]:
+def job_shown(
+    job: Job, doing: str, sources: Sequence[Source], output: str, first: str = "reading"
+) -> Iterator[None]:
     """Tell how far the job is while the block runs it; leave no staging directory behind.
+
+    doing: what it does with the sources; first: the stage that reads them.
 
     Raises:
         DataError: the job failed, for a reason that is told to people.
@@ -92,7 +96,7 @@ def job_shown(job: Job, doing: str, sources: Sequence[Source], output: str) -> I
     size = sum(source.bytes for source in sources)
     print(f"{doing} {len(sources)} file(s), {size / 1e6:.1f} MB, on {job.runner}", file=sys.stderr)
     try:
-        with progress.shown("starting" if job.is_local else "running", size):
+        with progress.shown("starting" if job.is_local else "running", size, first):
             yield
     except Exception as error:
         raise _as_data_error(error) from error
