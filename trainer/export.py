@@ -62,7 +62,11 @@ class TextClassifier(tf.Module):
     ) -> None:
         super().__init__()
         self._encoder = encoder
-        self._model = model
+        # In a function, which is not tracked: of a Keras model each variable would be saved twice,
+        # Keras's and TensorFlow's inside it. A session, as TensorFlow Serving's, restores one and
+        # reads the other; tf.saved_model.load does not mind.
+        self._model = lambda: model
+        self._weights = [variable.value for variable in model.weights]
         self._representation = representation
         self._alphabet_size = manifest.alphabet_size
         self._labels = tf.constant(manifest.labels)
@@ -109,14 +113,14 @@ class TextClassifier(tf.Module):
         """(batch,) string to the probabilities (batch, labels) that Keras computes."""
         ids, length = self._encoder.encode(sequence)
         inputs = represent(ids, self._representation, self._alphabet_size)
-        return self._model({"sequence": inputs, "length": length}, training=False)
+        return self._model()({"sequence": inputs, "length": length}, training=False)
 
     def _probabilities(self, sequence: tf.Tensor) -> tf.Tensor:
-        if self._model.get_layer("lstm_1").compute_dtype != "float32":
+        if self._model().get_layer("lstm_1").compute_dtype != "float32":
             return self.ask_model(sequence)
         ids, length = self._encoder.encode(sequence)
         inputs = represent(ids, self._representation, self._alphabet_size)
-        return forward(self._model, inputs, length)
+        return forward(self._model(), inputs, length)
 
 
 def export(
