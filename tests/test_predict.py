@@ -9,7 +9,9 @@ import random
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,24 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import prediction, sources
-from pipeline.classifier import find_model, load_classifier
+from pipeline.classifier import Model, find_model, load_classifier
+from pipeline.counts import ReadCounts
 from pipeline.errors import DataError
+from pipeline.layouts import PREDICTIONS
+from pipeline.moves import prepare_output, remove_staging, staging_dir
 from pipeline.packing import pack_rows
 from pipeline.predict import main
-from pipeline.predictions import PREDICTED, PredictedRows, to_lines, write_predictions
+from pipeline.predict_options import PredictOptions
+from pipeline.predictions import (
+    PREDICTED,
+    PredictedRows,
+    publish_predictions,
+    to_lines,
+    write_predictions,
+)
+from pipeline.rejects import RejectedFile
 from pipeline.sources import Part, Source
+from tests.test_publish import Killed, kill_at
 from tests.toy_model import FINGERPRINT, answer, save_toy_model
 
 ROOT = Path(__file__).parents[1]
@@ -255,6 +269,54 @@ def test_a_row_predicted_twice_is_never_published(
 ) -> None:
     with pytest.raises(DataError, match=r"a\".csv: a row was predicted twice; nothing was publ"):
         write_predictions(PART, twice, 100, str(tmp_path))
+
+
+def stage(output: Path, label: str) -> tuple[Any, ...]:
+    """What a run leaves in the staging directory, and the arguments `publish_predictions` gets."""
+    options = PredictOptions("model", ("in.csv",), str(output), overwrite=True)
+    prepare_output(PREDICTIONS, str(output), options.overwrite)
+    staging = staging_dir(str(output))
+    files = [
+        write_predictions(replace(PART, index=index), [pack(-1, (label, 0.5, 1))], 2, staging)
+        for index in (1, 0)
+    ]
+    (Path(staging) / "rejected-0").write_text(label)
+    rejected = [RejectedFile(0, f"{staging}/rejected-0", Counter(empty_sequence=1), ())]
+    model = Model("model", "fingerprint", 6, ())
+    return options, model, [PART.source], ReadCounts(2, rejected=Counter("x")), files, rejected
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_killed_at_any_step_of_publishing_and_called_again(tmp_path: Path, replaced: bool) -> None:
+    publish_predictions(*stage(tmp_path / "whole", "new"))
+    whole = files_of(tmp_path / "whole")
+    assert list(whole) == [
+        "predictions/part-00000-of-00002.jsonl", "predictions/part-00001-of-00002.jsonl",
+        "rejected/part-00000.jsonl",
+    ]  # fmt: skip
+    step, cut_short = 0, True
+    while cut_short:
+        output = tmp_path / str(step)
+        if replaced:
+            publish_predictions(*stage(output, "old"))
+        before = files_of(output)
+        arguments = stage(output, "new")
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at(step, patch)
+            try:
+                publish_predictions(*arguments)
+                cut_short = False
+            except Killed:
+                pass
+        if (output / "predictions.json").exists():
+            found = files_of(output)
+            published = {name: found[name] for name in found if not name.startswith(".staging")}
+            assert published in (whole, before)
+        publish_predictions(*arguments)
+        remove_staging(str(output))
+        assert files_of(output) == whole
+        step += 1
+    assert step > 6
 
 
 def test_probabilities_of_any_size_are_json() -> None:
