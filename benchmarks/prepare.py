@@ -8,26 +8,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.figures import (
-    Figure,
-    describe_machine,
-    figures_table,
-    growth,
-    ratios_table,
-    show_command,
-)
+from benchmarks.figures import describe_machine, figures_table, ratios_table, show_command
 from benchmarks.measure import Cost, run_measured
+from benchmarks.rounds import FIGURES, RATIOS, Round
 from benchmarks.samples import Sample, make_samples
 from pipeline.errors import DataError, UsageError, exit_status
 from pipeline.sample import ALPHABET, LABELS
@@ -79,82 +72,6 @@ CONTESTANTS = (
     _peer("no_engine", "ids", 1, "--encoding=ids", *_VOCABULARY),
     _peer("no_engine", "one_hot", 1, "--encoding=one_hot", *_VOCABULARY),
 )
-
-
-@dataclass(frozen=True)
-class Round:
-    """One contestant's two runs of a round, and what follows from them.
-
-    Where a difference drowned in the machine's noise, what is made of it is NaN.
-    """
-
-    small: Cost
-    whole: Cost
-    small_rows: int
-    whole_rows: int
-
-    @property
-    def whole_rate(self) -> float:
-        """Rows a second of the whole run, start to end."""
-        return self.whole_rows / self.whole.wall
-
-    @property
-    def marginal_rate(self) -> float:
-        """Rows a second of the rows that the whole run has more."""
-        return self._more_rows / self._more_wall
-
-    @property
-    def fixed_seconds(self) -> float:
-        """What a run without rows would take."""
-        return self.whole.wall - self.whole_rows / self.marginal_rate
-
-    @property
-    def marginal_cpu(self) -> float:
-        """CPU seconds a row."""
-        return self._more_cpu / self._more_rows
-
-    @property
-    def busy_cores(self) -> float:
-        """CPU over wall seconds of the marginal part."""
-        return self._more_cpu / self._more_wall
-
-    @property
-    def growth(self) -> float:
-        """Bytes of peak memory a row."""
-        return growth(self.small, self.whole, self._more_rows)
-
-    @property
-    def _more_rows(self) -> int:
-        return self.whole_rows - self.small_rows
-
-    @property
-    def _more_wall(self) -> float:
-        return _above_noise(self.whole.wall - self.small.wall)
-
-    @property
-    def _more_cpu(self) -> float:
-        return _above_noise(self.whole.cpu - self.small.cpu)
-
-
-def _above_noise(seconds: float) -> float:
-    return seconds if seconds > 0 else math.nan
-
-
-_FIGURES: Mapping[str, tuple[Figure[Round], str]] = {
-    "rows/s, whole run": (lambda one: one.whole_rate, ",.0f"),
-    "rows/s, marginal": (lambda one: one.marginal_rate, ",.0f"),
-    "fixed s": (lambda one: one.fixed_seconds, ".1f"),
-    "CPU s": (lambda one: one.whole.cpu, ",.1f"),
-    "CPU µs/row, marginal": (lambda one: one.marginal_cpu * 1e6, ",.1f"),
-    "CPU/wall, marginal": (lambda one: one.busy_cores, ".2f"),
-    "peak MB": (lambda one: one.whole.peak / 1e6, ",.0f"),
-    "bytes/row": (lambda one: one.growth, ",.0f"),
-}
-_RATIOS: Mapping[str, Figure[Round]] = {
-    "rows/s, whole run": lambda one: one.whole_rate,
-    "rows/s, marginal": lambda one: one.marginal_rate,
-    "rows per CPU second, marginal": lambda one: 1 / one.marginal_cpu,
-}
 
 
 def warm_file_cache() -> None:
@@ -252,9 +169,9 @@ def _compare(argv: Sequence[str] | None) -> None:
     named = {one.name: rounds[one] for one in chosen}
     command = show_command("benchmarks.prepare", argv)
     print(f"`{command}`: {arguments.rows:,} rows, medians of {arguments.repeats}.\n{machine}\n")
-    print(figures_table(named, _FIGURES))
+    print(figures_table(named, FIGURES))
     print()
-    print(ratios_table(pairs, named, _RATIOS))
+    print(ratios_table(pairs, named, RATIOS))
 
 
 def _parser() -> argparse.ArgumentParser:

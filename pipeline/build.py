@@ -15,14 +15,14 @@ from apache_beam.pvalue import AsList, AsSingleton
 
 from pipeline.counts import add_counts
 from pipeline.encoding import analyzer_config, encode_text
+from pipeline.moves import staging_dir
 from pipeline.options import Options
 from pipeline.plan import make_plan
-from pipeline.publish import publish, staging_dir, transform_dir
-from pipeline.rejects import write_rejected
+from pipeline.publish import publish, transform_dir
+from pipeline.rejects import REJECTED, write_all_rejected
 from pipeline.sources import Source, cut_into_parts
 from pipeline.transforms import (
     COUNTS,
-    REJECTED,
     ROWS,
     TRAIN,
     PartitionRows,
@@ -76,18 +76,8 @@ def build(
         | "GroupByShard" >> beam.GroupByKey()
         | "WriteShard" >> beam.ParDo(WriteShard(staging, transform, options), AsSingleton(plan))
     )
-    rejected_files = (
-        (read[REJECTED], partitioned[REJECTED])
-        | "Rejected" >> beam.Flatten()
-        | "GroupByFile" >> beam.GroupByKey()
-        | "WriteRejected"
-        >> beam.Map(
-            lambda group, counted: write_rejected(
-                group[0], group[1], parts, counted.rows_in_part, staging
-            ),
-            AsSingleton(counts),
-        )
-    )
+    rejected = (read[REJECTED], partitioned[REJECTED]) | "Rejected" >> beam.Flatten()
+    rejected_files = write_all_rejected(rejected, counts, parts, staging)
     return once | "Publish" >> beam.Map(
         lambda _, *found: publish(options, sources, transform, *found),
         AsSingleton(counts),

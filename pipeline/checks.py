@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.lengths import count_lengths
-from pipeline.options import Options
 from pipeline.parsing import KEPT_BYTES, BadRow, ParsedRows
 
 REASONS = {
@@ -27,14 +27,25 @@ REASONS = {
 }
 
 
+class Rules(Protocol):
+    """What is asked of rows; `label_column` is None where no labels are wanted."""
+
+    @property
+    def max_length(self) -> int: ...
+    @property
+    def too_long(self) -> str: ...
+    @property
+    def label_column(self) -> str | None: ...
+
+
 @dataclass(frozen=True)
 class CheckedRows:
     """The usable rows of a batch, and the others.
 
-    sequence, label: (n,) string, no nulls. Sequences are whole, but cut where they are absurdly
-    long (over `--max-length` and `KEPT_BYTES` characters). row: (n,) int64. truncated: how many
-    of the n are longer than `--max-length`. lengths: see `count_lengths`; of the n, and of those
-    that are rejected for nothing but their length.
+    sequence, label: (n,) string, no nulls; labels that are not wanted are empty. Sequences are
+    whole, but cut where they are absurdly long (over `--max-length` and `KEPT_BYTES` characters).
+    row: (n,) int64. truncated: how many of the n are longer than `--max-length`. lengths: see
+    `count_lengths`; of the n, and of those that are rejected for nothing but their length.
     """
 
     sequence: pa.StringArray
@@ -45,7 +56,7 @@ class CheckedRows:
     lengths: Counter[int]
 
 
-def check_rows(parsed: ParsedRows, options: Options) -> CheckedRows:
+def check_rows(parsed: ParsedRows, options: Rules) -> CheckedRows:
     """Set apart the rows that cannot be used; the first reason that holds is the one given."""
     reasons = _Reasons(len(parsed.row))
     reasons.add("invalid_utf8", _invalid_utf8(parsed.sequence) | _invalid_utf8(parsed.label))
@@ -53,8 +64,9 @@ def check_rows(parsed: ParsedRows, options: Options) -> CheckedRows:
     label = _as_string(parsed.label, reasons.bad)
     length = pc.utf8_length(sequence).to_numpy()
     reasons.add("empty_sequence", length == 0)
-    reasons.add("missing_label", _mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
-    reasons.add("line_break", _with_line_break(label))
+    if options.label_column is not None:
+        reasons.add("missing_label", _mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
+        reasons.add("line_break", _with_line_break(label))
     lengths = count_lengths(length[~reasons.bad], options.max_length)
     too_long = length > options.max_length
     if options.too_long == "reject":

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -14,6 +14,8 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.counts import ReadCounts
 from pipeline.errors import DataError
+from pipeline.layouts import MANIFEST_FILE
+from pipeline.moves import FileDigest
 from pipeline.options import SPLITS, Options
 from pipeline.plan import Plan
 from pipeline.rejects import RejectedFile
@@ -21,7 +23,6 @@ from pipeline.shards import ShardSummary
 from pipeline.sources import Source
 
 FORMAT_VERSION = 1
-MANIFEST_FILE = "dataset.json"
 _LIBRARIES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "numpy")
 _FINGERPRINTED = (
     "format_version",
@@ -36,15 +37,6 @@ _FINGERPRINTED = (
 )
 
 Manifest = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class FileDigest:
-    """A file of the dataset that is not a shard."""
-
-    path: str
-    bytes: int
-    sha256: str
 
 
 def build_manifest(

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from typing import Protocol
 
 from pipeline.errors import UsageError
 
@@ -17,6 +18,21 @@ NO_LABEL_FROM = (
     "text has no label column: say --label-from directory (…/alpha/part1.txt holds rows of alpha) "
     "or --label-from file (alpha.txt does)"
 )
+
+
+class InputOptions(Protocol):
+    """What says which rows are read; `label_column` is None where no labels are wanted."""
+
+    @property
+    def input(self) -> tuple[str, ...]: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def label_from(self) -> str | None: ...
+    @property
+    def sequence_column(self) -> str: ...
+    @property
+    def label_column(self) -> str | None: ...
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ not rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,8 +48,9 @@ class BadRow:
 class ParsedRows:
     """Columns of n rows, and the rows that could not be split into columns.
 
-    sequence, label: (n,) binary, null where the row has no value. row: (n,) int64, the row's
-    number from 0. raw: the text of row i of the n. rows: how many row numbers were used.
+    sequence, label: (n,) binary, null where the row has no value; `label` also where none was
+    asked for. row: (n,) int64, the row's number from 0. raw: the text of row i of the n. rows: how
+    many row numbers were used.
     """
 
     sequence: pa.BinaryArray
@@ -99,7 +100,7 @@ def _find_lines(block: bytes) -> _Lines:
 
 
 def parse_table(
-    block: bytes, columns: int, sequence: int, label: int, form: str = "csv"
+    block: bytes, columns: int, sequence: int, label: int | None, form: str = "csv"
 ) -> ParsedRows:
     """Parse whole lines of csv or tsv; `sequence` and `label` are positions among `columns`.
 
@@ -118,12 +119,13 @@ def parse_table(
         bad += [BadRow(int(line), reason, lines.text(line)) for line in fresh]
     row = np.flatnonzero(keep)
     wrong: list[int] = []
-    table = _read_table(lines.joined(keep), columns, (sequence, label), form, wrong)
+    wanted = [sequence] if label is None else [sequence, label]
+    table = _read_table(lines.joined(keep), columns, wanted, form, wrong)
     bad += [BadRow(n, "wrong_number_of_fields", lines.text(n)) for n in row[wrong].tolist()]
     row = np.delete(row, wrong)
     return ParsedRows(
         sequence=table[f"f{sequence}"].combine_chunks(),
-        label=table[f"f{label}"].combine_chunks(),
+        label=_no_labels(row) if label is None else table[f"f{label}"].combine_chunks(),
         row=row,
         bad=tuple(bad),
         raw=lambda index: lines.text(row[index]),
@@ -132,7 +134,7 @@ def parse_table(
 
 
 def _read_table(
-    block: bytes, columns: int, wanted: tuple[int, int], form: str, wrong: list[int]
+    block: bytes, columns: int, wanted: Sequence[int], form: str, wrong: list[int]
 ) -> pa.Table:
     """Arrow's csv reader; the positions of rows with other than `columns` fields go to `wrong`."""
 
@@ -214,8 +216,8 @@ def _is_delimiter_or_quote(characters: npt.NDArray[np.uint8]) -> npt.NDArray[np.
     return np.isin(characters, (_DELIMITER["csv"][0], _QUOTE))
 
 
-def parse_text(block: bytes, label: str) -> ParsedRows:
-    """Parse lines that are nothing but a sequence, all of them with the same label.
+def parse_text(block: bytes, label: str | None) -> ParsedRows:
+    """Parse lines that are nothing but a sequence, all of them with the same label, or none.
 
     A carriage return inside a line comes back as `bad`: `line_break`.
     """
@@ -226,7 +228,9 @@ def parse_text(block: bytes, label: str) -> ParsedRows:
     row = np.flatnonzero(keep)
     return ParsedRows(
         sequence=_without_line_ends(lines).filter(pa.array(keep)),
-        label=pa.repeat(pa.scalar(label.encode("utf-8"), pa.binary()), len(row)),
+        label=_no_labels(row)
+        if label is None
+        else pa.repeat(pa.scalar(label.encode("utf-8"), pa.binary()), len(row)),
         row=row,
         bad=tuple(BadRow(line, "line_break", lines.text(line)) for line in broken.tolist()),
         raw=lambda index: lines.text(row[index]),
@@ -248,7 +252,11 @@ def _without_line_ends(lines: _Lines) -> pa.BinaryArray:
     )
 
 
-def parse_jsonl(block: bytes, sequence: str, label: str) -> ParsedRows:
+def _no_labels(row: npt.NDArray[np.int64]) -> pa.BinaryArray:
+    return pa.nulls(len(row), pa.binary())
+
+
+def parse_jsonl(block: bytes, sequence: str, label: str | None = None) -> ParsedRows:
     """Parse whole lines of JSON objects; a label may be text or an integer.
 
     Arrow parses the block; where it refuses it, each line is parsed alone, so that one bad line
@@ -259,12 +267,13 @@ def parse_jsonl(block: bytes, sequence: str, label: str) -> ParsedRows:
     keep = lines.end > lines.start
     row = np.flatnonzero(keep)
     bad: tuple[BadRow, ...] = ()
-    values = _read_json(lines, keep, sequence, label)
+    names = [sequence] if label is None else [sequence, label]
+    values = _read_json(lines, keep, names)
     if values is None:
-        values, row, bad = _read_json_lines(lines, row, sequence, label)
+        values, row, bad = _read_json_lines(lines, row, names)
     return ParsedRows(
         sequence=values[0],
-        label=values[1],
+        label=_no_labels(row) if label is None else values[1],
         row=row,
         bad=bad,
         raw=lambda index: lines.text(row[index]),
@@ -273,12 +282,12 @@ def parse_jsonl(block: bytes, sequence: str, label: str) -> ParsedRows:
 
 
 def _read_json(
-    lines: _Lines, keep: npt.NDArray[np.bool_], sequence: str, label: str
+    lines: _Lines, keep: npt.NDArray[np.bool_], names: Sequence[str]
 ) -> list[pa.BinaryArray] | None:
-    """Both columns of the lines of `keep`, or None where Arrow refuses one of them."""
-    schema = pa.schema([(sequence, pa.string()), (label, pa.string())])
+    """The columns of the lines of `keep`, or None where Arrow refuses one of them."""
+    schema = pa.schema([(name, pa.string()) for name in names])
     if not keep.any():
-        return [pa.array([], pa.binary())] * 2
+        return [pa.array([], pa.binary())] * len(names)
     # With braces around every line, as many values as lines are an object a line: none spans two
     # of them. And Arrow 25 crashes where the first value is a null.
     characters = np.frombuffer(lines.block, np.uint8)
@@ -303,37 +312,36 @@ def _read_json(
 
 
 def _read_json_lines(
-    lines: _Lines, row: npt.NDArray[np.int64], sequence: str, label: str
+    lines: _Lines, row: npt.NDArray[np.int64], names: Sequence[str]
 ) -> tuple[list[pa.BinaryArray], npt.NDArray[np.int64], tuple[BadRow, ...]]:
-    good: list[tuple[int, bytes | None, bytes | None]] = []
+    good: list[tuple[int, list[bytes | None]]] = []
     bad: list[BadRow] = []
     for line in row.tolist():
         try:
-            good.append((line, *_read_json_line(lines, line, sequence, label)))
+            good.append((line, _read_json_line(lines, line, names)))
         except UnicodeError:
             bad.append(BadRow(line, "invalid_utf8", lines.text(line)))
         except (ValueError, TypeError, RecursionError):
             bad.append(BadRow(line, "invalid_json", lines.text(line)))
-    columns = [pa.array([row[i] for row in good], pa.binary()) for i in (1, 2)]
-    return columns, np.array([row[0] for row in good], np.int64), tuple(bad)
+    columns = [pa.array([values[i] for _, values in good], pa.binary()) for i in range(len(names))]
+    return columns, np.array([line for line, _ in good], np.int64), tuple(bad)
 
 
-def _read_json_line(
-    lines: _Lines, line: int, sequence: str, label: str
-) -> tuple[bytes | None, bytes | None]:
+def _read_json_line(lines: _Lines, line: int, names: Sequence[str]) -> list[bytes | None]:
     try:
         found = json.loads(lines.block[lines.start[line] : lines.end[line]].decode("utf-8"))
     except (UnicodeError, RecursionError):
         # In other fields Arrow minds neither what is not UTF-8 nor how deep they are.
         only = np.zeros(len(lines.start), np.bool_)
         only[line] = True
-        values = _read_json(lines, only, sequence, label)
+        values = _read_json(lines, only, names)
         if values is None:
             raise
-        return values[0][0].as_py(), values[1][0].as_py()
+        return [column[0].as_py() for column in values]
     if not isinstance(found, dict):
         raise TypeError(f"expected an object, got {type(found).__name__}")
-    return _as_text(found.get(sequence)), _as_text(found.get(label), integer=True)
+    # The sequence comes first; a label may be a number.
+    return [_as_text(found.get(name), integer=place > 0) for place, name in enumerate(names)]
 
 
 def _as_text(value: object, integer: bool = False) -> bytes | None:
@@ -345,9 +353,9 @@ def _as_text(value: object, integer: bool = False) -> bytes | None:
     raise TypeError(f"expected text, got {type(value).__name__}")
 
 
-def parse_values(sequence: pa.Array, label: pa.Array) -> ParsedRows:
+def parse_values(sequence: pa.Array, label: pa.Array | None = None) -> ParsedRows:
     """Columns that are columns already (Parquet); an integer label becomes its decimal text."""
-    columns = (_as_binary(sequence), _as_binary(label))
+    columns = [_as_binary(column) for column in (sequence, label) if column is not None]
 
     def raw(index: int) -> str:
         texts = [None if v is None else shown(v, 0, len(v))
@@ -355,7 +363,8 @@ def parse_values(sequence: pa.Array, label: pa.Array) -> ParsedRows:
         return json.dumps(texts, ensure_ascii=False)
 
     row = np.arange(len(sequence))
-    return ParsedRows(columns[0], columns[1], row, (), raw, len(sequence))
+    labels = _no_labels(row) if label is None else columns[1]
+    return ParsedRows(columns[0], labels, row, (), raw, len(sequence))
 
 
 def _as_binary(column: pa.Array) -> pa.BinaryArray:

@@ -62,8 +62,8 @@ class Status:
 class Watch:
     """Turns counts into a Status, with the speed since the stage began."""
 
-    def __init__(self, idle: str, total_bytes: int, now: float) -> None:
-        self._idle, self._total_bytes = idle, total_bytes
+    def __init__(self, idle: str, total_bytes: int, now: float, first: str = "reading") -> None:
+        self._idle, self._first, self._total_bytes = idle, first, total_bytes
         self._started = self._stage_started = now
         self._stage = idle
 
@@ -89,19 +89,20 @@ class Watch:
             if done[count]:
                 return stage, done[count], done[count], done["usable"]
         if done["read"]:
-            return "reading", done["read"], done["bytes_read"], self._total_bytes
+            return self._first, done["read"], done["bytes_read"], self._total_bytes
         return self._idle, 0, 0, 0
 
 
 @contextmanager
-def shown(idle: str, total_bytes: int) -> Iterator[None]:
+def shown(idle: str, total_bytes: int, first: str = "reading") -> Iterator[None]:
     """Tell the status every moment while the block runs.
 
-    `idle` is the stage while nothing was counted. total_bytes: of the input.
+    `idle` is the stage while nothing was counted, `first` the one that reads. total_bytes: of the
+    input.
     """
     _done.clear()
     finished = threading.Event()
-    watch = Watch(idle, total_bytes, time.monotonic())
+    watch = Watch(idle, total_bytes, time.monotonic(), first)
     teller = threading.Thread(target=_tell, args=(finished, watch), daemon=True)
     teller.start()
     try:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import AsSingleton, TaggedOutput
 
 from pipeline.sources import Part
 from pipeline.stores import create
 
+# The tag of the output of a DoFn that finds rows to reject.
+REJECTED = "rejected"
 EXAMPLES_PER_REASON = 3
 _SHOWN_CHARACTERS = 60
 # Rows of so many neighbouring parts share a file, so that the files come in input order.
@@ -64,6 +69,30 @@ def as_json(rejected: Rejected, parts: Sequence[Part], first: Sequence[int]) -> 
         "reason": rejected.reason,
         "raw": rejected.raw,
     }
+
+
+def tag_rejected(rejected: Sequence[Rejected]) -> Iterator[TaggedOutput]:
+    """Rejected rows, keyed by the file they will be written to."""
+    for row in rejected:
+        Metrics.counter("rejected", row.reason).inc()
+        yield TaggedOutput(REJECTED, (row.part // PARTS_PER_FILE, row))
+
+
+def write_all_rejected(
+    rejected: beam.PCollection, counts: beam.PCollection, parts: Sequence[Part], staging: str
+) -> beam.PCollection:
+    """What `tag_rejected` gave, and one ReadCounts, to a RejectedFile for each file written."""
+    return (
+        rejected
+        | "GroupByFile" >> beam.GroupByKey()
+        | "WriteRejected"
+        >> beam.Map(
+            lambda group, counted: write_rejected(
+                group[0], group[1], parts, counted.rows_in_part, staging
+            ),
+            AsSingleton(counts),
+        )
+    )
 
 
 def write_rejected(

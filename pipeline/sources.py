@@ -18,7 +18,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.errors import DataError, UsageError
 from pipeline.inputs import identify
-from pipeline.options import NO_LABEL_FROM, Options
+from pipeline.options import NO_LABEL_FROM, InputOptions
 from pipeline.stores import is_local, open_file
 
 MIN_BLOCK_BYTES = 2 << 20  # with what is made of it, about what a processor's cache holds
@@ -48,10 +48,11 @@ _COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 class Source:
     """One input file, and what its first bytes told.
 
-    `sequence` and `label` are column positions among `columns` (csv, tsv); `label_of_all` is the
-    label of every row where there is no such column (text). Rows begin at byte `data_start`, and
-    the first of them is row number `first_row` (a line number, but for Parquet). `identity` tells
-    its content from another: see `inputs.identify`.
+    `sequence` and `label` are column positions among `columns` (csv, tsv); `label` is None where
+    none is wanted. `label_of_all` is the label of every row where there is no such column (text),
+    None where it has none. Rows begin at byte `data_start`, and the first of them is row number
+    `first_row` (a line number, but for Parquet). `identity` tells its content from another: see
+    `inputs.identify`.
     """
 
     path: str
@@ -60,17 +61,18 @@ class Source:
     compression: str | None
     columns: tuple[str, ...]
     sequence: int
-    label: int
-    label_of_all: str = ""
+    label: int | None
+    label_of_all: str | None = None
     data_start: int = 0
     first_row: int = 1
     row_groups: int = 0
     identity: str = ""
 
     @property
-    def column_names(self) -> tuple[str, str]:
-        """The names of the sequence and the label column."""
-        return self.columns[self.sequence], self.columns[self.label]
+    def column_names(self) -> tuple[str, ...]:
+        """The names of the sequence and, if one is wanted, the label column."""
+        positions = (self.sequence, self.label)
+        return tuple(self.columns[position] for position in positions if position is not None)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Part:
         return self.source.bytes if self.end is None else self.end - self.start
 
 
-def find_sources(options: Options) -> list[Source]:
+def find_sources(options: InputOptions) -> list[Source]:
     """The files that match `--input`, in order of their paths, each looked into.
 
     Raises:
@@ -176,7 +178,7 @@ def open_bytes(source: Source) -> BinaryIO:
     return pa.CompressedInputStream(pa.PythonFile(stream, "r"), source.compression)  # type: ignore[no-any-return]
 
 
-def _look_into(path: str, size: int, options: Options) -> Source:
+def _look_into(path: str, size: int, options: InputOptions) -> Source:
     if os.path.isdir(path):
         raise DataError(f"{path} is a directory; did you mean --input {path.rstrip('/') + '/*'!r}?")
     if size == 0:
@@ -199,9 +201,9 @@ def _look_into(path: str, size: int, options: Options) -> Source:
         raise DataError(f"{path}: cannot be read as {form}: {error}") from error
 
 
-def _choose_format(name: str, path: str, options: Options) -> str:
+def _choose_format(name: str, path: str, options: InputOptions) -> str:
     form = options.format if options.format != "auto" else _format_of(name, path)
-    if form == "text" and options.label_from is None:
+    if form == "text" and options.label_from is None and options.label_column is not None:
         raise UsageError(f"{path}: {NO_LABEL_FROM}")
     if form != "text" and options.label_from is not None:
         raise UsageError(f"--label-from: is for text, but {path} is {form}; or say --format text")
@@ -218,7 +220,7 @@ def _format_of(name: str, path: str) -> str:
     )
 
 
-def _look_into_table(bare: Source, options: Options) -> Source:
+def _look_into_table(bare: Source, options: InputOptions) -> Source:
     with open_bytes(bare) as stream:
         head = stream.read(_MAX_HEADER_BYTES)
     bom = len(_UTF8_BOM) if head.startswith(_UTF8_BOM) else 0
@@ -243,7 +245,7 @@ def _split_header(line: str, form: str) -> list[str]:
     return next(csv.reader(io.StringIO(line)), [])
 
 
-def _look_into_jsonl(bare: Source, options: Options) -> Source:
+def _look_into_jsonl(bare: Source, options: InputOptions) -> Source:
     """JSON Lines have no header: the columns are the keys seen in the first rows.
 
     Where even the first row is longer than what is looked at, they are taken to be there.
@@ -256,7 +258,7 @@ def _look_into_jsonl(bare: Source, options: Options) -> Source:
         lines.pop()
     keys: dict[str, None] = {}
     if len(head) == _MAX_HEADER_BYTES and len(lines) == 1:
-        keys = dict.fromkeys((options.sequence_column, options.label_column))
+        keys = dict.fromkeys(name for _, name in _wanted_columns(options))
     for line in lines[:100]:
         try:
             row = json.loads(line)
@@ -267,11 +269,13 @@ def _look_into_jsonl(bare: Source, options: Options) -> Source:
     return _with_columns(bare, list(keys), options, data_start=bom)
 
 
-def _look_into_text(bare: Source, name: str, options: Options) -> Source:
+def _look_into_text(bare: Source, name: str, options: InputOptions) -> Source:
     """Text has neither header nor columns; `name` is the path without a suffix of compression."""
     with open_bytes(bare) as stream:
         bom = len(_UTF8_BOM) if stream.read(len(_UTF8_BOM)) == _UTF8_BOM else 0
-    label = _label_in_path(name, str(options.label_from))
+    if options.label_from is None:
+        return replace(bare, data_start=bom)
+    label = _label_in_path(name, options.label_from)
     if not label.strip() or _NOT_IN_A_LABEL.search(label):
         raise DataError(
             f"{bare.path}: --label-from {options.label_from} gives the label {label!r}, expected "
@@ -289,7 +293,7 @@ def _label_in_path(path: str, label_from: str) -> str:
     return stem if dot else str(name)
 
 
-def _look_into_parquet(bare: Source, options: Options) -> Source:
+def _look_into_parquet(bare: Source, options: InputOptions) -> Source:
     with open_bytes(bare) as stream:
         metadata = pq.ParquetFile(stream)
         schema, row_groups = metadata.schema_arrow, metadata.num_row_groups
@@ -314,20 +318,28 @@ def _listed(columns: Sequence[str]) -> str:
     return ", ".join(names) or "(none)"
 
 
+def _wanted_columns(options: InputOptions) -> list[tuple[str, str]]:
+    """The flag and the name of each column that must be there."""
+    wanted = [("--sequence-column", options.sequence_column)]
+    if options.label_column is not None:
+        wanted.append(("--label-column", options.label_column))
+    return wanted
+
+
 def _with_columns(
     bare: Source,
     columns: Sequence[str],
-    options: Options,
+    options: InputOptions,
     data_start: int = 0,
     first_row: int = 1,
     row_groups: int = 0,
 ) -> Source:
-    for flag, name in (("sequence", options.sequence_column), ("label", options.label_column)):
+    for flag, name in _wanted_columns(options):
         if list(columns).count(name) != 1:
             found = "no column" if name not in columns else "more than one column"
             raise DataError(
                 f"{bare.path}: {found} {name!r}; its columns are {_listed(columns)}; "
-                f"say which with --{flag}-column"
+                f"say which with {flag}"
             )
     return Source(
         path=bare.path,
@@ -336,7 +348,7 @@ def _with_columns(
         compression=bare.compression,
         columns=tuple(columns),
         sequence=list(columns).index(options.sequence_column),
-        label=list(columns).index(options.label_column),
+        label=None if options.label_column is None else list(columns).index(options.label_column),
         data_start=data_start,
         first_row=first_row,
         row_groups=row_groups,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -29,14 +29,13 @@ from pipeline.packing import pack_rows, unpack_rows
 from pipeline.partition import hash_sequences, last_train_hash
 from pipeline.plan import Plan
 from pipeline.reading import Block, parse_block, read_blocks
-from pipeline.rejects import PARTS_PER_FILE, Rejected, choose_examples
+from pipeline.rejects import Rejected, choose_examples, tag_rejected
 from pipeline.shards import SHUFFLED, ShardSummary, write_shard
 from pipeline.sources import Part
 from pipeline.stores import copy_tree
 
 give_back_memory()
 
-REJECTED = "rejected"
 COUNTS = "counts"
 ROWS = "rows"
 TRAIN = "train"
@@ -118,7 +117,7 @@ class ReadAndCheck(WorkAhead):
         self._read.inc(block.counts.read)
         progress.advance(read=block.counts.read, usable=block.counts.usable)
         yield TaggedOutput(COUNTS, block.counts)
-        yield from _tag_rejected(block.rejected)
+        yield from tag_rejected(block.rejected)
         if self._few_labels(block.counts):
             for start in range(0, block.counts.train, _ANALYZED_ROWS):
                 yield TaggedOutput(TRAIN, block.train.slice(start, _ANALYZED_ROWS))
@@ -139,13 +138,6 @@ def _pack_usable(block: Block, checked: CheckedRows) -> UsableRows:
     step = np.diff(checked.row, prepend=block.first - 1).astype(np.int32)
     rows = pa.RecordBatch.from_arrays([checked.sequence, checked.label, step], schema=USABLE)
     return UsableRows(block.part.index, block.first, pack_rows(rows))
-
-
-def _tag_rejected(rejected: Sequence[Rejected]) -> Iterator[TaggedOutput]:
-    """Rejected rows, keyed by the file they will be written to."""
-    for row in rejected:
-        Metrics.counter("rejected", row.reason).inc()
-        yield TaggedOutput(REJECTED, (row.part // PARTS_PER_FILE, row))
 
 
 def save_transform(
@@ -218,7 +210,7 @@ class PartitionRows(WorkAhead):
     def finish(self, rows: PartitionedRows) -> Iterator[tuple[int, bytes] | TaggedOutput]:
         """See the class."""
         progress.advance(shuffled=rows.n)
-        yield from _tag_rejected(rows.rejected)
+        yield from tag_rejected(rows.rejected)
         yield from rows.of_shards
 
 

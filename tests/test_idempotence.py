@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from pipeline.__main__ import main as prepare
-from pipeline.publish import sole_writer as pipeline_lock
+from pipeline.moves import sole_writer as pipeline_lock
 from trainer.__main__ import main as train
 from trainer.evaluate import main as evaluate
 from trainer.promote import main as promote
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 # Where to die, in the order of a run, and at which call.
 MOMENTS = [
     ("pipeline.run.build", 1),
-    ("pipeline.publish._move", 4),
+    ("pipeline.moves.move", 4),
     ("pipeline.run.describe", 1),
     ("trainer.loop.begin_run", 1),
     ("trainer.run_directory.os.replace", 1),
@@ -153,7 +153,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_chain_killed_at_every_step_ends_as_one_that_was_not(whole: Path) -> None:
     folder = whole.parent / "killed"
     for place, call in MOMENTS:
-        kill = run_killed_in_a_process if place == "pipeline.publish._move" else run_killed
+        kill = run_killed_in_a_process if place == "pipeline.moves.move" else run_killed
         kill(folder, place, call)
     run_chain(folder)
     assert content(folder) == content(whole)

@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline import publish as publishing
+from pipeline import moves
 from pipeline.counts import ReadCounts
 from pipeline.encoding import Vocabulary
+from pipeline.errors import DataError
+from pipeline.layouts import DATASET, PREDICTIONS, Layout
+from pipeline.moves import prepare_output, staging_dir
 from pipeline.options import Options
 from pipeline.partition import Partition, Shard
 from pipeline.plan import Plan
-from pipeline.publish import prepare_output, publish, staging_dir, transform_dir
+from pipeline.publish import publish, transform_dir
 from pipeline.rejects import RejectedFile
 from pipeline.shards import ShardSummary
 
@@ -31,7 +34,7 @@ class Killed(BaseException):
 def stage(output: Path, content: str) -> tuple[Any, ...]:
     """What a run leaves in the staging directory, and the arguments `publish` gets."""
     options = Options(input=("in.csv",), output=str(output), split="train=1", overwrite=True)
-    prepare_output(str(output))
+    prepare_output(DATASET, options.output, options.overwrite)
     staging = Path(staging_dir(str(output)))
     for name in ("shard-0", "shard-1", "rejected-0"):
         (staging / name).write_text(f"{content} {name}")
@@ -86,7 +89,7 @@ def kill_at(step: int, patch: pytest.MonkeyPatch) -> list[str]:
         return change
 
     for name in ("rename", "delete", "create"):
-        patch.setattr(publishing.FileSystems, name, counted(name))
+        patch.setattr(moves.FileSystems, name, counted(name))
     return done
 
 
@@ -123,3 +126,14 @@ def test_killed_at_any_step_and_called_again(tmp_path: Path, replaced: bool) -> 
         assert without_manifest(files(output)) == without_manifest(expected)
         step += 1
     assert step > 10
+
+
+@pytest.mark.parametrize(("there", "wanted"), [(PREDICTIONS, DATASET), (DATASET, PREDICTIONS)])
+def test_other_output_is_never_replaced(tmp_path: Path, there: Layout, wanted: Layout) -> None:
+    """Both have files in rejected/."""
+    (tmp_path / "rejected").mkdir()
+    for name in (there.manifest, "rejected/part-00000.jsonl"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(DataError, match=f"already holds {there.what}; choose another --output"):
+        prepare_output(wanted, str(tmp_path), overwrite=True)
+    assert (tmp_path / "rejected" / "part-00000.jsonl").exists()

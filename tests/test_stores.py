@@ -19,9 +19,10 @@ from pipeline.__main__ import main
 from pipeline.beam_flags import to_beam_options
 from pipeline.errors import UsageError
 from pipeline.inspect import main as inspect_main
+from pipeline.moves import move
 from pipeline.options import Options
-from pipeline.publish import _move
-from pipeline.run import _as_data_error, _temp_dir
+from pipeline.run import _temp_dir
+from pipeline.running import _as_data_error
 from pipeline.sources import Source, cut_into_parts
 from pipeline.stores import copy_tree, list_tree, local_file, remove_tree
 from tests.stores_fixtures import Bucket, gs_server, s3_server
@@ -202,12 +203,12 @@ def test_a_move_cut_short_anywhere_is_made_again(s3: Bucket) -> None:
             s3.put("moves/.staging/a", b"rows")
         if cut_short_after != "nothing":
             s3.put("moves/a", b"rows")
-        _move(staged, path)
+        move(staged, path)
         assert s3.keys("moves/") == ["moves/a"]
         assert s3.get("moves/a") == b"rows"
     s3.delete("moves/a")
     with pytest.raises(FileNotFoundError, match=r"neither s3://bucket/moves/\.staging/a nor"):
-        _move(staged, path)
+        move(staged, path)
 
 
 def test_parts_of_a_store_are_larger_than_what_beam_reads_at_a_time() -> None:

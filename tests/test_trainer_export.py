@@ -80,6 +80,30 @@ def test_answers_are_those_of_the_model(written, representation):
     assert answer["label"].numpy().tolist() == best
 
 
+@pytest.mark.parametrize(
+    ("representation", "dtype"),
+    [("embedding", "float32"), ("one_hot", "float32"), ("scalar", "float32"),
+     ("embedding", "mixed_bfloat16")],
+)  # fmt: skip
+def test_what_is_served_is_what_keras_computes(written, representation, dtype):
+    """For every length there is, in one batch; and layers of several widths, with dropout."""
+    config = Config(data="", output="", units=(4, 3, 5), embedding_dim=2, dropout=0.5)
+    keras.utils.set_random_seed(1)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        model = model_for(written, representation, config)
+    finally:
+        keras.config.set_dtype_policy(before)
+    for variable in model.weights:  # A new bias is zero.
+        variable.assign(3 * keras.random.normal(variable.shape))
+    classifier = TextClassifier(TextEncoder(written), model, representation, written)
+    texts = tf.constant(["ABC?AB"[:length] for length in range(7)] + ["BCABCABCA"])
+    got = classifier.classify(texts)["probabilities"].numpy()
+    assert got.std() > 0.1
+    np.testing.assert_allclose(got, classifier.ask_model(texts).numpy(), atol=1e-6)
+
+
 def test_the_best_labels_come_first(written):
     classifier, _ = new_classifier(written)
     texts = tf.constant(["AC?", "B"])

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import DataError
+from pipeline.moves import sole_writer
 from pipeline.options import Options
-from pipeline.publish import sole_writer
 from pipeline.unchanged import require_unchanged
 
 OPTIONS = Options(input=("data/*.csv",), output="prepared", max_labels=20, seed=4)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +17,7 @@ import tensorflow as tf
 
 from trainer.dataset import represent
 from trainer.errors import DataError
+from trainer.forward import forward
 from trainer.manifest import MANIFEST_FILE, Manifest
 from trainer.parity import Parity, read_parity
 from trainer.run_directory import MODEL_FILE, RUN_FILE, SAVED_MODEL, unfinished_run_file
@@ -62,7 +65,11 @@ class TextClassifier(tf.Module):
     ) -> None:
         super().__init__()
         self._encoder = encoder
-        self._model = model
+        # In a function, which is not tracked: of a Keras model each variable would be saved twice,
+        # Keras's and TensorFlow's inside it. A session, as TensorFlow Serving's, restores one and
+        # reads the other; tf.saved_model.load does not mind.
+        self._model: Callable[[], Any] = lambda: model
+        self._weights = [variable.value for variable in model.weights]
         self._representation = representation
         self._alphabet_size = manifest.alphabet_size
         self._labels = tf.constant(manifest.labels)
@@ -79,7 +86,7 @@ class TextClassifier(tf.Module):
             `label` (batch,) string, `probability` of it (batch,) float32, and `probabilities`
             (batch, labels) float32, in the order of the manifest's labels.
         """
-        probabilities = self._probabilities(*self._encoder.encode(sequence))
+        probabilities = self._probabilities(sequence)
         return {
             "label": tf.gather(self._labels, tf.argmax(probabilities, axis=1)),
             "probability": tf.reduce_max(probabilities, axis=1),
@@ -95,7 +102,7 @@ class TextClassifier(tf.Module):
         Returns:
             `labels` (batch, k) string and `probabilities` of them (batch, k) float32.
         """
-        probabilities = self._probabilities(*self._encoder.encode(sequence))
+        probabilities = self._probabilities(sequence)
         best = tf.math.top_k(probabilities, tf.minimum(k, tf.size(self._labels)))
         return {"labels": tf.gather(self._labels, best.indices), "probabilities": best.values}
 
@@ -105,9 +112,18 @@ class TextClassifier(tf.Module):
         ids, length = self._encoder.encode(sequence)
         return {"ids": ids, "length": length}
 
-    def _probabilities(self, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    def ask_model(self, sequence: tf.Tensor) -> tf.Tensor:
+        """(batch,) string to the probabilities (batch, labels) that Keras computes."""
+        ids, length = self._encoder.encode(sequence)
         inputs = represent(ids, self._representation, self._alphabet_size)
-        return self._model({"sequence": inputs, "length": length}, training=False)
+        return self._model()({"sequence": inputs, "length": length}, training=False)
+
+    def _probabilities(self, sequence: tf.Tensor) -> tf.Tensor:
+        if self._model().get_layer("lstm_1").compute_dtype != "float32":
+            return self.ask_model(sequence)
+        ids, length = self._encoder.encode(sequence)
+        inputs = represent(ids, self._representation, self._alphabet_size)
+        return forward(self._model(), inputs, length)
 
 
 def export(
@@ -146,7 +162,7 @@ def check_export(path: str, classifier: TextClassifier, parity: Parity) -> None:
 
     Raises:
         DataError: it encodes one otherwise than the pipeline, or gives it other probabilities than
-            `classifier`.
+            the model of `classifier`.
     """
     ask = tf.saved_model.load(path).signatures
 
@@ -155,10 +171,8 @@ def check_export(path: str, classifier: TextClassifier, parity: Parity) -> None:
         return encoded["ids"], encoded["length"]
 
     parity.replay(encode)
-    got, expected = (
-        answer(sequence=parity.sequences)["probabilities"].numpy()
-        for answer in (ask["serving_default"], classifier.classify)
-    )
+    got = ask["serving_default"](sequence=parity.sequences)["probabilities"].numpy()
+    expected = classifier.ask_model(parity.sequences).numpy()
     wrong = np.flatnonzero(~np.isclose(got, expected, atol=_TOLERANCE).all(axis=1))
     if wrong.size:
         raise DataError(

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 
 MAX_LENGTH = 31
+SIGNATURE = "serving_default"
 SPLITS = ("train", "validation", "test")
 _SPLIT_OF_BUCKET = (0, 0, 0, 0, 0, 0, 0, 0, 1, 2)
 
