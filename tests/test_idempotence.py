@@ -96,13 +96,13 @@ def run_killed_in_a_process(folder: Path, place: str, call: int) -> None:
 import os, sys
 from pipeline.__main__ import main
 import {place.rpartition(".")[0]} as module
-real, calls = module._move, []
+real, calls = module.move, []
 def counted(*args):
     calls.append(args)
     if len(calls) == {call}:
         os._exit(9)
     return real(*args)
-module._move = counted
+module.move = counted
 main(sys.argv[1:])
 """
     argv = commands(folder)[0][1]

@@ -289,6 +289,7 @@ def stage(output: Path, label: str) -> tuple[Any, ...]:
 @pytest.mark.parametrize("replaced", [False, True])
 def test_killed_at_any_step_of_publishing_and_called_again(tmp_path: Path, replaced: bool) -> None:
     publish_predictions(*stage(tmp_path / "whole", "new"))
+    remove_staging(str(tmp_path / "whole"))
     whole = files_of(tmp_path / "whole")
     assert list(whole) == [
         "predictions/part-00000-of-00002.jsonl", "predictions/part-00001-of-00002.jsonl",
@@ -299,6 +300,7 @@ def test_killed_at_any_step_of_publishing_and_called_again(tmp_path: Path, repla
         output = tmp_path / str(step)
         if replaced:
             publish_predictions(*stage(output, "old"))
+            remove_staging(str(output))
         before = files_of(output)
         arguments = stage(output, "new")
         with pytest.MonkeyPatch.context() as patch:

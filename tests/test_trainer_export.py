@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -16,6 +17,7 @@ from trainer.export import TextClassifier, TextEncoder, check_export, export
 from trainer.loop import model_for
 from trainer.parity import read_parity
 from trainer.run_directory import begin_run
+from trainer.stores import LocalFiles
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def written(tmp_path_factory):
 def manifest(written, tmp_path):
     """A dataset that a test may break."""
     shutil.copytree(written.directory, tmp_path / "data")
-    return type(written)(**{**vars(written), "directory": str(tmp_path / "data")})
+    return replace(written, files=LocalFiles(str(tmp_path / "data")))
 
 
 def change_parity(manifest, line, **values):
