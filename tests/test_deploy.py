@@ -17,7 +17,7 @@ import yaml
 from deploy.flink.cluster import POM
 from pipeline.beam_flags import unknown_to_beam
 from pipeline.options import parse_command_line
-from tests.deploy.support.pods import command, containers, environment, pod_spec, read
+from tests.deploy.support.pods import command, containers, environment, on_volume, pod_spec, read
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 BASE = DEPLOY / "kubernetes" / "base"
@@ -51,10 +51,10 @@ def started(step: dict[str, Any], overlay: str, data: Path) -> list[str]:
     python.parent.mkdir(exist_ok=True)
     python.write_text(SHOW)
     python.chmod(0o755)
-    here = {name: _moved(value, data) for name, value in settings(overlay).items()}
+    here = {name: on_volume(value, data) for name, value in settings(overlay).items()}
     variables = environment(step, here, POD)
     variables["PATH"] = f"{python.parent}:{os.environ['PATH']}"
-    words = [_moved(word, data) for word in command(step, variables)]
+    words = [on_volume(word, data) for word in command(step, variables)]
     with subprocess.Popen(words, env=variables, stdout=subprocess.PIPE, text=True) as process:
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -65,10 +65,6 @@ def started(step: dict[str, Any], overlay: str, data: Path) -> list[str]:
     assert number == process.pid
     assert not [word for word in argv if "$" in word]
     return argv  # type: ignore[no-any-return]
-
-
-def _moved(text: str, data: Path) -> str:
-    return re.sub(r"(?<![\w.])/data/", f"{data}/", text)
 
 
 SCHEDULED = ("CronJob", BASE / "scheduled-run.yaml")

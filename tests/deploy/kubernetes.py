@@ -20,7 +20,15 @@ from deploy.flink.processes import ROOT, wait_until
 from pipeline.errors import DataError, exit_status
 from pipeline.sample import main as write_sample
 from tests.deploy.support.api_server import ApiServer, api_server
-from tests.deploy.support.pods import Manifest, command, containers, environment, pod_spec, read
+from tests.deploy.support.pods import (
+    Manifest,
+    command,
+    containers,
+    environment,
+    on_volume,
+    pod_spec,
+    read,
+)
 from tests.deploy.support.tools import build, check_schemas, fetch_tools
 
 HERE = ROOT / "deploy" / "kubernetes"
@@ -29,6 +37,7 @@ CONTAINER = ROOT / "tests" / "deploy" / "support" / "container.sh"
 USER = 10001
 STEPS = ("prepare", "train", "evaluate", "promote")
 WRITTEN = ("dataset.json", "run.json", "evaluation-test.json", "registry")
+NAME = "scheduled-run-29400660"
 JOB = "metadata.labels['batch.kubernetes.io/job-name']"
 
 
@@ -126,19 +135,19 @@ def started_container(
     step: Manifest, settings: dict[str, str], data: Path
 ) -> Iterator[subprocess.Popen[str]]:
     """A container of the pod, with the volume in `data`: as root, in namespaces of its own."""
-    variables = environment(step, settings, {JOB: "scheduled-run-29400660"})
-    words = command(step, variables)
-    if os.geteuid() == 0:
-        place, checkout = Path("/mnt"), Path("/opt")
+    root = os.geteuid() == 0
+    place, checkout = (Path("/mnt"), Path("/opt")) if root else (data, ROOT)
+    variables = {
+        name: on_volume(value, place)
+        for name, value in environment(step, settings, {JOB: NAME}).items()
+    }
+    variables["PATH"] = f"{checkout}/.venv/bin:{os.environ['PATH']}"
+    words = [on_volume(word, place) for word in command(step, variables)]
+    if root:
         words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
                  "sh", str(CONTAINER), str(data), str(ROOT), *words]  # fmt: skip
     else:
-        place, checkout = data, ROOT
-        print("(not root: with this user, and a root file system that can be written to)")
-    to_volume = {"/data": str(place)}
-    words = [_replaced(word, to_volume) for word in words]
-    variables = {name: _replaced(value, to_volume) for name, value in variables.items()}
-    variables["PATH"] = f"{checkout}/.venv/bin:{os.environ['PATH']}"
+        print("(not root: as this user, and with a root file system that can be written to)")
     process = subprocess.Popen(
         words, env=variables, text=True, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -147,12 +156,6 @@ def started_container(
     finally:
         process.kill()
         process.wait()
-
-
-def _replaced(text: str, places: dict[str, str]) -> str:
-    for place, other in places.items():
-        text = text.replace(place, other)
-    return text
 
 
 def modified(data: Path, *names: str) -> list[int]:

@@ -55,3 +55,8 @@ def command(container: Manifest, variables: Mapping[str, str]) -> list[str]:
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """Put variables in for $(NAME), as Kubernetes does; an unknown one stays as it is."""
     return re.sub(r"\$\(([\w.-]+)\)", lambda name: variables.get(name[1], name[0]), text)
+
+
+def on_volume(text: str, place: object) -> str:
+    """`text` with the volume at `place`."""
+    return re.sub(r"(?<![\w.])/data(?=/|$)", str(place), text)
