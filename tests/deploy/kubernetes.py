@@ -1,10 +1,12 @@
 """The manifests of deploy/kubernetes: judged by Kubernetes, and their scheduled run run.
 
-The containers of the scheduled run are started here one after another, as Kubernetes would.
+The containers of the scheduled run are started here one after another, as Kubernetes would, and
+the workers of the indexed Job all at once.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -12,11 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 
-from deploy.flink.processes import ROOT, wait_until
+from deploy.flink.processes import LOOPBACK, ROOT, free_ports, wait_until
 from pipeline.errors import DataError, exit_status
 from pipeline.sample import main as write_sample
 from tests.deploy.support.api_server import ApiServer, api_server
@@ -38,6 +40,7 @@ USER = 10001
 STEPS = ("prepare", "train", "evaluate", "promote")
 WRITTEN = ("dataset.json", "run.json", "evaluation-test.json", "registry")
 NAME = "scheduled-run-29400660"
+INDEX = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
 JOB = "metadata.labels['batch.kubernetes.io/job-name']"
 
 
@@ -54,11 +57,21 @@ def _check() -> None:
     with api_server(tools) as server:
         if server:
             apply_all(server)
-    one_node = read(built["one-node"])
-    (scheduled,) = (m for m in one_node if m["kind"] == "CronJob")
-    (settings,) = (m["data"] for m in one_node if m["kind"] == "ConfigMap")
+    one_node, several_nodes = (read(built[name]) for name in OVERLAYS)
     with tempfile.TemporaryDirectory() as temporary:
-        run_as_scheduled(scheduled, settings, Path(temporary))
+        run_as_scheduled(of(one_node, "CronJob"), settings_of(one_node), Path(temporary))
+        run_workers(of(several_nodes, "Job"), settings_of(several_nodes), Path(temporary))
+
+
+def of(manifests: Sequence[Manifest], kind: str) -> Manifest:
+    """The one manifest of a kind."""
+    (found,) = (manifest for manifest in manifests if manifest["kind"] == kind)
+    return found
+
+
+def settings_of(manifests: Sequence[Manifest]) -> dict[str, str]:
+    """What the overlay's ConfigMap holds."""
+    return dict(of(manifests, "ConfigMap")["data"])
 
 
 def apply_all(server: ApiServer) -> None:
@@ -107,7 +120,7 @@ def run_step(step: Manifest, settings: dict[str, str], data: Path) -> None:
         DataError: it fails.
     """
     started = time.monotonic()
-    with started_container(step, settings, data) as process:
+    with started_container(step, environment(step, settings, {JOB: NAME}), data) as process:
         output, _ = process.communicate(timeout=600)
     if process.returncode:
         raise DataError(f"{step['name']} ended with {process.returncode}: {output}")
@@ -116,7 +129,7 @@ def run_step(step: Manifest, settings: dict[str, str], data: Path) -> None:
 
 def interrupt_training(step: Manifest, settings: dict[str, str], data: Path) -> None:
     """SIGTERM to process 1 of the container once something is saved: it ends with 143, in time."""
-    with started_container(step, settings, data) as process:
+    with started_container(step, environment(step, settings, {JOB: NAME}), data) as process:
         wait_until(
             lambda: any(data.glob("runs/*/checkpoints/*")) or process.poll() is not None,
             300, "a checkpoint",
@@ -130,19 +143,44 @@ def interrupt_training(step: Manifest, settings: dict[str, str], data: Path) -> 
     print(f"train: SIGTERM, a checkpoint and status 143 after {time.monotonic() - started:.1f} s")
 
 
+def run_workers(job: Manifest, settings: dict[str, str], data: Path) -> None:
+    """All pods of the indexed Job at once, on this machine's CPU, until they are done.
+
+    Here they have one address and several ports; there, several names and one port.
+    """
+    (step,) = containers(pod_spec(job))
+    count = job["spec"]["completions"]
+    found = {**settings, "DATASET": f"/data/datasets/{NAME}", "RUN": "/data/runs/workers",
+             "EPOCHS": "1", "BATCH_SIZE": "256"}  # fmt: skip
+    ports = iter(free_ports(count))
+    addresses = {f"train-{index}.train:2222": f"{LOOPBACK}:{next(ports)}" for index in range(count)}
+    started = time.monotonic()
+    with ExitStack() as running:
+        processes = []
+        for index in range(count):
+            variables = environment(step, found, {INDEX: str(index)})
+            for name, here in addresses.items():
+                variables["TF_CONFIG"] = variables["TF_CONFIG"].replace(name, here)
+            container = started_container(step, variables, data)
+            processes.append(running.enter_context(container))
+        outputs = [process.communicate(timeout=600)[0] for process in processes]
+    statuses = [process.returncode for process in processes]
+    expect(f"the workers' statuses ({outputs})", statuses, [0] * count)
+    made = json.loads((data / "runs" / "workers" / "run.json").read_text())
+    expect("the strategy", made["options"]["strategy"], "multi_worker")
+    print(f"{count} workers of the indexed Job: {time.monotonic() - started:.1f} s")
+
+
 @contextmanager
 def started_container(
-    step: Manifest, settings: dict[str, str], data: Path
+    step: Manifest, variables: dict[str, str], data: Path
 ) -> Iterator[subprocess.Popen[str]]:
-    """A container of the pod, with the volume in `data`: as root, in namespaces of its own."""
+    """A container with its variables and the volume in `data`: as root, in its own namespaces."""
     root = os.geteuid() == 0
     place, checkout = (Path("/mnt"), Path("/opt")) if root else (data, ROOT)
-    variables = {
-        name: on_volume(value, place)
-        for name, value in environment(step, settings, {JOB: NAME}).items()
-    }
-    variables["PATH"] = f"{checkout}/.venv/bin:{os.environ['PATH']}"
     words = [on_volume(word, place) for word in command(step, variables)]
+    variables = {name: on_volume(value, place) for name, value in variables.items()}
+    variables["PATH"] = f"{checkout}/.venv/bin:{os.environ['PATH']}"
     if root:
         words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
                  "sh", str(CONTAINER), str(data), str(ROOT), *words]  # fmt: skip
