@@ -20,7 +20,7 @@ from pipeline.options import SPLITS, Options
 from pipeline.plan import Plan
 from pipeline.rejects import RejectedFile
 from pipeline.shards import ShardSummary
-from pipeline.sources import Source
+from pipeline.sources import Source, describe_inputs
 
 FORMAT_VERSION = 1
 _LIBRARIES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "numpy")
@@ -75,14 +75,6 @@ def build_manifest(
     _require_all_rows(manifest["counts"])
     manifest["fingerprint"] = fingerprint(manifest)
     return manifest
-
-
-def describe_inputs(sources: Sequence[Source]) -> list[dict[str, Any]]:
-    """Each input file, and what tells its content from another: equal for equal inputs."""
-    return [
-        {"path": source.path, "bytes": source.bytes, "identity": source.identity}
-        for source in sources
-    ]
 
 
 def _count_rows(

@@ -24,7 +24,7 @@ from pipeline.moves import FileDigest, Move, digest, move_into_place, staging_di
 from pipeline.packing import unpack_rows
 from pipeline.predict_options import PredictOptions
 from pipeline.rejects import RejectedFile
-from pipeline.sources import Part, Source
+from pipeline.sources import Part, Source, describe_inputs
 from pipeline.stores import create
 
 FORMAT_VERSION = 1
@@ -181,7 +181,7 @@ def summarize(
             "max_length": model.max_length,
             "files": [asdict(file) for file in model.files],
         },
-        "inputs": [{"path": source.path, "bytes": source.bytes} for source in sources],
+        "inputs": describe_inputs(sources),
         "options": {**asdict(options), "input": list(options.input)},
         "versions": {name: version(name) for name in _LIBRARIES},
         "files": [

@@ -16,7 +16,7 @@ from pipeline.beam_flags import runs_here
 from pipeline.build import build
 from pipeline.errors import UsageError
 from pipeline.layouts import DATASET
-from pipeline.manifest import Manifest, describe_inputs, read_manifest
+from pipeline.manifest import Manifest, read_manifest
 from pipeline.moves import (
     is_complete,
     prepare_output,
@@ -26,7 +26,7 @@ from pipeline.moves import (
 )
 from pipeline.options import SPLITS, Options
 from pipeline.running import Job, describe_rejected, find_rows, job_shown, new_job
-from pipeline.sources import Source
+from pipeline.sources import Source, describe_inputs
 from pipeline.stores import is_local, remove_tree
 from pipeline.unchanged import require_unchanged
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -135,6 +135,14 @@ def _each_once(paths: Iterable[str]) -> list[str]:
         local = FileSystems.get_scheme(path) is None
         once.setdefault(os.path.abspath(path) if local else path, path)
     return sorted(once.values())
+
+
+def describe_inputs(sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """Each input file, and what tells its content from another: equal for equal inputs."""
+    return [
+        {"path": source.path, "bytes": source.bytes, "identity": source.identity}
+        for source in sources
+    ]
 
 
 def cut_into_parts(sources: Sequence[Source]) -> list[Part]:

@@ -134,7 +134,12 @@ def test_the_summary_tells_the_truth_about_files_and_model(tmp_path: Path, model
     }
     assert "saved_model.pb" in told
     assert summary["model"]["dataset_fingerprint"] == FINGERPRINT
-    assert summary["inputs"] == [{"path": str(tmp_path / "rows.txt"), "bytes": 8}]
+    (told_input,) = summary["inputs"]
+    assert told_input == {
+        "path": str(tmp_path / "rows.txt"),
+        "bytes": 8,
+        "identity": f"sha256:{hashlib.sha256((tmp_path / 'rows.txt').read_bytes()).hexdigest()}",
+    }
     assert summary["options"]["output"] == str(tmp_path / "out")
 
 
