@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from deploy.dataflow.launch import to_command_line
 from deploy.dataflow.template import main, metadata
-from pipeline.beam_flags import _unknown_to_beam
+from pipeline.beam_flags import unknown_to_beam
 from pipeline.errors import UsageError
 from pipeline.inspect import main as inspect_main
 from pipeline.options import Options, make_parser, parse_command_line
@@ -209,9 +209,9 @@ def test_the_launcher_s_arguments_become_the_command_line() -> None:
 def test_beam_knows_the_launcher_s_flags() -> None:
     flags = [*LAUNCHER_FLAGS, f"--template_location=gs://bucket/{TEMPLATE}"]
     assert to_command_line(flags) == flags
-    assert _unknown_to_beam(flags) == []
+    assert unknown_to_beam(flags) == []
     # No parameter is also a flag of Beam's, which would take it for its own.
-    assert sorted(_unknown_to_beam([f"--{name}=1" for name in OURS])) == sorted(
+    assert sorted(unknown_to_beam([f"--{name}=1" for name in OURS])) == sorted(
         f"--{name}=1" for name in OURS
     )
 
@@ -227,7 +227,7 @@ def test_the_commands_of_the_readmes_have_no_unknown_flag(readme: Path) -> None:
     words = shlex.split(Template(on_dataflow[0]).substitute(SETTINGS))
     _, beam_flags = parse_command_line(words[3:])
     assert "--runner=DataflowRunner" in beam_flags
-    assert _unknown_to_beam(beam_flags) == []
+    assert unknown_to_beam(beam_flags) == []
 
 
 def run_here(job: bytes) -> None:
