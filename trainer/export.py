@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from trainer.dataset import represent
@@ -164,14 +165,10 @@ def check_export(path: str, classifier: TextClassifier, parity: Parity) -> None:
         DataError: it encodes one otherwise than the pipeline, or gives it other probabilities than
             the model of `classifier`.
     """
-    ask = tf.saved_model.load(path).signatures
-
-    def encode(sequences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        encoded = ask["encode"](sequence=sequences)
-        return encoded["ids"], encoded["length"]
-
-    parity.replay(encode)
-    got = ask["serving_default"](sequence=parity.sequences)["probabilities"].numpy()
+    answers = _answers_of_server(path, parity.sequences.numpy())
+    encoded = {name: tf.constant(values) for name, values in answers["encode"].items()}
+    parity.replay(lambda _: (encoded["ids"], encoded["length"]))
+    got = answers["serving_default"]["probabilities"]
     expected = classifier.ask_model(parity.sequences).numpy()
     wrong = np.flatnonzero(~np.isclose(got, expected, atol=_TOLERANCE).all(axis=1))
     if wrong.size:
@@ -179,3 +176,22 @@ def check_export(path: str, classifier: TextClassifier, parity: Parity) -> None:
             f"{path}: for line {wrong[0] + 1} of {parity.path} it gives the probabilities "
             f"{got[wrong[0]]}, expected {expected[wrong[0]]}: this is not to be served"
         )
+
+
+def _answers_of_server(
+    path: str, sequences: npt.NDArray[np.object_]
+) -> dict[str, dict[str, npt.NDArray[Any]]]:
+    """What a SavedModel answers in a session, as TensorFlow Serving's is, by signature and output.
+
+    `tf.saved_model.load` passes over what a session would trip over.
+    """
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        graph = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], path)
+        signatures = {name: graph.signature_def[name] for name in ("encode", "serving_default")}
+        return {
+            name: session.run(
+                {output: info.name for output, info in signature.outputs.items()},
+                {signature.inputs["sequence"].name: sequences},
+            )
+            for name, signature in signatures.items()
+        }
