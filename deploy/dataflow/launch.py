@@ -1,0 +1,40 @@
+"""The file that Dataflow's launcher starts: a template's parameters to the command line.
+
+A parameter has the name of its option and one value. The launcher gives it as --name=value, between
+flags of Beam. It starts a file, so python -m pipeline will not do; and a file in `pipeline` would
+find the modules beside it in the place of Python's own, `inspect` for one.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+
+from pipeline.__main__ import main
+from pipeline.options import Options
+
+_OURS = {field.name for field in fields(Options)}
+
+
+def to_command_line(arguments: Sequence[str]) -> list[str]:
+    """The launcher's arguments as python -m pipeline takes them.
+
+    Several globs in one --input are told apart by a comma before gs://, so that the name of an
+    object may have one. What is not ours stays as it is.
+    """
+    line = []
+    for argument in arguments:
+        name, _, value = argument.removeprefix("--").partition("=")
+        if name == "input":
+            line += [f"--input={glob}" for glob in re.split(",(?=gs://)", value)]
+        elif name in _OURS:
+            line.append(f"--{name.replace('_', '-')}={value}")
+        else:
+            line.append(argument)
+    return line
+
+
+if __name__ == "__main__":
+    sys.exit(main(to_command_line(sys.argv[1:])))
