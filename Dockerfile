@@ -20,56 +20,41 @@ ARG SOURCE=
 FROM ${BEAM_SDK} AS beam-sdk
 FROM ${FLEX_LAUNCHER} AS flex-launcher
 
-# Everything is installed from a lock; what has no wheel is built with the setuptools of a lock. There
-# is no compiler here either. A pip.conf that names another index is a secret of the build.
-FROM ${BASE} AS environment
-RUN python -m venv /opt/charseq
-ENV PATH=/opt/charseq/bin:$PATH
-COPY requirements/build.lock /requirements/
+# Everything is installed from a lock, with the hashes in it, and what has no wheel is built with the
+# setuptools of a lock. No layer has a compiler. A pip.conf that names another index is a secret of
+# the build: --secret id=pip.conf,src=FILE.
+# Beam's boot leaves the options of a job in its working directory, so that is one where any user
+# may write, also where the rest is mounted read-only.
+FROM ${BASE} AS base
+RUN useradd --uid 10001 --home-dir /tmp --no-create-home charseq && python -m venv /opt/charseq
+WORKDIR /tmp
+ENV HOME=/tmp PATH=/opt/charseq/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+COPY requirements/build.lock /opt/charseq/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     --mount=type=cache,target=/root/.cache/pip \
-    pip install --no-deps --require-hashes --requirement /requirements/build.lock
+    pip install --cache-dir /root/.cache/pip --no-deps --require-hashes \
+        --requirement /opt/charseq/build.lock
 
-FROM environment AS project
+FROM base AS project
 COPY LICENSE README.md pyproject.toml setup.py /source/
 COPY pipeline /source/pipeline
 COPY trainer /source/trainer
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheel /source
 
-FROM environment AS pipeline-environment
-COPY requirements/pipeline.lock /requirements/
-RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
-    --mount=type=cache,target=/root/.cache/pip \
-    pip install --no-deps --no-build-isolation --use-pep517 --require-hashes \
-        --requirement /requirements/pipeline.lock \
-    && pip check
-
-FROM environment AS trainer-environment
-ARG ACCELERATOR
-COPY requirements/trainer-${ACCELERATOR}.lock /requirements/
-RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
-    --mount=type=cache,target=/root/.cache/pip \
-    pip install --no-deps --no-build-isolation --use-pep517 --require-hashes \
-        --requirement /requirements/trainer-${ACCELERATOR}.lock \
-    && pip check
-
-# /work is for the container alone, and any user may write there: Beam's boot leaves the options of a
-# job in its working directory. Data is best mounted elsewhere.
-FROM ${BASE} AS base
-RUN useradd --uid 10001 --home-dir /work --no-create-home charseq \
-    && install --directory --mode 1777 /work
-WORKDIR /work
-ENV HOME=/work PATH=/opt/charseq/bin:$PATH PYTHONDONTWRITEBYTECODE=1
-
 FROM base AS pipeline
+COPY requirements/pipeline.lock /opt/charseq/
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    --mount=type=cache,target=/root/.cache/pip \
+    pip install --cache-dir /root/.cache/pip --no-deps --require-hashes \
+        --use-pep517 --no-build-isolation --requirement /opt/charseq/pipeline.lock \
+    && pip check
 COPY --from=beam-sdk /opt/apache/beam/boot /opt/apache/beam/LICENSE /opt/apache/beam/NOTICE \
     /opt/apache/beam/
 COPY --from=flex-launcher /opt/google/dataflow/python_template_launcher /opt/google/dataflow/
-COPY --from=pipeline-environment /opt/charseq /opt/charseq
 COPY deploy/dataflow/launch.py /opt/charseq/
-# A layer of its own: a change of the project moves kilobytes, not the libraries.
-RUN --mount=type=bind,from=project,source=/wheel,target=/wheel \
-    pip install --no-cache-dir --no-deps --no-index /wheel/*.whl
+# In layers of its own: a change of the project moves kilobytes, not the libraries.
+COPY --from=project /wheel /tmp/wheel
+RUN pip install --no-cache-dir --no-deps --no-index /tmp/wheel/*.whl && rm -r /tmp/wheel
 # Workers install nothing when they start.
 ENV RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1
 ENV FLEX_TEMPLATE_PYTHON_PY_FILE=/opt/charseq/launch.py
@@ -85,9 +70,16 @@ LABEL org.opencontainers.image.title=charseq-pipeline \
       org.opencontainers.image.licenses=Apache-2.0
 
 FROM base AS trainer
-COPY --from=trainer-environment /opt/charseq /opt/charseq
-RUN --mount=type=bind,from=project,source=/wheel,target=/wheel \
-    pip install --no-cache-dir --no-deps --no-index /wheel/*.whl
+ARG ACCELERATOR
+COPY requirements/trainer-${ACCELERATOR}.lock /opt/charseq/
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    --mount=type=cache,target=/root/.cache/pip \
+    pip install --cache-dir /root/.cache/pip --no-deps --require-hashes \
+        --use-pep517 --no-build-isolation \
+        --requirement /opt/charseq/trainer-${ACCELERATOR}.lock \
+    && pip check
+COPY --from=project /wheel /tmp/wheel
+RUN pip install --no-cache-dir --no-deps --no-index /tmp/wheel/*.whl && rm -r /tmp/wheel
 ARG RUN_AS
 USER ${RUN_AS}
 ENTRYPOINT ["python", "-m", "trainer"]
@@ -103,11 +95,11 @@ LABEL org.opencontainers.image.title=charseq-trainer \
 # What both need is pinned alike, so only Keras and TensorBoard are added.
 FROM pipeline AS all
 USER 0
-COPY requirements/trainer-cpu.lock /tmp/
+COPY requirements/trainer-cpu.lock /opt/charseq/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     --mount=type=cache,target=/root/.cache/pip \
-    pip install --no-deps --no-build-isolation --use-pep517 --require-hashes \
-        --requirement /tmp/trainer-cpu.lock \
+    pip install --cache-dir /root/.cache/pip --no-deps --require-hashes \
+        --use-pep517 --no-build-isolation --requirement /opt/charseq/trainer-cpu.lock \
     && pip check
 ARG RUN_AS
 USER ${RUN_AS}

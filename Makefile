@@ -37,7 +37,7 @@ $(VENV_PYTHON) -m pip --version >/dev/null 2>&1 \
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint flink-test lock clean find-python
+.PHONY: help demo test lint flink-test image-test lock clean find-python
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ lint: $(READY) ## ruff and mypy only
 
 flink-test: $(READY) ## The same bytes from a Flink cluster on this machine (Java, Maven; 5 minutes)
 	$(VENV_PYTHON) -m tests.flink
+
+image-test: $(READY) ## Build every image and run it (root; buildah, debootstrap, Go; 10 minutes)
+	$(VENV_PYTHON) -m tests.image
 
 lock: ## Fit the locks to pyproject.toml (delete them first for the newest of all)
 	@$(ENSURE_VENV)
