@@ -155,8 +155,8 @@ class Container:
         The process keeps its id, so that whoever started it can end it. What an engine would mount
         is mounted for it alone.
         """
-        for folder in (DATA, "/proc", "/dev"):
-            (self.root / folder[1:]).mkdir(exist_ok=True)
+        (self.root / DATA[1:]).mkdir(exist_ok=True)
+        (self.root / "etc/hosts").touch()
         home = self.config["WorkingDir"]
         user = self.config["User"]
         environment = " ".join(f"'{setting}'" for setting in self.config["Env"])
@@ -165,6 +165,7 @@ exec unshare --mount sh -ec '
 cd "$0"
 mount -t proc proc proc
 mount --rbind /dev dev
+mount --bind /etc/hosts etc/hosts
 mount -t tmpfs -o mode=1777 tmpfs tmp
 mount --bind "{self.data}" .{DATA}
 exec "$@"' {self.root} \\
