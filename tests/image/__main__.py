@@ -66,7 +66,7 @@ def _run_tests() -> None:
             with step(f"build {target}"):
                 storage.build(target, {**ARGUMENTS, **LABELS}, *network_flags(folder))
         _test_images(storage, folder)
-    print("10 passed, 0 failed")
+    print("12 passed, 0 failed")
 
 
 def _test_images(storage: Storage, folder: Path) -> None:

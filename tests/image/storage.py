@@ -186,8 +186,8 @@ chroot --userspec={user}:{user} . env --ignore-environment --chdir={home} {envir
                 try:
                     if (process / "root").readlink() == self.root:
                         return False
-                except (FileNotFoundError, ProcessLookupError):
-                    continue
+                except (FileNotFoundError, ProcessLookupError, PermissionError):
+                    continue  # it has ended, or is one that not even root may look into
             return True
 
         wait_until(is_left, seconds, f"the end of all processes in {self.image}")
