@@ -8,6 +8,11 @@ READY := .venv/.ready
 # The lock is complete: resolving it again is slow, and more than the pip of Python 3.10 can do.
 PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps
 
+LOCK := .venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 \
+	--custom-compile-command 'make lock'
+# What an image needs, pinned as in requirements.lock.
+LOCK_PART := $(LOCK) --constraint requirements.lock --output-file requirements
+
 # Prints the first of $(PYTHON) that will do, or one line on standard error.
 define FIND_PYTHON
 without_venv=; \
@@ -32,7 +37,7 @@ $(VENV_PYTHON) -m pip --version >/dev/null 2>&1 \
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint flink-test deploy-test lock clean find-python
+.PHONY: help demo test lint flink-test deploy-test image-test lock clean find-python
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,12 +62,19 @@ flink-test: $(READY) ## The same bytes from a Flink cluster on this machine (Jav
 deploy-test: $(READY) ## What deploy/ holds, checked by the programs it is for
 	$(VENV_PYTHON) -m tests.deploy
 
-lock: ## Fit requirements.lock to pyproject.toml (delete it first for the newest of all)
+image-test: $(READY) ## Build every image and run it (root; buildah, debootstrap, Go; 10 minutes)
+	$(VENV_PYTHON) -m tests.image
+
+lock: ## Fit the locks to pyproject.toml (delete them first for the newest of all)
 	@$(ENSURE_VENV)
 	@$(PIP_INSTALL) 'uv>=0.13,<0.14'
-	.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 \
-		--all-extras --custom-compile-command 'make lock' \
+	$(LOCK) --extra pipeline --extra aws --extra gcp --extra trainer --extra dev \
 		--output-file requirements.lock pyproject.toml
+	echo setuptools | $(LOCK_PART)/build.lock -
+	$(LOCK_PART)/pipeline.lock --extra pipeline --extra aws pyproject.toml
+	$(LOCK_PART)/trainer-cpu.lock --extra trainer --extra aws --extra gcp pyproject.toml
+	$(LOCK_PART)/trainer-cuda.lock --extra trainer --extra cuda --extra aws --extra gcp \
+		pyproject.toml
 
 clean: ## Remove .venv, caches and build output; data and runs stay
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
