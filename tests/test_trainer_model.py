@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -105,6 +106,9 @@ def test_the_compiled_model_is_the_plain_one(representation):
         for one, other in zip(got[1], expected[1], strict=True):
             np.testing.assert_allclose(one, other, atol=1e-5)
     assert by_xla.experimental_get_tracing_count() == 1
+    # Were the lengths no parameter, XLA would compile anew for others.
+    program = by_xla.experimental_get_compiler_ir(*batch)(stage="hlo")
+    assert len(re.findall(r"s64\[7\]\S* parameter\(", program.partition("ENTRY")[2])) == 1
 
 
 @pytest.mark.parametrize("representation", SHAPES)

@@ -3,7 +3,8 @@
 Keras's loop runs over every timestep, and computes a masked step only to throw it away. This one
 stops at the longest sequence of a batch. The number of its steps is a value, not a shape, so that
 XLA compiles it once; and because the gradient is written by hand, nothing has to grow inside the
-loops, which XLA could not compile.
+loops, which XLA could not compile. The way forward leaves the slopes that the way back multiplies
+with, not the gates that they are made of: XLA would work each out as often as it is used.
 """
 
 from __future__ import annotations
@@ -76,70 +77,89 @@ def lstm(
     def zeros(*shape: int | tf.Tensor) -> tf.Tensor:
         return tf.zeros(shape, sequences.dtype)
 
+    def of_gates(sigmoid: float, tanh: float) -> tf.Tensor:
+        """A number for each row of (4 · units, batch): one for i, f and o, another for g."""
+        rows = [sigmoid] * 2 * units + [tanh] * units + [sigmoid] * units
+        return tf.constant(rows, sequences.dtype)[:, tf.newaxis]
+
     @tf.custom_gradient
     def outputs_and_gradient(
         sequences: tf.Tensor, kernel: tf.Tensor, recurrent_kernel: tf.Tensor, bias: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[..., Any]]:
+        # Batch last: a gate is then one piece of memory, and so are its neighbours.
+        sequences = _batch_last(sequences)
         # One product for both: a step's input stands beside the output of the one before.
         both = tf.concat([kernel, recurrent_kernel], axis=0)
+        # One tanh for all gates: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2.
+        scale, shift = of_gates(0.5, 1.0), of_gates(0.5, 0.0)
+        scaled, scaled_bias = tf.transpose(both) * scale, bias[:, tf.newaxis] * scale
 
-        def forward(step, output, cell, outputs, cells, gates):  # type: ignore[no-untyped-def]
-            inputs = tf.concat([sequences[step], output], axis=1)
-            i, f, g, o = tf.split(inputs @ both + bias, 4, axis=1)
-            i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
-            cell = f * cell + i * g
-            output = o * tf.tanh(cell)
-            outputs = _write(outputs, step, output)
-            cells = _write(cells, step, cell)
-            gates = _write(gates, step, tf.concat([i, f, g, o], axis=1))
-            return step + 1, output, cell, outputs, cells, gates
+        def forward(step, output, cell, outputs, slopes, decays):  # type: ignore[no-untyped-def]
+            inputs = tf.concat([sequences[step], output], axis=0)
+            gates = tf.tanh(scaled @ inputs + scaled_bias) * scale + shift
+            i, f, g, o = tf.split(gates, 4, axis=0)
+            before, cell = cell, f * cell + i * g
+            squashed = tf.tanh(cell)
+            output = o * squashed
+            outputs = _write(outputs, output, step, 0, 0)
+            by_gate = [g * i * (1 - i), before * f * (1 - f), i * (1 - g * g)]
+            for number, slope in enumerate([*by_gate, squashed * o * (1 - o)]):
+                slopes = _write(slopes, slope, step, number * units, 0)
+            for number, decay in enumerate((f, o * (1 - squashed * squashed))):
+                decays = _write(decays, decay, step, number * units, 0)
+            return step + 1, output, cell, outputs, slopes, decays
 
-        state, history = zeros(batch, units), zeros(timesteps, batch, units)
-        *_, outputs, cells, gates = tf.while_loop(
+        state = zeros(units, batch)
+        # slopes: of the cell by what goes into i, f and g, of the output by what goes into o.
+        # decays: of the cell by the cell before, of the output by the cell.
+        *_, outputs, slopes, decays = tf.while_loop(
             lambda step, *_: step < steps,
             forward,
-            (0, state, state, history, history, zeros(timesteps, batch, 4 * units)),
-        )
+            (0, state, state, zeros(timesteps, units, batch), zeros(timesteps, 4 * units, batch),
+             zeros(timesteps, 2 * units, batch)),
+        )  # fmt: skip
 
         def gradient(d_outputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            def backward(step, d_output, d_cell, d_both, d_bias, d_sequences):  # type: ignore[no-untyped-def]
-                i, f, g, o = tf.split(gates[step], 4, axis=1)
+            d_outputs, ones = _batch_last(d_outputs), tf.ones([1, batch], sequences.dtype)
+
+            def backward(step, d_output, d_cell, d_gates, d_weights, d_sequences):  # type: ignore[no-untyped-def]
+                of_i, of_f, of_g, of_o = tf.split(slopes[step], 4, axis=0)
+                by_gate = (of_i * d_cell, of_f * d_cell, of_g * d_cell, of_o * d_output)
+                # Each in its place: XLA would put a concatenation together number by number.
+                for number, d_gate in enumerate(by_gate):
+                    d_gates = _write(d_gates, d_gate, number * units, 0)
                 begun = tf.cast(step > 0, sequences.dtype)  # Before the first step all is zero.
                 before = tf.maximum(step - 1, 0)
-                output_before, cell_before = outputs[before] * begun, cells[before] * begun
-                d_output += d_outputs[step]
-                squashed = tf.tanh(cells[step])
-                d_cell += d_output * o * (1 - squashed * squashed)
-                d_gates = tf.concat(
-                    [
-                        d_cell * g * i * (1 - i),
-                        d_cell * cell_before * f * (1 - f),
-                        d_cell * i * (1 - g * g),
-                        d_output * squashed * o * (1 - o),
-                    ],
-                    axis=1,
-                )
-                d_inputs = tf.matmul(d_gates, both, transpose_b=True)
-                inputs = tf.concat([sequences[step], output_before], axis=1)
-                d_both += tf.matmul(inputs, d_gates, transpose_a=True)
-                d_bias += tf.reduce_sum(d_gates, axis=0)
-                d_sequences = _write(d_sequences, step, d_inputs[:, :features])
-                return step - 1, d_inputs[:, features:], d_cell * f, d_both, d_bias, d_sequences
+                inputs = tf.concat([sequences[step], outputs[before] * begun, ones], axis=0)
+                d_weights += tf.matmul(inputs, d_gates, transpose_b=True)
+                d_inputs = both @ d_gates
+                d_sequences = _write(d_sequences, d_inputs[:features], step, 0, 0)
+                d_output = d_inputs[features:] + d_outputs[before]
+                d_cell = d_cell * decays[step][:units] + d_output * decays[before][units:]
+                return step - 1, d_output, d_cell, d_gates, d_weights, d_sequences
 
-            *_, d_both, d_bias, d_sequences = tf.while_loop(
+            # Not `d_outputs[steps - 1]`: TensorFlow then has XLA compile anew for each `steps`.
+            d_output, last_decays = (tf.gather(each, steps - 1) for each in (d_outputs, decays))
+            *_, d_weights, d_sequences = tf.while_loop(
                 lambda step, *_: step >= 0,
                 backward,
-                (steps - 1, state, state, tf.zeros_like(both), tf.zeros_like(bias),
-                 tf.zeros_like(sequences)),
+                (steps - 1, d_output, d_output * last_decays[units:], zeros(4 * units, batch),
+                 zeros(features + units + 1, 4 * units), tf.zeros_like(sequences)),
             )  # fmt: skip
-            return d_sequences, d_both[:features], d_both[features:], d_bias
+            d_kernel, d_recurrent_kernel, d_bias = tf.split(d_weights, [features, units, 1], axis=0)
+            return _batch_last(d_sequences), d_kernel, d_recurrent_kernel, d_bias[0]
 
-        return outputs, gradient
+        return _batch_last(outputs), gradient
 
     return outputs_and_gradient(sequences, kernel, recurrent_kernel, bias)
 
 
-def _write(history: tf.Tensor, step: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-    """`history` (timesteps, …) with `value` (…) at `step`."""
-    start = tf.concat([[step], tf.zeros(len(value.shape), tf.int32)], axis=0)
-    return dynamic_update_slice(history, value[tf.newaxis], start)
+def _batch_last(sequences: tf.Tensor) -> tf.Tensor:
+    """(timesteps, batch, features) to (timesteps, features, batch), or back."""
+    return tf.transpose(sequences, [0, 2, 1])
+
+
+def _write(whole: tf.Tensor, part: tf.Tensor, *start: int | tf.Tensor) -> tf.Tensor:
+    """`whole` with `part` at `start`, an index for each axis of `whole`; XLA does it in place."""
+    part = tf.reshape(part, tf.concat([[1] * (len(start) - len(part.shape)), tf.shape(part)], 0))
+    return dynamic_update_slice(whole, part, tf.stack(start))
