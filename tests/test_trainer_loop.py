@@ -101,6 +101,23 @@ def test_the_learning_rate_is_asked_before_each_few_steps(manifest):
     assert_same_weights(model, reference)
 
 
+def test_a_step_begins_when_the_clock_has_been_read(manifest, monkeypatch):
+    """Else the reading waits for a free core, and work counts as waiting for rows."""
+    waited_for = []
+
+    def step(_steps, *batch):
+        for tensor in tf.nest.flatten(batch):
+            (clock,) = tensor.op.control_inputs
+            waited_for.append((tensor.op.type, clock.inputs[0].op.type))
+        return tf.zeros(3)
+
+    monkeypatch.setattr(Steps, "_evaluation_step", step)
+    steps, _ = new_steps(manifest)
+    batches = Batches(manifest, "embedding", BATCH).evaluation("train")
+    list(steps.evaluate(batches, range(3), NO_SUMS))
+    assert waited_for == [("Identity", "PyFunc")] * 4
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_evaluation_means_are_over_rows_and_change_nothing(manifest, jit_compile):
     steps, model = new_steps(manifest, jit_compile=jit_compile)
