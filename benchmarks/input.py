@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.arguments import comparison_parser
 from benchmarks.figures import describe_machine, figures_table, ratios_table, show_command
 from benchmarks.samples import make_sample
 from benchmarks.training import PACKAGES, prepare_dataset
@@ -135,18 +136,12 @@ def _compare(argv: Sequence[str] | None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.input",
-        description="Time the reading of batches, this trainer's and a tutorial's; print Markdown.",
-        allow_abbrev=False,
+    return comparison_parser(
+        "input",
+        "Time the reading of batches, this trainer's and a tutorial's; print Markdown.",
+        rows=200_000,
+        contestants=[contestant.name for contestant in CONTESTANTS],
     )
-    parser.add_argument("--rows", type=int, default=200_000, metavar="N", help="(%(default)s)")
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="(%(default)s)")
-    names = [contestant.name for contestant in CONTESTANTS]
-    parser.add_argument(
-        "--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}"
-    )
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

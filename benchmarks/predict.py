@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.arguments import comparison_parser
 from benchmarks.figures import describe_machine, figures_table, ratios_table, show_command
 from benchmarks.measure import Cost, run_measured
 from benchmarks.rounds import FIGURES, RATIOS, Round
@@ -123,18 +124,13 @@ def _compare(argv: Sequence[str] | None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.predict",
-        description="Time batch prediction and its peers on the same rows; print Markdown.",
-        allow_abbrev=False,
+    parser = comparison_parser(
+        "predict",
+        "Time batch prediction and its peers on the same rows; print Markdown.",
+        rows=400_000,
+        contestants=[contestant.name for contestant in CONTESTANTS],
     )
     parser.add_argument("--model", required=True, metavar="DIR", help="as of pipeline.predict")
-    parser.add_argument("--rows", type=int, default=400_000, metavar="N", help="(%(default)s)")
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="(%(default)s)")
-    names = [contestant.name for contestant in CONTESTANTS]
-    parser.add_argument(
-        "--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}"
-    )
     return parser
 
 

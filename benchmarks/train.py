@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.arguments import comparison_parser
 from benchmarks.figures import (
     Figure,
     describe_machine,
@@ -159,14 +160,13 @@ def _compare(argv: Sequence[str] | None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.train",
-        description="Time this trainer and its peers on the same rows; print Markdown.",
-        allow_abbrev=False,
+    parser = comparison_parser(
+        "train",
+        "Time this trainer and its peers on the same rows; print Markdown.",
+        rows=200_000,
+        contestants=[contestant.name for contestant in CONTESTANTS],
     )
-    parser.add_argument("--rows", type=int, default=200_000, metavar="N", help="(%(default)s)")
     parser.add_argument("--epochs", type=int, default=5, metavar="N", help="(%(default)s)")
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="(%(default)s)")
     parser.add_argument(
         "--lengths",
         choices=LENGTHS,
@@ -179,10 +179,6 @@ def _parser() -> argparse.ArgumentParser:
         default=sys.executable,
         metavar="PYTHON",
         help="the interpreter that has PyTorch (default: this one)",
-    )
-    names = [contestant.name for contestant in CONTESTANTS]
-    parser.add_argument(
-        "--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}"
     )
     return parser
 

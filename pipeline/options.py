@@ -168,7 +168,7 @@ def make_parser() -> argparse.ArgumentParser:
         description="Prepare labelled character sequences: text files in, TFRecords out.",
         epilog="Every other flag goes to Apache Beam as it is, for example --runner=FlinkRunner "
         "or --direct_num_workers=2. Exit status: 0 done, 1 the input cannot be used or the run "
-        "failed, 2 the command line is wrong.",
+        "failed, 2 the command line is wrong, 143 ended by SIGTERM.",
     )
 
     def add(flag: str, text: str, **settings: object) -> None:

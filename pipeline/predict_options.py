@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         "JSON for each row out.",
         epilog="Every other flag goes to Apache Beam as it is, for example --runner=FlinkRunner "
         "or --direct_num_workers=2. Exit status: 0 done, 1 the model or the input cannot be used "
-        "or the run failed, 2 the command line is wrong.",
+        "or the run failed, 2 the command line is wrong, 143 ended by SIGTERM.",
     )
     parser.add_argument(
         "--model", required=True, metavar="DIR",

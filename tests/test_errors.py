@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,17 @@ def test_each_kind_of_error_has_its_status(
         assert errors.exit_status(lambda error=error: fail_with(error)) == status
         assert capsys.readouterr().err == said
     assert errors.exit_status(lambda: None) == 0
+
+
+@pytest.mark.parametrize("errors", PACKAGES)
+def test_sigterm_ends_a_command_and_nothing_behind_it(
+    errors: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first process of a container, which gets no signal that it has no handler for, too."""
+    before = signal.getsignal(signal.SIGTERM)
+    assert errors.exit_status(lambda: signal.raise_signal(signal.SIGTERM)) == 143
+    assert capsys.readouterr().err == "terminated\n"
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize("package", ["pipeline", "trainer"])

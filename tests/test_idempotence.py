@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -17,6 +16,7 @@ import pytest
 
 from pipeline.__main__ import main as prepare
 from pipeline.moves import sole_writer as pipeline_lock
+from tests.listing import listing
 from trainer.__main__ import main as train
 from trainer.evaluate import main as evaluate
 from trainer.promote import main as promote
@@ -113,19 +113,6 @@ main(sys.argv[1:])
     assert done.returncode == 9, done.stderr
 
 
-def listing(folder: Path) -> dict[str, tuple[int, int, str]]:
-    """Size, time of the last change and SHA-256 of each file, but of those that are rewritten."""
-    return {
-        name: (
-            path.stat().st_size,
-            path.stat().st_mtime_ns,
-            hashlib.sha256(path.read_bytes()).hexdigest(),
-        )
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and (name := str(path.relative_to(folder))) not in REWRITTEN
-    }
-
-
 def content(folder: Path) -> dict[str, Any]:
     """What a chain made, without its times and places."""
     dataset = json.loads((folder / "datasets" / "dataset.json").read_text())
@@ -168,18 +155,18 @@ def test_a_chain_killed_at_every_step_ends_as_one_that_was_not(whole: Path) -> N
 def test_a_chain_that_is_done_changes_nothing(
     whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = listing(whole)
+    before = listing(whole, REWRITTEN)
     run_chain(whole)
     out = capsys.readouterr().out
     assert f"{whole / 'datasets'} is already prepared from these inputs with these options" in out
     assert f"{whole / 'runs'} is already trained on this dataset with these options" in out
     assert f"{whole / 'runs'} is already {whole / 'registry'}/1, the current one" in out
-    assert listing(whole) == before
+    assert listing(whole, REWRITTEN) == before
 
 
 def test_what_does_not_fit_is_refused(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (_, preparation), (_, training), *_ = commands(whole)
-    before = listing(whole)
+    before = listing(whole, REWRITTEN)
     other = whole.parent / "other.csv"
     other.write_text("sequence,label\nA,y\n")
     assert prepare([*preparation, "--max-length", "5", "--input", str(other)]) == 1
@@ -187,7 +174,7 @@ def test_what_does_not_fit_is_refused(whole: Path, capsys: pytest.CaptureFixture
     assert f"not this one: --max-length 6, now 5; {other} is new. Choose another" in error
     assert train([*training, "--epochs", "3"]) == 1
     assert "not this one: --epochs 2, now 3. Choose another" in capsys.readouterr().err
-    assert listing(whole) == before
+    assert listing(whole, REWRITTEN) == before
 
 
 def test_two_at_once(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,4 +186,4 @@ def test_two_at_once(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with trainer_lock(str(folder / "runs")):
         assert train([*training, "--data", str(whole / "datasets")]) == 1
     assert "runs: another run is writing there; let it end" in capsys.readouterr().err
-    assert listing(folder) == {}
+    assert listing(folder, REWRITTEN) == {}

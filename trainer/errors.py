@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
 
 
 class UsageError(Exception):
@@ -19,10 +22,15 @@ class Preempted(Exception):  # noqa: N818 - not an error
     """SIGTERM came, and what was done is saved: exit status 143."""
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, and nothing to be saved: exit status 143."""
+
+
 def exit_status(command: Callable[[], None]) -> int:
     """Run `command`; a user's error becomes its message on standard error and a status."""
     try:
-        command()
+        with _ended_by_sigterm():
+            command()
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -36,7 +44,24 @@ def exit_status(command: Callable[[], None]) -> int:
     except Preempted as preempted:
         print(preempted, file=sys.stderr)
         return 143
+    except _Terminated:
+        print("terminated", file=sys.stderr)
+        return 143
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the block: by itself it does not the first process of a container."""
+
+    def end(*_: object) -> NoReturn:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -78,7 +78,11 @@ def _inputs(
 
 
 def _embedded(x: keras.KerasTensor, embedding: EmbeddingSize | None) -> keras.KerasTensor:
-    return keras.layers.Embedding(*embedding, name="embedding")(x) if embedding else x
+    if not embedding:
+        return x
+    # Of the size that an LSTM's first weights expect; Keras's own, of 0.03, takes epochs to grow.
+    vectors = keras.initializers.RandomNormal(stddev=1.0)
+    return keras.layers.Embedding(*embedding, embeddings_initializer=vectors, name="embedding")(x)
 
 
 def _dropped(x: keras.KerasTensor, rate: float, number: int) -> keras.KerasTensor:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from pipeline.errors import DataError, exit_status
 from pipeline.sample import main as write_sample
+from tests.listing import listing
 
 ROOT = Path(__file__).parents[2]
 DAGS = ROOT / "deploy" / "airflow"
@@ -97,13 +98,13 @@ def test_twice_for_one_date(run: Callable[..., Finished], folder: Path) -> None:
         f"promoted: {folder}/data/runs/20260102 is {folder}/data/registry/1, the current one",
     )  # fmt: skip
     print("2026-01-02: prepared, looked at, trained (ended once, gone on), evaluated, promoted")
-    before = listing(folder / "data")
+    before = listing(folder / "data", REWRITTEN)
     second = run("dags", "test", "charseq", "2026-01-02", "--conf", json.dumps(CONF))
     expect(
         second, 0, "datasets/20260102 is already prepared from these inputs",
         "runs/20260102 is already trained on this dataset", "registry/1, the current one",
     )  # fmt: skip
-    after = listing(folder / "data")
+    after = listing(folder / "data", REWRITTEN)
     if changed := sorted(set(before.items()) ^ set(after.items())):
         raise DataError(f"the second run changed {changed}")
     print(f"2026-01-02, again: nothing changed in {len(after)} files")
@@ -111,11 +112,11 @@ def test_twice_for_one_date(run: Callable[..., Finished], folder: Path) -> None:
 
 def test_a_changed_input_is_refused(run: Callable[..., Finished], folder: Path) -> None:
     """The date's input has changed: prepare says so, and nothing else is done."""
-    before = listing(folder / "data")
+    before = listing(folder / "data", REWRITTEN)
     path = sample(folder, "20260102", 3100)
     third = run("dags", "test", "charseq", "2026-01-02", "--conf", json.dumps(CONF))
     expect(third, 1, f"not this one: {path} has changed. Choose another --output", "DagRun failed")
-    if "-m trainer" in third.text or listing(folder / "data") != before:
+    if "-m trainer" in third.text or listing(folder / "data", REWRITTEN) != before:
         raise DataError(f"a task ran after the refusal:\n{third.text}")
     print("2026-01-02, its input changed: refused by prepare")
 
@@ -187,19 +188,6 @@ def sample(folder: Path, date: str, rows: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_sample(["--rows", str(rows), "--output", str(path)])
     return path
-
-
-def listing(folder: Path) -> dict[str, tuple[int, int, str]]:
-    """Size, time of the last change and SHA-256 of each file, but of those that are rewritten."""
-    return {
-        name: (
-            path.stat().st_size,
-            path.stat().st_mtime_ns,
-            hashlib.sha256(path.read_bytes()).hexdigest(),
-        )
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and (name := str(path.relative_to(folder))) not in REWRITTEN
-    }
 
 
 def expect(done: Finished, status: int, *said: str) -> None:

@@ -102,8 +102,9 @@ def run_as_scheduled(cron_job: Manifest, settings: dict[str, str], data: Path) -
     with_epochs = {**settings, "EPOCHS": "12"}
     steps = {step["name"]: step for step in containers(pod_spec(cron_job))}
     expect("the steps", tuple(steps), STEPS)
+    interrupt(steps["prepare"], with_epochs, data, "datasets/*/.staging")
     run_step(steps["prepare"], with_epochs, data)
-    interrupt_training(steps["train"], with_epochs, data)
+    interrupt(steps["train"], with_epochs, data, "runs/*/checkpoints/*")
     for name in STEPS[1:]:
         run_step(steps[name], with_epochs, data)
     expect("complete", [name for name in WRITTEN if any(data.rglob(name))], list(WRITTEN))
@@ -127,20 +128,19 @@ def run_step(step: Manifest, settings: dict[str, str], data: Path) -> None:
     print(f"{step['name']}: {time.monotonic() - started:.1f} s")
 
 
-def interrupt_training(step: Manifest, settings: dict[str, str], data: Path) -> None:
-    """SIGTERM to process 1 of the container once something is saved: it ends with 143, in time."""
+def interrupt(step: Manifest, settings: dict[str, str], data: Path, begun: str) -> None:
+    """SIGTERM to process 1 of the container once `begun` is there: it ends with 143, in time."""
+    name = step["name"]
     with started_container(step, environment(step, settings, {JOB: NAME}), data) as process:
-        wait_until(
-            lambda: any(data.glob("runs/*/checkpoints/*")) or process.poll() is not None,
-            300, "a checkpoint",
-        )  # fmt: skip
+        wait_until(lambda: any(data.glob(begun)) or process.poll() is not None, 300, begun)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(children[0]) if children else process.pid, signal.SIGTERM)
         started = time.monotonic()
         output, _ = process.communicate(timeout=120)
-    expect(f"train's status after SIGTERM ({output})", process.returncode, 143)
-    expect("a finished run", any(data.rglob("run.json")), False)
-    print(f"train: SIGTERM, a checkpoint and status 143 after {time.monotonic() - started:.1f} s")
+    expect(f"{name}'s status after SIGTERM ({output})", process.returncode, 143)
+    finished = [each for each in ("dataset.json", "run.json") if any(data.rglob(each))]
+    expect("finished", finished, [] if name == "prepare" else ["dataset.json"])
+    print(f"{name}: SIGTERM, and status 143 after {time.monotonic() - started:.1f} s")
 
 
 def run_workers(job: Manifest, settings: dict[str, str], data: Path) -> None:
