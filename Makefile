@@ -45,10 +45,10 @@ help: ## Show this
 	@echo "  A new .venv is made from the first of $(PYTHON)"
 	@echo "  that is Python 3.10 to 3.13; name another with make PYTHON=..."
 
-demo: $(READY) ## Write a sample, prepare it, train on it and ask the model (5 minutes)
+demo: $(READY) ## Write a sample, prepare it, train on it and ask the model (1 minute)
 	@$(VENV_PYTHON) -m demo
 
-test: lint ## Lint, types and the whole test suite
+test: lint ## Lint, types and the whole test suite (10 minutes)
 	$(VENV_PYTHON) -m pytest --durations=5
 
 lint: $(READY) ## ruff and mypy only
@@ -59,7 +59,7 @@ lint: $(READY) ## ruff and mypy only
 flink-test: $(READY) ## The same bytes from a Flink cluster on this machine (Java, Maven; 5 minutes)
 	$(VENV_PYTHON) -m tests.flink
 
-deploy-test: $(READY) ## What deploy/ holds, checked by the programs it is for
+deploy-test: $(READY) ## What deploy/ holds, checked by the programs it is for (7 minutes at first)
 	$(VENV_PYTHON) -m tests.deploy
 
 image-test: $(READY) ## Build every image and run it (root; buildah, debootstrap, Go; 10 minutes)
