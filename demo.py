@@ -37,7 +37,10 @@ def main() -> int:
         finished = subprocess.run([sys.executable, "-m", *shlex.split(command)], check=False)
         if finished.returncode:
             return finished.returncode
-    print(f"\n5. Ask the exported model, with raw strings ({RUN / 'saved_model'})", flush=True)
+    print(
+        f"\n5. Ask the exported model ({RUN / 'saved_model'}), here of rows of the sample",
+        flush=True,
+    )
     ask(read_questions(SAMPLE, QUESTIONS))
     print(conclusion(time.monotonic() - started))
     return 0

@@ -37,7 +37,7 @@ def _without_native_notes() -> Iterator[None]:
         os.dup2(notes.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # Told to end, nobody asks for them.
             notes.seek(0)
             os.write(terminal, notes.read())
             raise

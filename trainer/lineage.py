@@ -153,12 +153,12 @@ def _run(version: str, run: dict[str, Any], entry: dict[str, Any]) -> Link:
         *_differences(f"{RUN_ASSET}: the fingerprint of the dataset",
                       run["dataset"]["fingerprint"], entry["dataset"]["fingerprint"]),
     ]  # fmt: skip
-    options = " ".join(
+    flags = " ".join(
         f"--{name.replace('_', '-')} {_as_flag(value)}"
         for name, value in run["options"].items()
-        if value not in (None, False, [])
+        if name != "replicas" and value not in (None, False, [])
     )
-    return Link("run.json", (f"sha256:{digest}", options), tuple(problems))
+    return Link("run.json", (f"sha256:{digest}", flags), tuple(problems))
 
 
 def _as_flag(value: Any) -> str:
