@@ -9,6 +9,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
+from string import Template
 
 from deploy.flink.processes import ROOT, wait_until
 from pipeline.errors import exit_status
@@ -44,8 +45,10 @@ def _check() -> None:
 
 def commands(page: str) -> Iterator[list[str]]:
     """What follows kubectl in the page's blocks of commands, which are run in the checkout."""
+    exported = dict(re.findall(r"^\$ export (\w+)=(\S+)$", page, re.MULTILINE))
     for found in re.finditer(r"^ *\$ kubectl ((?:.*\\\n)*.*)", page, re.MULTILINE):
-        yield shlex.split(found[1].replace("\\\n", " "))
+        line = Template(found[1].replace("\\\n", " ")).substitute(exported)
+        yield shlex.split(line, comments=True)
 
 
 if __name__ == "__main__":
