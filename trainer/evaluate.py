@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from charseq.html.escape import escape_terminal
 from trainer.errors import DataError, exit_status
 from trainer.manifest import Manifest, open_dataset
 from trainer.metrics import Evaluation, Ints, Tally, worst_labels
@@ -18,7 +19,6 @@ from trainer.report import write_report
 from trainer.run_directory import MODEL_FILE, Run, read_run, write_json
 from trainer.startup import heavy_imports
 from trainer.stores import require_local
-from trainer.visible import plain_text
 
 if TYPE_CHECKING:
     import keras
@@ -46,7 +46,7 @@ def evaluate(run: Run, manifest: Manifest, split: str) -> Evaluation:
 def format_evaluation(evaluation: Evaluation) -> str:
     """The measures as a few lines of text: of many labels, those with the worst F1."""
     labels, left_out = worst_labels(evaluation.labels, _SHOWN_LABELS)
-    names = [plain_text(one.label, _SHOWN_WIDTH) for one in labels]
+    names = [escape_terminal(one.label, _SHOWN_WIDTH) for one in labels]
     width = max(map(len, [*names, "label"]))
     lines = [
         f"{evaluation.rows:,} rows: accuracy {evaluation.accuracy:.4f}, "

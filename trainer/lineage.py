@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from charseq.html.escape import escape_terminal
 from trainer.errors import DataError
 from trainer.manifest import MANIFEST_FILE
 from trainer.run_directory import RUN_FILE
-from trainer.visible import plain_text
 
 # Where a SavedModel has room for files of its owner, which a server neither reads nor minds.
 EXTRA = "assets.extra"
@@ -129,7 +129,7 @@ def require_whole(version: str) -> None:
 def _inputs(dataset: dict[str, Any]) -> Link:
     inputs = dataset["inputs"]
     lines = [
-        f"{plain_text(one['path'], _SHOWN_WIDTH)}  {one['bytes']:,} bytes  "
+        f"{escape_terminal(one['path'], _SHOWN_WIDTH)}  {one['bytes']:,} bytes  "
         f"{one.get('identity', 'identity not known: prepared by an older version')}"
         for one in inputs[:_SHOWN_INPUTS]
     ]

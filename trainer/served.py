@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from charseq.html.escape import escape_terminal
 from trainer.dataset import Batches, as_ids, resolve_representation, unreadable_as_data_error
 from trainer.errors import DataError
 from trainer.lineage import DATASET_ASSET, read_part
 from trainer.manifest import Manifest
 from trainer.metrics import Evaluation, Ints, Tally
-from trainer.visible import plain_text
 
 _BATCH_SIZE = 1024
 _SHOWN_LABELS = 5
@@ -56,7 +56,7 @@ def measure(saved_model: str, manifest: Manifest, split: str) -> Evaluation:
 
 
 def _some(labels: Sequence[str]) -> str:
-    shown = [plain_text(label, _SHOWN_WIDTH) for label in labels[:_SHOWN_LABELS]]
+    shown = [escape_terminal(label, _SHOWN_WIDTH) for label in labels[:_SHOWN_LABELS]]
     return ", ".join([*shown, "…"] if len(labels) > _SHOWN_LABELS else shown)
 
 

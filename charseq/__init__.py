@@ -1,0 +1,1 @@
+"""What the pipeline and the trainer share; it imports neither of them."""
