@@ -31,6 +31,7 @@ def environment() -> Environment:
     jinja.filters |= {
         "number": formats.format_number,
         "plural": formats.format_plural,
+        "decimals": "{:.{}f}".format,
         "share": formats.format_share,
         "text": escape.escape_html,
         "plain": escape.escape_terminal,

@@ -74,7 +74,10 @@ class Chart:
 
 
 class Band(NamedTuple):
-    """A part of a `Flow`: pixels from the top at both ends, its thickness, and room for text."""
+    """A part of a whole, for the macro `flow`; all in pixels.
+
+    left, right: where it begins at either side. size: its thickness. slot: room for its name.
+    """
 
     name: str
     rows: int
@@ -83,27 +86,25 @@ class Band(NamedTuple):
     size: float
     slot: int
 
+    @property
+    def path(self) -> str:
+        """An SVG path like an S, from x 0 to 100."""
+        _, _, left, right, size, _ = self
+        upper = f"M0 {left:.1f}C50 {left:.1f} 50 {right:.1f} 100 {right:.1f}"
+        left, right = left + size, right + size
+        return f"{upper}v{size:.1f}C50 {right:.1f} 50 {left:.1f} 0 {left:.1f}z"
 
-class Flow(NamedTuple):
-    """A whole that splits into parts, for the macro `flow`; height: pixels."""
 
-    name: str
-    total: int
-    height: int
-    bands: Sequence[Band]
-
-
-def split_flow(name: str, total: int, parts: Sequence[tuple[str, int]]) -> Flow:
+def split_flow(total: int, parts: Sequence[tuple[str, int]]) -> list[Band]:
     """Return bands as thick as the shares of the parts; tiny ones are thick enough to be seen."""
-    sizes = [max(220 * count / total, 2.0) if count else 0.0 for _, count in parts]
+    sizes = [max(220 * rows / total, 2.0) if rows else 0.0 for _, rows in parts]
     slots = [max(44, round(size) + 12) for size in sizes]
     lefts = accumulate(sizes, initial=(sum(slots) - sum(sizes)) / 2)
     tops = accumulate(slots, initial=0)
-    bands = [
+    return [
         Band(*part, left, top + (slot - size) / 2, size, slot)
         for part, size, slot, left, top in zip(parts, sizes, slots, lefts, tops, strict=False)
     ]
-    return Flow(name, total, sum(slots), bands)
 
 
 def chart_lengths(
