@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from charseq.html.formats import format_measure, format_range, format_share, is_finite, shorten
 
-_TICKS_APART = 9  # percent, room for a number on a narrow screen
+_TICKS_APART = 11  # percent, room for a number on a narrow screen
 PERCENT_LEVELS = tuple((percent / 100, f"{percent} %") for percent in (0, 25, 50, 75, 100))
 
 
