@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from charseq.html import render
@@ -69,12 +71,9 @@ def _lengths(manifest: Mapping[str, Any], lengths: Mapping[int, int]) -> dict[st
 
 def _quantile(lengths: Mapping[int, int], share: float) -> int:
     """Return the least length that at least `share` of the sequences do not exceed."""
-    required, reached = share * sum(lengths.values()), 0
-    for length in sorted(lengths):
-        reached += lengths[length]
-        if reached >= required:
-            break
-    return length
+    ordered = sorted(lengths)
+    reached = accumulate(lengths[length] for length in ordered)
+    return ordered[bisect_left(list(reached), share * sum(lengths.values()))]
 
 
 def _count_characters(

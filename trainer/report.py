@@ -15,7 +15,7 @@ from charseq.html import render
 from charseq.html.charts import PERCENT_LEVELS, Bar, Chart, chart_epochs, round_counts
 from charseq.html.formats import format_plural, format_range, is_finite, shorten
 from trainer.errors import DataError
-from trainer.metrics import Evaluation, LabelScore, likely_range, worst_labels
+from trainer.metrics import RELIABILITY_BINS, Evaluation, LabelScore, likely_range, worst_labels
 from trainer.run_directory import METRICS_FILE, REPORT_FILE, RUN_FILE, write_text
 
 # Up to here a matrix can be read and a table be looked through; beyond, only extremes are shown.
@@ -87,6 +87,7 @@ def render_report(
         headline=_headline(ordered[0]) if ordered else None,
         training=_training_charts(epochs, best),
         best_epoch=best,
+        num_reliability_bins=RELIABILITY_BINS,
         splits=[_split(evaluation, run["dataset"]["max_length"]) for evaluation in ordered],
     )
 
