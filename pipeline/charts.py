@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.lengths import LengthBin
+from pipeline.rows.lengths import LengthBin
 
 STYLE = """
 .flow { display: grid; grid-template-columns: max-content minmax(3rem, 26rem) max-content;
