@@ -17,11 +17,11 @@ from pathlib import Path
 PACKAGES = ("charseq", "pipeline", "trainer")
 _HTML = re.compile(r"</?[a-z][a-z0-9]*[ >/]|^\s*[.a-z#:@-][^()]*\{.*[;}]?\s*$")
 # First words that are nouns, pronouns or adjectives, though a rule on the ending would miss it.
-_NO_VERBS = frozenset(
-    """a accuracy all an as at beam both by code each every first for from half how in is it its
+_NO_VERBS = """
+    a accuracy all an as at beam both by code each every first for from half how in is it its
     json like no not of on one over sequence shape sigterm size some step text that the their
-    these this those to true two what where whether which whole with""".split()
-)
+    these this those to true two what where whether which whole with
+"""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -68,7 +68,7 @@ def _first_word(function: Function) -> str | None:
 def _is_verb(word: str) -> bool:
     """Return whether a word is an imperative: no known noun, and no plural or participle."""
     inflected = re.search(r"(?<!s)s$|(?<!e)ed$|ing$", word)
-    return word.isalpha() and word not in _NO_VERBS and not inflected
+    return word.isalpha() and word not in _NO_VERBS.split() and not inflected
 
 
 def _html_lines(path: Path) -> int:
