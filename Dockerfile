@@ -37,6 +37,7 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
 
 FROM base AS project
 COPY LICENSE README.md pyproject.toml setup.py /source/
+COPY charseq /source/charseq
 COPY pipeline /source/pipeline
 COPY trainer /source/trainer
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheel /source

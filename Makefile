@@ -57,7 +57,7 @@ lint: $(READY) ## ruff and mypy only
 	$(VENV_PYTHON) -m mypy
 
 flink-test: $(READY) ## The same bytes from a Flink cluster on this machine (Java, Maven; 5 minutes)
-	$(VENV_PYTHON) -m tests.flink
+	$(VENV_PYTHON) -m tests.engines.flink
 
 deploy-test: $(READY) ## What deploy/ holds, checked by the programs it is for (7 minutes at first)
 	$(VENV_PYTHON) -m tests.deploy

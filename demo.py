@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from trainer.startup import heavy_imports
+from charseq.cli import heavy_imports
 
 ROWS = 120_000
 EPOCHS = 5

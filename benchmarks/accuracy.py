@@ -24,7 +24,8 @@ from benchmarks.training import (
     run_training,
     warm_file_cache,
 )
-from pipeline.errors import UsageError, exit_status
+from charseq.cli import exit_status
+from charseq.errors import UsageError
 from trainer.config import Config
 
 Course = Sequence[tuple[float, float]]

@@ -31,8 +31,8 @@ from benchmarks.training import (
     run_training,
     warm_file_cache,
 )
-from pipeline.errors import DataError, UsageError, exit_status
-from pipeline.startup import heavy_imports
+from charseq.cli import exit_status, heavy_imports
+from charseq.errors import DataError, UsageError
 from trainer.config import Config
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def step_operations(units: Sequence[int]) -> set[str]:
     """The types of the operations of a training step that has run: forward and back, masked."""
     import tensorflow as tf
 
-    from trainer.model import EmbeddingSize, build_model
+    from trainer.model.network import EmbeddingSize, build_model
 
     model = build_model((31,), 8, units, embedding=EmbeddingSize(27, Config.embedding_dim))
 

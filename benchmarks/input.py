@@ -21,9 +21,9 @@ from benchmarks.arguments import comparison_parser
 from benchmarks.figures import describe_machine, figures_table, ratios_table, show_command
 from benchmarks.samples import make_sample
 from benchmarks.training import PACKAGES, prepare_dataset
-from pipeline.errors import DataError, UsageError, exit_status
-from pipeline.startup import heavy_imports
-from trainer.manifest import Manifest, read_manifest
+from charseq.cli import exit_status, heavy_imports
+from charseq.errors import DataError, UsageError
+from trainer.data.manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -58,7 +58,7 @@ def are_compared(one: Contestant, other: Contestant) -> bool:
 def make_batches(contestant: Contestant, manifest: Manifest, epoch: int) -> tf.data.Dataset:
     """Shuffled batches of the train split; the second part of each is its labels."""
     from benchmarks.peers.keras_tfdata import tutorial_batches
-    from trainer.dataset import Batches
+    from trainer.data.batches import Batches
 
     if contestant.is_ours:
         return Batches(manifest, contestant.representation, _BATCH).training(epoch)
@@ -97,7 +97,7 @@ def compare(
     """Read an epoch with each contestant in turn, `repeats` times over; give the rates by name."""
     with heavy_imports():
         import benchmarks.peers.keras_tfdata  # noqa: F401 - that no contestant pays for it
-        import trainer.dataset  # noqa: F401
+        import trainer.data.batches  # noqa: F401
 
     manifest = read_manifest(str(dataset))
     rates: dict[str, list[float]] = {one.name: [] for one in contestants}

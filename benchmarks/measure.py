@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import DataError
+from charseq.errors import DataError
 
 _SAMPLE_SECONDS = 0.1
 _PAGE_BYTES = resource.getpagesize()

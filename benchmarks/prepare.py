@@ -23,7 +23,8 @@ from benchmarks.figures import describe_machine, figures_table, ratios_table, sh
 from benchmarks.measure import Cost, run_measured
 from benchmarks.rounds import FIGURES, RATIOS, Round
 from benchmarks.samples import Sample, make_samples
-from pipeline.errors import DataError, UsageError, exit_status
+from charseq.cli import exit_status
+from charseq.errors import DataError, UsageError
 from pipeline.sample import ALPHABET, LABELS
 
 OURS = "charseq"

@@ -35,7 +35,8 @@ from benchmarks.training import (
     run_training,
     warm_file_cache,
 )
-from pipeline.errors import UsageError, exit_status
+from charseq.cli import exit_status
+from charseq.errors import UsageError
 
 _TORCH = "benchmarks.peers.torch_lstm"
 # The least of which a tenth is a batch for each step that is compiled.

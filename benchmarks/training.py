@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from benchmarks.measure import Cost, run_measured
 from benchmarks.peers.training import Epoch
 from benchmarks.samples import Sample
-from pipeline.errors import DataError
-from pipeline.startup import heavy_imports
+from charseq.cli import heavy_imports
+from charseq.errors import DataError
 
 PACKAGES = ("tensorflow", "keras", "numpy")
 TRAINER = "trainer"
@@ -148,8 +148,8 @@ def prepare_data(sample: Sample, directory: Path) -> Data:
     with heavy_imports():
         import tensorflow as tf
 
+        from pipeline.dataset.manifest import read_manifest
         from pipeline.inspect import read_records
-        from pipeline.manifest import read_manifest
     # It would keep the memory of a GPU from those that are measured.
     tf.config.set_visible_devices([], "GPU")
     manifest = read_manifest(str(dataset))
@@ -172,7 +172,7 @@ def describe_data(dataset: Path, *csv_files: Path) -> Data:
 def warm_file_cache(contestants: Sequence[Contestant]) -> None:
     """Import once what each contestant imports, or the first would read it from the disk."""
     for python, module in sorted({(one.python, one.module) for one in contestants}):
-        imported = "trainer.loop" if module == TRAINER else module
+        imported = "trainer.training.loop" if module == TRAINER else module
         subprocess.run([python, "-c", f"import {imported}"], check=True, stderr=subprocess.DEVNULL)
 
 

@@ -1,1 +1,4 @@
-"""What the pipeline and the trainer share; it imports neither of them."""
+"""What the preparation and the training share: formats, files, commands and pages.
+
+`pipeline` and `trainer` import this package; it imports neither of them.
+"""

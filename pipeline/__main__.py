@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from pipeline.errors import exit_status
+from charseq.cli import exit_status, heavy_imports
 from pipeline.options import parse_command_line
-from pipeline.startup import heavy_imports
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,7 +18,7 @@ def _prepare(argv: Sequence[str] | None) -> None:
     options, beam_flags = parse_command_line(argv)
     # Imported late: TensorFlow and Beam take seconds, and --help must not.
     with heavy_imports():
-        from pipeline.run import prepare
+        from pipeline.dataset.run import prepare
     prepare(options, beam_flags)
 
 

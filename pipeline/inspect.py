@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.errors import UsageError, exit_status
+from charseq.cli import exit_status, heavy_imports
+from charseq.errors import UsageError
 from pipeline.options import SPLITS
-from pipeline.startup import heavy_imports
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import tensorflow as tf
 
-    from pipeline.manifest import Manifest
+    from pipeline.dataset.manifest import Manifest
 
 _UNKNOWN = "�"
 _MANY = 20
@@ -57,13 +57,13 @@ def _inspect(argv: Sequence[str] | None) -> None:
     if args.count < 0:
         raise UsageError(f"--count: got {args.count}, expected 0 or more")
     with heavy_imports():
-        from pipeline.beam_flags import keep_errors_out_of_the_log, to_beam_options
-        from pipeline.manifest import read_manifest
-        from pipeline.stores import require_store
+        from pipeline.dataset.manifest import read_manifest
+        from pipeline.runtime.beam_flags import keep_errors_out_of_the_log, to_beam_options
+        from pipeline.runtime.filesystems import check_store
 
     to_beam_options(beam_flags)
     keep_errors_out_of_the_log(local=True)
-    require_store(args.dataset)
+    check_store(args.dataset)
     if args.verify:
         with heavy_imports():
             from pipeline.verify import verify
@@ -123,7 +123,7 @@ def _read_batches(dataset: str, manifest: Manifest, split: str) -> Iterator[tf.T
     import tensorflow as tf
     from apache_beam.io.filesystems import FileSystems
 
-    from pipeline.stores import local_file
+    from pipeline.runtime.filesystems import local_file
 
     compression = "GZIP" if manifest["compression"] == "gzip" else ""
     for shard in manifest["shards"]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Protocol
 
-from pipeline.errors import UsageError
+from charseq.errors import UsageError
 
 SPLITS = ("train", "validation", "test")
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "text")

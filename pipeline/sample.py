@@ -23,7 +23,8 @@ import numpy as np
 from numpy.random import PCG64, SeedSequence
 from numpy.typing import NDArray
 
-from pipeline.errors import DataError, UsageError, exit_status
+from charseq.cli import exit_status
+from charseq.errors import DataError, UsageError
 from pipeline.options import Options
 
 ALPHABET = "ACDEFGHIKLMNPQRSTVWYBZXUO"

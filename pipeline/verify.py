@@ -13,9 +13,9 @@ import numpy.typing as npt
 import tensorflow as tf
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.encoding import encode_rows
-from pipeline.errors import DataError
-from pipeline.manifest import (
+from charseq.errors import DataError
+from pipeline.dataset.encoding import encode_rows
+from pipeline.dataset.manifest import (
     Manifest,
     checksum,
     fingerprint,
@@ -23,7 +23,7 @@ from pipeline.manifest import (
     read_text,
     to_text,
 )
-from pipeline.stores import local_file, open_file
+from pipeline.runtime.filesystems import local_file, open_file
 
 _BATCH = 4096
 _CHUNK = 1 << 20

@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.errors import DataError
+from charseq.errors import DataError
 from pipeline.sample import main as write_sample
 from pipeline.verify import verify
 

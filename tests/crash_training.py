@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.workers import tf_configs
+from tests.support.workers import tf_configs
 
 STRATEGIES = {
     "none": (),

@@ -15,28 +15,28 @@ import numpy as np
 import pytest
 
 from pipeline.__main__ import main as prepare
-from pipeline.moves import sole_writer as pipeline_lock
-from tests.listing import listing
+from pipeline.runtime.staging import directory_lock as pipeline_lock
+from tests.support.listing import listing
+from tests.support.paths import ROOT
 from trainer.__main__ import main as train
-from trainer.evaluate import main as evaluate
-from trainer.promote import main as promote
-from trainer.run_directory import sole_writer as trainer_lock
+from trainer.evaluate.__main__ import main as evaluate
+from trainer.promote.__main__ import main as promote
+from trainer.run_directory import directory_lock as trainer_lock
 
-ROOT = Path(__file__).parents[1]
 # Where to die, in the order of a run, and at which call.
 MOMENTS = [
-    ("pipeline.run.build", 1),
-    ("pipeline.moves.move", 4),
-    ("pipeline.run.describe", 1),
-    ("trainer.loop.begin_run", 1),
+    ("pipeline.dataset.run.build", 1),
+    ("pipeline.runtime.staging.move", 4),
+    ("pipeline.dataset.run.describe", 1),
+    ("trainer.training.loop.begin_run", 1),
     ("trainer.run_directory.os.replace", 1),
-    ("trainer.loop.validate", 1),
-    ("trainer.loop.export", 1),
-    ("trainer.loop.complete_run", 1),
-    ("trainer.evaluate.write_json", 1),
-    ("trainer.evaluate.write_report", 1),
-    ("trainer.promote._require_same", 1),
-    ("trainer.registry.Registry.point", 1),
+    ("trainer.training.loop.validate", 1),
+    ("trainer.training.loop.export", 1),
+    ("trainer.training.loop.complete_run", 1),
+    ("trainer.evaluate.__main__.write_json", 1),
+    ("trainer.evaluate.__main__.write_report", 1),
+    ("trainer.promote.__main__._require_same", 1),
+    ("trainer.promote.registry.Registry.point", 1),
 ]
 # Every run measures anew, and a lock is taken.
 REWRITTEN = {"runs/evaluation-test.json", "runs/report.html", "registry/.lock"}
@@ -69,7 +69,7 @@ def run_killed(folder: Path, place: str, call: int) -> None:
     owner = pytest.MonkeyPatch()
     calls: list[None] = []
     with owner.context() as patch:
-        patch.setattr("pipeline.run.remove_staging", lambda _: None)
+        patch.setattr("pipeline.dataset.run.remove_staging", lambda _: None)
         real = _resolve(module, name)
 
         def counted(*args: Any, **kwargs: Any) -> Any:
@@ -140,7 +140,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_chain_killed_at_every_step_ends_as_one_that_was_not(whole: Path) -> None:
     folder = whole.parent / "killed"
     for place, call in MOMENTS:
-        kill = run_killed_in_a_process if place == "pipeline.moves.move" else run_killed
+        kill = run_killed_in_a_process if place == "pipeline.runtime.staging.move" else run_killed
         kill(folder, place, call)
     run_chain(folder)
     assert content(folder) == content(whole)

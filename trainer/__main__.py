@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from charseq.cli import exit_status, heavy_imports
 from trainer.config import parse_command_line
-from trainer.errors import exit_status
-from trainer.manifest import open_dataset
-from trainer.run_directory import check_output, is_trained, require_unfinished
-from trainer.startup import heavy_imports
+from trainer.data.manifest import open_dataset
+from trainer.run_directory import check_output, check_resumable, is_trained
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(argv: Sequence[str] | None) -> None:
     config = parse_command_line(argv)
     with open_dataset(config.data) as manifest:
-        manifest.require_rows("train")
+        manifest.check_not_empty("train")
         if not config.overwrite and is_trained(config, manifest.fingerprint):
             print(
                 f"{config.output} is already trained on this dataset with these options: nothing "
@@ -29,10 +28,10 @@ def _train(argv: Sequence[str] | None) -> None:
             return
         check_output(config.output, config.overwrite)
         if config.resume == "must":
-            require_unfinished(config.output)
+            check_resumable(config.output)
         # Imported late: TensorFlow takes seconds, and --help and these errors must not.
         with heavy_imports():
-            from trainer.loop import train
+            from trainer.training.loop import train
         train(config, manifest)
 
 

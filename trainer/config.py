@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
-from trainer.errors import UsageError
-from trainer.stores import require_local
+from charseq.errors import UsageError
+from trainer.data.files import check_local
 
 REPRESENTATIONS = ("embedding", "one_hot", "scalar")
 OPTIMIZERS = ("rmsprop", "adam", "sgd")
@@ -86,7 +86,7 @@ class Config:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        require_local("--output", self.output)
+        check_local("--output", self.output)
         _require(bool(self.units) and min(self.units) >= 1, "--units", self.units, "1 or more each")
         for name in ("embedding_dim", "epochs", "batch_size", "keep", "steps_per_execution"):
             value = getattr(self, name)

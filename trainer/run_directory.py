@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from charseq.errors import DataError
 from trainer.config import Config
-from trainer.errors import DataError
 
 FORMAT_VERSION = 1
 RUN_FILE = "run.json"
@@ -65,7 +65,7 @@ class Run:
 
 
 @contextmanager
-def sole_writer(directory: str) -> Iterator[None]:
+def directory_lock(directory: str) -> Iterator[None]:
     """Make a directory, and keep other runs out of it for as long as the block lasts.
 
     On a file system without locks for directories nothing is kept out.
@@ -152,7 +152,7 @@ def begin_run(directory: str, content: dict[str, Any]) -> None:
     resume_run(directory, content)
 
 
-def require_unfinished(directory: str) -> None:
+def check_resumable(directory: str) -> None:
     """Look whether a directory holds a run to go on with.
 
     Raises:
@@ -167,7 +167,7 @@ def _is_unfinished(directory: str) -> bool:
     return checkpoints and os.path.exists(unfinished_run_file(directory))
 
 
-def may_resume(directory: str, content: dict[str, Any], resume: str, overwrite: bool) -> bool:
+def can_resume(directory: str, content: dict[str, Any], resume: str, overwrite: bool) -> bool:
     """Whether the run that `content` describes is to go on from what an unfinished one left.
 
     resume: auto, never or must.
@@ -198,7 +198,7 @@ def may_resume(directory: str, content: dict[str, Any], resume: str, overwrite: 
     return True
 
 
-def other_versions(directory: str, content: dict[str, Any]) -> str | None:
+def version_warning(directory: str, content: dict[str, Any]) -> str | None:
     """What to say of a run that goes on in other versions than it had; None if in the same."""
     with open(unfinished_run_file(directory), encoding="utf-8") as file:
         held, wanted = json.load(file)["versions"], content["versions"]

@@ -13,7 +13,7 @@ import pyarrow.csv as pa_csv
 import tensorflow as tf
 
 from benchmarks.peers.common import SIGNATURE
-from pipeline.memory import give_back_memory
+from pipeline.runtime.memory import configure_allocators
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, required=True, metavar="N")
     arguments = parser.parse_args(argv)
     # Left alone, glibc maps each tensor anew, and threads wait for one another in the kernel.
-    give_back_memory()
+    configure_allocators()
     model = tf.saved_model.load(arguments.model)
     ask = model.signatures[SIGNATURE]
     sequence = pa_csv.read_csv(arguments.input)["sequence"].combine_chunks()

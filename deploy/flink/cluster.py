@@ -19,8 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from charseq.errors import DataError
 from deploy.flink.processes import LOOPBACK, Service, free_ports, listens, wait_until
-from pipeline.errors import DataError
 
 POM = Path(__file__).with_name("pom.xml")
 _JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"

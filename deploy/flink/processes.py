@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
-from pipeline.errors import DataError
+from charseq.errors import DataError
 
 ROOT = Path(__file__).parents[2]
 LOOPBACK = "127.0.0.1"

@@ -14,9 +14,10 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from charseq.cli import exit_status
+from charseq.errors import DataError, UsageError
 from deploy.flink.cluster import Cluster, fetch_jars
 from deploy.flink.processes import ROOT, listens
-from pipeline.errors import DataError, UsageError, exit_status
 
 CACHE = ROOT / "build" / "flink"
 

@@ -13,7 +13,11 @@ import sys
 import time
 from pathlib import Path
 
-PARTS = sorted(file.stem for file in Path(__file__).parent.glob("[!_]*.py"))
+PARTS = sorted(
+    file.stem
+    for file in Path(__file__).parent.glob("[!_]*.py")
+    if not file.stem.startswith("test_")
+)
 
 
 def main() -> int:

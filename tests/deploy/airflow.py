@@ -16,11 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import DataError, exit_status
+from charseq.cli import exit_status
+from charseq.errors import DataError
 from pipeline.sample import main as write_sample
-from tests.listing import listing
+from tests.support.listing import listing
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 DAGS = ROOT / "deploy" / "airflow"
 LOCK = DAGS / "requirements.lock"
 CONF = {

@@ -10,12 +10,11 @@ from typing import Any
 
 import yaml
 
+from charseq.cli import exit_status
 from deploy.dataflow.launch import to_command_line
 from deploy.dataflow.template import container_spec, metadata
-from pipeline.errors import exit_status
 from pipeline.options import Options, parse_command_line
 from tests.deploy.support.google import (
-    ROOT,
     SETTINGS,
     check_schema,
     commands,
@@ -27,7 +26,8 @@ from tests.deploy.support.google import (
     validators,
     workplace,
 )
-from tests.template_values import TAKEN
+from tests.support.paths import ROOT
+from tests.support.template_values import TAKEN
 
 _DIRECTORY = ROOT / "deploy" / "dataflow"
 _README = _DIRECTORY / "README.md"

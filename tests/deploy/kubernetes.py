@@ -18,8 +18,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 
-from deploy.flink.processes import LOOPBACK, ROOT, free_ports, wait_until
-from pipeline.errors import DataError, exit_status
+from charseq.cli import exit_status
+from charseq.errors import DataError
+from deploy.flink.processes import LOOPBACK, free_ports, wait_until
 from pipeline.sample import main as write_sample
 from tests.deploy.support.api_server import ApiServer, api_server
 from tests.deploy.support.pods import (
@@ -32,6 +33,7 @@ from tests.deploy.support.pods import (
     read,
 )
 from tests.deploy.support.tools import build, check_schemas, fetch_tools
+from tests.support.paths import ROOT
 
 HERE = ROOT / "deploy" / "kubernetes"
 OVERLAYS = ("one-node", "several-nodes")

@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from pipeline.errors import DataError, exit_status
+from charseq.cli import exit_status
+from charseq.errors import DataError
 from tests.deploy.support.google import (
-    ROOT,
     check_schema,
     commands,
     has_gcloud,
@@ -25,6 +25,7 @@ from tests.deploy.support.google import (
     validators,
     workplace,
 )
+from tests.support.paths import ROOT
 
 _DIRECTORY = ROOT / "deploy" / "vertex"
 _README = _DIRECTORY / "README.md"

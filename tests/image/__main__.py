@@ -15,11 +15,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from charseq.cli import exit_status
 from deploy.flink.cluster import Cluster, fetch_jars
 from deploy.flink.processes import ROOT
 from deploy.flink.session import CACHE as FLINK_CACHE
-from pipeline.errors import exit_status
-from tests.flink.__main__ import check, check_the_same, read_checked, step
+from tests.engines.flink.__main__ import check, check_the_same, read_checked, step
 from tests.image.stand_ins import (
     ARGUMENTS,
     beam_version,

@@ -15,8 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from charseq.errors import DataError
 from deploy.flink.processes import ROOT
-from pipeline.errors import DataError
 from tests.image.storage import Storage
 
 ARGUMENTS = {

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from charseq.errors import DataError
 from deploy.flink.processes import ROOT, wait_until
-from pipeline.errors import DataError
 
 # Where the containers see the folder that is mounted into them.
 DATA = "/data"

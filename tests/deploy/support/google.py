@@ -16,9 +16,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.errors import DataError
+from charseq.errors import DataError
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 _HERE = Path(__file__).parent
 _REQUIREMENTS = _HERE / "google.txt"
 # What the commands of the READMEs are given, before anything else, to be set.

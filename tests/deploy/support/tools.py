@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from charseq.errors import DataError
 from deploy.flink.processes import ROOT
-from pipeline.errors import DataError
 
 CACHE = ROOT / "build" / "deploy"
 KUBERNETES = "1.36"

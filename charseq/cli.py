@@ -1,0 +1,102 @@
+"""The frame of every command: exit status, signals, and imports that take seconds."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from charseq.errors import DataError, Preempted, UsageError
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, with nothing to save: exit status 143."""
+
+
+def exit_status(command: Callable[[], None]) -> int:
+    """Run `command` and return its exit status.
+
+    An error that a user can cause becomes one message on standard error. Status 0: done; 1: the
+    data cannot be used or the run failed; 2: the command line is wrong; 130: interrupted; 143:
+    ended by SIGTERM.
+    """
+    try:
+        with _raise_on_sigterm():
+            command()
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader of standard output has gone; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (DataError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except Preempted as preempted:
+        print(preempted, file=sys.stderr)
+        return 143
+    except _Terminated:
+        print("terminated", file=sys.stderr)
+        return 143
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+@contextmanager
+def _raise_on_sigterm() -> Iterator[None]:
+    """Raise in the block at SIGTERM, which the first process of a container ignores by default."""
+
+    def terminate(*_: object) -> NoReturn:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def heavy_imports() -> Iterator[None]:
+    """Import TensorFlow or Beam in the block: quietly, and without garbage collections."""
+    gc.disable()
+    try:
+        with _without_native_messages():
+            yield
+        # A million objects that live as long as the process: collecting them takes a second.
+        gc.freeze()
+    finally:
+        gc.enable()
+
+
+@contextmanager
+def _without_native_messages() -> Iterator[None]:
+    """Hold back what native code writes to standard error; print it if the block fails.
+
+    Importing TensorFlow prints messages about oneDNN and missing GPUs before its own settings for
+    the log level apply.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
+        try:
+            yield
+        except Exception:  # Not KeyboardInterrupt: a user who interrupts does not need them.
+            messages.seek(0)
+            os.write(stderr, messages.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

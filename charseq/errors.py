@@ -1,0 +1,15 @@
+"""The errors that a user can cause, and the end of a run that was asked to stop."""
+
+from __future__ import annotations
+
+
+class UsageError(Exception):
+    """The command line is wrong: exit status 2."""
+
+
+class DataError(Exception):
+    """The command line is right, but what it names cannot be used: exit status 1."""
+
+
+class Preempted(Exception):  # noqa: N818 - not an error
+    """SIGTERM came, and the work done so far is saved: exit status 143."""

@@ -1,0 +1,130 @@
+"""Local files: written whole and durably, hashed in pieces, in directories with one writer."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from charseq.errors import DataError
+
+_CHUNK_BYTES = 1 << 20
+# The error numbers of file systems that cannot lock a directory; NFS gives the first.
+_NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+@dataclass(frozen=True)
+class FileDigest:
+    """A file by its path relative to a directory, its size in bytes and its SHA-256."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+def digest_stream(stream: BinaryIO, path: str) -> FileDigest:
+    """Return the digest of all that `stream` holds, under the name `path`.
+
+    The stream is read in pieces of 1 MiB, so that a large file does not fill the memory.
+    """
+    digest, size = hashlib.sha256(), 0
+    while chunk := stream.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        size += len(chunk)
+    return FileDigest(path, size, digest.hexdigest())
+
+
+def sha256_of_file(path: str) -> str:
+    """Return the SHA-256 of a file, as `sha256sum` prints it."""
+    with open(path, "rb") as file:
+        return digest_stream(file, path).sha256
+
+
+def sha256_of_json(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a JSON object in canonical form: keys sorted, ASCII, no spaces."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def seal(content: Mapping[str, Any], key: str) -> str:
+    """Return the SHA-256 of a JSON object without `key`, the key under which it is kept."""
+    return sha256_of_json({name: value for name, value in content.items() if name != key})
+
+
+def to_json_text(content: Any) -> str:
+    """Return the text of a JSON file: indented by one space, with a newline at its end."""
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def write_json(path: str, content: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    write_text(path, to_json_text(content))
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a UTF-8 file whole or not at all: it appears by a rename once it is on the disk."""
+    unfinished = f"{path}.tmp"
+    with open(unfinished, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+    sync(os.path.dirname(path) or ".")
+
+
+def read_json(path: str) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: it is not JSON.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON: {error}") from error
+
+
+def sync(path: str) -> None:
+    """Wait until the content of a file, or the names in a directory, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def directory_lock(directory: str) -> Iterator[None]:
+    """Create a directory and keep other runs out of it while the block runs.
+
+    The directory itself is locked: a lock file would have to stay in it. On a file system that
+    cannot lock a directory, no run is kept out.
+
+    Raises:
+        DataError: another run holds the lock, or the directory cannot be created.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{directory}: cannot be made: {error.strerror}") from error
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(
+                f"{directory}: another run is writing there; let it end, or choose another --output"
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,219 @@
+"""`dataset.json`, the manifest of a dataset: all that a reader needs to know, and its fingerprint.
+
+DATASET/
+train/part-00000-of-00016.tfrecord   validation/…   test/…
+rejected/part-….jsonl   parity.jsonl   report.html
+transform/transform_fn/   transform/transformed_metadata/
+dataset.json            written last: where it is, the dataset is complete
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from charseq.errors import DataError
+from charseq.files import FileDigest, seal, sha256_of_json, to_json_text
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "dataset.json"
+PARITY_FILE = "parity.jsonl"
+REPORT_FILE = "report.html"
+TRANSFORM_DIR = "transform"
+TRANSFORM_GRAPH_DIR = f"{TRANSFORM_DIR}/transform_fn"
+REJECTED_DIR = "rejected"
+SPLITS = ("train", "validation", "test")
+
+_FINGERPRINTED = (
+    "format_version",
+    "encoding",
+    "compression",
+    "max_length",
+    "alphabet_size",
+    "alphabet",
+    "labels",
+    "feature_spec",
+    "shards",
+)
+_SEAL = "manifest_sha256"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Shape and dtype of one feature of every record: a `tf.io.FixedLenFeature`."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A TFRecord file of a split: its path in the dataset, its size in bytes and its SHA-256."""
+
+    path: str
+    split: str
+    records: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """An input file of a preparation.
+
+    identity: a checksum or another value that changes with the content, as `sha256:…`; None in
+    datasets of versions that did not record it.
+    """
+
+    path: str
+    bytes: int
+    identity: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the file as `dataset.json` and `predictions.json` hold it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """Rows of a preparation: read = train + validation + test + duplicates + rejected.
+
+    truncated: usable rows longer than `max_length`. ambiguous: sequences under several labels.
+    unknown_characters: characters of the records that are outside the alphabet.
+    """
+
+    read: int
+    train: int
+    validation: int
+    test: int
+    duplicates: int
+    rejected: int
+    rejected_by_reason: Mapping[str, int]
+    truncated: int
+    ambiguous: int
+    unknown_characters: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of `dataset.json`.
+
+    encoding: ids or one_hot. compression: of the shards, none or gzip. alphabet, labels: in id
+    order; characters have ids from 1, labels from 0; `alphabet` may be shorter than
+    `alphabet_size`. length_histogram, label_counts: records by split, then by length or label;
+    counts of 0 are left out. files: all files but the shards and `dataset.json`.
+    """
+
+    format_version: int
+    fingerprint: str
+    encoding: str
+    compression: str
+    max_length: int
+    alphabet_size: int
+    padding_id: int
+    unknown_id: int
+    alphabet: tuple[str, ...]
+    labels: tuple[str, ...]
+    feature_spec: Mapping[str, Feature]
+    counts: RowCounts
+    length_histogram: Mapping[str, Mapping[str, int]]
+    label_counts: Mapping[str, Mapping[str, int]]
+    shards: tuple[Shard, ...]
+    inputs: tuple[InputFile, ...]
+    options: Mapping[str, Any]
+    versions: Mapping[str, str]
+    files: tuple[FileDigest, ...] = ()
+    manifest_sha256: str = ""
+
+    def shards_of(self, split: str) -> tuple[Shard, ...]:
+        """Return the shards of a split that hold a record, in the order of the manifest."""
+        return tuple(shard for shard in self.shards if shard.split == split and shard.records)
+
+    def records(self, split: str) -> int:
+        """Return the number of records of a split; 0 for a split that was not written."""
+        return sum(shard.records for shard in self.shards_of(split))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of `dataset.json`."""
+        return {**asdict(self), "inputs": [file.to_json() for file in self.inputs]}
+
+    def to_text(self) -> str:
+        """Return the text of `dataset.json`."""
+        return to_json_text(self.to_json())
+
+    def compute_fingerprint(self) -> str:
+        """Return the SHA-256 of what was produced: equal exactly for equal datasets."""
+        content = self.to_json()
+        return sha256_of_json({name: content[name] for name in _FINGERPRINTED})
+
+    def compute_seal(self) -> str:
+        """Return the SHA-256 of the manifest without `manifest_sha256`."""
+        return seal(self.to_json(), _SEAL)
+
+    def with_fingerprint(self) -> Manifest:
+        """Return the manifest with its fingerprint filled in."""
+        return replace(self, fingerprint=self.compute_fingerprint())
+
+    def sealed(self, files: tuple[FileDigest, ...]) -> Manifest:
+        """Return the manifest with the digests of all other files, and of itself."""
+        complete = replace(self, files=files)
+        return replace(complete, manifest_sha256=complete.compute_seal())
+
+
+def parse_manifest(text: str, path: str) -> Manifest:
+    """Parse the text of the `dataset.json` at `path`.
+
+    Raises:
+        DataError: it is not JSON, not a manifest, or of a newer format.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON: {error}") from error
+    return manifest_from_json(content, path)
+
+
+def manifest_from_json(content: Any, path: str) -> Manifest:
+    """Return the manifest that the JSON value `content`, read from `path`, holds.
+
+    Raises:
+        DataError: it is not a manifest, or of a newer format.
+    """
+    try:
+        version = int(content["format_version"])
+        if version > FORMAT_VERSION:
+            raise DataError(
+                f"{path}: got format version {version}, expected at most {FORMAT_VERSION}: "
+                "the dataset was written by a newer version of charseq"
+            )
+        return Manifest(
+            format_version=version,
+            fingerprint=content["fingerprint"],
+            encoding=content["encoding"],
+            compression=content["compression"],
+            max_length=content["max_length"],
+            alphabet_size=content["alphabet_size"],
+            padding_id=content["padding_id"],
+            unknown_id=content["unknown_id"],
+            alphabet=tuple(content["alphabet"]),
+            labels=tuple(content["labels"]),
+            feature_spec={
+                name: Feature(tuple(feature["shape"]), feature["dtype"])
+                for name, feature in content["feature_spec"].items()
+            },
+            counts=RowCounts(**content["counts"]),
+            length_histogram=content["length_histogram"],
+            label_counts=content["label_counts"],
+            shards=tuple(Shard(**shard) for shard in content["shards"]),
+            inputs=tuple(InputFile(**file) for file in content["inputs"]),
+            options=content["options"],
+            versions=content["versions"],
+            files=tuple(FileDigest(**file) for file in content["files"]),
+            manifest_sha256=content[_SEAL],
+        )
+    except KeyError as error:
+        raise DataError(f"{path}: no {error} in it") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not a manifest: {error}") from error

@@ -1,0 +1,26 @@
+"""python -m pipeline.predict: text files to a label and its probability for each row."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from charseq.cli import exit_status, heavy_imports
+from pipeline.predict.options import parse_command_line
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Predict as the command line says; return the exit status."""
+    return exit_status(lambda: _predict(argv))
+
+
+def _predict(argv: Sequence[str] | None) -> None:
+    options, beam_flags = parse_command_line(argv)
+    # Imported late: TensorFlow and Beam take seconds, and --help must not.
+    with heavy_imports():
+        from pipeline.predict.graph import predict
+    predict(options, beam_flags)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

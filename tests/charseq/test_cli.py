@@ -1,0 +1,54 @@
+"""An error that a user can cause ends in one line and a status."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from charseq.cli import exit_status
+from charseq.errors import DataError, UsageError
+from tests.support.paths import ROOT
+
+
+def fail_with(error: BaseException) -> None:
+    raise error
+
+
+def test_each_kind_of_error_has_its_status(capsys: pytest.CaptureFixture[str]) -> None:
+    for error, status, said in (
+        (UsageError("no such flag"), 2, "error: no such flag\n"),
+        (DataError("no such file"), 1, "error: no such file\n"),
+        (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ):
+        assert exit_status(lambda error=error: fail_with(error)) == status
+        assert capsys.readouterr().err == said
+    assert exit_status(lambda: None) == 0
+
+
+def test_sigterm_ends_a_command_and_nothing_behind_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first process of a container, which gets no signal that it has no handler for, too."""
+    before = signal.getsignal(signal.SIGTERM)
+    assert exit_status(lambda: signal.raise_signal(signal.SIGTERM)) == 143
+    assert capsys.readouterr().err == "terminated\n"
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    script = (
+        "import sys; from charseq.cli import exit_status\n"
+        "sys.exit(exit_status(lambda: [print('x' * 1000, flush=True) for _ in range(1000)]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == b""
+    assert process.wait() == 1

@@ -1,0 +1,175 @@
+"""The measures: literal numbers, and a slow reading of their definitions."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+
+import hypothesis.extra.numpy as arrays
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charseq.metrics import (
+    Confusion,
+    Evaluation,
+    LabelScore,
+    LengthScore,
+    MetricsAccumulator,
+    ReliabilityBin,
+    wilson_interval,
+    worst_labels,
+)
+
+NAMES = ("a", "b", "c", "d")
+# Rows 0 and 1 are right; in row 2 the own label is third; in row 3 it is the last of four.
+LABELS = np.array([0, 1, 0, 3])
+PROBABILITIES = np.array(
+    [
+        [0.7, 0.1, 0.1, 0.1],
+        [0.2, 0.5, 0.2, 0.1],
+        [0.2, 0.45, 0.3, 0.05],
+        [0.4, 0.3, 0.2, 0.1],
+    ]
+)
+LENGTHS = np.array([1, 3, 3, 3])
+
+
+def tallied(labels, probabilities, lengths, cuts=()):
+    """What a tally measures of rows that come in batches divided at `cuts`."""
+    names = [str(number) for number in range(probabilities.shape[1])]
+    tally = MetricsAccumulator(len(names), 3)
+    for batch in zip(
+        *(np.split(one, cuts) for one in (labels, probabilities, lengths)), strict=True
+    ):
+        tally.add(*batch)
+    return tally.evaluation("test", "ab", names)
+
+
+def test_measures_worked_out_by_hand():
+    tally = MetricsAccumulator(4, max_length=3)
+    tally.add(LABELS[:3], PROBABILITIES[:3], LENGTHS[:3])
+    tally.add(LABELS[3:], PROBABILITIES[3:], LENGTHS[3:])
+    measured = tally.evaluation("test", "ab" * 32, NAMES)
+    assert (measured.split, measured.fingerprint, measured.rows) == ("test", "ab" * 32, 4)
+    # -(ln 0.7 + ln 0.5 + ln 0.2 + ln 0.1) / 4
+    assert measured.loss == pytest.approx(1.24046, abs=1e-5)
+    assert measured.accuracy == 0.5
+    assert measured.top3_accuracy == 0.75
+    # F1 of a, b, d; nothing has or was given c.
+    assert measured.macro_f1 == pytest.approx((1 / 2 + 2 / 3 + 0) / 3)
+    # 0.4 and 0.45 share a bin, both wrong: 0.85; 0.5: 0.5; 0.7: 0.3; a quarter of their sum.
+    assert measured.calibration_error == pytest.approx(0.4125)
+    assert measured.labels == (
+        LabelScore("a", 2, 0.5, 0.5, 0.5),
+        LabelScore("b", 1, 0.5, 1.0, pytest.approx(2 / 3)),
+        LabelScore("c", 0, 0.0, 0.0, 0.0),
+        LabelScore("d", 1, 0.0, 0.0, 0.0),
+    )
+    assert measured.confusion == Confusion((0, 0, 1, 3), (0, 1, 1, 0), (1, 1, 1, 1))
+    assert measured.lengths == (LengthScore(1, 1, 1.0), LengthScore(3, 3, pytest.approx(1 / 3)))
+    assert measured.reliability == (
+        ReliabilityBin(5 / 15, 6 / 15, 1, 0.4, 0.0),
+        ReliabilityBin(6 / 15, 7 / 15, 1, 0.45, 0.0),
+        ReliabilityBin(7 / 15, 8 / 15, 1, 0.5, 1.0),
+        ReliabilityBin(10 / 15, 11 / 15, 1, 0.7, 1.0),
+    )
+
+
+def test_of_equal_probabilities_the_lower_id_wins():
+    measured = tallied(np.arange(4), np.full((4, 4), 0.25), np.ones(4, np.int64))
+    assert (measured.accuracy, measured.top3_accuracy) == (0.25, 0.75)
+
+
+def test_a_probability_of_zero_is_not_infinitely_wrong():
+    measured = tallied(np.array([1]), np.array([[1.0, 0.0]], np.float32), np.array([1]))
+    assert measured.loss == pytest.approx(math.log(1e7))
+
+
+def test_a_probability_just_above_one_is_in_the_last_bin():
+    sure = np.array([[np.nextafter(np.float32(1), np.float32(2)), 0]], np.float32)
+    assert tallied(np.array([0]), sure, np.array([1])).reliability[0].upper == 1.0
+
+
+@st.composite
+def answers(draw):
+    """Labels, probabilities with many ties, lengths, and where batches end."""
+    rows, labels = draw(st.integers(1, 12)), draw(st.integers(2, 5))
+    weights = draw(arrays.arrays(np.int64, (rows, labels), elements=st.integers(0, 3)))
+    weights[weights.sum(axis=1) == 0] = 1
+    probabilities = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    own = draw(arrays.arrays(np.int64, rows, elements=st.integers(0, labels - 1)))
+    lengths = draw(arrays.arrays(np.int64, rows, elements=st.integers(1, 3)))
+    return own, probabilities, lengths, sorted(draw(st.lists(st.integers(0, rows), max_size=3)))
+
+
+def reference(labels, probabilities):
+    """Loss, accuracy, top-3 accuracy, macro F1 and calibration error, row by row."""
+    losses, ranks, pairs, bins = [], [], [], {}
+    for label, row in zip(labels.tolist(), probabilities.tolist(), strict=True):
+        order = sorted(range(len(row)), key=lambda one: (-row[one], one))
+        losses.append(-math.log(max(row[label], 1e-7)))
+        ranks.append(order.index(label))
+        pairs.append((label, order[0]))
+        place = next(number for number in range(1, 16) if max(row) <= number / 15)
+        bins.setdefault(place, []).append((max(row), order[0] == label))
+    scores = []
+    for one in {label for pair in pairs for label in pair}:
+        hits = sum(pair == (one, one) for pair in pairs)
+        scores.append(2 * hits / sum((label == one) + (best == one) for label, best in pairs))
+    gaps = [abs(sum(sure - right for sure, right in rows)) for rows in bins.values()]
+    count = len(pairs)
+    return (
+        sum(losses) / count,
+        sum(rank == 0 for rank in ranks) / count,
+        sum(rank < 3 for rank in ranks) / count,
+        sum(scores) / len(scores),
+        sum(gaps) / count,
+    )
+
+
+@settings(deadline=None)
+@given(answers())
+def test_measures_agree_with_their_definitions_however_rows_are_batched(drawn):
+    labels, probabilities, lengths, cuts = drawn
+    measured = tallied(labels, probabilities, lengths, cuts)
+    assert (
+        measured.loss,
+        measured.accuracy,
+        measured.top3_accuracy,
+        measured.macro_f1,
+        measured.calibration_error,
+    ) == pytest.approx(reference(labels, probabilities))
+    right = probabilities.argmax(axis=1) == labels
+    assert measured.lengths == tuple(
+        LengthScore(length, int(chosen.sum()), pytest.approx(right[chosen].mean()))
+        for length in (1, 2, 3)
+        if (chosen := lengths == length).any()
+    )
+    cells = zip(*asdict(measured.confusion).values(), strict=True)
+    pairs = list(zip(labels.tolist(), probabilities.argmax(axis=1).tolist(), strict=True))
+    assert list(cells) == [(*pair, pairs.count(pair)) for pair in sorted(set(pairs))]
+
+
+@given(answers())
+def test_an_evaluation_is_read_back_from_json(drawn):
+    measured = tallied(*drawn)
+    assert Evaluation.from_json(json.loads(json.dumps(asdict(measured)))) == measured
+
+
+def test_the_likely_range_of_a_share():
+    # Wilson's interval for 8 of 10, as statsmodels and R's binom give it.
+    assert wilson_interval(0.8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert wilson_interval(1.0, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
+    assert wilson_interval(0.0, 1)[0] == 0.0
+
+
+def test_of_many_labels_the_worst_that_have_rows():
+    few = [LabelScore("a", 1, 0, 0, 0.5), LabelScore("b", 2, 0, 0, 0.9)]
+    assert [one.label for one in worst_labels(few, 2)[0]] == ["b", "a"]
+    many = [*few, LabelScore("c", 0, 0, 0, 0), LabelScore("d", 3, 0, 0, 0.5)]
+    worst, left_out = worst_labels(many, 2)
+    assert [one.label for one in worst] == ["d", "a"]
+    assert left_out == 2

@@ -1,0 +1,174 @@
+"""The command lines and variables in deploy/, as Kubernetes would start them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.flink.cluster import POM
+from pipeline.options import parse_command_line
+from pipeline.runtime.beam_flags import unknown_to_beam
+from tests.deploy.support.pods import command, containers, environment, on_volume, pod_spec, read
+from tests.support.paths import ROOT
+
+DEPLOY = ROOT / "deploy"
+BASE = DEPLOY / "kubernetes" / "base"
+OVERLAYS = DEPLOY / "kubernetes" / "overlays"
+POD = {"metadata.labels['batch.kubernetes.io/job-name']": "scheduled-run-29400660"}
+INDEX = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+SHOW = f"#!{sys.executable}\nimport json, os, sys\nprint(json.dumps([os.getpid(), sys.argv[1:]]))\n"
+
+
+def manifests(path: Path) -> dict[str, Any]:
+    return {manifest["kind"]: manifest for manifest in read(path.read_text())}
+
+
+def settings(overlay: str) -> dict[str, str]:
+    found = {}
+    for folder in (BASE, OVERLAYS / overlay):
+        (generator,) = manifests(folder / "kustomization.yaml")["Kustomization"][
+            "configMapGenerator"
+        ]
+        found.update(literal.split("=", 1) for literal in generator["literals"])
+    return found
+
+
+def steps_of(kind: str, path: Path) -> dict[str, Any]:
+    return {step["name"]: step for step in containers(pod_spec(manifests(path)[kind]))}
+
+
+def started(step: dict[str, Any], overlay: str, data: Path) -> list[str]:
+    """What Python is given by a container whose volume is `data`, [] where it is not started."""
+    python = data / "programs" / "python"
+    python.parent.mkdir(exist_ok=True)
+    python.write_text(SHOW)
+    python.chmod(0o755)
+    here = {name: on_volume(value, data) for name, value in settings(overlay).items()}
+    variables = environment(step, here, POD)
+    variables["PATH"] = f"{python.parent}:{os.environ['PATH']}"
+    words = [on_volume(word, data) for word in command(step, variables)]
+    with subprocess.Popen(words, env=variables, stdout=subprocess.PIPE, text=True) as process:
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    if not output:
+        return []
+    number, argv = json.loads(output)
+    # Kubernetes sends SIGTERM to the first process only.
+    assert number == process.pid
+    assert not [word for word in argv if "$" in word]
+    return argv  # type: ignore[no-any-return]
+
+
+SCHEDULED = ("CronJob", BASE / "scheduled-run.yaml")
+TRAIN = ("Job", BASE / "train.yaml")
+PREPARE = ("Job", DEPLOY / "flink" / "prepare.yaml")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "step"), [(SCHEDULED, "train"), (SCHEDULED, "evaluate"), (SCHEDULED, "promote"),
+                           (TRAIN, "trainer")])  # fmt: skip
+@pytest.mark.parametrize("overlay", ["one-node", "several-nodes"])
+def test_the_trainer_knows_its_flags(
+    manifest: tuple[str, Path], step: str, overlay: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Status 2 is for a wrong command line; that there is no data is another matter."""
+    _, module, *flags = started(steps_of(*manifest)[step], overlay, tmp_path)
+    main = importlib.import_module(f"{module}.__main__").main
+    assert main(flags) == 1
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("manifest", "own"), [(SCHEDULED, 0), (PREPARE, 6)])
+def test_the_pipeline_and_beam_know_their_flags(
+    manifest: tuple[str, Path], own: int, tmp_path: Path
+) -> None:
+    _, module, *flags = started(steps_of(*manifest)["prepare"], "one-node", tmp_path)
+    assert module == "pipeline"
+    options, beam_flags = parse_command_line(flags)
+    assert options.input == (f"{tmp_path}/input/*.csv",)
+    assert len(beam_flags) == own
+    assert unknown_to_beam(beam_flags) == []
+
+
+def test_what_is_complete_is_passed_over(tmp_path: Path) -> None:
+    steps = steps_of(*SCHEDULED)
+    for name, file in (("prepare", "datasets/{}/dataset.json"), ("train", "runs/{}/run.json")):
+        assert started(steps[name], "one-node", tmp_path) != []
+        path = tmp_path / file.format("scheduled-run-29400660")
+        path.parent.mkdir(parents=True)
+        path.touch()
+        assert started(steps[name], "one-node", tmp_path) == []
+
+
+@pytest.mark.parametrize("index", [0, 3])
+def test_each_worker_gets_its_own_tf_config(index: int) -> None:
+    job = manifests(OVERLAYS / "several-nodes" / "train.yaml")["Job"]
+    service = manifests(OVERLAYS / "several-nodes" / "workers.yaml")["Service"]
+    (trainer,) = containers(pod_spec(job))
+    found = json.loads(environment(trainer, {}, {INDEX: str(index)})["TF_CONFIG"])
+    assert found == {
+        "cluster": {
+            "worker": ["train-0.train:2222", "train-1.train:2222", "train-2.train:2222",
+                       "train-3.train:2222"],
+        },
+        "task": {"type": "worker", "index": index},
+    }  # fmt: skip
+    name, port = service["metadata"]["name"], service["spec"]["ports"][0]["port"]
+    assert found["cluster"]["worker"] == [
+        f"{job['metadata']['name']}-{number}.{name}:{port}"
+        for number in range(job["spec"]["completions"])
+    ]
+    assert job["spec"]["parallelism"] == job["spec"]["completions"]
+    assert pod_spec(job)["subdomain"] == name
+
+
+def test_strategies() -> None:
+    found = {overlay: settings(overlay)["STRATEGY"] for overlay in ("one-node", "several-nodes")}
+    assert found == {"one-node": "mirrored", "several-nodes": "multi_worker"}
+
+
+def test_the_parts_of_the_flink_cluster_fit_each_other(tmp_path: Path) -> None:
+    flink = DEPLOY / "flink"
+    cluster = yaml.safe_load((flink / "cluster.yaml").read_text())["spec"]
+    flags = dict(
+        flag.split("=", 1)
+        for flag in started(steps_of(*PREPARE)["prepare"], "one-node", tmp_path)[2:]
+    )
+    configuration = cluster["flinkConfiguration"]
+    slots = int(configuration["taskmanager.numberOfTaskSlots"])
+    assert int(flags["--parallelism"]) == cluster["taskManager"]["replicas"] * slots
+    _, pool = cluster["taskManager"]["podTemplate"]["spec"]["containers"]
+    assert flags["--environment_config"] == f"localhost:{pool['ports'][0]['containerPort']}"
+    delay = configuration["restart-strategy.fixed-delay.delay"]
+    assert delay == "60 s"
+    assert 5 * int(flags["--environment_cache_millis"]) <= 60_000
+    service = manifests(flink / "job-server.yaml")["Service"]
+    port = service["spec"]["ports"][0]["port"]
+    assert flags["--job_endpoint"] == f"{service['metadata']['name']}:{port}"
+    assert f"--job-port={port}" in steps_of("Deployment", flink / "job-server.yaml")["job-server"][
+        "args"]  # fmt: skip
+
+
+def test_the_versions_are_those_of_the_session_cluster() -> None:
+    """What make flink-test runs is what the manifests name."""
+    found = re.search(
+        r"<artifactId>beam-runners-flink-([\d.]+)</artifactId>\s*<version>([\d.]+)</version>",
+        POM.read_text(),
+    )
+    assert found is not None
+    flink, beam = found.groups()
+    cluster = yaml.safe_load((DEPLOY / "flink" / "cluster.yaml").read_text())["spec"]
+    (server,) = steps_of("Deployment", DEPLOY / "flink" / "job-server.yaml").values()
+    assert cluster["flinkVersion"] == f"v{flink.replace('.', '_')}"
+    assert cluster["image"].startswith(f"flink:{flink}-")
+    assert server["image"] == f"apache/beam_flink{flink}_job_server:{beam}"

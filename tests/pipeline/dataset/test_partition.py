@@ -1,0 +1,92 @@
+"""The hash, and the split and shard it leads to."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.dataset.partition import Shard, default_train_shards, plan_partition
+from pipeline.rows.hashing import hash_sequences
+
+EIGHTY = {"train": Fraction(8, 10), "validation": Fraction(1, 10), "test": Fraction(1, 10)}
+WORD = 2**64 - 1
+
+
+def reference_hash(data: bytes, seed: int) -> int:
+    """The hash as its documentation defines it, a sequence at a time."""
+
+    def mix(value: int) -> int:
+        value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & WORD
+        value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & WORD
+        return value ^ (value >> 31)
+
+    state = mix((seed + len(data) * 0x9E3779B97F4A7C15) & WORD)
+    for start in range(0, len(data), 8):
+        state = mix(state ^ int.from_bytes(data[start : start + 8], "little"))
+    return state
+
+
+@given(st.lists(st.text(min_size=1, max_size=30), max_size=8), st.integers(0, 2**63 - 1))
+def test_the_hash_is_the_documented_one(texts: list[str], seed: int) -> None:
+    texts = [text.encode("utf-8", "replace").decode() for text in texts]
+    column = pa.array(["before", *texts], pa.string())[1:]
+    assert hash_sequences(column, seed).tolist() == [
+        reference_hash(text.encode(), seed) for text in texts
+    ]
+
+
+def test_the_hash_never_changes() -> None:
+    """A dataset prepared years ago must come out the same: these numbers are forever."""
+    found = hash_sequences(pa.array(["A", "ACDEFGHI", "ACDEFGHIK", "é😀"]), seed=7)
+    assert found.tolist() == [
+        176632694450215907,
+        5173247658393881562,
+        30967223901121734,
+        3846535884105718614,
+    ]
+
+
+def test_splits_and_shards_are_ranges_of_the_hash() -> None:
+    partition = plan_partition(EIGHTY, train_shards=4)
+    assert partition.shards == (
+        Shard("train", 0, 4), Shard("train", 1, 4), Shard("train", 2, 4), Shard("train", 3, 4),
+        Shard("validation", 0, 1), Shard("test", 0, 1),
+    )  # fmt: skip
+    edges = np.array([0, 2**64 // 5 - 1, 2**64 // 5 + 1, 2**64 - 1], np.uint64)
+    assert partition.of(edges).tolist() == [0, 0, 1, 5]
+
+
+def test_a_split_without_share_has_no_shard() -> None:
+    partition = plan_partition({"train": Fraction(1), "validation": Fraction(0)}, 1)
+    assert partition.shards == (Shard("train", 0, 1),)
+    assert partition.of(np.array([0, 2**64 - 1], np.uint64)).tolist() == [0, 0]
+
+
+def test_the_split_does_not_depend_on_the_number_of_shards() -> None:
+    hashes = np.random.default_rng(0).integers(0, 2**64, 1000, np.uint64)
+    few, many = plan_partition(EIGHTY, 1), plan_partition(EIGHTY, 7)
+    assert [few.shards[i].split for i in few.of(hashes)] == [
+        many.shards[i].split for i in many.of(hashes)
+    ]
+
+
+def test_shares_are_met() -> None:
+    texts = pa.array([f"sequence {n}" for n in range(20_000)])
+    partition = plan_partition(EIGHTY, 1)
+    found = np.bincount(partition.of(hash_sequences(texts, seed=0))) / 20_000
+    np.testing.assert_allclose(found, [0.8, 0.1, 0.1], atol=0.01)
+
+
+def test_default_shards_follow_the_rows() -> None:
+    assert [default_train_shards(rows, EIGHTY) for rows in (1, 327_680, 327_681, 1_085_420)] == [
+        1, 1, 2, 4,
+    ]  # fmt: skip
+
+
+def test_file_names() -> None:
+    assert Shard("train", 3, 16).file_name("none") == "train/part-00003-of-00016.tfrecord"
+    assert Shard("test", 0, 1).file_name("gzip") == "test/part-00000-of-00001.tfrecord.gz"

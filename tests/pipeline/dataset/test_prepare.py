@@ -1,0 +1,350 @@
+"""The preparation through its real entry point, on files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+import shutil
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from pipeline.__main__ import main
+from pipeline.inspect import main as inspect_main
+from tests.support import reference
+
+MAX_LENGTH, ALPHABET_SIZE, SEED = 6, 4, 3
+PRISM = shutil.which("prism")
+
+
+def make_rows(count: int = 600) -> list[tuple[str, str]]:
+    """Rows with duplicates, ambiguous sequences, rare characters and some that are rejected."""
+    rng = random.Random(0)
+    rows = []
+    for _ in range(count):
+        sequence = "".join(rng.choices("AACCCDEEEEé😀", k=rng.randint(1, 9)))
+        rows.append((sequence, rng.choice(["one", "two", "drei,é"])))
+    return [*rows, *rows[:50], ("", "one"), ("AC", ""), ("AC", " ")]
+
+
+def write_csv(path: Path, rows: list[tuple[str, str]]) -> None:
+    lines = ["sequence,label", *(f'{sequence},"{label}"' for sequence, label in rows)]
+    text = "\n".join(lines).encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+
+
+def prepare(input_glob: Path, output: Path, *flags: str) -> dict[str, Any]:
+    argv = [
+        "--input", str(input_glob), "--output", str(output), "--max-length", str(MAX_LENGTH),
+        "--seed", str(SEED), "--max-rejected-fraction", "0.5", *flags,
+    ]  # fmt: skip
+    assert main(argv) == 0
+    return json.loads((output / "dataset.json").read_text())  # type: ignore[no-any-return]
+
+
+def read_split(dataset: Path, manifest: dict[str, Any], split: str) -> list[tuple[Any, int, str]]:
+    """Records of a split, read with nothing but `tf.io.parse_example` and the manifest's spec."""
+    spec = {
+        name: tf.io.FixedLenFeature(feature["shape"], feature["dtype"])
+        for name, feature in manifest["feature_spec"].items()
+    }
+    paths = [str(dataset / s["path"]) for s in manifest["shards"] if s["split"] == split]
+    compression = "GZIP" if manifest["compression"] == "gzip" else ""
+    records = list(tf.data.TFRecordDataset(paths, compression))
+    parsed = tf.io.parse_example(records, spec)
+    return [
+        (sequence.tolist(), int(length), manifest["labels"][label])
+        for sequence, length, label in zip(
+            *(parsed[name].numpy() for name in ("sequence", "length", "label")), strict=True
+        )
+    ]
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[tuple[str, str]]:
+    return make_rows()
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> Path:
+    folder = tmp_path_factory.mktemp("pipeline")
+    write_csv(folder / "rows.csv", rows)
+    prepare(folder / "rows.csv", folder / "ids", "--num-shards", "3", "--alphabet-size", "4")
+    return folder / "ids"
+
+
+def manifest_of(dataset: Path) -> dict[str, Any]:
+    return json.loads((dataset / "dataset.json").read_text())  # type: ignore[no-any-return]
+
+
+def test_it_writes_what_plain_python_would(dataset: Path, rows: list[tuple[str, str]]) -> None:
+    manifest = manifest_of(dataset)
+    expected, counts = reference.prepare(rows, MAX_LENGTH, ALPHABET_SIZE, SEED)
+    for split, records in expected.items():
+        padded = [
+            (ids + [0] * (MAX_LENGTH - len(ids)), length, label) for ids, length, label in records
+        ]
+        assert read_split(dataset, manifest, split) == padded
+    found = manifest["counts"]
+    assert {name: found[name] for name in counts} == counts
+    assert found["read"] == len(rows) == 653
+    assert found["rejected_by_reason"] == {"empty_sequence": 1, "missing_label": 2}
+
+
+def test_the_manifest_tells_the_truth_about_the_files(dataset: Path) -> None:
+    manifest = manifest_of(dataset)
+    assert [shard["path"] for shard in manifest["shards"]] == [
+        "train/part-00000-of-00003.tfrecord",
+        "train/part-00001-of-00003.tfrecord",
+        "train/part-00002-of-00003.tfrecord",
+        "validation/part-00000-of-00001.tfrecord",
+        "test/part-00000-of-00001.tfrecord",
+    ]
+    for shard in manifest["shards"]:
+        data = (dataset / shard["path"]).read_bytes()
+        assert len(data) == shard["bytes"]
+        assert len(list(tf.data.TFRecordDataset(str(dataset / shard["path"])))) == shard["records"]
+    for split in ("train", "validation", "test"):
+        found = read_split(dataset, manifest, split)
+        assert manifest["counts"][split] == len(found)
+        assert manifest["label_counts"][split] == Counter(label for _, _, label in found)
+        lengths = Counter(str(length) for _, length, _ in found)
+        assert manifest["length_histogram"][split] == lengths
+        assert "0" not in lengths
+
+
+def test_no_staging_is_left_and_the_report_is_there(dataset: Path) -> None:
+    assert sorted(path.name for path in dataset.iterdir()) == [
+        "dataset.json", "parity.jsonl", "rejected", "report.html",
+        "test", "train", "transform", "validation",
+    ]  # fmt: skip
+
+
+def test_the_report_shows_what_the_manifest_does_not(
+    dataset: Path, rows: list[tuple[str, str]]
+) -> None:
+    text = (dataset / "report.html").read_text()
+    assert manifest_of(dataset)["fingerprint"] in text
+    usable = [(sequence, label) for sequence, label in rows if sequence and label.strip()]
+    for length, count in Counter(len(sequence) for sequence, _ in usable).items():
+        assert f"<title>{length}: {count:,} (" in text
+    labels: dict[str, Counter[str]] = defaultdict(Counter)
+    for sequence, label in usable:
+        labels[sequence[:MAX_LENGTH]][label] += 1
+    most = min(labels, key=lambda one: (-len(labels[one]), -labels[one].total(), one))
+    total = f"<bdi class=text>{most}</bdi><br>3 labels, {labels[most].total()} rows: "
+    first = labels[most].most_common(1)[0][1]
+    assert re.search(rf"{total}<bdi class=text>[^<]*</bdi> {first} ·", text)
+    source = dataset.parent / "rows.csv"
+    assert f"{source}</bdi>, row 652</small><br><bdi class=text>,&quot;one&quot;</bdi>" in text
+
+
+def test_rejected_rows_are_kept_with_their_place(dataset: Path) -> None:
+    lines = (dataset / "rejected" / "part-00000.jsonl").read_text().splitlines()
+    source = str(dataset.parent / "rows.csv")
+    assert [json.loads(line) for line in lines] == [
+        {"source": source, "row": 652, "reason": "empty_sequence", "raw": ',"one"'},
+        {"source": source, "row": 653, "reason": "missing_label", "raw": 'AC,""'},
+        {"source": source, "row": 654, "reason": "missing_label", "raw": 'AC," "'},
+    ]
+
+
+def test_parity_rows_are_raw_text_with_the_ids_of_a_record(
+    dataset: Path, rows: list[tuple[str, str]]
+) -> None:
+    manifest = manifest_of(dataset)
+    stored = [
+        record
+        for split in ("train", "validation", "test")
+        for record in read_split(dataset, manifest, split)
+    ]
+    parity = [json.loads(line) for line in (dataset / "parity.jsonl").read_text().splitlines()]
+    assert len(parity) > 100
+    assert any(len(row["sequence"]) > MAX_LENGTH for row in parity)
+    for row in parity:
+        assert (row["sequence"], row["label"]) in rows
+        assert (row["ids"], row["length"], row["label"]) in stored
+        assert manifest["labels"][row["label_id"]] == row["label"]
+
+
+@pytest.mark.parametrize(
+    ("files", "mode"), [(1, "in_memory"), (7, "in_memory"), (7, "multi_processing")]
+)
+def test_the_same_bytes_from_other_files_orders_and_workers(
+    tmp_path: Path, dataset: Path, rows: list[tuple[str, str]], files: int, mode: str
+) -> None:
+    shuffled = random.Random(files).sample(rows, len(rows))
+    for number in range(files):
+        name = f"rows-{number}.csv" + (".gz" if number % 2 else "")
+        write_csv(tmp_path / name, shuffled[number::files])
+    manifest = prepare(
+        tmp_path / "rows-*", tmp_path / "out", "--num-shards", "3", "--alphabet-size", "4",
+        "--direct_num_workers", "2", "--direct_running_mode", mode,
+    )  # fmt: skip
+    expected = manifest_of(dataset)
+    assert manifest["shards"] == expected["shards"]
+    assert manifest["fingerprint"] == expected["fingerprint"]
+    assert manifest["counts"] == expected["counts"]
+
+
+@pytest.mark.skipif(PRISM is None, reason="Beam's prism is not on the PATH")
+def test_the_same_bytes_from_prism(
+    tmp_path: Path, dataset: Path, rows: list[tuple[str, str]]
+) -> None:
+    write_csv(tmp_path / "rows.csv", rows)
+    flags = ("--runner=PrismRunner", f"--prism_location={PRISM}", "--environment_type=LOOPBACK")
+    manifest = prepare(
+        tmp_path / "rows.csv", tmp_path / "out", "--num-shards", "3", "--alphabet-size", "4", *flags
+    )
+    assert manifest["shards"] == manifest_of(dataset)["shards"]
+
+
+def test_one_hot_gzip_and_a_given_alphabet(tmp_path: Path) -> None:
+    write_csv(tmp_path / "rows.csv", [(s, label) for s in ("AC", "C?A", "D") for label in "xy"])
+    manifest = prepare(
+        tmp_path / "rows.csv", tmp_path / "out", "--encoding", "one_hot", "--compression", "gzip",
+        "--alphabet", "CA", "--split", "train=1",
+    )  # fmt: skip
+    assert manifest["alphabet"] == ["C", "A"]
+    assert manifest["counts"]["unknown_characters"] == 4
+    assert manifest["counts"]["ambiguous"] == 3
+    assert manifest["shards"][0]["path"] == "train/part-00000-of-00001.tfrecord.gz"
+    none, c, a = [0.0, 0.0], [1.0, 0.0], [0.0, 1.0]
+    found = read_split(tmp_path / "out", manifest, "train")
+    assert sorted(found, key=str) == sorted(
+        [
+            (sequence, length, label)
+            for sequence, length in (
+                ([a, c, none, none, none, none], 2),
+                ([c, none, a, none, none, none], 3),
+                ([none, none, none, none, none, none], 1),
+            )
+            for label in "xy"
+        ],
+        key=str,
+    )
+
+
+def test_a_label_seen_in_no_train_row_is_rejected(tmp_path: Path) -> None:
+    rows = [(f"{'AC' * (n % 3)}{n}", "xy"[n % 2]) for n in range(100)]
+    rows += [(f"rare{n}", f"rare{n}") for n in range(10)]
+    write_csv(tmp_path / "rows.csv", rows)
+    manifest = prepare(tmp_path / "rows.csv", tmp_path / "out", "--split", "train=0.5,test=0.5")
+    unseen = manifest["counts"]["rejected_by_reason"]["unseen_label"]
+    lines = (tmp_path / "out" / "rejected" / "part-00000.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    assert 0 < unseen == len(found) < 10
+    for row in found:
+        label = rows[row["row"] - 2][1]
+        assert label.startswith("rare")
+        assert label not in manifest["labels"]
+
+
+def test_overwrite_replaces_the_whole_dataset_or_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_csv(tmp_path / "rows.csv", [("A", "x"), ("C", "y")])
+    flags = ["--split", "train=1", "--num-shards"]
+    prepare(tmp_path / "rows.csv", tmp_path / "out", *flags, "3")
+    argv = ["--input", str(tmp_path / "*.csv"), "--output", str(tmp_path / "out"), *flags, "2"]
+    assert main(argv) == 1
+    assert "already holds a dataset" in capsys.readouterr().err
+    write_csv(tmp_path / "more.csv", [("", "x")])
+    assert main([*argv, "--overwrite"]) == 1
+    assert "3 rows are rejected" in capsys.readouterr().err
+    assert len(manifest_of(tmp_path / "out")["shards"]) == 3
+    (tmp_path / "more.csv").unlink()
+    assert main([*argv, "--overwrite"]) == 0
+    assert [path.name for path in sorted((tmp_path / "out" / "train").iterdir())] == [
+        "part-00000-of-00002.tfrecord",
+        "part-00001-of-00002.tfrecord",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "status", "said"),
+    [
+        ("sequence,label\n", [], 1, "nothing but headers"),
+        ("sequence,label\nA,x\nC,x\n", [], 1, "only the label 'x'"),
+        (
+            "sequence,label\nA,x\nC,y\nD,z\n",
+            ["--max-labels", "2", "--split", "train=1"],
+            1,
+            "3 different labels, more than --max-labels 2",
+        ),
+        ("sequence,label\nA,x\n,x\n", [], 1, "1 of 2 rows are rejected"),
+        ("sequence,label\n,x\n", ["--max-rejected-fraction", "1"], 1, "no row falls into"),
+        ("sequence,label\nA,x\n", ["--no_such_flag"], 2, "unknown flag --no_such_flag"),
+        ("sequence,label\nA,x\n", ["--direct_running_mode=multi_threading"], 2, "loses rows"),
+        ("sequence,label\nA,x\n", ["--label-column", "y"], 1, "no column 'y'"),
+    ],
+)
+def test_bad_input_gets_one_sentence(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    text: str,
+    flags: list[str],
+    status: int,
+    said: str,
+) -> None:
+    (tmp_path / "rows.csv").write_text(text)
+    argv = ["--input", str(tmp_path / "rows.csv"), "--output", str(tmp_path / "out"), *flags]
+    assert main(argv) == status
+    error = capfd.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "out" / "dataset.json").exists()
+    assert not (tmp_path / "out" / ".staging").exists()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "status", "said"),
+    [
+        ("127.0.0.1:1", 1, "error: --job_endpoint 127.0.0.1:1: no job server answers: "),
+        ("127.0.0.1", 2, "error: --job_endpoint: got '127.0.0.1', expected HOST:PORT"),
+    ],
+)
+def test_a_job_server_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], endpoint: str, status: int, said: str
+) -> None:
+    argv = ["--input", "rows.csv", "--output", str(tmp_path / "out")]
+    assert main([*argv, "--runner=PortableRunner", "--job_endpoint", endpoint]) == status
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_inspect_turns_records_back_into_text(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert inspect_main([str(dataset), "--split", "test", "--count", "2"]) == 0
+    out = capsys.readouterr().out
+    assert f"{'read':<24}{653:>14,}" in out
+    (first, second) = out.splitlines()[-2:]
+    manifest = manifest_of(dataset)
+    for line, (ids, length, label) in zip(
+        (first, second), read_split(dataset, manifest, "test"), strict=False
+    ):
+        alphabet = dict(enumerate(manifest["alphabet"], start=1))
+        text = "".join(alphabet.get(i, "�") for i in ids[:length])
+        assert line.split() == [text, str(length), *label.split()]
+
+
+def test_inspect_shows_the_records_of_one_label(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert inspect_main([str(dataset), "--label", "drei,é", "--count", "1000"]) == 0
+    found = capsys.readouterr().out.partition("train:\n")[2].splitlines()
+    manifest = manifest_of(dataset)
+    assert len(found) == manifest["label_counts"]["train"]["drei,é"]
+    assert {line.split()[-1] for line in found} == {"drei,é"}
+    assert inspect_main([str(dataset), "--label", "vier"]) == 2
+    assert "--label: got 'vier', expected one of " in capsys.readouterr().err
+
+
+def test_inspect_of_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert inspect_main([str(tmp_path)]) == 1
+    assert "holds no dataset.json" in capsys.readouterr().err

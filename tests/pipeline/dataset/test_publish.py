@@ -1,0 +1,139 @@
+"""A dataset appears whole or not at all, wherever publishing is cut short."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from apache_beam.io.filesystems import FileSystems
+
+from charseq.errors import DataError
+from pipeline.dataset.encoding import Vocabulary
+from pipeline.dataset.partition import Partition, Shard
+from pipeline.dataset.plan import Plan
+from pipeline.dataset.publish import publish, transform_dir
+from pipeline.dataset.shards import ShardSummary
+from pipeline.options import Options
+from pipeline.rows.counts import ReadCounts
+from pipeline.rows.rejected import RejectedFile
+from pipeline.runtime import staging
+from pipeline.runtime.layouts import DATASET, PREDICTIONS, Layout
+from pipeline.runtime.staging import prepare_output, staging_dir
+
+SHARDS = (Shard("train", 0, 2), Shard("train", 1, 2))
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of ours may catch it."""
+
+
+def stage(output: Path, content: str) -> tuple[Any, ...]:
+    """What a run leaves in the staging directory, and the arguments `publish` gets."""
+    options = Options(input=("in.csv",), output=str(output), split="train=1", overwrite=True)
+    prepare_output(DATASET, options.output, options.overwrite)
+    staging = Path(staging_dir(str(output)))
+    for name in ("shard-0", "shard-1", "rejected-0"):
+        (staging / name).write_text(f"{content} {name}")
+    transform = transform_dir(str(output))
+    graph = Path(transform, "transform_fn")
+    graph.mkdir(parents=True)
+    (graph / "saved_model.pb").write_text(content)
+    plan = Plan(Partition(SHARDS, np.array([1, 2**64 - 1], np.uint64)), Vocabulary(("A",), "xy"), 0)
+    summaries = [
+        ShardSummary(
+            shard, str(staging / f"shard-{shard.index}"), records=1, bytes=5, sha256=content,
+            duplicates=0, ambiguous=0, label_counts=(1,), length_counts=(0, 1),
+            id_counts=(0,) * 27, unknown_characters=Counter(), most_ambiguous=(), parity=(),
+        )
+        for shard in SHARDS
+    ]  # fmt: skip
+    rejected = [RejectedFile(0, str(staging / "rejected-0"), Counter(empty_sequence=1), ())]
+    counts = ReadCounts(usable=2, rejected=Counter(empty_sequence=1), lengths=Counter({1: 2}))
+    return options, [], transform, counts, plan, summaries, rejected
+
+
+def files(output: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(output)): path.read_text()
+        for path in sorted(output.rglob("*"))
+        if path.is_file() and ".staging" not in path.parts
+    }
+
+
+def without_manifest(found: dict[str, str]) -> dict[str, str]:
+    """All but dataset.json; and of the report, which holds the path of the output, its name."""
+    return {
+        name: "" if name == "report.html" else text
+        for name, text in found.items()
+        if name != "dataset.json"
+    }
+
+
+def kill_at(step: int, patch: pytest.MonkeyPatch) -> list[str]:
+    """Make the step-th change of a file the last one; the list tells what was done."""
+    done: list[str] = []
+
+    def counted(name: str) -> Any:
+        real = getattr(FileSystems, name)
+
+        def change(*args: Any, **kwargs: Any) -> Any:
+            if len(done) == step:
+                raise Killed
+            done.append(name)
+            return real(*args, **kwargs)
+
+        return change
+
+    for name in ("rename", "delete", "create"):
+        patch.setattr(staging.FileSystems, name, counted(name))
+    return done
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_killed_at_any_step_and_called_again(tmp_path: Path, replaced: bool) -> None:
+    whole = tmp_path / "whole"
+    publish(*stage(whole, "new"))
+    expected = files(whole)
+    assert list(expected) == [
+        "dataset.json", "parity.jsonl", "rejected/part-00000.jsonl", "report.html",
+        "train/part-00000-of-00002.tfrecord", "train/part-00001-of-00002.tfrecord",
+        "transform/transform_fn/saved_model.pb",
+    ]  # fmt: skip
+    step, cut_short = 0, True
+    while cut_short:
+        output = tmp_path / f"{replaced}-{step}"
+        before: dict[str, str] = {}
+        if replaced:
+            publish(*stage(output, "old"))
+            before = files(output)
+        arguments = stage(output, "new")
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at(step, patch)
+            try:
+                publish(*arguments)
+                cut_short = False
+            except Killed:
+                pass
+        found = files(output)
+        if "dataset.json" in found and found != before:
+            assert without_manifest(found) == without_manifest(expected)
+            assert json.loads(found["dataset.json"])["shards"][0]["sha256"] == "new"
+        publish(*arguments)
+        assert without_manifest(files(output)) == without_manifest(expected)
+        step += 1
+    assert step > 10
+
+
+@pytest.mark.parametrize(("there", "wanted"), [(PREDICTIONS, DATASET), (DATASET, PREDICTIONS)])
+def test_other_output_is_never_replaced(tmp_path: Path, there: Layout, wanted: Layout) -> None:
+    """Both have files in rejected/."""
+    (tmp_path / "rejected").mkdir()
+    for name in (there.manifest, "rejected/part-00000.jsonl"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(DataError, match=f"already holds {there.what}; choose another --output"):
+        prepare_output(wanted, str(tmp_path), overwrite=True)
+    assert (tmp_path / "rejected" / "part-00000.jsonl").exists()

@@ -1,0 +1,442 @@
+"""Batch prediction through its real entry point, on files."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from charseq.errors import DataError
+from pipeline.predict import graph
+from pipeline.predict.__main__ import main
+from pipeline.predict.classifier import Model, load_classifier, read_model
+from pipeline.predict.options import PredictOptions
+from pipeline.predict.output import (
+    PREDICTED,
+    PredictedRows,
+    publish_predictions,
+    to_lines,
+    write_predictions,
+)
+from pipeline.rows import sources
+from pipeline.rows.counts import ReadCounts
+from pipeline.rows.packing import pack_rows
+from pipeline.rows.rejected import RejectedFile
+from pipeline.rows.sources import Part, Source
+from pipeline.runtime.layouts import PREDICTIONS
+from pipeline.runtime.staging import prepare_output, remove_staging, staging_dir
+from tests.pipeline.dataset.test_publish import Killed, kill_at
+from tests.support.paths import ROOT
+from tests.support.toy_model import FINGERPRINT, answer, save_toy_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_toy_model(tmp_path_factory.mktemp("model") / "7")
+
+
+def predict(model: Path, input_glob: Path, output: Path, *flags: str) -> dict[str, Any]:
+    argv = ["--model", str(model), "--input", str(input_glob), "--output", str(output), *flags]
+    assert main(argv) == 0
+    return json.loads((output / "predictions.json").read_text())  # type: ignore[no-any-return]
+
+
+def read_lines(output: Path, kind: str) -> list[dict[str, Any]]:
+    lines = [
+        line
+        for path in sorted((output / kind).iterdir())
+        for line in path.read_bytes().split(b"\n")[:-1]
+    ]
+    return [json.loads(line) for line in lines]
+
+
+def expected(source: Path, rows: Iterable[tuple[int, str]]) -> list[dict[str, Any]]:
+    lines = []
+    for row, sequence in rows:
+        label, probability = answer(sequence)
+        lines.append(
+            {"source": str(source), "row": row, "label": label, "probability": probability}
+        )
+    return lines
+
+
+def assert_same(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
+    """Equal but for what single precision makes of a probability."""
+    probabilities = [line.pop("probability") for line in found]
+    np.testing.assert_allclose(probabilities, [line.pop("probability") for line in wanted], 1e-6)
+    assert found == wanted
+
+
+def files_of(output: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(output)): path.read_bytes()
+        for path in sorted(output.rglob("*"))
+        if path.is_file() and path.name != "predictions.json"
+    }
+
+
+def test_every_row_is_predicted_or_rejected_once(tmp_path: Path, model: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(
+        b'other,sequence\n1,ACD\n2,"""A"\n3,\n\n4,\xff\n5,\xc3\xa9\xf0\x9f\x98\x80\n6\n7,"A\n'
+        b"8,ABCDEFGHI\n9,a\rb\n10,Z"
+    )
+    summary = predict(model, path, tmp_path / "out", "--sequence-column", "sequence")
+    assert_same(
+        read_lines(tmp_path / "out", "predictions"),
+        expected(path, [(2, "ACD"), (3, '"A'), (7, "é😀"), (10, "ABCDEFGHI"), (12, "Z")]),
+    )
+    assert read_lines(tmp_path / "out", "rejected") == [
+        {"source": str(path), "row": 4, "reason": "empty_sequence", "raw": "3,"},
+        {"source": str(path), "row": 6, "reason": "invalid_utf8", "raw": "4,\\xff"},
+        {"source": str(path), "row": 8, "reason": "wrong_number_of_fields", "raw": "6"},
+        {"source": str(path), "row": 9, "reason": "broken_quoting", "raw": '7,"A'},
+        {"source": str(path), "row": 11, "reason": "line_break", "raw": "9,a\rb"},
+    ]
+    assert summary["counts"] == {
+        "read": 10, "predicted": 5, "rejected": 5, "truncated": 1,
+        "rejected_by_reason": {
+            "broken_quoting": 1, "empty_sequence": 1, "invalid_utf8": 1, "line_break": 1,
+            "wrong_number_of_fields": 1,
+        },
+    }  # fmt: skip
+    assert not (tmp_path / "out" / ".staging").exists()
+
+
+def test_the_summary_tells_the_truth_about_files_and_model(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "rows.txt").write_text("AC\n\r\r\nD\n")
+    summary = predict(model, tmp_path / "rows.txt", tmp_path / "out")
+    assert [(file["path"], file["rows"]) for file in summary["files"]] == [
+        ("predictions/part-00000-of-00001.jsonl", 2),
+        ("rejected/part-00000.jsonl", 1),
+    ]
+    for file in summary["files"]:
+        data = (tmp_path / "out" / file["path"]).read_bytes()
+        assert (len(data), data.count(b"\n")) == (file["bytes"], file["rows"])
+        assert hashlib.sha256(data).hexdigest() == file["sha256"]
+    told = {file["path"]: file["sha256"] for file in summary["model"]["files"]}
+    assert told == {
+        name: hashlib.sha256(data).hexdigest() for name, data in files_of(model).items()
+    }
+    assert "saved_model.pb" in told
+    assert summary["model"]["dataset_fingerprint"] == FINGERPRINT
+    (told_input,) = summary["inputs"]
+    assert told_input == {
+        "path": str(tmp_path / "rows.txt"),
+        "bytes": 8,
+        "identity": f"sha256:{hashlib.sha256((tmp_path / 'rows.txt').read_bytes()).hexdigest()}",
+    }
+    assert summary["options"]["output"] == str(tmp_path / "out")
+
+
+def test_all_formats_without_a_label(tmp_path: Path, model: Path) -> None:
+    values = ["ACD", "é", "B"]
+    (tmp_path / "a.tsv").write_text("x\tsequence\n" + "".join(f"1\t{v}\n" for v in values))
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps({"sequence": v}) + "\n" for v in values))
+    # Arrow refuses the first line, so that each is parsed alone.
+    (tmp_path / "c.jsonl").write_text('[]\n{"sequence": "B", "label": 1.5}\n{"sequence": null}\n')
+    pq.write_table(pa.table({"n": [1, 2, 3], "sequence": values}), tmp_path / "d.parquet")
+    (tmp_path / "e.txt.gz").write_bytes(gzip.compress("\n".join(values).encode()))
+    summary = predict(model, tmp_path / "?.*", tmp_path / "out")
+    of_each = {"a.tsv": 2, "b.jsonl": 1, "d.parquet": 1, "e.txt.gz": 1}
+    wanted = [
+        line
+        for name, first in of_each.items()
+        for line in expected(tmp_path / name, enumerate(values, first))
+    ]
+    wanted[6:6] = expected(tmp_path / "c.jsonl", [(2, "B")])
+    assert_same(read_lines(tmp_path / "out", "predictions"), wanted)
+    assert summary["counts"]["rejected_by_reason"] == {"empty_sequence": 1, "invalid_json": 1}
+    assert [row["raw"] for row in read_lines(tmp_path / "out", "rejected")] == [
+        "[]", '{"sequence": null}',
+    ]  # fmt: skip
+
+
+def write_many(path: Path, rows: int) -> list[tuple[int, str]]:
+    rng = random.Random(0)
+    found = ["".join(rng.choices("ABé", k=rng.choice([0, 1, 2, 3, 4, 900]))) for _ in range(rows)]
+    path.write_text("sequence,label\n" + "".join(f"{text},x\n" for text in found))
+    return [(row, text) for row, text in enumerate(found, 2) if text]
+
+
+def test_the_same_bytes_from_two_workers(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "MIN_BLOCK_BYTES", 1 << 17)
+    rows = write_many(tmp_path / "rows.csv", 5000)
+    one = predict(model, tmp_path / "rows.csv", tmp_path / "one")
+    two = predict(
+        model, tmp_path / "rows.csv", tmp_path / "two",
+        "--direct_running_mode=multi_processing", "--direct_num_workers=2",
+    )  # fmt: skip
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+    assert one["files"] == two["files"]
+    names = [file["path"] for file in one["files"] if "predictions" in file["path"]]
+    assert len(names) > 3
+    assert names[-1] == f"predictions/part-{len(names) - 1:05d}-of-{len(names):05d}.jsonl"
+    assert_same(read_lines(tmp_path / "one", "predictions"), expected(tmp_path / "rows.csv", rows))
+    assert one["counts"]["read"] == 5000
+
+
+def test_rows_of_several_slices_keep_their_numbers(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph, "_SLICE_ROWS", 7)
+    rows = write_many(tmp_path / "rows.csv", 100)
+    predict(model, tmp_path / "rows.csv", tmp_path / "out")
+    assert_same(read_lines(tmp_path / "out", "predictions"), expected(tmp_path / "rows.csv", rows))
+
+
+def test_a_run_that_fails_after_writing_leaves_nothing_and_can_be_run_again(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_many(tmp_path / "rows.csv", 50)
+    calls = []
+
+    def fail_once(*args: Any, **kwargs: Any) -> Any:
+        written = write_predictions(*args, **kwargs)
+        calls.append(written)
+        if len(calls) == 1:
+            raise OSError("the disk is gone")
+        return written
+
+    monkeypatch.setattr(graph, "write_predictions", fail_once)
+    argv = [
+        "--model", str(model), "--input", str(tmp_path / "rows.csv"),
+        "--output", str(tmp_path / "out"),
+    ]  # fmt: skip
+    assert main(argv) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "error: the disk is gone"
+    assert list((tmp_path / "out").rglob("*")) == []
+    assert main(argv) == 0
+    assert_same(read_lines(tmp_path / "out", "predictions"), expected(tmp_path / "rows.csv", rows))
+    # Complete now: not again, unless told so.
+    assert main(argv) == 1
+    assert "already holds predictions; choose another --output" in capsys.readouterr().err
+    (tmp_path / "rows.csv").write_text("sequence\nAC\n")
+    assert main([*argv, "--overwrite"]) == 0
+    assert_same(
+        read_lines(tmp_path / "out", "predictions"), expected(tmp_path / "rows.csv", [(2, "AC")])
+    )
+    assert not (tmp_path / "out" / "rejected").exists() or not list(
+        (tmp_path / "out" / "rejected").iterdir()
+    )
+
+
+def pack(before: int, *rows: tuple[str, float, int]) -> PredictedRows:
+    labels, probabilities, steps = zip(*rows, strict=True)
+    columns = [pa.array(labels), pa.array(probabilities, pa.float32()), pa.array(steps, pa.int32())]
+    return PredictedRows(before, pack_rows(pa.RecordBatch.from_arrays(columns, schema=PREDICTED)))
+
+
+PART = Part(3, Source('in "a".csv', 9, "csv", None, ("sequence",), 0, None), 0, 9, 9)
+LATER, EARLIER = pack(4, ("x", 1.0, 1), ("y", 0.25, 3)), pack(-1, ('"é\n', 0.1, 1), ("x", 0.5, 2))
+
+
+def test_a_part_written_again_has_the_same_bytes_in_another_file(tmp_path: Path) -> None:
+    first = write_predictions(PART, [LATER, EARLIER], 100, str(tmp_path))
+    again = write_predictions(PART, [EARLIER, LATER], 100, str(tmp_path))
+    assert first.staged_path != again.staged_path
+    data = Path(first.staged_path).read_bytes()
+    assert data == Path(again.staged_path).read_bytes()
+    assert data.decode() == (
+        r'{"source": "in \"a\".csv", "row": 100, "label": "\"é\n", "probability": 0.1}'
+        "\n"
+        r'{"source": "in \"a\".csv", "row": 102, "label": "x", "probability": 0.5}'
+        "\n"
+        r'{"source": "in \"a\".csv", "row": 105, "label": "x", "probability": 1}'
+        "\n"
+        r'{"source": "in \"a\".csv", "row": 108, "label": "y", "probability": 0.25}'
+        "\n"
+    )
+    assert (first.rows, first.bytes) == (4, len(data))
+    assert first.sha256 == hashlib.sha256(data).hexdigest()
+    assert first.file_name(9) == "predictions/part-00003-of-00009.jsonl"
+
+
+@pytest.mark.parametrize("twice", [[EARLIER, EARLIER], [EARLIER, pack(0, ("x", 0.5, 2))]])
+def test_a_row_predicted_twice_is_never_published(
+    tmp_path: Path, twice: list[PredictedRows]
+) -> None:
+    with pytest.raises(DataError, match=r"a\".csv: a row was predicted twice; nothing was publ"):
+        write_predictions(PART, twice, 100, str(tmp_path))
+
+
+def stage(output: Path, label: str) -> tuple[Any, ...]:
+    """What a run leaves in the staging directory, and the arguments `publish_predictions` gets."""
+    options = PredictOptions("model", ("in.csv",), str(output), overwrite=True)
+    prepare_output(PREDICTIONS, str(output), options.overwrite)
+    staging = staging_dir(str(output))
+    files = [
+        write_predictions(replace(PART, index=index), [pack(-1, (label, 0.5, 1))], 2, staging)
+        for index in (1, 0)
+    ]
+    (Path(staging) / "rejected-0").write_text(label)
+    rejected = [RejectedFile(0, f"{staging}/rejected-0", Counter(empty_sequence=1), ())]
+    model = Model("model", "fingerprint", 6, ())
+    return options, model, [PART.source], ReadCounts(2, rejected=Counter("x")), files, rejected
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_killed_at_any_step_of_publishing_and_called_again(tmp_path: Path, replaced: bool) -> None:
+    publish_predictions(*stage(tmp_path / "whole", "new"))
+    remove_staging(str(tmp_path / "whole"))
+    whole = files_of(tmp_path / "whole")
+    assert list(whole) == [
+        "predictions/part-00000-of-00002.jsonl", "predictions/part-00001-of-00002.jsonl",
+        "rejected/part-00000.jsonl",
+    ]  # fmt: skip
+    step, cut_short = 0, True
+    while cut_short:
+        output = tmp_path / str(step)
+        if replaced:
+            publish_predictions(*stage(output, "old"))
+            remove_staging(str(output))
+        before = files_of(output)
+        arguments = stage(output, "new")
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at(step, patch)
+            try:
+                publish_predictions(*arguments)
+                cut_short = False
+            except Killed:
+                pass
+        if (output / "predictions.json").exists():
+            found = files_of(output)
+            published = {name: found[name] for name in found if not name.startswith(".staging")}
+            assert published in (whole, before)
+        publish_predictions(*arguments)
+        remove_staging(str(output))
+        assert files_of(output) == whole
+        step += 1
+    assert step > 6
+
+
+def test_probabilities_of_any_size_are_json() -> None:
+    values = np.array([0, 1e-38, 1e-7, 0.99999994, 1, 1 / 3], np.float32)
+    rows = pack(0, *(("x", float(value), 1) for value in values))
+    (batch,) = pa.ipc.open_stream(rows.packed)
+    lines = to_lines("s", np.arange(6), batch).splitlines()
+    found = np.array([json.loads(line)["probability"] for line in lines], np.float32)
+    np.testing.assert_array_equal(found, values)
+
+
+def test_lost_rows_are_never_published(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = graph.write_predictions
+    monkeypatch.setattr(
+        graph,
+        "write_predictions",
+        lambda part, values, *rest, **more: real(part, [], *rest, **more),
+    )
+    (tmp_path / "rows.txt").write_text("A\nB\n")
+    argv = ["--model", str(model), "--input", str(tmp_path / "rows.txt"), "--output"]
+    assert main([*argv, str(tmp_path / "out")]) == 1
+    assert "2 rows were read, but 0 predicted + 0 rejected make 0" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "predictions.json").exists()
+
+
+def last_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(argv) == 1
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    return error.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "said"),
+    [("FAIL", "the model fails: "), ("NAN", "the model gives nan where 0 to 1 was expected")],
+)
+def test_a_model_that_fails(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], sequence: str, said: str
+) -> None:
+    (tmp_path / "rows.txt").write_text(f"A\n{sequence}\n")
+    argv = [
+        "--model", str(model), "--input", str(tmp_path / "rows.txt"),
+        "--output", str(tmp_path / "out"),
+    ]  # fmt: skip
+    error = last_error(argv, capsys)
+    assert error.startswith(f"error: {model}: {said}")
+    assert not list((tmp_path / "out").rglob("*"))
+
+
+def test_what_is_no_model_is_told_at_once(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(path: Path) -> str:
+        return last_error(["--model", str(path), "--input", "none", "--output", "none"], capsys)
+
+    assert told(tmp_path) == f"error: {tmp_path} holds no saved_model.pb: not a SavedModel"
+    for version in ("9", "10"):
+        shutil.copytree(model, tmp_path / "registry" / version)
+    assert told(tmp_path / "registry").endswith(f"; did you mean --model {tmp_path}/registry/10?")
+    broken = tmp_path / "registry" / "9"
+    (broken / "saved_model.pb").write_bytes(b"no protocol buffer")
+    assert told(broken).startswith(f"error: {broken}: cannot be loaded: ")
+    (broken / "assets" / "dataset.json").write_text("[]")
+    assert "dataset.json: not the manifest of a dataset: " in told(broken)
+    (broken / "assets" / "dataset.json").unlink()
+    assert told(broken) == (
+        f"error: {broken} holds no assets/dataset.json: not a model that the trainer exported"
+    )
+    other = save_toy_model(tmp_path / "other", signature="other")
+    assert told(other) == (
+        f"error: {other}: signature serving_default takes ['text'] and gives ['label']; expected "
+        "to take ['sequence'] and to give 'label' and 'probability'"
+    )
+
+
+def test_a_worker_never_uses_another_model_than_the_one_described(
+    tmp_path: Path, model: Path
+) -> None:
+    copy = Path(shutil.copytree(model, tmp_path / "model"))
+    described = read_model(f"{copy}/")
+    (copy / "assets" / "dataset.json").write_text('{"fingerprint": "another", "max_length": 6}')
+    with pytest.raises(DataError, match="model: the model changed while it was used"):
+        load_classifier(described)
+
+
+def test_no_sequence_column_and_no_rows(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rows.csv").write_text("text\n")
+    argv = [
+        "--model", str(model), "--input", str(tmp_path / "rows.csv"),
+        "--output", str(tmp_path / "out"),
+    ]  # fmt: skip
+    assert last_error(argv, capsys).endswith(
+        "no column 'sequence'; its columns are 'text'; say which with --sequence-column"
+    )
+    assert last_error([*argv, "--sequence-column=text"], capsys).endswith("nothing but headers")
+
+
+def test_neither_keras_nor_tensorflow_transform_is_needed(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "rows.txt").write_text("AC\n")
+    script = (
+        "import sys\n"
+        "sys.modules.update(keras=None, tensorflow_transform=None, trainer=None)\n"
+        "from pipeline.predict.__main__ import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, f"--model={model}", f"--input={tmp_path / 'rows.txt'}",
+         f"--output={tmp_path / 'out'}"],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "1 rows read" in done.stdout

@@ -1,0 +1,284 @@
+"""Blocks of lines to columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.rows import parsing
+from pipeline.rows.parsing import (
+    KEPT_BYTES,
+    ParsedRows,
+    parse_jsonl,
+    parse_table,
+    parse_text,
+    parse_values,
+    shown,
+)
+
+
+def rows(parsed: ParsedRows) -> list[tuple[int, bytes | None, bytes | None]]:
+    return list(
+        zip(
+            parsed.row.tolist(),
+            parsed.sequence.to_pylist(),
+            parsed.label.to_pylist(),
+            strict=True,
+        )
+    )
+
+
+def bad(parsed: ParsedRows) -> list[tuple[int, str, str]]:
+    return sorted((row.row, row.reason, row.raw) for row in parsed.bad)
+
+
+def test_columns_are_taken_by_their_place() -> None:
+    parsed = parse_table(b"1,AC,x\n2,D,y\n", columns=3, sequence=1, label=2)
+    assert rows(parsed) == [(0, b"AC", b"x"), (1, b"D", b"y")]
+    assert parsed.bad == ()
+    assert parsed.rows == 2
+
+
+def test_quotes_line_ends_and_blank_lines() -> None:
+    block = b'"A,C",x\r\n\r\n"D""E",y\n\n"",\nF,z'
+    parsed = parse_table(block, columns=2, sequence=0, label=1)
+    assert rows(parsed) == [(0, b"A,C", b"x"), (2, b'D"E', b"y"), (4, b"", b""), (5, b"F", b"z")]
+    assert parsed.rows == 6
+    assert parsed.raw(1) == '"D""E",y'
+
+
+def test_bad_rows_are_set_apart_with_their_number_and_text() -> None:
+    block = b'A,x\n"B,x\nC"C",x\nD,x,1\nE\n\nF\rF,x\n"G"g,x\nH,y\n'
+    parsed = parse_table(block, columns=2, sequence=0, label=1)
+    assert rows(parsed) == [(0, b"A", b"x"), (8, b"H", b"y")]
+    assert bad(parsed) == [
+        (1, "broken_quoting", '"B,x'),
+        (2, "broken_quoting", 'C"C",x'),
+        (3, "wrong_number_of_fields", "D,x,1"),
+        (4, "wrong_number_of_fields", "E"),
+        (6, "line_break", "F\rF,x"),
+        (7, "broken_quoting", '"G"g,x'),
+    ]
+
+
+def test_tsv_has_no_quoting() -> None:
+    parsed = parse_table(b'"A\tx\nB"\t"y"\n', columns=2, sequence=0, label=1, form="tsv")
+    assert rows(parsed) == [(0, b'"A', b"x"), (1, b'B"', b'"y"')]
+
+
+def test_a_block_without_a_single_good_row() -> None:
+    parsed = parse_table(b'\n"\n', columns=2, sequence=0, label=1)
+    assert rows(parsed) == []
+    assert bad(parsed) == [(1, "broken_quoting", '"')]
+
+
+# The csv module of Python 3.10 cannot write NUL.
+FIELD = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"), max_size=6)
+
+
+@given(st.lists(st.tuples(FIELD, FIELD, FIELD), min_size=1, max_size=20), st.booleans())
+def test_what_the_csv_module_writes_is_read_back(
+    fields: list[tuple[str, str, str]], quote_all: bool
+) -> None:
+    text = io.StringIO()
+    quoting = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+    csv.writer(text, quoting=quoting).writerows(fields)
+    parsed = parse_table(text.getvalue().encode(), columns=3, sequence=2, label=0)
+    assert parsed.bad == ()
+    assert rows(parsed) == [(n, row[2].encode(), row[0].encode()) for n, row in enumerate(fields)]
+
+
+RFC_4180_FIELD = r'(?:[^",]*|"(?:[^"]|"")*")'
+RFC_4180_LINE = re.compile(f"{RFC_4180_FIELD}(?:,{RFC_4180_FIELD})*")
+
+
+@given(st.lists(st.text('a,"', min_size=1, max_size=8), min_size=1, max_size=20))
+def test_every_line_comes_out_once_and_strictly_well_formed(lines: list[str]) -> None:
+    parsed = parse_table("\n".join(lines).encode(), columns=2, sequence=0, label=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parsing, "_QUOTES_AT_ONCE", 2)
+        again = parse_table("\n".join(lines).encode(), columns=2, sequence=0, label=1)
+    assert (rows(again), bad(again)) == (rows(parsed), bad(parsed))
+    found = {n: [sequence, label] for n, sequence, label in rows(parsed)}
+    assert sorted([*found, *(row.row for row in parsed.bad)]) == list(range(len(lines)))
+    for number, line in enumerate(lines):
+        fields = next(csv.reader([line]))
+        if RFC_4180_LINE.fullmatch(line) and len(fields) == 2:
+            assert found[number] == [field.encode() for field in fields]
+        else:
+            assert number not in found
+
+
+def test_jsonl_by_block_and_line_by_line_agree() -> None:
+    good = b'{"s": "AC", "l": "x", "more": [1]}\n\n{"l": "y", "s": "\\u00e9"}\n'
+    fast = parse_jsonl(good, "s", "l")
+    slow = parse_jsonl(good + b"oops\n", "s", "l")
+    assert rows(fast) == rows(slow) == [(0, b"AC", b"x"), (2, "é".encode(), b"y")]
+    assert bad(slow) == [(3, "invalid_json", "oops")]
+
+
+def test_jsonl_bad_rows() -> None:
+    block = (
+        b'{"s": "A", "l": 3}\n{"s": 1, "l": "x"}\n{"s": "A"}\n[]\n{"s": "\xff", "l": "x"}\n'
+        b'{"s": "\\ud800", "l": "x"}\n{"s": null, "l": "x"}\n{"l": "x"}\n{"s": "A", "l": true}\n'
+    )
+    parsed = parse_jsonl(block, "s", "l")
+    assert rows(parsed) == [
+        (0, b"A", b"3"),
+        (2, b"A", None),
+        (4, b"\xff", b"x"),
+        (6, None, b"x"),
+        (7, None, b"x"),
+    ]
+    assert [(row, reason) for row, reason, _ in bad(parsed)] == [
+        (1, "invalid_json"),
+        (3, "invalid_json"),
+        (5, "invalid_utf8"),
+        (8, "invalid_json"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        pa.array([3, 14]),
+        pa.array(["3", "14"]),
+        pa.array(["3", "14"]).dictionary_encode(),
+        pa.array([b"3", b"14"], pa.large_binary()),
+        pa.array([b"3", b"14"], pa.binary_view()),
+        pa.array(["3", "14"], pa.large_string()).dictionary_encode(),
+        pa.array([3, 14], pa.uint64()).dictionary_encode(),
+    ],
+)
+def test_columns_of_parquet(label: pa.Array) -> None:
+    parsed = parse_values(pa.array(["AC", None]), label)
+    assert rows(parsed) == [(0, b"AC", b"3"), (1, None, b"14")]
+    assert parsed.raw(1) == '[null, "14"]'
+
+
+# Each stands alone, and between good lines: a line's outcome never depends on its neighbours.
+JSON_LINES = [
+    (b'{"s": "A", "l": "x"}', (b"A", b"x")),
+    (b'{"s": "A", "l": "x"} ', (b"A", b"x")),
+    (b'{"s": "A", "s": "B", "l": "x"}', (b"B", b"x")),
+    (b'{"s": "A", "l": "x", "o": 1, "o": {"s": 2}}', (b"A", b"x")),
+    (b'{"s": "\\ud83d\\ude00\\u0000", "l": "x"}', ("😀\0".encode(), b"x")),
+    (b'{"s": "A", "l": "x", "o": "\\ud800"}', (b"A", b"x")),
+    (b'{"s": "A", "l": "x", "o": "\xff"}', (b"A", b"x")),
+    (b'{"s": "A", "l": "x", "o": 1e400}', (b"A", b"x")),
+    (b'{"s": "A", "l": "x", "o": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", (b"A", b"x")),
+    (b'{"s": "A", "l": -7}', (b"A", b"-7")),
+    (b'{"s": "A", "l": ' + b"9" * 99 + b"}", (b"A", b"9" * 99)),
+    (b"{}", (None, None)),
+    (b'{"s": ""}', (b"", None)),
+    (b'{"s": "A", "l": 1e400}', "invalid_json"),
+    (b'{"s": "A", "l": ' + b"9" * 5000 + b"}", "invalid_json"),
+    (b'{"s": "A", "l": NaN}', "invalid_json"),
+    (b'{"s": "A", "l": {"a": 1}}', "invalid_json"),
+    (b'{"s": "\\ud800", "l": "x"}', "invalid_utf8"),
+    (b'{"s": "A\0", "l": "x"}', "invalid_json"),
+    (b'\xef\xbb\xbf{"s": "A", "l": "x"}', "invalid_json"),
+    (b'{"s": "A", "l": "x"}{"s": "B", "l": "y"}', "invalid_json"),
+    (b'{"s": "A", "l": "x"}null', "invalid_json"),
+    (b'{"s": "A",', "invalid_json"),
+    (b'"l": "x"}{"s": "B", "l": "y"}', "invalid_json"),
+    (b"[" * 50_000, "invalid_json"),
+    (b"null", "invalid_json"),
+    (b"1", "invalid_json"),
+]
+
+
+@pytest.mark.parametrize(("line", "expected"), JSON_LINES)
+def test_what_becomes_of_a_json_line(line: bytes, expected: object) -> None:
+    good = b'{"s": "C", "l": "y"}\n'
+    for before, after in ((b"", b""), (good, good), (b"oops\n", good)):
+        parsed = parse_jsonl(before + line + b"\n" + after, "s", "l")
+        number = before.count(b"\n")
+        found: dict[int, object] = {n: (sequence, label) for n, sequence, label in rows(parsed)}
+        found |= {row.row: row.reason for row in parsed.bad}
+        assert found[number] == expected
+
+
+def test_json_lines_that_are_well_formed_only_together() -> None:
+    parsed = parse_jsonl(b'{"s": "A",\n"l": "x"}{"s": "B", "l": "y"}\n', "s", "l")
+    assert rows(parsed) == []
+    assert [(row, reason) for row, reason, _ in bad(parsed)] == [
+        (0, "invalid_json"),
+        (1, "invalid_json"),
+    ]
+
+
+def test_text_is_a_sequence_a_line() -> None:
+    block = b'AC\r\n\n"D,\t" \r\n\r\n \nF\rF\n\r\r\nG'
+    parsed = parse_text(block, "alpha")
+    assert rows(parsed) == [
+        (0, b"AC", b"alpha"),
+        (2, b'"D,\t" ', b"alpha"),
+        (4, b" ", b"alpha"),
+        (7, b"G", b"alpha"),
+    ]
+    assert bad(parsed) == [(5, "line_break", "F\rF"), (6, "line_break", "\r")]
+    assert parsed.rows == 8
+    assert parsed.raw(3) == "G"
+
+
+@given(st.lists(st.text("aé\r", max_size=4)), st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_every_text_line_comes_out_once(lines: list[str], end: str, last: bool) -> None:
+    block = (end.join(lines) + end * last).encode()
+    if not block:
+        return
+    parsed = parse_text(block, "x")
+    found = {n: sequence for n, sequence, _ in rows(parsed)} | {n: None for n, *_ in bad(parsed)}
+    expected = {}
+    for number, line in enumerate(block.split(b"\n")):
+        text = line.removesuffix(b"\r")
+        if text:
+            expected[number] = None if b"\r" in text else text
+    assert found == expected
+
+
+UNUSUAL = "\0\x0b\x0c\x1c\x85\u2028\u2029\u200f\u05d0\U0001f600"
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "text", "jsonl"])
+def test_only_a_newline_ends_a_line(form: str) -> None:
+    sequence, label = f"A{UNUSUAL}", f"x{UNUSUAL}"
+    if form == "text":
+        parsed = parse_text(f"{sequence}\nB\n".encode(), label)
+    elif form == "jsonl":
+        lines = [{"s": sequence, "l": label}, {"s": "B", "l": label}]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        for control in "\0\x0b\x0c\x1c":
+            text = text.replace(control, f"\\u{ord(control):04x}")
+        parsed = parse_jsonl(text.encode(), "s", "l")
+    else:
+        delimiter = "," if form == "csv" else "\t"
+        text = "".join(f"{value}{delimiter}{label}\n" for value in (sequence, "B"))
+        parsed = parse_table(text.encode(), 2, 0, 1, form)
+    assert rows(parsed) == [
+        (0, sequence.encode(), label.encode()),
+        (1, b"B", label.encode()),
+    ]
+    assert parsed.bad == ()
+
+
+def test_of_a_huge_row_a_part_is_kept_whose_characters_are_whole() -> None:
+    assert shown(b"abc", 1, 3) == "bc"
+    assert shown(b"a\xff", 0, 2) == "a\\xff"
+    text = "é" * (KEPT_BYTES // 2)
+    assert shown(text.encode(), 0, KEPT_BYTES) == text
+    assert shown(b"a" + text.encode() + b"bc", 0, KEPT_BYTES + 3) == (
+        "a" + text[:-1] + "… (cut: 65,539 bytes in all)"
+    )
+    parsed = parse_table(b'"' + b"A" * 10 * KEPT_BYTES + b",x\nC,y\n", 2, 0, 1)
+    assert rows(parsed) == [(1, b"C", b"y")]
+    assert bad(parsed) == [
+        (0, "broken_quoting", '"' + "A" * (KEPT_BYTES - 1) + "… (cut: 655,363 bytes in all)")
+    ]

@@ -1,0 +1,294 @@
+"""Input and output on object stores, through the real entry point and servers on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apache_beam.internal.gcp import auth
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+from google.cloud import storage
+
+from charseq.errors import UsageError
+from pipeline.__main__ import main
+from pipeline.dataset.run import _temp_dir
+from pipeline.inspect import main as inspect_main
+from pipeline.options import Options
+from pipeline.rows.sources import Source, cut_into_parts
+from pipeline.runtime.beam_flags import to_beam_options
+from pipeline.runtime.filesystems import copy_tree, list_tree, local_file, remove_tree
+from pipeline.runtime.job import _as_data_error
+from pipeline.runtime.staging import move
+from tests.support.stores import Bucket, gs_server, s3_server
+
+FLAGS = ["--max-length", "4", "--alphabet-size", "3", "--num-shards", "2"]
+
+
+def make_csv(seed: int) -> str:
+    rng = random.Random(seed)
+    rows = ["".join(rng.choices("ABCCC", k=rng.randint(1, 6))) + "," + rng.choice("xy")
+            for _ in range(300)]  # fmt: skip
+    return "\n".join(["sequence,label", *rows, ",x"])
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Bucket]:
+    with s3_server() as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def file_system(s3: Bucket) -> None:
+    FileSystems.set_options(PipelineOptions(s3.flags))
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The manifest of a local run."""
+    folder = tmp_path_factory.mktemp("stores")
+    (folder / "rows.csv").write_text(make_csv(1))
+    argv = ["--input", str(folder / "rows.csv"), "--output", str(folder / "dataset")]
+    assert main([*argv, *FLAGS]) == 0
+    return json.loads((folder / "dataset" / "dataset.json").read_text())  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def dataset(s3: Bucket) -> str:
+    """A dataset made from an input in the bucket, over what a killed run left there."""
+    s3.put("in/rows.csv", make_csv(1).encode())
+    for left in ("train/part-00007-of-00009.tfrecord", ".staging/shard-1", ".staging/moves.json"):
+        s3.put(f"out/{left}", b"left")
+    s3.put("out/notes.txt", b"not ours")
+    argv = ["--input", "s3://bucket/in/*.csv", "--output", "s3://bucket/out"]
+    assert main([*argv, *FLAGS, *s3.flags]) == 0
+    return "s3://bucket/out"
+
+
+def test_s3_gets_the_bytes_that_a_local_run_writes(
+    s3: Bucket, dataset: str, local: dict[str, Any]
+) -> None:
+    found = json.loads(s3.get("out/dataset.json"))
+    assert found["fingerprint"] == local["fingerprint"]
+    assert found["shards"] == local["shards"]
+    assert found["counts"] == local["counts"]
+    etag = hashlib.md5(make_csv(1).encode()).hexdigest()
+    assert [one["identity"] for one in found["inputs"]] == [f"etag:{etag}"]
+    files = [file["path"] for file in local["files"] + local["shards"]]
+    assert s3.keys("out/") == sorted(
+        f"out/{name}" for name in ("dataset.json", "notes.txt", *files)
+    )
+
+
+def test_a_dataset_on_s3_is_inspected_and_verified(
+    s3: Bucket, dataset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert inspect_main([dataset, "--count", "2", *s3.flags]) == 0
+    assert len(capsys.readouterr().out.partition("\ntrain:\n")[2].splitlines()) == 2
+    assert inspect_main([dataset, "--verify", *s3.flags]) == 0
+    assert "all files are as the manifest says" in capsys.readouterr().out
+    key = "out/train/part-00001-of-00002.tfrecord"
+    whole = s3.get(key)
+    size = 16 + int.from_bytes(whole[:8], "little")
+    torn = bytearray(whole)
+    torn[3 * size + 20] ^= 1
+    s3.put(key, bytes(torn))
+    assert inspect_main([dataset, "--verify", *s3.flags]) == 1
+    said = capsys.readouterr().err
+    assert "train/part-00001-of-00002.tfrecord: the SHA-256" in said
+    assert "record 3 is the first that cannot be read" in said
+    s3.delete(key)
+    assert inspect_main([dataset, "--verify", *s3.flags]) == 1
+    assert "part-00001-of-00002.tfrecord: the file is missing" in capsys.readouterr().err
+    s3.put(key, whole)
+
+
+def test_a_dataset_on_s3_is_replaced_only_with_overwrite(
+    s3: Bucket, dataset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    s3.put("other/rows.csv", make_csv(2).replace("x", "w").replace("A", "D").encode())
+    argv = ["--input", "s3://bucket/other/rows.csv", "--output", dataset, *s3.flags]
+    before = s3.get("out/dataset.json")
+    assert main(argv) == 1
+    assert "already holds a dataset" in capsys.readouterr().err
+    assert s3.get("out/dataset.json") == before
+    assert main([*argv, "--overwrite", "--num-shards", "1"]) == 0
+    assert s3.keys("out/train/") == ["out/train/part-00000-of-00001.tfrecord"]
+    assert s3.keys("out/.staging") == []
+    # Also that the graph was not one which an earlier run had left in this process.
+    assert inspect_main([dataset, "--verify", *s3.flags]) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "output", "said"),
+    [
+        ("s3://nowhere/*.csv", "s3://bucket/new", "nowhere/: An error occurred (NoSuchBucket)"),
+        ("s3://bucket/in/*.csv", "s3://nowhere/new", "nowhere/new: An error occurred (NoSuchBucke"),
+        ("s3://bucket/nothing/*.csv", "s3://bucket/new", "no file matches --input"),
+        ("s3://bucket/in/*.csv", "s3://", "s3://: S3 path must be in the form"),
+    ],
+)
+def test_what_is_not_there_is_one_line(
+    s3: Bucket, capsys: pytest.CaptureFixture[str], given: str, output: str, said: str
+) -> None:
+    s3.put("in/rows.csv", make_csv(1).encode())
+    assert main(["--input", given, "--output", output, *s3.flags]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_credentials_that_do_not_do_are_one_line(
+    s3: Bucket,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    argv = ["--input", "s3://bucket/in/*.csv", "--output", "s3://bucket/new"]
+    s3.demand_credentials("0")
+    assert main([*argv, *s3.flags]) == 1
+    wrong = capsys.readouterr().err
+    s3.demand_credentials("inf")
+    assert "(InvalidAccessKeyId)" in wrong
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    assert main([*argv, *s3.flags]) == 1
+    none = capsys.readouterr().err
+    assert "Unable to locate credentials" in none
+    assert [wrong.count("\n"), none.count("\n")] == [1, 1]
+
+
+def test_a_scheme_that_beam_does_not_know_is_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--input", str(tmp_path), "--output", "ftp://host/new"]) == 2
+    assert "error: ftp://host/new: Unable to get filesystem" in capsys.readouterr().err
+
+
+def test_trees_are_copied_between_file_systems(
+    s3: Bucket, file_system: None, tmp_path: Path
+) -> None:
+    (tmp_path / "tree" / "below").mkdir(parents=True)
+    (tmp_path / "tree" / "empty").touch()
+    (tmp_path / "tree" / "below" / "large.gz").write_bytes(bytes(range(256)) * (6 << 12))
+    (tmp_path / "tree" / ".hidden").touch()
+    copy_tree(str(tmp_path / "tree"), "s3://bucket/tree")
+    assert s3.keys("tree/") == ["tree/below/large.gz", "tree/empty"]
+    copy_tree("s3://bucket/tree", str(tmp_path / "back"))
+    assert (tmp_path / "back" / "empty").read_bytes() == b""
+    large = (tmp_path / "tree" / "below" / "large.gz").read_bytes()
+    assert (tmp_path / "back" / "below" / "large.gz").read_bytes() == large
+    with local_file("s3://bucket/tree/below/large.gz") as path:
+        assert Path(path).read_bytes() == large
+    remove_tree("s3://bucket/tree")
+    remove_tree("s3://bucket/tree")
+    assert list_tree("s3://bucket/tree") == []
+
+
+@pytest.mark.usefixtures("file_system")
+def test_a_move_cut_short_anywhere_is_made_again(s3: Bucket) -> None:
+    staged, path = "s3://bucket/moves/.staging/a", "s3://bucket/moves/a"
+    for cut_short_after in ("nothing", "copy", "delete"):
+        for key in ("moves/.staging/a", "moves/a"):
+            s3.delete(key)
+        if cut_short_after != "delete":
+            s3.put("moves/.staging/a", b"rows")
+        if cut_short_after != "nothing":
+            s3.put("moves/a", b"rows")
+        move(staged, path)
+        assert s3.keys("moves/") == ["moves/a"]
+        assert s3.get("moves/a") == b"rows"
+    s3.delete("moves/a")
+    with pytest.raises(FileNotFoundError, match=r"neither s3://bucket/moves/\.staging/a nor"):
+        move(staged, path)
+
+
+def test_parts_of_a_store_are_larger_than_what_beam_reads_at_a_time() -> None:
+    for path, count in (("s3://bucket/a.csv", 4), ("gs://bucket/a.csv", 4), ("/a.csv", 100)):
+        source = Source(path, 200 << 20, "csv", None, ("sequence", "label"), 0, 1, data_start=0)
+        parts = cut_into_parts([source])
+        assert len(parts) == count
+        assert [part.block_bytes for part in parts] == [2 << 20] * count
+
+
+def test_tensorflow_transform_writes_where_tensorflow_and_all_workers_can(tmp_path: Path) -> None:
+    def temp_dir(output: str, *flags: str) -> str:
+        with _temp_dir(Options(("a.csv",), output), to_beam_options(flags)) as directory:
+            return directory
+
+    flink = "--runner=FlinkRunner"
+    assert temp_dir("/shared/out", flink) == "/shared/out/.staging"
+    assert temp_dir("gs://bucket/out", flink) == "gs://bucket/out/.staging"
+    assert temp_dir("s3://bucket/out").startswith("/")
+    elsewhere = temp_dir("s3://bucket/out", flink, f"--temp_location={tmp_path}")
+    assert elsewhere.startswith(f"{tmp_path}/charseq-")
+    with pytest.raises(UsageError, match=r"cannot write to s3://bucket/out; .* --temp_location"):
+        temp_dir("s3://bucket/out", flink, "--temp_location=s3://bucket/temp")
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (
+            "Traceback …\napache_beam.io.aws.clients.s3.messages.S3ClientError: ('Access Denied "
+            "[while running 'WriteShard']', 403)\n",
+            "Access Denied",
+        ),
+        ("OSError: [Errno 28] No space left on device [while running 'W']", "[Errno 28] No space"),
+        ("google.api_core.exceptions.Forbidden: 403 GET [while running 'W']", "403 GET"),
+    ],
+)
+def test_trouble_with_a_store_on_the_way_is_its_message(raised: str, said: str) -> None:
+    assert str(_as_data_error(RuntimeError(raised))).startswith(said)
+
+
+@pytest.fixture
+def gs(monkeypatch: pytest.MonkeyPatch) -> Iterator[storage.Bucket]:
+    # Beam would look for credentials for half a minute before it goes without.
+    monkeypatch.setattr(auth._Credentials, "_credentials_init", True)
+    with gs_server() as bucket:
+        yield bucket
+
+
+def test_gs_gets_the_bytes_that_a_local_run_writes(
+    gs: storage.Bucket, local: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gs.blob("in/rows.csv").upload_from_string(make_csv(1))
+    argv = ["--input", "gs://bucket/in/*.csv", "--output", "gs://bucket/out", *FLAGS]
+    assert main(argv) == 0
+    found = json.loads(gs.blob("out/dataset.json").download_as_bytes())
+    assert found["fingerprint"] == local["fingerprint"]
+    assert found["shards"] == local["shards"]
+    crc32c = gs.get_blob("in/rows.csv").crc32c
+    assert crc32c
+    assert [one["identity"] for one in found["inputs"]] == [f"crc32c:{crc32c}"]
+    files = [file["path"] for file in local["files"] + local["shards"]]
+    names = [blob.name for blob in gs.list_blobs(prefix="out/")]
+    assert names == sorted(f"out/{name}" for name in ("dataset.json", *files))
+    assert inspect_main(["gs://bucket/out", "--verify"]) == 0
+    shard = gs.blob("out/test/part-00000-of-00001.tfrecord")
+    torn = bytearray(shard.download_as_bytes())
+    torn[20] ^= 1
+    shard.upload_from_string(bytes(torn))
+    assert inspect_main(["gs://bucket/out", "--verify"]) == 1
+    assert "part-00000-of-00001.tfrecord: the SHA-256" in capsys.readouterr().err
+    assert main(argv) == 0
+    assert "gs://bucket/out is already prepared" in capsys.readouterr().out
+    gs.blob("in/rows.csv").upload_from_string(make_csv(1) + "AC,one\n")
+    assert main(argv) == 1
+    assert main([*argv[:2], "--output", "gs://nowhere/out"]) == 1
+    lines = capsys.readouterr().err.splitlines()[-2:]
+    for line, said in zip(
+        lines,
+        ("not this one: gs://bucket/in/rows.csv has changed. ", "404 GET"),
+        strict=True,
+    ):
+        assert said in line

@@ -1,0 +1,121 @@
+"""The command line of the preparation."""
+
+from __future__ import annotations
+
+import shlex
+from fractions import Fraction
+
+import pytest
+
+from charseq.errors import UsageError
+from pipeline.options import Options, parse_command_line, parse_split
+
+REQUIRED = ["--input", "a.csv", "--output", "out"]
+
+
+def test_every_flag_reaches_its_option() -> None:
+    line = (
+        "--input a.csv --input b/*.csv --output out --format tsv --sequence-column s"
+        " --label-column l --encoding one_hot --max-length 7 --alphabet-size 9"
+        " --too-long reject --split train=0.5,test=0.5 --num-shards 3 --compression gzip"
+        " --seed 11 --max-rejected-fraction 0.25 --max-labels 99 --overwrite"
+        " --runner=FlinkRunner --direct_num_workers 2"
+    )
+    options, beam_flags = parse_command_line(shlex.split(line))
+    assert options == Options(
+        input=("a.csv", "b/*.csv"),
+        output="out",
+        format="tsv",
+        sequence_column="s",
+        label_column="l",
+        encoding="one_hot",
+        max_length=7,
+        alphabet=None,
+        alphabet_size=9,
+        too_long="reject",
+        split="train=0.5,test=0.5",
+        num_shards=3,
+        compression="gzip",
+        seed=11,
+        max_rejected_fraction=0.25,
+        max_labels=99,
+        overwrite=True,
+    )
+    assert beam_flags == ["--runner=FlinkRunner", "--direct_num_workers", "2"]
+
+
+def test_a_given_alphabet_sets_the_size() -> None:
+    options, _ = parse_command_line([*REQUIRED, "--alphabet", "ACDE"])
+    assert (options.alphabet_size, options.unknown_id) == (4, 5)
+
+
+def test_the_defaults_are_the_case_the_project_is_named_for() -> None:
+    options, _ = parse_command_line(REQUIRED)
+    assert (options.max_length, options.alphabet_size, options.unknown_id) == (31, 25, 26)
+
+
+def test_text_takes_its_label_from_the_path() -> None:
+    options, _ = parse_command_line([*REQUIRED, "--format", "text", "--label-from", "directory"])
+    assert (options.format, options.label_from) == ("text", "directory")
+    options, _ = parse_command_line([*REQUIRED, "--label-from", "file"])
+    assert (options.format, options.label_from) == ("auto", "file")
+
+
+def test_a_split_is_exact_and_in_order() -> None:
+    assert parse_split("test=0.1,train=0.9") == {
+        "train": Fraction(9, 10),
+        "validation": Fraction(0),
+        "test": Fraction(1, 10),
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "value"),
+    [
+        ([], False),
+        (["--overwrite"], True),
+        (["--overwrite", "--seed", "3"], True),
+        (["--overwrite=true"], True),
+        (["--overwrite=false"], False),
+    ],
+)
+def test_a_program_may_give_overwrite_a_value(flags: list[str], value: bool) -> None:
+    assert parse_command_line([*REQUIRED, *flags])[0].overwrite is value
+
+
+def test_overwrite_is_true_or_false(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_command_line([*REQUIRED, "--overwrite=yes"])
+    assert ended.value.code == 2
+    assert "got 'yes', expected true or false" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--split", "train=0.8,test=0.1"], "add up to 1, not 0.9"),
+        (["--split", "train=0.5,train=0.5"], "'train' once"),
+        (["--split", "training=1"], "names train, validation, test"),
+        (["--split", "train=x"], "a number after '='"),
+        (["--split", "test=1"], "a train share above 0"),
+        (["--split", "train=2,test=-1"], "no negative share"),
+        (["--max-length", "0"], "--max-length: got 0"),
+        (["--alphabet-size", "0"], "--alphabet-size: got 0"),
+        (["--num-shards", "0"], "--num-shards: got 0"),
+        (["--seed", "-1"], "--seed: got -1"),
+        (["--max-labels", "1"], "--max-labels: got 1"),
+        (["--max-rejected-fraction", "1.5"], "--max-rejected-fraction: got 1.5"),
+        (["--alphabet", "ABA"], "each of them once"),
+        (["--alphabet", ""], "--alphabet: got ''"),
+        (["--alphabet", "AB", "--alphabet-size", "2"], "not allowed with --alphabet"),
+        (["--format", "text"], "say --label-from directory"),
+        (["--label-from", "file", "--format", "csv"], "not allowed with --format csv"),
+        (["--label-from", "file", "--label-column", "y"], "--label-column: not allowed with"),
+        (["--label-from", "file", "--sequence-column", "s"], "--sequence-column: not allowed"),
+        (["--label-column", "sequence"], "another column than --sequence-column"),
+    ],
+)
+def test_a_wrong_value_is_named(flags: list[str], said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse_command_line([*REQUIRED, *flags])
+    assert said in str(raised.value)

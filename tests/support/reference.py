@@ -1,0 +1,52 @@
+"""The preparation in plain Python, a row at a time: what the pipeline must equal."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from fractions import Fraction
+
+SPLIT_ENDS = {"train": Fraction(8, 10), "validation": Fraction(9, 10), "test": Fraction(1)}
+
+
+def prepare(
+    rows: Iterable[tuple[str, str]], max_length: int, size: int, seed: int
+) -> tuple[dict[str, list[tuple[list[int], int, str]]], Counter[str]]:
+    """(sequence, label) rows to the records of each split in order, and the counts."""
+    from tests.pipeline.dataset.test_partition import reference_hash
+
+    counts: Counter[str] = Counter()
+    groups: dict[str, set[tuple[int, bytes, bytes]]] = defaultdict(set)
+    characters: Counter[str] = Counter()
+    for sequence, label in rows:
+        counts["read"] += 1
+        if not sequence or not label.strip():
+            counts["rejected"] += 1
+            continue
+        counts["truncated"] += len(sequence) > max_length
+        cut = sequence[:max_length]
+        hashed = reference_hash(cut.encode(), seed)
+        split = next(name for name, end in SPLIT_ENDS.items() if hashed < end * 2**64)
+        if split == "train":
+            characters.update(cut)
+        row = (hashed, cut.encode(), label.encode())
+        counts["duplicates"] += row in groups[split]
+        groups[split].add(row)
+    known = {label for _, _, label in groups["train"]}
+    by_count = sorted(characters, key=lambda c: (-characters[c], _TieOrder(c)))[:size]
+    ids = {character: number for number, character in enumerate(by_count, start=1)}
+    records: dict[str, list[tuple[list[int], int, str]]] = {}
+    for split, found in groups.items():
+        records[split] = [
+            ([ids.get(c, size + 1) for c in text.decode()], len(text.decode()), label.decode())
+            for _, text, label in sorted(found)
+            if label in known
+        ]
+    return records, counts
+
+
+class _TieOrder(str):
+    """Of equally frequent characters TFT takes the greater token first, compared as text."""
+
+    def __lt__(self, other: str) -> bool:
+        return str(ord(self)) > str(ord(other))

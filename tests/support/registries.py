@@ -1,0 +1,99 @@
+"""Runs as a promotion sees them, without a model: a few files, and the scores they are to get."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from trainer.promote.lineage import (
+    ENTRY_FILE,
+    RUN_ASSET,
+    seal,
+    sha256_of_file,
+    sha256_of_files,
+    sha256_of_tree,
+)
+
+FINGERPRINT = "0123456789abcdef" * 4
+MANIFEST: dict[str, Any] = {
+    "format_version": 1,
+    "fingerprint": FINGERPRINT,
+    "encoding": "ids",
+    "compression": "none",
+    "max_length": 6,
+    "alphabet_size": 4,
+    "unknown_id": 5,
+    "alphabet": ["A", "B"],
+    "labels": ["x", "y"],
+    "label_counts": {"train": {"x": 2, "y": 1}},
+    "feature_spec": {},
+    "shards": [],
+    "inputs": [
+        {"path": "raw/a.csv", "bytes": 1234, "identity": "sha256:aa11"},
+        {"path": "raw/b.csv", "bytes": 56, "identity": "sha256:bb22"},
+    ],
+}
+
+
+def write_data(directory: Path) -> Path:
+    """A dataset of no rows: what measures it in these tests does not look."""
+    directory.mkdir()
+    manifest = {**MANIFEST, "manifest_sha256": seal(MANIFEST, "manifest_sha256")}
+    (directory / "dataset.json").write_text(json.dumps(manifest))
+    return directory
+
+
+def write_run(directory: Path, data: Path, **scores: float) -> Path:
+    """A complete run on a dataset of `write_data`; its `run.json` says how good it is to be."""
+    run = {
+        "format_version": 1,
+        "options": {
+            "data": str(data),
+            "representation": "embedding",
+            "units": [8, 6],
+            "batch_size": 16,
+            "overwrite": False,
+        },
+        "dataset": {
+            "fingerprint": FINGERPRINT,
+            **{name: MANIFEST[name] for name in ("max_length", "alphabet_size", "alphabet")},
+            "labels": MANIFEST["labels"],
+        },
+        "scores": scores,
+    }
+    assets = directory / "saved_model" / "assets"
+    assets.mkdir(parents=True)
+    (assets / "dataset.json").write_bytes((data / "dataset.json").read_bytes())
+    for path in (directory / "run.json", assets / "run.json"):
+        path.write_text(json.dumps(run))
+    (directory / "saved_model" / "saved_model.pb").write_text(f"graph of {directory.name}")
+    (directory / "saved_model" / "variables").mkdir()
+    (directory / "saved_model" / "variables" / "variables.index").write_text("weights")
+    return directory
+
+
+def write_entry(staged: Path, number: int, previous: int | None) -> None:
+    """The entry of a SavedModel of `write_run` that was promoted."""
+    files = sha256_of_files(str(staged))
+    scores = {"rows": 10, "accuracy": 0.75}
+    entry = {
+        "number": number,
+        "previous": previous,
+        "promoted": "2026-11-24T12:00:00+00:00",
+        "dataset": {"fingerprint": FINGERPRINT},
+        "run": {"directory": "/runs/r", "sha256": sha256_of_file(str(staged / RUN_ASSET))},
+        "saved_model": {"sha256": sha256_of_tree(files), "files": files},
+        "evaluation": {
+            "data": "/data",
+            "fingerprint": FINGERPRINT,
+            "split": "test",
+            "metric": "accuracy",
+            "min_improvement": 0.0,
+            "candidate": scores,
+            "previous": {**scores, "accuracy": 0.5} if previous else None,
+        },
+    }
+    path = staged / ENTRY_FILE
+    path.parent.mkdir()
+    path.write_text(json.dumps({**entry, "entry_sha256": seal(entry, "entry_sha256")}))

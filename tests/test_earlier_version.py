@@ -1,0 +1,72 @@
+"""What version 0.1.0 wrote is still read: a dataset, a run, an unfinished run and a registry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import keras
+import pytest
+
+from pipeline.inspect import main as inspect
+from pipeline.predict.__main__ import main as predict
+from tests.support.paths import ROOT
+from trainer.__main__ import main as train
+from trainer.evaluate.__main__ import main as evaluate
+from trainer.promote.__main__ import main as promote
+
+ARCHIVE = ROOT / "tests" / "earlier" / "0.1.0.tar.gz"
+UNFINISHED = "--units 3 --embedding-dim 2 --epochs 3 --batch-size 16 --keep 1"
+
+
+@pytest.fixture
+def earlier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of version 0.1.0: rows.csv, dataset, run, unfinished, registry."""
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_dataset_passes_verification(earlier: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert inspect(["dataset", "--verify"]) == 0
+    assert "dataset: 84 records and all files are as the manifest says" in capsys.readouterr().out
+
+
+def test_an_unfinished_run_resumes_and_ends_with_the_same_weights(earlier: Path) -> None:
+    """Its checkpoints hold the variables as arr_0, arr_1, …, in order."""
+    flags = f"--data dataset --output unfinished {UNFINISHED} --steps-per-execution 2"
+    assert train([*flags.split(), "--resume", "must"]) == 0
+    weights = hashlib.sha256()
+    for array in keras.saving.load_model("unfinished/model.keras", compile=False).get_weights():
+        weights.update(array.tobytes())
+    assert weights.hexdigest() == (earlier / "weights.sha256").read_text().strip()
+
+
+def test_a_run_is_evaluated_beside_its_earlier_evaluation(earlier: Path) -> None:
+    """evaluation-test.json names the predicted label `given`; the report shows both splits."""
+    assert "given" in json.loads((earlier / "run/evaluation-test.json").read_text())["confusion"]
+    assert evaluate(["--model", "run", "--data", "dataset", "--split", "validation"]) == 0
+    report = (earlier / "run" / "report.html").read_text()
+    assert "On test" in report
+    assert "On validation" in report
+
+
+def test_an_exported_model_predicts(earlier: Path) -> None:
+    flags = "--model run/saved_model --input rows.csv --output labelled"
+    assert predict(flags.split()) == 0
+    lines = "".join(p.read_text() for p in sorted((earlier / "labelled/predictions").iterdir()))
+    assert lines.count("\n") == 120
+
+
+def test_a_registry_takes_the_next_model(earlier: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert promote(["--registry", "registry", "--explain", "1"]) == 0
+    assert promote(["--registry", "registry", "--candidate", "run"]) == 0
+    assert '"outcome": "already_current"' in capsys.readouterr().out
+    shutil.rmtree("run")
+    assert train(f"--data dataset --output run {UNFINISHED} --learning-rate 0.1".split()) == 0
+    assert promote(["--registry", "registry", "--candidate", "run", "--metric", "loss"]) == 0
+    assert '"previous": 0.' in capsys.readouterr().out

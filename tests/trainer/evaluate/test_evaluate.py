@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from charseq.errors import DataError
+from charseq.metrics import Confusion, Evaluation, LabelScore
+from tests.support.datasets import toy_rows, write_dataset
+from trainer.evaluate.evaluation import check_same_ids, format_evaluation
+from trainer.run_directory import Run
+
+
+def evaluation_of(*labels):
+    return Evaluation(
+        split="test",
+        fingerprint="",
+        rows=1015,
+        loss=0.25,
+        accuracy=0.8,
+        top3_accuracy=0.9,
+        macro_f1=0.7847,
+        calibration_error=0.0312,
+        labels=labels,
+        confusion=Confusion((), (), ()),
+        lengths=(),
+        reliability=(),
+    )
+
+
+def test_the_table_is_readable():
+    amber = LabelScore("amber", 1010, 0.5, 0.25, 1 / 3)
+    text = format_evaluation(evaluation_of(LabelScore("x\x1b", 5, 1.0, 1.0, 1.0), amber))
+    assert text.splitlines() == [
+        "1,015 rows: accuracy 0.8000, top-3 accuracy 0.9000, macro F1 0.7847, loss 0.2500, "
+        "calibration error 0.0312",
+        "label    support  precision  recall      F1",
+        "amber      1,010     0.5000  0.2500  0.3333",
+        "x\\x1b          5     1.0000  1.0000  1.0000",
+    ]
+
+
+def test_the_table_of_many_labels_is_short():
+    labels = [LabelScore("l" * 999, number, 0.0, 0.0, number / 1000) for number in range(1000)]
+    lines = format_evaluation(evaluation_of(*labels)).splitlines()
+    assert len(lines) == 23
+    assert lines[2] == f"{'l' * 31}…          1     0.0000  0.0000  0.0010"
+    assert lines[-1] == "these have the lowest F1; 980 more labels in the files below"
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("data"), {"train": toy_rows(5)})
+
+
+def run_on(manifest):
+    return Run(
+        directory="runs/r",
+        representation="embedding",
+        batch_size=4,
+        fingerprint="another",
+        max_length=manifest.max_length,
+        alphabet_size=manifest.alphabet_size,
+        alphabet=manifest.alphabet,
+        labels=manifest.labels,
+    )
+
+
+def test_another_dataset_with_the_same_ids_will_do(manifest):
+    check_same_ids(run_on(manifest), manifest)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("max_length", 9, "max length: got 6, expected 9"),
+        ("alphabet_size", 5, "alphabet size: got 4, expected 5"),
+        ("alphabet", ("B", "A"), "alphabet: got A, B, C, expected B, A"),
+        ("labels", ("x", "y", "z"), "labels: got y, x, z, expected x, y, z"),
+    ],
+)
+def test_a_dataset_with_other_ids_is_refused_by_name(manifest, name, value, message):
+    with pytest.raises(DataError, match=message):
+        check_same_ids(replace(run_on(manifest), **{name: value}), manifest)

@@ -1,0 +1,188 @@
+"""The page of a run: what stands in it, and that nothing in a label can do harm."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from charseq.errors import DataError
+from charseq.metrics import MetricsAccumulator
+from trainer.evaluate.report import render_report, write_report
+
+HOSTILE = ("<script>alert(1)</script>", "\u202e\x00", "😀שלום", "x" * 5000, '"><img src=//e>')
+
+
+def run_with(labels, max_length=6, **options):
+    return {
+        "options": {
+            "output": "runs/<i>",
+            "representation": "embedding",
+            "units": [8, 6],
+            **options,
+        },
+        "dataset": {
+            "fingerprint": "ab" * 32,
+            "max_length": max_length,
+            "alphabet": ["A", "<"],
+            "labels": list(labels),
+        },
+        "versions": {"python": "3.11.7"},
+    }
+
+
+def epoch(number, loss, validation=None, **more):
+    score = validation and {"loss": validation, "accuracy": 0.5}
+    return {
+        "number": number,
+        "train": {"loss": loss, "accuracy": 0.25},
+        "validation": score,
+        "seconds": 40.0,
+        "sequences_per_second": 1234.5,
+        **more,
+    }
+
+
+def evaluation_of(labels, split="test", rows=200, max_length=6, fingerprint="ab" * 32):
+    """Random answers that are right about half of the time."""
+    random = np.random.default_rng(0)
+    own = random.integers(len(labels), size=rows)
+    weights = random.random((rows, len(labels))) + 1e-3
+    weights[np.arange(rows), own] += random.integers(2, size=rows)
+    tally = MetricsAccumulator(len(labels), max_length)
+    tally.add(
+        own, weights / weights.sum(axis=1, keepdims=True), random.integers(1, max_length + 1, rows)
+    )
+    return tally.evaluation(split, fingerprint, labels)
+
+
+class Page(HTMLParser):
+    """The elements and the text of a page; every element is closed in the order it was opened."""
+
+    VOID = ("meta", "br", "img", "link")
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.text, self.attributes = [], [], "", []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_it_shows_the_numbers():
+    one = evaluation_of(("x", "y", "z"))
+    page = Page(render_report(run_with("xyz"), [epoch(1, 1.5, 1.25), epoch(2, 1.0, 1.5)], [one]))
+    for shown in (
+        f"{one.accuracy:.3f}", f"{one.top3_accuracy:.3f}", f"{one.macro_f1:.3f}",
+        f"{one.loss:.3f}", f"{one.calibration_error:.3f}", f"{one.labels[1].f1:.3f}",
+        "LSTM 8, 6 → 3 labels", "2 epochs took 1 min 20 s", "ab" * 32, "--representation",
+        "Validation loss was least after epoch 1", "epoch 2: train 1.0000, validation 1.5000",
+        "Confusion", "Reliability", "Accuracy by length",
+    ):  # fmt: skip
+        assert shown in page.text
+
+
+def test_it_loads_nothing_and_runs_nothing():
+    labels = (*HOSTILE, "x", "y")
+    html = render_report(run_with(labels), [epoch(1, 1.0)], [evaluation_of(labels)])
+    page = Page(html)
+    assert not {"script", "img", "link", "iframe"} & set(page.tags)
+    assert not {"src", "href", "onerror"} & {name for name, _ in page.attributes}
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+@pytest.mark.parametrize("others", [0, 100])
+def test_hostile_labels_are_seen(others):
+    labels = (*HOSTILE, *(f"label {number}" for number in range(others)))
+    page = Page(
+        render_report(run_with(labels), [epoch(1, 1.0)], [evaluation_of(labels, rows=3000)])
+    )
+    assert "\x00" not in page.text
+    assert "\u202e" not in page.text
+    if not others:
+        assert "<script>alert(1)</script>" in page.text
+        assert "\\u202e\\x00" in page.text
+        assert "5,000 characters" in page.text
+    titles = [value for name, value in page.attributes if name == "title"]
+    assert all(len(title) < 200 and "\x00" not in title for title in titles)
+
+
+def test_of_many_labels_only_the_extremes_are_drawn():
+    labels = [f"label {number}" for number in range(1000)]
+    one = evaluation_of(labels, rows=20_000)
+    html = render_report(run_with(labels), [epoch(1, 1.0)], [one])
+    assert len(html) < 120_000
+    assert 'class="matrix"' not in html
+    worst = min(one.labels, key=lambda label: (label.f1, -label.support))
+    assert worst.label in html
+    assert "<code>evaluation-test.json</code>" in html
+
+
+def test_a_train_split_alone_a_diverged_loss_and_further_keys():
+    epochs = [epoch(1, 1.0, learning_rate=0.01), epoch(2, float("nan"), learning_rate=0.005)]
+    page = Page(render_report(run_with("xy"), epochs, []))
+    assert "Learning rate" in page.text
+    assert "epoch 2: train –" in page.text
+    assert "nan" not in page.text
+    assert "Validation loss was least" not in page.text
+
+
+def test_another_dataset_is_told():
+    one = evaluation_of("xy", fingerprint="cd" * 32)
+    html = render_report(run_with("xy"), [epoch(1, 1.0)], [one])
+    assert "test was measured on another dataset" in html
+
+
+def write_run(directory, *evaluations):
+    for name, content in (
+        ("run.json", run_with("xyz")),
+        ("metrics.json", {"epochs": [epoch(1, 1.0, 0.9)], "final": {}, "best_epoch": 1}),
+        *((f"evaluation-{one.split}.json", asdict(one)) for one in evaluations),
+    ):
+        (directory / name).write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_every_evaluation_of_the_run_is_on_its_page(tmp_path):
+    directory = tmp_path / "a [run] é"
+    directory.mkdir()
+    write_run(directory, evaluation_of("xyz", "train"), evaluation_of("xyz", "validation"))
+    address = write_report(str(directory))
+    assert address == (directory / "report.html").as_uri()
+    page = (directory / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r"<h2>On (\w+)</h2>", page) == ["validation", "train"]
+    write_run(directory, evaluation_of("xyz", "test"))
+    write_report(str(directory))
+    page = (directory / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r"<h2>On (\w+)</h2>", page) == ["test", "validation", "train"]
+    assert not list(directory.glob("*.tmp"))
+
+
+def test_an_evaluation_of_another_form_is_named(tmp_path):
+    write_run(tmp_path)
+    (tmp_path / "evaluation-test.json").write_text('{"rows": 1}')
+    with pytest.raises(DataError, match=r"evaluation-test\.json: another version of charseq"):
+        write_report(str(tmp_path))
+    (tmp_path / "evaluation-test.json").write_text("{")
+    with pytest.raises(DataError, match=r"evaluation-test\.json: not JSON"):
+        write_report(str(tmp_path))

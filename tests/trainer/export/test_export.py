@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from charseq.errors import DataError
+from tests.support.datasets import LABELS, encode, toy_rows, write_dataset
+from trainer.config import Config
+from trainer.data.files import LocalFiles
+from trainer.export.parity import read_parity
+from trainer.export.saved_model import TextClassifier, TextEncoder, check_export, export
+from trainer.run_directory import begin_run
+from trainer.training.loop import model_for
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("data"), {"train": toy_rows(9)}, transform=True)
+
+
+@pytest.fixture
+def manifest(written, tmp_path):
+    """A dataset that a test may break."""
+    shutil.copytree(written.directory, tmp_path / "data")
+    return replace(written, files=LocalFiles(str(tmp_path / "data")))
+
+
+def change_parity(manifest, line, **values):
+    path = manifest.path("parity.jsonl")
+    with open(path, encoding="utf-8") as file:
+        rows = [json.loads(text) for text in file]
+    rows[line - 1].update(values)
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def test_text_becomes_the_ids_that_records_hold(written):
+    ids, length = TextEncoder(written).encode(tf.constant(["AC?", "ABCABCABC", ""]))
+    assert ids.numpy().tolist() == [encode("AC?"), encode("ABCABCABC"), [0] * 6]
+    assert length.numpy().tolist() == [3, 6, 1]
+
+
+@pytest.mark.parametrize(
+    "values", [{"ids": [1, 1, 1, 1, 1, 1]}, {"length": 9}, {"label_id": 7}, {"label": "unheard"}]
+)
+def test_a_row_that_is_encoded_otherwise_than_written(manifest, values):
+    change_parity(manifest, 3, **values)
+    with pytest.raises(DataError, match=r"parity\.jsonl, line 3: ids, length and label id of"):
+        TextEncoder(manifest)
+
+
+@pytest.mark.parametrize("name", ["parity.jsonl", "transform"])
+def test_a_dataset_that_lacks_what_export_needs(manifest, name, tmp_path):
+    (tmp_path / "data" / name).rename(tmp_path / name)
+    with pytest.raises(DataError, match=name):
+        TextEncoder(manifest)
+
+
+def new_classifier(manifest, representation="embedding", seed=0):
+    config = Config(data="", output="", units=(4,), embedding_dim=2)
+    keras.utils.set_random_seed(seed)
+    model = model_for(manifest, representation, config)
+    return TextClassifier(TextEncoder(manifest), model, representation, manifest), model
+
+
+@pytest.mark.parametrize("representation", ["embedding", "one_hot", "scalar"])
+def test_answers_are_those_of_the_model(written, representation):
+    classifier, _ = new_classifier(written, representation)
+    answer = classifier.classify(tf.constant(["AC?", ""]))
+    probabilities = answer["probabilities"].numpy()
+    assert probabilities.shape == (2, 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(answer["probability"].numpy(), probabilities.max(axis=1))
+    best = [LABELS[index].encode() for index in probabilities.argmax(axis=1)]
+    assert answer["label"].numpy().tolist() == best
+
+
+@pytest.mark.parametrize(
+    ("representation", "dtype"),
+    [("embedding", "float32"), ("one_hot", "float32"), ("scalar", "float32"),
+     ("embedding", "mixed_bfloat16")],
+)  # fmt: skip
+def test_what_is_served_is_what_keras_computes(written, representation, dtype):
+    """For every length there is, in one batch; and layers of several widths, with dropout."""
+    config = Config(data="", output="", units=(4, 3, 5), embedding_dim=2, dropout=0.5)
+    keras.utils.set_random_seed(1)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        model = model_for(written, representation, config)
+    finally:
+        keras.config.set_dtype_policy(before)
+    for variable in model.weights:  # A new bias is zero.
+        variable.assign(3 * keras.random.normal(variable.shape))
+    classifier = TextClassifier(TextEncoder(written), model, representation, written)
+    texts = tf.constant(["ABC?AB"[:length] for length in range(7)] + ["BCABCABCA"])
+    got = classifier.classify(texts)["probabilities"].numpy()
+    assert got.std() > 0.1
+    np.testing.assert_allclose(got, classifier.ask_model(texts).numpy(), atol=1e-6)
+
+
+def test_the_best_labels_come_first(written):
+    classifier, _ = new_classifier(written)
+    texts = tf.constant(["AC?", "B"])
+    all_of_them = classifier.classify(texts)["probabilities"].numpy()
+    answer = classifier.top_k(texts, tf.constant(2))
+    names = [[LABELS[i].encode() for i in np.argsort(-row)[:2]] for row in all_of_them]
+    assert answer["labels"].numpy().tolist() == names
+    np.testing.assert_array_equal(answer["probabilities"], -np.sort(-all_of_them)[:, :2])
+    assert classifier.top_k(texts, tf.constant(99))["labels"].shape == (2, 3)
+
+
+def test_what_is_exported_answers_and_knows_where_it_comes_from(written, tmp_path):
+    begin_run(str(tmp_path), {"options": {"units": [4]}})
+    classifier, model = new_classifier(written)
+    for _ in range(2):  # The second: after a run was killed before it was complete.
+        export(str(tmp_path), model, TextEncoder(written), "embedding", written)
+    saved = tmp_path / "saved_model"
+    signatures = tf.saved_model.load(str(saved)).signatures
+    assert sorted(signatures) == ["encode", "serving_default", "top_k"]
+    texts = tf.constant(["AC?", "CBA"])
+    best = signatures["top_k"](sequence=texts, k=tf.constant(1))
+    np.testing.assert_array_equal(best["labels"][:, 0], classifier.classify(texts)["label"])
+    manifest_file = written.path("dataset.json")
+    with open(manifest_file, "rb") as file:
+        assert (saved / "assets" / "dataset.json").read_bytes() == file.read()
+    run = json.loads((saved / "assets" / "run.json").read_text())
+    assert run == {"format_version": 1, "options": {"units": [4]}}
+
+
+def test_where_directories_cannot_be_renamed_their_files_move(written, tmp_path, monkeypatch):
+    def rename(source, target):
+        """As Cloud Storage FUSE does on a bucket without directories."""
+        if os.path.isdir(source):
+            raise OSError(24, "Too many open files", source)
+        renamed(source, target)
+
+    renamed = os.rename
+    monkeypatch.setattr(os, "rename", rename)
+    begin_run(str(tmp_path), {})
+    export(str(tmp_path), new_classifier(written)[1], TextEncoder(written), "embedding", written)
+    assert not (tmp_path / "saved_model.tmp").exists()
+    assert (tmp_path / "saved_model" / "assets" / "dataset.json").exists()
+    assert "top_k" in tf.saved_model.load(str(tmp_path / "saved_model")).signatures
+
+
+def test_an_export_that_encodes_otherwise_is_stopped(manifest, tmp_path):
+    (tmp_path / "run").mkdir()
+    begin_run(str(tmp_path / "run"), {})
+    _, model = new_classifier(manifest)
+    encoder = TextEncoder(manifest)
+    change_parity(manifest, 2, ids=[1, 1, 1, 1, 1, 1])
+    with pytest.raises(DataError, match=r"parity\.jsonl, line 2: ids, length and label id of"):
+        export(str(tmp_path / "run"), model, encoder, "embedding", manifest)
+    assert not (tmp_path / "run" / "saved_model").exists()
+
+
+def test_an_export_that_answers_otherwise_is_stopped(written, tmp_path):
+    classifier, _ = new_classifier(written)
+    other, _ = new_classifier(written, seed=1)
+    tf.saved_model.save(other, str(tmp_path), other.signatures())
+    with pytest.raises(
+        DataError, match=r"for line 1 of .*parity\.jsonl it gives the probabilities"
+    ):
+        check_export(str(tmp_path), classifier, read_parity(written))

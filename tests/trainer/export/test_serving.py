@@ -1,0 +1,162 @@
+"""The exported model as TensorFlow Serving would load it, and `pipeline.predict` on it.
+
+TensorFlow Serving itself is not among what can be installed here; a small server of the tests
+answers its documented requests over the same signatures.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.predict.__main__ import main as predict
+from tests.support.datasets import LABELS, toy_rows, write_dataset
+from tests.support.model_server import ModelServer
+from trainer.config import Config
+from trainer.export.saved_model import TextEncoder, export
+from trainer.run_directory import begin_run
+from trainer.training.loop import model_for
+
+CLI = Path(sys.executable).with_name("saved_model_cli")
+TEXTS = ["AC?", "B", "CBACBACBA"]
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry directory with version 9, which nothing could load, and version 10."""
+    folder = tmp_path_factory.mktemp("serving")
+    manifest = write_dataset(folder / "data", {"train": toy_rows(9)}, transform=True)
+    keras.utils.set_random_seed(0)
+    model = model_for(manifest, "embedding", Config(data="", output="", units=(4, 3)))
+    (folder / "run").mkdir()
+    begin_run(str(folder / "run"), {})
+    export(str(folder / "run"), model, TextEncoder(manifest), "embedding", manifest)
+    shutil.copytree(folder / "run" / "saved_model", folder / "registry" / "10")
+    (folder / "registry" / "9").mkdir()
+    return folder / "registry"
+
+
+@pytest.fixture(scope="module")
+def answers(registry: Path) -> dict[str, list[Any]]:
+    """What the signature gives for TEXTS."""
+    ask = tf.saved_model.load(str(registry / "10")).signatures["serving_default"]
+    found = {name: value.numpy() for name, value in ask(sequence=tf.constant(TEXTS)).items()}
+    return {**found, "label": [label.decode() for label in found["label"]]}
+
+
+@pytest.fixture(scope="module")
+def url(registry: Path) -> Iterator[str]:
+    server = ModelServer(registry, "charseq")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1/models/charseq"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def ask(url: str, request: dict[str, Any] | bytes | None = None) -> Any:
+    body = json.dumps(request).encode() if isinstance(request, dict) else request
+    with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as response:
+        return json.load(response)
+
+
+def refused(url: str, request: dict[str, Any] | bytes) -> tuple[int, str]:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        ask(url, request)
+    with caught.value as response:
+        return response.code, json.load(response)["error"]
+
+
+def test_rows_in_rows_out(url: str, answers: dict[str, list[Any]]) -> None:
+    assert ask(url)["model_version_status"][0]["version"] == "10"
+    for instances in (
+        TEXTS,
+        [{"sequence": text} for text in TEXTS],
+        [{"b64": base64.b64encode(text.encode()).decode()} for text in TEXTS],
+    ):
+        rows = ask(f"{url}:predict", {"instances": instances})["predictions"]
+        assert [row["label"] for row in rows] == answers["label"]
+        for name in ("probability", "probabilities"):
+            np.testing.assert_allclose([row[name] for row in rows], answers[name], 1e-6)
+
+
+def test_columns_in_columns_out(url: str, answers: dict[str, list[Any]]) -> None:
+    for inputs in (TEXTS, {"sequence": TEXTS}):
+        columns = ask(f"{url}/versions/10:predict", {"inputs": inputs})["outputs"]
+        assert columns["label"] == answers["label"]
+        np.testing.assert_allclose(columns["probabilities"], answers["probabilities"], 1e-6)
+
+
+def test_other_signatures_by_name(url: str, answers: dict[str, list[Any]]) -> None:
+    request = {"signature_name": "top_k", "inputs": {"sequence": TEXTS, "k": 2}}
+    best = ask(f"{url}:predict", request)["outputs"]
+    order = np.argsort(-np.array(answers["probabilities"]))[:, :2]
+    assert best["labels"] == np.array(LABELS)[order].tolist()
+    encoded = ask(f"{url}:predict", {"signature_name": "encode", "instances": ["AC?"]})
+    assert encoded == {"predictions": [{"ids": [1, 3, 5, 0, 0, 0], "length": 3}]}
+
+
+def test_what_is_refused(url: str) -> None:
+    predict_url = f"{url}:predict"
+    assert refused(predict_url, {"instances": ["A"], "inputs": ["A"]})[0] == 400
+    assert refused(predict_url, b"{")[0] == 400
+    status, error = refused(predict_url, {"signature_name": "other", "instances": ["A"]})
+    assert (status, error) == (400, 'Serving signature name: "other" not found in signature def')
+    # In rows, each input needs a value for each row, and k is one number for all of them.
+    rows = [{"sequence": "A", "k": 1}, {"sequence": "B", "k": 1}]
+    assert refused(predict_url, {"signature_name": "top_k", "instances": rows})[0] == 400
+    status, error = refused(predict_url.replace("charseq", "half"), {"instances": ["A"]})
+    assert (status, error) == (404, "Servable not found for request: Latest(half)")
+
+
+def run_cli(*argv: str) -> str:
+    done = subprocess.run(
+        [str(CLI), *argv], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_saved_model_cli_shows_and_runs_it(registry: Path, answers: dict[str, list[Any]]) -> None:
+    shown = run_cli("show", "--dir", str(registry / "10"), "--all")
+    for signature in ("serving_default", "top_k", "encode"):
+        assert f"signature_def['{signature}']" in shown
+    default = shown.split("signature_def['serving_default']")[1].split("Method name is:")[0]
+    assert (
+        "inputs['sequence'] tensor_info:\n        dtype: DT_STRING\n        shape: (-1)" in default
+    )
+    for name, dtype in (("label", "STRING"), ("probability", "FLOAT"), ("probabilities", "FLOAT")):
+        assert f"outputs['{name}'] tensor_info:\n        dtype: DT_{dtype}" in default
+    ran = run_cli(
+        "run", "--dir", str(registry / "10"), "--tag_set", "serve",
+        "--signature_def", "serving_default", "--input_exprs", f"sequence={TEXTS}",
+    )  # fmt: skip
+    labels = ran.split("Result for output key label:\n")[1].split("\n")[0]
+    assert labels == str(np.array([label.encode() for label in answers["label"]], object))
+
+
+def test_batch_prediction_gives_what_the_signature_gives(
+    tmp_path: Path, registry: Path, answers: dict[str, list[Any]]
+) -> None:
+    (tmp_path / "rows.txt").write_text("\n".join(TEXTS))
+    argv = ["--input", str(tmp_path / "rows.txt"), "--output", str(tmp_path / "out")]
+    assert predict(["--model", str(registry / "10"), *argv]) == 0
+    text = (tmp_path / "out" / "predictions" / "part-00000-of-00001.jsonl").read_text()
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [row["label"] for row in rows] == answers["label"]
+    np.testing.assert_allclose([row["probability"] for row in rows], answers["probability"], 1e-6)

@@ -1,0 +1,215 @@
+"""SavedModels measured as a server answers, and promoted by the real commands."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import astuple
+
+import pytest
+import tensorflow as tf
+
+from charseq.errors import DataError
+from tests.support.datasets import encode, one_hot, toy_rows, write_dataset
+from tests.support.paths import ROOT
+from trainer.__main__ import main as train_main
+from trainer.data.manifest import read_manifest
+from trainer.evaluate.evaluation import evaluate
+from trainer.promote.__main__ import main
+from trainer.promote.compare import measure, remarks, text_of
+from trainer.promote.registry import Pointer, Registry
+from trainer.run_directory import read_run
+
+ROWS = [("AC", "x"), ("BA", "y"), ("C?C", "z"), ("CABCABCA", "z"), ("A", "y")]
+
+
+class ByFirstCharacter(tf.Module):
+    """Says of a text what it begins with: `labels[i]` for `characters[i]`, else the last label."""
+
+    def __init__(self, characters, labels, certain=0.75):
+        super().__init__()
+        self.characters = tf.constant(list(characters))
+        self.labels = tf.constant(labels)
+        self.certain = certain
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sequence")])
+    def classify(self, sequence):
+        first = tf.strings.substr(sequence, 0, 1)
+        same = tf.cast(first[:, tf.newaxis] == self.characters, tf.float32)
+        other = 1 - tf.reduce_sum(same, axis=1, keepdims=True)
+        chosen = tf.concat([same, other], axis=1)
+        count = tf.cast(tf.size(self.labels), tf.float32)
+        return {"probabilities": chosen * self.certain + (1 - self.certain) / count}
+
+
+def save(path, model, alphabet, labels, **changes):
+    tf.saved_model.save(model, str(path), {"serving_default": model.classify})
+    known = {"alphabet": list(alphabet), "labels": labels, "max_length": 6, **changes}
+    (path / "assets" / "dataset.json").write_text(json.dumps(known))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("data"), {"train": ROWS, "test": ROWS})
+
+
+def test_records_become_text_again(manifest):
+    texts = ["CAB", "C?", "ABCABC"]
+    lengths = [len(text) for text in texts]
+    ids = [encode(text) for text in texts]
+    got = text_of(manifest)(tf.constant(ids, tf.int64), tf.constant(lengths, tf.int64))
+    expected = [b"CAB", "C\ufffd".encode(), b"ABCABC"]
+    assert got.numpy().tolist() == expected
+    hot = tf.constant([one_hot(row) for row in ids])
+    assert text_of(manifest)(hot, tf.constant(lengths, tf.int64)).numpy().tolist() == expected
+
+
+def test_an_unknown_character_is_one_that_no_model_knows(manifest):
+    ids, lengths = tf.constant([encode("?")], tf.int64), tf.constant([1], tf.int64)
+    got = text_of(manifest, ["\ufffd", "\ufffc"])(ids, lengths)
+    assert got.numpy().tolist() == ["\ufffb".encode()]
+
+
+@pytest.mark.parametrize("encoding", ["ids", "one_hot"])
+def test_a_model_of_another_order_of_labels_and_characters_is_measured(encoding, tmp_path):
+    rows = write_dataset(
+        tmp_path / "data", {"train": ROWS, "test": ROWS}, encoding=encoding, shards=1
+    )
+    model = ByFirstCharacter("ABQ", ["x", "y", "old", "z"])
+    path = save(tmp_path / "model", model, "QBA", ["x", "y", "old", "z"])
+    got = measure(path, rows, "test")
+    assert (got.rows, got.accuracy, got.split) == (5, 0.8, "test")
+    assert [one.label for one in got.labels] == ["y", "x", "z", "old"]
+    # The last of ROWS is a y that is given x.
+    assert astuple(got.confusion) == ((0, 0, 1, 2), (0, 1, 1, 2), (1, 1, 1, 2))
+
+
+def test_a_model_that_lacks_a_label_never_gives_it(manifest, tmp_path):
+    path = save(tmp_path / "model", ByFirstCharacter("A", ["x", "y"]), "A", ["x", "y"])
+    got = measure(path, manifest, "test")
+    assert got.accuracy == 0.4
+    assert [one.recall for one in got.labels] == [0.5, 1.0, 0.0]
+
+
+def test_a_model_of_another_task_is_refused(manifest, tmp_path):
+    path = save(tmp_path / "model", ByFirstCharacter("A", ["p", "q"]), "A", ["p", "q"])
+    with pytest.raises(DataError, match=r"of its labels \(y, x, z\) the model gives none, it giv"):
+        measure(path, manifest, "test")
+
+
+def test_answers_that_are_not_numbers(manifest, tmp_path):
+    model = ByFirstCharacter("A", ["x", "y"], certain=float("nan"))
+    path = save(tmp_path / "model", model, "A", ["x", "y"])
+    with pytest.raises(DataError, match="its answers are not numbers"):
+        measure(path, manifest, "test")
+
+
+def test_a_split_without_rows(manifest, tmp_path):
+    path = save(tmp_path / "model", ByFirstCharacter("A", ["x", "y"]), "A", ["x", "y"])
+    with pytest.raises(DataError, match="its split 'validation' has no row"):
+        measure(path, manifest, "validation")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, []),
+        ({"alphabet": ["A", "Q", "R"]}, ["knows 2 characters that the records have as unknown"]),
+        ({"max_length": 9}, ["reads 9 characters, but the records hold 6"]),
+        (
+            {"options": {"seed": 7}},
+            [
+                "was trained on a dataset of another --seed, --split or --max-length, and may "
+                "have seen rows of this split"
+            ],
+        ),
+    ],
+)
+def test_what_is_not_fair_is_said(manifest, tmp_path, changes, said):
+    (tmp_path / "assets").mkdir()
+    known = {"alphabet": ["C", "B"], "max_length": 6, **changes}
+    (tmp_path / "assets" / "dataset.json").write_text(json.dumps(known))
+    assert remarks(str(tmp_path), manifest, {}) == said
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    rows = toy_rows(300)
+    directory = tmp_path_factory.mktemp("prepared")
+    write_dataset(directory, {"train": rows[:200], "test": rows[200:]}, transform=True)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def runs(data, tmp_path_factory):
+    """Two runs: one hardly trained, and one that has learned."""
+    folder = tmp_path_factory.mktemp("runs")
+    flags = "--units 8 --embedding-dim 4 --batch-size 16 --jit-compile off --epochs 3"
+    for name, rate in (("poor", "1e-9"), ("good", "0.05")):
+        own = ["--data", str(data), "--output", str(folder / name), "--learning-rate", rate]
+        assert train_main([*own, *flags.split()]) == 0
+    return folder
+
+
+def test_what_is_served_measures_as_what_was_trained(data, runs):
+    manifest = read_manifest(str(data))
+    expected = evaluate(read_run(str(runs / "good")), manifest, "test")
+    got = measure(str(runs / "good" / "saved_model"), manifest, "test")
+    assert got.rows == expected.rows == 100
+    assert got.labels == expected.labels
+    assert got.confusion == expected.confusion
+    assert got.lengths == expected.lengths
+    assert got.loss == pytest.approx(expected.loss, rel=1e-5)
+    assert got.calibration_error == pytest.approx(expected.calibration_error, abs=1e-5)
+
+
+def promotion(models, run):
+    return subprocess.Popen(
+        [sys.executable, "-m", "trainer.promote", "--registry", str(models), "--candidate", run],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_of_two_promotions_at_once_the_better_one_wins(runs, tmp_path, capsys):
+    models = tmp_path / "models"
+    registry = Registry(str(models))
+    with registry.locked():
+        processes = [promotion(models, str(runs / name)) for name in ("good", "poor")]
+        for process in processes:
+            waiting = process.stderr.readline()
+            assert waiting == f"waiting for another process in {models}\n"
+    answers = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    good, poor = (json.loads(out.splitlines()[-1]) for out, _ in answers)
+    if poor["outcome"] == "promoted":
+        assert (poor["number"], good["number"]) == (1, 2)
+    else:
+        assert (poor["outcome"], good["number"]) == ("not_better", 1)
+    assert good["outcome"] == "promoted"
+    assert registry.pointer() == Pointer(good["number"], good["number"])
+    assert [err for _, err in answers] == ["", ""]
+    for number in registry.numbers():
+        assert main(["--registry", str(models), "--explain", str(number)]) == 0
+    capsys.readouterr()
+
+
+def test_a_real_run_is_promoted_and_loads_as_a_server_loads_it(runs, data, tmp_path, capsys):
+    models = tmp_path / "models"
+    command = ["--registry", str(models)]
+    for name in ("poor", "good", "good"):
+        assert main([*command, "--candidate", str(runs / name)]) == 0
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[0] == "{"]
+    assert [one["outcome"] for one in said] == ["promoted", "promoted", "already_current"]
+    assert said[1]["previous"] == said[0]["candidate"] < said[1]["candidate"]
+    # Of the directories with a number for a name, a server loads the highest, or the one named.
+    served = tf.saved_model.load(str(models / "2")).signatures
+    assert sorted(served) == ["encode", "serving_default", "top_k"]
+    expected = tf.saved_model.load(str(runs / "good" / "saved_model")).signatures
+    texts = tf.constant(["AC?", "B", "CBA"])
+    for answer in ("label", "probability"):
+        got = served["serving_default"](sequence=texts)[answer]
+        assert got.numpy().tolist() == expected["serving_default"](texts)[answer].numpy().tolist()
+    assert main([*command, "--explain", "2"]) == 0
+    assert "  rows.csv  1,234 bytes  sha256:5e5e" in capsys.readouterr().out

@@ -1,0 +1,462 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from charseq.errors import UsageError
+from charseq.metrics import Confusion, Evaluation
+from tests.support.paths import ROOT
+from tests.support.registries import FINGERPRINT, MANIFEST, write_data, write_run
+from trainer.promote import compare
+from trainer.promote.__main__ import Rules, main
+from trainer.promote.lineage import links, read_part, sha256_of_files, sha256_of_tree
+from trainer.promote.registry import Pointer, Registry
+
+SCORES = {
+    "accuracy": 0.5,
+    "top3_accuracy": 0.75,
+    "macro_f1": 0.375,
+    "loss": 0.625,
+    "calibration_error": 0.25,
+}
+
+
+def fake_measure(saved_model, manifest, split):
+    """The scores that a run's own `run.json` wants."""
+    scores = {**SCORES, **read_part(saved_model, "assets/run.json")["scores"]}
+    return Evaluation(
+        **scores, split=split, fingerprint=manifest.fingerprint, rows=1234,
+        labels=(), confusion=Confusion((), (), ()), lengths=(), reliability=(),
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def measured(monkeypatch):
+    monkeypatch.setattr(compare, "measure", fake_measure)
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setattr("trainer.data.manifest.Manifest.check_not_empty", lambda *_: None)
+    return write_data(tmp_path / "data")
+
+
+@pytest.fixture
+def models(tmp_path):
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def new_run(tmp_path, data):
+    return lambda name, **scores: write_run(tmp_path / name, data, **scores)
+
+
+def command(models, *arguments):
+    return main(["--registry", str(models), *map(str, arguments)])
+
+
+def promote(models, run, capsys, *flags):
+    """The outcome of a promotion, and the line of it that is for people."""
+    assert command(models, "--candidate", run, *flags) == 0
+    *_, said, outcome = capsys.readouterr().out.splitlines()
+    return json.loads(outcome), said
+
+
+def tree(models):
+    return {
+        str(path.relative_to(models)): path.read_bytes()
+        for path in models.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_first_model_of_a_registry_is_promoted(models, new_run, data, capsys):
+    run = new_run("first", accuracy=0.25)
+    outcome, said = promote(models, run, capsys)
+    assert outcome == {
+        "outcome": "promoted",
+        "number": 1,
+        "current": 1,
+        "metric": "accuracy",
+        "candidate": 0.25,
+        "previous": None,
+    }
+    assert said == f"promoted: {run} is {models}/1, the current one: accuracy 0.250000"
+    assert Registry(str(models)).pointer() == Pointer(1, 1)
+    entry = json.loads((models / "1" / "assets.extra" / "entry.json").read_text())
+    assert entry["evaluation"] == {
+        "data": str(data),
+        "fingerprint": FINGERPRINT,
+        "candidate": {"rows": 1234, **SCORES, "accuracy": 0.25},
+        "previous": None,
+        "split": "test",
+        "metric": "accuracy",
+        "min_improvement": 0.0,
+    }
+    assert (entry["number"], entry["previous"]) == (1, None)
+    assert entry["run"]["directory"] == str(run)
+
+
+@pytest.mark.parametrize(
+    ("metric", "worse", "better"),
+    [
+        ("accuracy", 0.5, 0.625),
+        ("top3_accuracy", 0.875, 1.0),
+        ("macro_f1", 0.25, 0.375),
+        ("loss", 0.5, 0.375),
+        ("calibration_error", 0.25, 0.125),
+    ],
+)
+def test_only_a_better_model_is_promoted(models, new_run, capsys, metric, worse, better):
+    flags = ("--metric", metric)
+    runs = {
+        name: new_run(name, **{metric: value})
+        for name, value in (("worse", worse), ("equal", worse), ("better", better))
+    }
+    promote(models, runs["worse"], capsys, *flags)
+    before = tree(models)
+    outcome, said = promote(models, runs["equal"], capsys, *flags)
+    assert outcome["outcome"] == "not_better"
+    assert (outcome["number"], outcome["current"]) == (None, 1)
+    assert said == (
+        f"not promoted: {runs['equal']} is not better: {metric} {worse:.6f}, "
+        f"{models}/1 has {worse:.6f}"
+    )
+    assert tree(models) == before
+    outcome, said = promote(models, runs["better"], capsys, *flags)
+    assert outcome == {
+        "outcome": "promoted",
+        "number": 2,
+        "current": 2,
+        "metric": metric,
+        "candidate": better,
+        "previous": worse,
+    }
+    back = new_run("back", **{metric: worse})
+    assert promote(models, back, capsys, *flags)[0]["outcome"] == "not_better"
+
+
+@pytest.mark.parametrize(("more", "outcome"), [("0.125", "not_better"), ("0.124", "promoted")])
+def test_the_improvement_must_be_more_than_asked_for(models, new_run, capsys, more, outcome):
+    promote(models, new_run("a", loss=0.5), capsys)
+    flags = ("--metric", "loss", "--min-improvement", more)
+    got, said = promote(models, new_run("b", loss=0.375), capsys, *flags)
+    assert got["outcome"] == outcome
+    assert ("is not better by more than 0.125:" in said) == (outcome == "not_better")
+
+
+def test_promoting_a_run_again_changes_nothing(models, new_run, data, capsys):
+    run = new_run("a")
+    promote(models, run, capsys)
+    before = tree(models)
+    shutil.rmtree(data)  # A retry needs it no more.
+    outcome, said = promote(models, run, capsys)
+    assert outcome == {"outcome": "already_current", "number": 1, "current": 1}
+    assert said == f"{run} is already {models}/1, the current one"
+    assert tree(models) == before
+
+
+def test_a_run_that_one_went_back_from_does_not_return(models, new_run, capsys):
+    promote(models, new_run("a", accuracy=0.5), capsys)
+    run = new_run("b", accuracy=0.75)
+    promote(models, run, capsys)
+    assert command(models, "--rollback") == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {
+        "outcome": "rolled_back",
+        "number": 1,
+        "current": 1,
+        "was": 2,
+    }
+    before = tree(models)
+    outcome, said = promote(models, run, capsys)
+    assert outcome == {"outcome": "already_there", "number": 2, "current": 1}
+    assert said == (
+        f"not promoted: {run} is already {models}/2, but 1 is current; "
+        "--rollback 2 would make it so"
+    )
+    assert tree(models) == before
+    # Compared with what is current, and not numbered again.
+    assert promote(models, new_run("c", accuracy=0.625), capsys)[0]["number"] == 3
+    assert command(models, "--rollback") == 0
+    assert Registry(str(models)).pointer() == Pointer(current=1, newest=3)
+
+
+def test_one_goes_back_to_what_is_there_and_whole_only(models, new_run, capsys):
+    for number in (1, 2, 3):
+        promote(models, new_run(f"r{number}", accuracy=number / 4), capsys)
+    assert command(models, "--rollback", 1) == 0
+    assert command(models, "--rollback", 3) == 0
+    assert Registry(str(models)).pointer().current == 3
+    capsys.readouterr()
+    assert command(models, "--rollback", 4) == 1
+    assert capsys.readouterr().err == (
+        f"error: {models}/4: no such version; {models} holds 1, 2, 3\n"
+    )
+    (models / "2" / "saved_model.pb").write_text("torn")
+    assert command(models, "--rollback") == 1
+    assert "2: saved_model.pb: the SHA-256 is" in capsys.readouterr().err
+    assert Registry(str(models)).pointer().current == 3
+    assert command(models, "--rollback", 1) == 0
+    capsys.readouterr()
+    assert command(models, "--rollback") == 1
+    assert "1 is the first: there is none before it" in capsys.readouterr().err
+
+
+def test_only_so_many_versions_stay(models, new_run, capsys):
+    for number in range(1, 5):
+        run = new_run(f"r{number}", accuracy=number / 8)
+        assert command(models, "--candidate", run, "--keep", 3) == 0
+    assert f"removed: {models}/1\n" in capsys.readouterr().out
+    assert Registry(str(models)).numbers() == [2, 3, 4]
+
+
+def test_a_promotion_cut_short_before_the_pointer_moved_is_finished(
+    models, new_run, capsys, monkeypatch
+):
+    promote(models, new_run("a", accuracy=0.5), capsys)
+    run = new_run("b", accuracy=0.75)
+    with monkeypatch.context() as cut:
+        cut.setattr(Registry, "point", lambda *_: sys.exit(9))
+        with pytest.raises(SystemExit):
+            command(models, "--candidate", run)
+    assert Registry(str(models)).pointer() == Pointer(current=1, newest=1)
+    capsys.readouterr()
+    assert command(models, "--candidate", run) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"{models}/2 is current now: its promotion had been cut short"
+    assert json.loads(said[-1]) == {"outcome": "already_current", "number": 2, "current": 2}
+
+
+def test_going_back_sets_a_promotion_that_was_cut_short_aside(models, new_run, capsys, monkeypatch):
+    for name, accuracy in (("a", 0.25), ("b", 0.5)):
+        promote(models, new_run(name, accuracy=accuracy), capsys)
+    run = new_run("c", accuracy=0.75)
+    with monkeypatch.context() as cut:
+        cut.setattr(Registry, "point", lambda *_: sys.exit(9))
+        with pytest.raises(SystemExit):
+            command(models, "--candidate", run)
+    assert command(models, "--rollback") == 0
+    assert Registry(str(models)).pointer() == Pointer(current=1, newest=3)
+    capsys.readouterr()
+    assert promote(models, run, capsys)[0]["outcome"] == "already_there"
+
+
+def test_a_run_that_changes_while_it_is_measured(models, new_run, capsys, monkeypatch):
+    run = new_run("a")
+
+    def measure(saved_model, *arguments):
+        (run / "saved_model" / "saved_model.pb").write_text("another")
+        return fake_measure(saved_model, *arguments)
+
+    monkeypatch.setattr(compare, "measure", measure)
+    assert command(models, "--candidate", run) == 1
+    assert "changed while it was measured; promote it again" in capsys.readouterr().err
+    assert sorted(os.listdir(models)) == [".lock"]
+
+
+def test_runs_that_cannot_be_promoted(models, new_run, tmp_path, data, capsys):
+    def refused(run, *flags):
+        assert command(models, "--candidate", run, *flags) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert error.count("\n") == 1
+        return error
+
+    assert "holds no run.json" in refused(tmp_path)
+    run = new_run("a")
+    assert "nowhere: no such directory" in refused(run, "--data", tmp_path / "nowhere")
+    data.rename(tmp_path / "moved")
+    error = refused(run)
+    assert "data: no such directory" in error
+    assert "was trained on it: name a dataset with --data" in error
+    assert promote(models, run, capsys, "--data", tmp_path / "moved")[0]["outcome"] == "promoted"
+    (run / "run.json").write_text((run / "run.json").read_text() + " ")
+    assert "its assets/run.json is not the run.json of" in refused(run)
+    (run / "saved_model" / "assets" / "run.json").unlink()
+    assert "assets/run.json: no such file" in refused(run)
+
+
+def test_the_current_model_is_gone(models, new_run, capsys):
+    for number in (1, 2):
+        promote(models, new_run(f"r{number}", accuracy=number / 4), capsys)
+    shutil.rmtree(models / "2")
+    assert command(models, "--candidate", new_run("r3", accuracy=0.75)) == 1
+    assert f"{models}/2: no such version; {models} holds 1\n" in capsys.readouterr().err
+
+
+def test_another_dataset_may_measure(models, new_run, tmp_path, capsys):
+    other = tmp_path / "other"
+    other.mkdir()
+    content = {**MANIFEST, "fingerprint": "other", "options": {"seed": 7}}
+    (other / "dataset.json").write_text(json.dumps(content))
+    run = new_run("a")
+    assert command(models, "--candidate", run, "--data", other) == 0
+    said = capsys.readouterr().out
+    assert f"{other} is not the dataset that {run} was trained on\n" in said
+    assert f"note: {run}/saved_model was trained on a dataset of another --seed" in said
+    entry = json.loads((models / "1" / "assets.extra" / "entry.json").read_text())
+    assert entry["evaluation"]["fingerprint"] == "other"
+    assert entry["dataset"]["fingerprint"] == FINGERPRINT
+
+
+def test_the_chain_of_hashes_is_explained(models, new_run, data, capsys):
+    promote(models, new_run("a", accuracy=0.25), capsys)
+    run = new_run("b", accuracy=0.75)
+    promote(models, run, capsys)
+    assert command(models, "--explain", 2) == 0
+    out = capsys.readouterr().out.splitlines()
+    entry = json.loads((models / "2" / "assets.extra" / "entry.json").read_text())
+    digest = subprocess.run(
+        ["sha256sum", run / "run.json"], check=True, capture_output=True, text=True
+    ).stdout.split()[0]
+    assert out == [
+        "input files, as assets/dataset.json names them",
+        "  raw/a.csv  1,234 bytes  sha256:aa11",
+        "  raw/b.csv  56 bytes  sha256:bb22",
+        "  holds",
+        "dataset",
+        f"  fingerprint {FINGERPRINT}",
+        "  holds",
+        "run.json",
+        f"  sha256:{digest}",
+        f"  --data {data} --representation embedding --units 8,6 --batch-size 16",
+        "  holds",
+        "SavedModel",
+        f"  sha256:{entry['saved_model']['sha256']} of 4 files",
+        "  holds",
+        "entry",
+        f"  sha256:{entry['entry_sha256']}",
+        f"  promoted {entry['promoted']} from {run}",
+        f"  accuracy 0.750000, 1 had 0.250000, on 1,234 rows of test of {data}, "
+        f"fingerprint {FINGERPRINT}",
+        "  holds",
+    ]
+
+
+def change_json(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+TAMPERED = {
+    "saved_model.pb": lambda path: path.write_text("another graph"),
+    "variables/variables.index": lambda path: path.unlink(),
+    "variables/variables.more": lambda path: path.write_text("more"),
+    "assets/dataset.json": lambda path: change_json(path, lambda content: content["inputs"].pop()),
+    "assets/run.json": lambda path: change_json(
+        path, lambda content: content["options"].update(units=[9])
+    ),
+    "assets.extra/entry.json": lambda path: change_json(
+        path, lambda content: content["evaluation"]["candidate"].update(accuracy=1.0)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(TAMPERED))
+def test_a_file_that_was_tampered_with_is_named(models, new_run, capsys, name):
+    promote(models, new_run("a"), capsys)
+    TAMPERED[name](models / "1" / name)
+    assert command(models, "--explain", 1) == 1
+    out, err = capsys.readouterr()
+    assert err.startswith(f"error: {models}/1: the chain is broken: {name}: ")
+    assert err.count("\n") == 1
+    assert "BROKEN: " in out
+
+
+def test_each_link_is_looked_at_by_itself(models, new_run, capsys):
+    promote(models, new_run("a"), capsys)
+
+    def broken():
+        return [link.name for link in links(str(models / "1")) if link.problems]
+
+    entry = models / "1" / "assets.extra" / "entry.json"
+    whole = entry.read_text()
+    change_json(entry, lambda content: content["dataset"].update(fingerprint="other"))
+    assert broken() == ["dataset", "run.json", "entry"]
+    entry.write_text(whole)
+    change_json(entry, lambda content: content["run"].update(sha256="other"))
+    assert broken() == ["run.json", "entry"]
+    entry.write_text(whole)
+    change_json(entry, lambda content: content["saved_model"].update(sha256="other"))
+    assert broken() == ["SavedModel", "entry"]
+    entry.write_text(whole)
+    assert broken() == []
+    change_json(models / "1" / "assets" / "dataset.json", lambda content: content.update(labels=[]))
+    assert broken() == ["input files, as assets/dataset.json names them", "SavedModel"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+@pytest.mark.parametrize("name", ["assets.extra/entry.json", "assets/dataset.json"])
+def test_a_part_of_the_chain_that_cannot_be_read(models, new_run, capsys, name, text):
+    promote(models, new_run("a"), capsys)
+    (models / "1" / name).write_text(text)
+    assert command(models, "--explain", 1) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {models}/1")
+    assert err.count("\n") == 1
+
+
+def test_the_hash_of_a_saved_model_is_that_of_the_documented_command(models, new_run, capsys):
+    promote(models, new_run("a"), capsys)
+    shell = (
+        "find . -type f -not -path './assets.extra/*' | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    )
+    told = subprocess.run(
+        shell, shell=True, cwd=models / "1", check=True, capture_output=True, text=True
+    )
+    assert told.stdout.split()[0] == sha256_of_tree(sha256_of_files(str(models / "1")))
+
+
+@pytest.mark.parametrize("value", [-0.5, float("inf"), float("nan")])
+def test_an_improvement_that_is_none(value):
+    with pytest.raises(UsageError, match="--min-improvement: got"):
+        Rules(min_improvement=value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--rollback", "--keep", "3"], "--keep: only with --candidate"),
+        (["--explain", "1", "--metric", "loss"], "--metric: only with --candidate"),
+        (["--candidate", "runs/a", "--keep", "0"], "--keep: got 0, expected 1 or more"),
+    ],
+)
+def test_flags_that_cannot_be(models, arguments, said, capsys):
+    assert command(models, *arguments) == 2
+    assert capsys.readouterr().err == f"error: {said}\n"
+    assert not models.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--rollback", "0"], ["--explain", "-1"], ["--candidate", "a", "--rollback"]]
+)
+def test_a_command_line_that_cannot_be_read(models, arguments):
+    with pytest.raises(SystemExit) as raised:
+        command(models, *arguments)
+    assert raised.value.code == 2
+
+
+@pytest.mark.parametrize("arguments", [["--rollback"], ["--explain", "1"]])
+def test_a_registry_that_is_not_there(models, arguments, capsys):
+    assert command(models, *arguments) == 1
+    assert "models holds no models.config: not a registry, or empty" in capsys.readouterr().err
+    assert not models.exists()
+
+
+def test_help_imports_nothing_heavy():
+    script = """
+import sys
+from trainer.promote.__main__ import main
+try:
+    main(["--help"])
+except SystemExit as exit:
+    assert exit.code == 0
+assert not {"tensorflow", "keras", "numpy"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True)

@@ -1,0 +1,304 @@
+"""The commands as a user gives them, on a dataset that takes seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.python.summary.summary_iterator import summary_iterator
+
+from tests.support.datasets import toy_rows, write_dataset
+from tests.support.paths import ROOT
+from trainer.__main__ import main
+from trainer.data.manifest import read_manifest
+from trainer.evaluate.__main__ import main as evaluate_main
+from trainer.evaluate.evaluation import predict
+from trainer.run_directory import read_run
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    rows = toy_rows(800)
+    directory = tmp_path_factory.mktemp("prepared")
+    splits = {"train": rows[:600], "validation": rows[600:700], "test": rows[700:]}
+    write_dataset(directory, splits, transform=True)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    output = tmp_path_factory.mktemp("runs") / "first"
+    flags = "--units 8,6 --embedding-dim 4 --epochs 4 --batch-size 16 --learning-rate 0.02 --seed 3"
+    assert main(["--data", str(data), "--output", str(output), *flags.split()]) == 0
+    return output
+
+
+def read_json(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_a_run_leaves_its_files_and_nothing_unfinished(run):
+    names = {"checkpoints", "model.keras", "saved_model", "logs", "run.json"}
+    names |= {"metrics.json", "metrics.csv"}
+    evaluated = ("evaluation-validation.json", "report.html")
+    assert names == {path.name for path in run.iterdir() if path.name not in evaluated}
+
+
+def test_it_learns(run):
+    metrics = read_json(run / "metrics.json")
+    assert [epoch["number"] for epoch in metrics["epochs"]] == [1, 2, 3, 4]
+    assert metrics["final"]["validation"] == metrics["epochs"][-1]["validation"]
+    assert metrics["final"]["validation"]["accuracy"] > 0.9
+    assert metrics["final"]["sequences_per_second"] > 0
+
+
+def test_run_json_says_how_it_was_made(run, data):
+    content = read_json(run / "run.json")
+    assert content["options"] == {
+        "data": str(data),
+        "output": str(run),
+        "representation": "embedding",
+        "units": [8, 6],
+        "embedding_dim": 4,
+        "dropout": 0.0,
+        "epochs": 4,
+        "batch_size": 16,
+        "learning_rate": 0.02,
+        "schedule": "constant",
+        "optimizer": "adam",
+        "clip_norm": None,
+        "class_weights": "none",
+        "early_stop": 0,
+        "cache": "none",
+        "mixed_precision": False,
+        "strategy": "none",
+        "replicas": 1,
+        "devices": ["CPU:0"],
+        "jit_compile": "on",
+        "steps_per_execution": 16,
+        "seed": 3,
+        "checkpoint_every": "10m",
+        "keep": 3,
+        "resume": "auto",
+        "overwrite": False,
+    }
+    assert content["dataset"]["fingerprint"] == read_json(data / "dataset.json")["fingerprint"]
+    assert content["versions"]["tensorflow"] == tf.__version__
+
+
+def test_the_csv_log_holds_what_metrics_json_holds(run):
+    lines = [line.split(",") for line in (run / "metrics.csv").read_text().splitlines()]
+    first = read_json(run / "metrics.json")["epochs"][0]
+    assert len(lines) == 5
+    got = dict(zip(lines[0], lines[1], strict=True))
+    assert got["epoch"] == "1"
+    assert float(got["train_accuracy"]) == first["train"]["accuracy"]
+    assert float(got["validation_loss"]) == first["validation"]["loss"]
+    assert float(got["input_wait"]) == first["input_wait"]
+
+
+def test_the_model_of_the_best_epoch_is_exported(data, tmp_path, monkeypatch):
+    rates = {1: 0.1, 2: 1000.0}  # After the second epoch nothing is left of what was learned.
+    monkeypatch.setattr(
+        "trainer.training.loop.learning_rate", lambda _, position, __: rates[position.epoch]
+    )
+    flags = "--epochs 2 --batch-size 16 --optimizer sgd --jit-compile off"
+    arguments = ["--data", data, "--output", tmp_path / "run", *flags.split()]
+    assert main([str(argument) for argument in arguments]) == 0
+    metrics = read_json(tmp_path / "run" / "metrics.json")
+    losses = [epoch["validation"]["loss"] for epoch in metrics["epochs"]]
+    assert metrics["best_epoch"] == 1
+    assert losses[0] < losses[1]
+    arguments = ["--model", tmp_path / "run", "--data", data, "--split", "validation"]
+    assert evaluate_main([str(argument) for argument in arguments]) == 0
+    evaluation = read_json(tmp_path / "run" / "evaluation-validation.json")
+    assert evaluation["loss"] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_tensorboard_logs_hold_what_metrics_json_holds(run):
+    epochs = read_json(run / "metrics.json")["epochs"]
+    for split in ("train", "validation"):
+        (log,) = (run / "logs" / split).iterdir()
+        logged = {
+            (value.tag, event.step): tf.make_ndarray(value.tensor).item()
+            for event in summary_iterator(str(log))
+            for value in event.summary.value
+        }
+        speed = ("learning_rate", "sequences_per_second", "input_wait", "seconds")
+        expected = {
+            (tag, epoch["number"]): pytest.approx(value)
+            for epoch in epochs
+            for tag, value in (
+                *epoch[split].items(),
+                *((tag, epoch[tag]) for tag in speed if split == "train"),
+            )
+        }
+        assert logged == expected
+
+
+def test_evaluation_agrees_with_the_last_validation(run, data, capsys):
+    arguments = ["--model", str(run), "--data", str(data), "--split", "validation"]
+    assert evaluate_main(arguments) == 0
+    validation = read_json(run / "metrics.json")["final"]["validation"]
+    evaluation = read_json(run / "evaluation-validation.json")
+    assert evaluation["rows"] == 100
+    assert evaluation["loss"] == pytest.approx(validation["loss"], rel=1e-5)
+    assert evaluation["accuracy"] == pytest.approx(validation["accuracy"])
+    assert sum(label["support"] for label in evaluation["labels"]) == 100
+    out = capsys.readouterr().out
+    assert f"{run} on validation of {data}, 100 rows: accuracy" in out
+    assert f"written: {run}/evaluation-validation.json" in out
+    assert out.splitlines()[-1] == f"report: {(run / 'report.html').as_uri()}"
+    assert "<h2>On validation</h2>" in (run / "report.html").read_text(encoding="utf-8")
+    assert [one["length"] for one in evaluation["lengths"]] == [1, 2, 3, 4, 5, 6]
+    assert sum(one["rows"] for one in evaluation["lengths"]) == 100
+    assert sum(one["rows"] for one in evaluation["reliability"]) == 100
+
+
+def test_exported_model_answers_alone_as_evaluation_does(run, data, tmp_path):
+    script = """
+import json, sys
+# None makes an import fail, also where the project is installed.
+sys.modules.update(dict.fromkeys(("trainer", "pipeline", "tensorflow_transform", "keras")))
+import tensorflow as tf
+served = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+answer = served(sequence=tf.constant(json.load(sys.stdin)))
+print(json.dumps([label.decode() for label in answer["label"].numpy()]))
+"""
+    rows = toy_rows(800)[700:]
+    # One shard after the other, as the records are read.
+    texts = [text for text, _ in rows[0::2] + rows[1::2]]
+    answered = subprocess.run(
+        [sys.executable, "-I", "-c", script, str(run / "saved_model")],
+        cwd=tmp_path, input=json.dumps(texts), check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    described = read_run(str(run))
+    expected = [
+        described.labels[label]
+        for _, probabilities, _ in predict(described, read_manifest(str(data)), "test")
+        for label in probabilities.argmax(axis=1)
+    ]
+    assert json.loads(answered.stdout) == expected
+
+
+def test_answers_that_are_not_numbers_are_not_measured(run, data, tmp_path, capsys):
+    diverged = tmp_path / "diverged"
+    diverged.mkdir()
+    model = keras.saving.load_model(run / "model.keras", compile=False)
+    model.set_weights([weights * np.nan for weights in model.get_weights()])
+    model.save(diverged / "model.keras")
+    (diverged / "run.json").write_bytes((run / "run.json").read_bytes())
+    assert evaluate_main(["--model", str(diverged), "--data", str(data)]) == 1
+    assert "its answers are not numbers: the training diverged" in capsys.readouterr().err
+    assert not (diverged / "evaluation-test.json").exists()
+
+
+def test_without_a_validation_split_there_is_no_validation(tmp_path, capsys):
+    write_dataset(tmp_path / "data", {"train": toy_rows(8)}, transform=True)
+    output = tmp_path / "run"
+    flags = ["--data", str(tmp_path / "data"), "--output", str(output), "--units", "2"]
+    assert main([*flags, "--epochs", "1", "--representation", "scalar"]) == 0
+    assert read_json(output / "metrics.json")["final"]["validation"] is None
+    assert "validation" not in capsys.readouterr().out
+    assert evaluate_main(["--model", str(output), "--data", str(tmp_path / "data")]) == 1
+    assert "its split 'test' has no row" in capsys.readouterr().err
+
+
+def run_main(arguments, capsys):
+    status = main([str(argument) for argument in arguments])
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    return status, error
+
+
+def test_bad_input_gets_one_sentence_and_its_status(data, run, tmp_path, capsys):
+    new = tmp_path / "new"
+    status, error = run_main(["--data", tmp_path, "--output", new], capsys)
+    assert (status, "holds no dataset.json" in error) == (1, True)
+    status, error = run_main(["--data", data, "--output", run], capsys)
+    assert (status, "already holds a run, but not this one: --units 8,6" in error) == (1, True)
+    status, error = run_main(["--data", data, "--output", new, "--epochs", "0"], capsys)
+    assert (status, "--epochs: got 0" in error) == (2, True)
+    write_dataset(tmp_path / "hot", {"train": toy_rows(4)}, encoding="one_hot")
+    flags = ["--data", tmp_path / "hot", "--output", new, "--representation", "scalar"]
+    status, error = run_main(flags, capsys)
+    assert (status, "expected 'one_hot'" in error) == (1, True)
+    assert not new.exists()
+
+
+def test_a_shard_corrupted_after_the_run_began(data, run, tmp_path, capsys):
+    manifest = write_dataset(
+        tmp_path / "data", {"train": toy_rows(8), "test": toy_rows(8)}, transform=True
+    )
+    for shard in manifest.shards:
+        path = Path(manifest.path(shard.path))
+        content = bytearray(path.read_bytes())
+        content[40] ^= 0xFF
+        path.write_bytes(content)
+    output = tmp_path / "run"
+    status, error = run_main(["--data", manifest.directory, "--output", output], capsys)
+    assert (status, "record 1: corrupted, prepare" in error) == (1, True)
+    assert not (output / "run.json").exists()
+    assert evaluate_main(["--model", str(run), "--data", manifest.directory]) == 1
+    assert "record 1: corrupted, prepare" in capsys.readouterr().err
+
+
+def test_evaluating_on_another_dataset_says_so(run, data, tmp_path, capsys):
+    rows = toy_rows(20, seed=1)
+    write_dataset(tmp_path, {"train": rows, "test": rows})
+    content = read_json(tmp_path / "dataset.json")
+    (tmp_path / "dataset.json").write_text(json.dumps({**content, "fingerprint": "other"}))
+    for directory, said in ((tmp_path, True), (data, False)):
+        assert evaluate_main(["--model", str(run), "--data", str(directory)]) == 0
+        note = f"{directory} is not the dataset that {run} was trained on"
+        assert (note in capsys.readouterr().out) == said
+
+
+def test_evaluate_refuses_a_directory_that_is_no_run(data, tmp_path, capsys):
+    assert evaluate_main(["--model", str(tmp_path), "--data", str(data)]) == 1
+    assert "holds no run.json" in capsys.readouterr().err
+
+
+def test_help_imports_nothing_heavy():
+    script = """
+import sys
+import trainer.__main__, trainer.evaluate.__main__
+for command in (trainer.__main__.main, trainer.evaluate.__main__.main):
+    try:
+        command(["--help"])
+    except SystemExit as exit:
+        assert exit.code == 0
+assert not {"tensorflow", "keras"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_training_imports_neither_beam_nor_transform_nor_the_pipeline(data, tmp_path):
+    script = """
+import importlib, pkgutil, sys
+import trainer
+from trainer.__main__ import main
+assert main(sys.argv[1:]) == 0
+for module in pkgutil.walk_packages(trainer.__path__, "trainer."):
+    importlib.import_module(module.name)
+strangers = {"apache_beam", "tensorflow_transform", "pipeline", "tf_keras"}
+print(sorted(strangers & set(sys.modules)))
+"""
+    flags = ["--data", str(data), "--output", str(tmp_path / "run"), "--units", "2"]
+    # The pipeline's own tests import TensorFlow Transform, which sets this for their process.
+    environment = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
+    finished = subprocess.run(
+        [sys.executable, "-c", script, *flags, "--epochs", "1", "--batch-size", "64"],
+        cwd=ROOT, env=environment, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert finished.stdout.splitlines()[-1] == "[]"
+    # Only the run itself speaks: no wall of warnings.
+    assert finished.stderr == ""

@@ -1,0 +1,345 @@
+"""A run that was killed ends with the very weights of one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support.datasets import toy_rows, write_dataset
+from tests.support.paths import ROOT
+from tests.support.workers import tf_configs
+from trainer.__main__ import main
+from trainer.config import Interval
+from trainer.training.checkpoint import Checkpoints
+from trainer.training.progress import Progress
+from trainer.training.state import Epoch, MetricSums, Score, TrainState
+from trainer.training.steps import Steps
+
+# 100 rows in batches of 16: seven steps an epoch, in calls of 2, 2, 2 and 1.
+ROWS, BATCH, STEPS_PER_CALL, CALLS_PER_EPOCH, EPOCHS = 100, 16, 2, 4, 3
+# Compiling would take most of the time.
+FLAGS = ["--batch-size", str(BATCH), "--units", "4,3", "--checkpoint-every", "3"]
+FLAGS += ["--jit-compile", "off", "--steps-per-execution", str(STEPS_PER_CALL)]
+FLAGS += ["--schedule", "plateau", "--dropout", "0.2"]
+
+POSITION = TrainState(
+    epoch=2,
+    step=5,
+    total_steps=12,
+    sums=MetricSums(0.1 + 0.2, 3.0, 40.0, 0.7),
+    seconds=1.5,
+    epochs=(Epoch(1, Score(1 / 3, 0.5), None, 2.0, 50.0, 0.25, 0.01),),
+)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of ours may catch it."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("prepared")
+    rows = toy_rows(ROWS + 20)
+    splits = {"train": rows[:ROWS], "validation": rows[ROWS:]}
+    write_dataset(directory, splits, transform=True)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data, tmp_path_factory):
+    output = tmp_path_factory.mktemp("runs") / "whole"
+    assert run(data, output) == 0
+    return output
+
+
+def run(data, output, *flags, epochs=EPOCHS):
+    arguments = ["--data", data, "--output", output, "--epochs", epochs, *FLAGS, *flags]
+    return main([str(argument) for argument in arguments])
+
+
+def run_killed(data, output, call, *flags):
+    """Train until `call` calls of the graph are over."""
+    with pytest.MonkeyPatch.context() as patch:
+        calls = []
+
+        def count(progress, position):
+            calls.append(position)
+            if len(calls) == call:
+                raise Killed
+
+        patch.setattr(Progress, "update", count)
+        with pytest.raises(Killed):
+            run(data, output, *flags)
+
+
+def saved(output):
+    return sorted(path.name for path in (output / "checkpoints").glob("step-*"))
+
+
+def assert_same_run(got, expected):
+    weights = [
+        keras.saving.load_model(output / "model.keras").get_weights() for output in (got, expected)
+    ]
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    # The optimizer's variables too.
+    archives = [np.load(output / "checkpoints" / saved(output)[-1]) for output in (got, expected)]
+    for name in archives[1].files:
+        if name != "position":
+            np.testing.assert_array_equal(archives[0][name], archives[1][name])
+    scores = [
+        [
+            (epoch["train"], epoch["validation"])
+            for epoch in json.loads((output / "metrics.json").read_text())["epochs"]
+        ]
+        for output in (got, expected)
+    ]
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("calls", [(1,), (5, 3)])
+def test_killed_and_started_again_it_ends_as_if_it_had_not_been(
+    data, uninterrupted, tmp_path, calls
+):
+    for call in calls:
+        run_killed(data, tmp_path / "run", call)
+    assert run(data, tmp_path / "run") == 0
+    assert_same_run(tmp_path / "run", uninterrupted)
+
+
+def run_killed_in(function, data, output, *flags):
+    def killed(*_):
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"trainer.training.loop.{function}", killed)
+        with pytest.raises(Killed):
+            run(data, output, *flags)
+
+
+def test_killed_before_an_epoch_is_validated(data, uninterrupted, tmp_path):
+    run_killed_in("validate", data, tmp_path / "run", "--checkpoint-every", "1")
+    assert saved(tmp_path / "run")[-1] == "step-0000000007.npz"
+    assert run(data, tmp_path / "run") == 0
+    assert_same_run(tmp_path / "run", uninterrupted)
+
+
+def test_sigterm_in_a_validation_ends_it_at_once(data, tmp_path, capsys):
+    # Two batches, and so two returns to Python.
+    flags = ["--steps-per-execution", "1"]
+    evaluate, taken = Steps.evaluate, []
+
+    def terminated(*arguments):
+        for result in evaluate(*arguments):
+            taken.append(result)
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Steps, "evaluate", terminated)
+        assert run(data, tmp_path / "run", *flags) == 143
+    assert len(taken) == 1
+    assert capsys.readouterr().err.endswith("SIGTERM: saved after step 7\n")
+    assert saved(tmp_path / "run")[-1] == "step-0000000007.npz"
+    assert run(data, tmp_path / "run", *flags) == 0
+    assert "going on in epoch 1 after 7 of its steps" in capsys.readouterr().out
+    assert run(data, tmp_path / "whole", *flags) == 0
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_run_goes_on_in_another_version_and_says_so(data, tmp_path, capsys):
+    output = tmp_path / "run"
+    run_killed(data, output, 6)
+    partial = output / "run.json.partial"
+    content = json.loads(partial.read_text())
+    partial.write_text(json.dumps({**content, "versions": {"tensorflow": "2.1", "keras": "3.2"}}))
+    assert run(data, output) == 0
+    said = f"note: {output} was begun with tensorflow 2.1, now {tf.__version__}; keras 3.2, now "
+    (note,) = capsys.readouterr().err.splitlines()
+    assert note.startswith(said)
+    assert json.loads((output / "run.json").read_text())["versions"]["keras"] == keras.__version__
+
+
+def test_killed_before_the_export(data, uninterrupted, tmp_path, capsys):
+    run_killed_in("export", data, tmp_path / "run")
+    assert run(data, tmp_path / "run", epochs=1) == 1
+    assert "--epochs: got 1, but 3 are done" in capsys.readouterr().err
+    assert run(data, tmp_path / "run", "--resume", "must") == 0
+    assert_same_run(tmp_path / "run", uninterrupted)
+
+
+# The process sends itself a signal: then the step at which it comes is known.
+SIGNALLED = """
+import os, sys
+from trainer.__main__ import main
+from trainer.training.progress import Progress
+calls, at, number = [], int(sys.argv[1]), int(sys.argv[2])
+def count(progress, position):
+    calls.append(position)
+    if len(calls) == at:
+        os.kill(os.getpid(), number)
+Progress.update = count
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def start_signalled(data, output, at, number, *flags, **environment):
+    """Train in a process of its own, which gets signal `number` after `at` calls (0: never)."""
+    flags = [*FLAGS, "--epochs", "2", "--data", data, "--output", output, *flags]
+    return subprocess.Popen(
+        [sys.executable, "-c", SIGNALLED, *map(str, [at, int(number), *flags])],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
+def test_a_signal_to_a_mirrored_run(data, tmp_path, signal_number, status):
+    def train(output, at):
+        flags = ["--strategy", "mirrored", "--devices", "CPU:0,CPU:1"]
+        process = start_signalled(data, output, at, signal_number, *flags)
+        return (*process.communicate(timeout=240), process.returncode)
+
+    _, told, killed = train(tmp_path / "run", 5)
+    assert killed == status
+    # At SIGTERM what is done is saved, whether or not it was due.
+    last = {signal.SIGKILL: 7, signal.SIGTERM: 9}[signal_number]
+    assert saved(tmp_path / "run")[-1] == f"step-{last:010}.npz"
+    if signal_number == signal.SIGTERM:
+        assert told.endswith("SIGTERM: saved after step 9\n")
+    printed, told, again = train(tmp_path / "run", 0)
+    assert again == 0, told
+    where = "going on in epoch 2 after 2 of its steps" if status == 143 else "epoch 2 after 0 of"
+    assert where in printed
+    assert train(tmp_path / "whole", 0)[-1] == 0
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_worker_that_is_killed_ends_the_other_and_both_go_on(data, tmp_path):
+    def train(output, second_at):
+        processes = [
+            start_signalled(data, output, at, signal.SIGKILL, TF_CONFIG=config)
+            for at, config in zip((0, second_at), tf_configs(2), strict=True)
+        ]
+        told = [process.communicate(timeout=240) for process in processes]
+        return told, [process.returncode for process in processes]
+
+    told, statuses = train(tmp_path / "run", 5)
+    assert statuses == [1, -9], told
+    assert "another worker is lost; start all of them again" in told[0][1]
+    told, statuses = train(tmp_path / "run", 0)
+    assert statuses == [0, 0], told
+    assert "going on in epoch 2 after 0 of its steps" in told[0][0]
+    assert train(tmp_path / "whole", 0)[1] == [0, 0]
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_broken_checkpoint_is_passed_over_aloud(data, uninterrupted, tmp_path, capsys):
+    run_killed(data, tmp_path / "run", 7)
+    newest = tmp_path / "run" / "checkpoints" / saved(tmp_path / "run")[-1]
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    assert run(data, tmp_path / "run") == 0
+    assert f"{newest}: broken, trying the one before it: Bad CRC-32" in capsys.readouterr().err
+    assert_same_run(tmp_path / "run", uninterrupted)
+
+
+def test_options_that_change_the_weights_are_refused_by_name(data, tmp_path, capsys):
+    output = tmp_path / "run"
+    run_killed(data, output, 6)
+    assert run(data, output, "--units", "5,3", "--seed", "1") == 1
+    error = capsys.readouterr().err
+    assert "unfinished run with --units 4,3, now 5,3; --seed 0, now 1: give it the same" in error
+    other = tmp_path / "other"
+    other.symlink_to(data)
+    assert run(other, output, "--keep", "2", epochs=4) == 0
+    assert len(json.loads((output / "metrics.json").read_text())["epochs"]) == 4
+    assert len(saved(output)) == 2
+    assert json.loads((output / "run.json").read_text())["options"]["epochs"] == 4
+
+
+def test_another_dataset_is_refused_and_overwrite_begins_anew(data, tmp_path, capsys):
+    output = tmp_path / "run"
+    run_killed(data, output, 6)
+    partial = output / "run.json.partial"
+    content = json.loads(partial.read_text())
+    content["dataset"]["fingerprint"] = "f" * 64
+    partial.write_text(json.dumps(content))
+    assert run(data, output) == 1
+    error = capsys.readouterr().err
+    assert f"the dataset of fingerprint {'f' * 16}…, now 0123456789abcdef…" in error
+    assert run(data, output, "--resume", "must", "--overwrite") == 1
+    assert run(data, output, "--overwrite", epochs=1) == 0
+    assert "going on" not in capsys.readouterr().out
+
+
+def test_resume_never_and_must(data, uninterrupted, tmp_path, capsys):
+    output = tmp_path / "run"
+    assert run(data, output, "--resume", "must") == 1
+    assert "no unfinished run with a checkpoint, but --resume must" in capsys.readouterr().err
+    assert not output.exists()
+    run_killed(data, output, 6)
+    assert run(data, output, "--resume", "never") == 0
+    assert "going on" not in capsys.readouterr().out
+    assert_same_run(output, uninterrupted)
+
+
+@pytest.fixture
+def small_model():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def test_a_position_and_its_variables_come_back_bit_by_bit(tmp_path, small_model):
+    model, optimizer = small_model
+    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(steps=1), 2)
+    assert checkpoints.restore(str(tmp_path)) == TrainState()
+    variables = [*model.variables, *optimizer.variables]
+    variables[0].assign([[0.1, -0.0]])
+    variables[-1].assign([np.inf, 1e-45])
+    before = [np.array(variable).tobytes() for variable in variables]
+    checkpoints.save(POSITION)
+    for variable in variables:
+        variable.assign(keras.ops.ones_like(variable))
+    assert checkpoints.restore(str(tmp_path)) == POSITION
+    assert [np.array(variable).tobytes() for variable in variables] == before
+
+
+def test_the_best_weights_come_back_without_the_optimizer(tmp_path, small_model):
+    model, optimizer = small_model
+    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(steps=1), 2)
+    model.set_weights([np.array([[1.0, 2.0]]), np.array([3.0, 4.0])])
+    checkpoints.save_best()
+    model.set_weights([np.array([[5.0, 6.0]]), np.array([7.0, 8.0])])
+    optimizer.iterations.assign(9)
+    checkpoints.restore_best()
+    assert [weight.tolist() for weight in model.get_weights()] == [[[1.0, 2.0]], [3.0, 4.0]]
+    assert int(optimizer.iterations) == 9
+
+
+def test_the_newest_stay_and_a_save_is_due_after_so_many_steps(tmp_path, small_model):
+    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(steps=4), 2)
+    for step in range(1, 15):
+        checkpoints.save_if_due(TrainState(total_steps=step))
+    assert saved(tmp_path) == ["step-0000000008.npz", "step-0000000012.npz"]
+
+
+def test_a_save_is_due_after_so_many_seconds(tmp_path, monkeypatch, small_model):
+    monkeypatch.setattr("trainer.training.checkpoint.time.monotonic", lambda: now)
+    now = 100.0
+    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(seconds=30), 2)
+    for now, step in ((129.0, 1), (130.0, 2), (159.0, 3), (161.0, 4)):  # noqa: B007
+        checkpoints.save_if_due(TrainState(total_steps=step))
+    assert saved(tmp_path) == ["step-0000000002.npz", "step-0000000004.npz"]

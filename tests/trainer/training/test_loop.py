@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from charseq.errors import DataError
+from tests.support.datasets import toy_rows, write_dataset
+from tests.support.paths import ROOT
+from tests.support.workers import tf_configs
+from trainer.config import Config
+from trainer.data.batches import Batches
+from trainer.model.network import EmbeddingSize, build_model, prefix_mask
+from trainer.training.distributed import make_strategy, resolve_jit_compile
+from trainer.training.loop import balanced_weights, model_for
+from trainer.training.state import NO_METRICS
+from trainer.training.steps import Steps
+
+# The last batch of 16 holds one row: of two replicas, one has nothing to do.
+ROWS = 33
+BATCH = 16
+RATE = 0.1
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    rows = toy_rows(ROWS + 10)
+    splits = {"train": rows[:ROWS], "validation": rows[ROWS:]}
+    return write_dataset(tmp_path_factory.mktemp("data"), splits, transform=True)
+
+
+def new_steps(manifest, *, jit_compile=False, **settings):
+    config = Config(data="", output="", units=(4, 3), embedding_dim=2)
+    keras.utils.set_random_seed(0)
+    model = model_for(manifest, "embedding", config, trained_compiled=jit_compile)
+    optimizer = keras.optimizers.SGD(RATE)
+    optimizer.build(model.trainable_variables)
+    strategy = make_strategy("none", ())
+    settings = {"batch_size": BATCH, "jit_compile": jit_compile, **settings}
+    return Steps(strategy, model, optimizer, **settings), model
+
+
+def plain_epoch(model, batches, class_weights=(1.0, 1.0, 1.0), clip_norm=np.inf):
+    """What training means, in the fewest words: the reference."""
+    losses = []
+    for features, labels, weights in batches:
+        real = weights.numpy() > 0
+        labels = labels[real]
+        with tf.GradientTape() as tape:
+            answer = model({name: values[real] for name, values in features.items()}, training=True)
+            rows = keras.losses.sparse_categorical_crossentropy(labels, answer)
+            loss = tf.reduce_mean(rows * tf.gather(class_weights, labels))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        gradients = [tf.convert_to_tensor(gradient).numpy() for gradient in gradients]
+        norm = np.sqrt(sum((gradient**2).sum() for gradient in gradients))
+        for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+            variable.assign_sub(RATE * gradient * min(1, clip_norm / norm))
+        losses.extend(rows.numpy())
+    return losses
+
+
+def assert_same_weights(model, reference):
+    for got, expected in zip(model.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "settings", [{}, {"class_weights": (0.5, 2.0, 3.0), "clip_norm": 0.1}], ids=["plain", "all"]
+)
+def test_an_epoch_of_steps_equals_plain_gradient_descent(manifest, jit_compile, settings):
+    batches = Batches(manifest, "embedding", BATCH)
+    steps, model = new_steps(manifest, jit_compile=jit_compile, steps_per_execution=2, **settings)
+    taken = steps.train(batches.training(1), range(3), NO_METRICS, lambda: RATE)
+    done, sums = zip(*taken, strict=True)
+    _, reference = new_steps(manifest)
+    losses = plain_epoch(reference, batches.training(1), **settings)
+    assert done == (2, 3)
+    assert sums[-1].rows == len(losses) == ROWS
+    assert sums[-1].score().loss == pytest.approx(np.mean(losses), rel=1e-5)
+    assert_same_weights(model, reference)
+
+
+def test_the_learning_rate_is_asked_before_each_few_steps(manifest):
+    batches = Batches(manifest, "embedding", BATCH)
+    steps, model = new_steps(manifest, steps_per_execution=2)
+    rates = iter([RATE, 0.0])
+    list(steps.train(batches.training(1), range(3), NO_METRICS, lambda: next(rates)))
+    _, reference = new_steps(manifest)
+    plain_epoch(reference, batches.training(1).take(2))
+    assert_same_weights(model, reference)
+
+
+def test_a_step_begins_when_the_clock_has_been_read(manifest, monkeypatch):
+    """Else the reading waits for a free core, and work counts as waiting for rows."""
+    waited_for = []
+
+    def step(_steps, *batch):
+        for tensor in tf.nest.flatten(batch):
+            (clock,) = tensor.op.control_inputs
+            waited_for.append((tensor.op.type, clock.inputs[0].op.type))
+        return tf.zeros(3)
+
+    monkeypatch.setattr(Steps, "_evaluation_step", step)
+    steps, _ = new_steps(manifest)
+    batches = Batches(manifest, "embedding", BATCH).evaluation("train")
+    list(steps.evaluate(batches, range(3), NO_METRICS))
+    assert waited_for == [("Identity", "PyFunc")] * 4
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_evaluation_means_are_over_rows_and_change_nothing(manifest, jit_compile):
+    steps, model = new_steps(manifest, jit_compile=jit_compile)
+    _, plain = new_steps(manifest)
+    batches = Batches(manifest, "embedding", BATCH).evaluation("train")
+    *_, (_, sums) = steps.evaluate(batches, range(3), NO_METRICS)
+    ((features, labels, _),) = Batches(manifest, "embedding", ROWS).evaluation("train")
+    probabilities = plain(features).numpy()
+    losses = -np.log(probabilities[np.arange(ROWS), labels])
+    assert sums.score().loss == pytest.approx(losses.mean(), rel=1e-5)
+    assert sums.correct == (probabilities.argmax(axis=1) == labels.numpy()).sum()
+    assert_same_weights(model, plain)
+
+
+def test_balanced_labels_weigh_the_same_together(manifest):
+    weights = dict(zip(manifest.labels, balanced_weights(manifest), strict=True))
+    counts = Counter(label for _, label in toy_rows(ROWS + 10)[:ROWS])
+    assert [weights[label] * count for label, count in counts.items()] == pytest.approx([11.0] * 3)
+
+
+def test_the_step_is_compiled_where_that_is_faster():
+    cpu = make_strategy("none", ())
+    gpu = SimpleNamespace(extended=SimpleNamespace(worker_devices=("/device:GPU:0",)))
+    mirrored = make_strategy("mirrored", ("CPU:0",))
+    assert [resolve_jit_compile("auto", each) for each in (cpu, gpu, mirrored)] == [
+        *(True, False, True)
+    ]
+    assert resolve_jit_compile("on", gpu)
+    assert not resolve_jit_compile("off", cpu)
+
+
+def test_a_device_that_is_not_there():
+    with pytest.raises(DataError, match="--devices: got 'GPU:7', expected of CPU:0"):
+        make_strategy("auto", ("GPU:7",))
+
+
+def test_mirrored_training_reaches_what_one_device_reaches(manifest, tmp_path):
+    flags = ["--data", manifest.directory, "--batch-size", str(BATCH), "--units", "4,3"]
+    flags += ["--epochs", "3", "--seed", "5", "--optimizer", "rmsprop"]
+    mirrored = ["--strategy", "mirrored", "--devices", "CPU:0,CPU:1", "--output", "mirrored"]
+    one = ["--strategy", "none", "--output", "one"]
+    # In a process of its own: a CPU can be divided only before TensorFlow computes.
+    script = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from trainer.__main__ import main
+sys.exit(main({[*flags, *mirrored]!r}) or main({[*flags, *one]!r}))
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    options = json.loads((tmp_path / "mirrored" / "run.json").read_text())["options"]
+    assert (options["strategy"], options["devices"]) == ("mirrored", ["CPU:0", "CPU:1"])
+    metrics = {
+        name: json.loads((tmp_path / name / "metrics.json").read_text())["epochs"]
+        for name in ("mirrored", "one")
+    }
+    for got, expected in zip(metrics["mirrored"], metrics["one"], strict=True):
+        for split in ("train", "validation"):
+            assert got[split]["loss"] == pytest.approx(expected[split]["loss"], rel=1e-5)
+            assert got[split]["accuracy"] == expected[split]["accuracy"]
+    models = [keras.saving.load_model(tmp_path / name / "model.keras") for name in metrics]
+    for got, expected in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_two_workers_reach_what_one_process_reaches(manifest, tmp_path):
+    flags = ["--data", manifest.directory, "--batch-size", str(BATCH), "--units", "4,3"]
+    flags += ["--epochs", "2", "--seed", "5", "--optimizer", "rmsprop"]
+    # Each leaves its weights, too, where it trained.
+    script = """
+import sys
+import numpy as np
+from trainer.training import loop
+from trainer.__main__ import main
+built = []
+model_for = loop.model_for
+def kept(*args, **kwargs):
+    built.append(model_for(*args, **kwargs))
+    return built[-1]
+loop.model_for = kept
+status = main(sys.argv[2:])
+np.savez(sys.argv[1], *built[0].get_weights())
+sys.exit(status)
+"""
+
+    def start(name, output, **environment):
+        return subprocess.Popen(
+            [sys.executable, "-c", script, f"{name}.npz", *flags, "--output", output],
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    configs = zip(("first", "second"), tf_configs(2), strict=True)
+    processes = [start(name, "workers", TF_CONFIG=config) for name, config in configs]
+    processes.append(start("alone", "one"))
+    told = [process.communicate(timeout=240) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], told
+    assert "epoch 2/2" in told[0][0]
+    assert told[1][0] == ""  # One of them speaks for both.
+    first, second, alone = (np.load(tmp_path / f"{n}.npz") for n in ("first", "second", "alone"))
+    for name in alone.files:
+        np.testing.assert_array_equal(first[name], second[name])
+        np.testing.assert_allclose(first[name], alone[name], atol=1e-5)
+    epochs = {
+        name: json.loads((tmp_path / name / "metrics.json").read_text())["epochs"]
+        for name in ("workers", "one")
+    }
+    for got, expected in zip(epochs["workers"], epochs["one"], strict=True):
+        assert got["train"]["loss"] == pytest.approx(expected["train"]["loss"], rel=1e-5)
+        assert got["validation"] == pytest.approx(expected["validation"], rel=1e-5)
+    options = json.loads((tmp_path / "workers" / "run.json").read_text())["options"]
+    assert (options["strategy"], options["replicas"]) == ("multi_worker", 2)
+
+
+def test_multi_worker_needs_workers(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(DataError, match="--strategy multi_worker: no workers in TF_CONFIG"):
+        make_strategy("multi_worker", ())
+    monkeypatch.setenv("TF_CONFIG", "{]")
+    with pytest.raises(DataError, match=r'TF_CONFIG: .* expected \{"cluster"'):
+        make_strategy("auto", ())
+
+
+def test_cudnn_takes_the_layers_and_their_masks(monkeypatch):
+    """By Keras's own rules; only whether there is a GPU is made up."""
+    # The package gives a function of that name: the module has to be asked for by its own.
+    rnn = importlib.import_module("keras.src.backend.tensorflow.rnn")
+    config = Config(data="", output="", units=(4, 3))
+    monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)
+    model = build_model((None,), 3, config.units, embedding=EmbeddingSize(6, 2), dropout=0.1)
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.LSTM)]
+    assert len(layers) == 2
+    for layer in layers:
+        cell = layer.cell
+        assert layer.use_cudnn == "auto"
+        assert layer.dropout == 0
+        assert layer.recurrent_dropout == 0
+        assert rnn.cudnn_ok(cell.activation, cell.recurrent_activation, layer.unroll, cell.use_bias)
+    mask = prefix_mask(tf.constant([1, 3, 2], tf.int64), tf.zeros([3, 3]))
+    assert rnn._is_sequence_right_padded(mask)
+    assert not rnn._has_fully_masked_sequence(mask)

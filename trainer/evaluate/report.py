@@ -1,0 +1,232 @@
+"""`report.html` of a run: how it learned and how good it is, in a file that loads nothing else."""
+
+from __future__ import annotations
+
+import glob
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from charseq.errors import DataError
+from charseq.files import read_json, write_text
+from charseq.html import render
+from charseq.html.charts import PERCENT_LEVELS, Bar, Chart, chart_epochs, round_counts
+from charseq.html.formats import format_plural, format_range, is_finite, shorten
+from charseq.metrics import RELIABILITY_BINS, Evaluation, LabelScore, wilson_interval, worst_labels
+from trainer.run_directory import METRICS_FILE, REPORT_FILE, RUN_FILE
+
+# Up to here a matrix can be read and a table be looked through; beyond, only extremes are shown.
+_FEW_LABELS = 30
+_SHOWN_EXTREMES = 20
+_LENGTH_COLUMNS = 50
+# The split that matters most stands first.
+_ORDER = ("test", "validation", "train")
+_MEASURES = (
+    ("loss", "Loss", "nats"),
+    ("accuracy", "Accuracy", ""),
+    ("sequences_per_second", "Speed", "sequences/s"),
+    ("learning_rate", "Learning rate", ""),
+)
+
+
+def write_report(directory: str) -> str:
+    """Write the page for a complete run and every `evaluation-*.json` in it; return its address.
+
+    Raises:
+        DataError: one of the files is not what it should be.
+    """
+    run = read_json(os.path.join(directory, RUN_FILE))
+    metrics = read_json(os.path.join(directory, METRICS_FILE))
+    found = glob.glob(os.path.join(glob.escape(directory), "evaluation-*.json"))
+    evaluations = [_read_evaluation(path) for path in sorted(found)]
+    path = os.path.join(directory, REPORT_FILE)
+    write_text(path, render_report(run, metrics["epochs"], evaluations))
+    return Path(path).absolute().as_uri()
+
+
+def _read_evaluation(path: str) -> Evaluation:
+    content = read_json(path)
+    try:
+        return Evaluation.from_json(content)
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: another version of charseq wrote it: evaluate that split again, or remove it"
+        ) from error
+
+
+def render_report(
+    run: Mapping[str, Any],
+    epochs: Sequence[Mapping[str, Any]],
+    evaluations: Iterable[Evaluation],
+) -> str:
+    """Return the page of a run.
+
+    Args:
+        run: `run.json`.
+        epochs: of `metrics.json`, one or more; further keys of theirs are ignored.
+        evaluations: of several splits, in any order.
+    """
+    ordered = sorted(evaluations, key=lambda evaluation: _ORDER.index(evaluation.split))
+    best = _best_epoch(epochs)
+    return render(
+        "run.html",
+        run=run,
+        num_epochs=len(epochs),
+        seconds=round(sum(epoch["seconds"] for epoch in epochs)),
+        headline=_headline(ordered[0]) if ordered else None,
+        training=_training_charts(epochs, best),
+        best_epoch=best,
+        num_reliability_bins=RELIABILITY_BINS,
+        splits=[_split(evaluation, run["dataset"]["max_length"]) for evaluation in ordered],
+    )
+
+
+def _headline(evaluation: Evaluation) -> dict[str, float]:
+    """Return what the measures are compared with."""
+    rows, bins = evaluation.rows, evaluation.reliability
+    low, high = wilson_interval(evaluation.accuracy, rows)
+    shares = [label.support / rows for label in evaluation.labels if label.support]
+    return {
+        "low": low,
+        "high": high,
+        "most_frequent": max(shares),
+        "entropy": -math.fsum(share * math.log(share) for share in shares),
+        "confidence": math.fsum(bin.rows * bin.confidence for bin in bins) / rows,
+    }
+
+
+def _curves(epochs: Sequence[Mapping[str, Any]], name: str) -> dict[str, list[float | None]]:
+    """Return a measure by epoch on each split that has it; speed and the like count as train."""
+    curves = {
+        "train": [epoch["train"].get(name, epoch.get(name)) for epoch in epochs],
+        "validation": [(epoch["validation"] or {}).get(name) for epoch in epochs],
+    }
+    return {split: values for split, values in curves.items() if set(values) != {None}}
+
+
+def _best_epoch(epochs: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return the epoch, from 1, with the least validation loss."""
+    losses = enumerate(_curves(epochs, "loss").get("validation", ()), start=1)
+    return min(((loss, epoch) for epoch, loss in losses if is_finite(loss)), default=(0, None))[1]
+
+
+def _training_charts(
+    epochs: Sequence[Mapping[str, Any]], best: int | None
+) -> list[tuple[str, str, Chart]]:
+    """Return title, unit and chart of each measure that the epochs have."""
+    charts = []
+    for name, title, unit in _MEASURES:
+        if curves := _curves(epochs, name):
+            mark = best if "validation" in curves else None
+            charts.append((title, unit, chart_epochs(title, curves, name != "accuracy", mark)))
+    return charts
+
+
+class _Cell(NamedTuple):
+    """Rows of a label that were predicted to have one; share: of the label's rows."""
+
+    label: LabelScore
+    predicted: LabelScore
+    rows: int
+    share: float
+
+
+def _split(evaluation: Evaluation, max_length: int) -> dict[str, Any]:
+    """Return what the page shows of one split."""
+    labels, confusion = evaluation.labels, evaluation.confusion
+    triples = zip(confusion.label, confusion.given, confusion.rows, strict=True)
+    cells = [
+        _Cell(labels[label], labels[predicted], rows, rows / labels[label].support)
+        for label, predicted, rows in triples
+    ]
+    wrong = [cell for cell in cells if cell.label != cell.predicted]
+    few_labels = len(labels) <= _FEW_LABELS
+    length_width = math.ceil(max_length / _LENGTH_COLUMNS)
+    return {
+        "evaluation": evaluation,
+        "few_labels": few_labels,
+        "worst": worst_labels(labels, _SHOWN_EXTREMES)[0],
+        "frequent": sorted(labels, key=lambda label: -label.support)[
+            : _FEW_LABELS if few_labels else _SHOWN_EXTREMES
+        ],
+        "f1_counts": _count_by_tenth(label.f1 for label in labels if label.support),
+        "cells": {(cell.label.label, cell.predicted.label): cell for cell in cells},
+        "most_wrong": max((cell.share for cell in wrong), default=0),
+        "wrong": sorted(wrong, key=lambda cell: -cell.rows),
+        "reliability": _reliability(evaluation),
+        "length_width": length_width,
+        "lengths": _lengths(evaluation, max_length, length_width),
+    }
+
+
+def _count_by_tenth(scores: Iterable[float]) -> list[int]:
+    """Return how many scores from 0 to 1 are in each tenth."""
+    counts = Counter(min(int(10 * score), 9) for score in scores)
+    return [counts[tenth] for tenth in range(10)]
+
+
+class _Bin(NamedTuple):
+    """The rows of a bin between two edges in percent; expected: the accuracy they should have."""
+
+    left: float
+    right: float
+    rows: int
+    accuracy: float
+    title: str
+    expected: float | None = None
+
+
+def _accuracy_charts(
+    label: str,
+    bins: Sequence[_Bin],
+    ticks: Sequence[tuple[float, str]],
+    guide: tuple[float, float],
+) -> list[Chart]:
+    """Return the accuracy by bin with its 95 % interval, and the histogram of rows below it."""
+    most = max(bin.rows for bin in bins)
+    levels = [(0, "0"), (most, shorten(most))]
+    hovers = [(bin.left, bin.right, bin.title) for bin in bins]
+    rows = [Bar(bin.left, bin.right, bin.rows, "rows") for bin in bins]
+    bars = [
+        Bar(left, right, accuracy, "train", wilson_interval(accuracy, rows), expected)
+        for left, right, rows, accuracy, _, expected in bins
+    ]
+    return [
+        Chart(label, 0, 1, PERCENT_LEVELS, bars=bars, hovers=hovers, guide=guide),
+        Chart("Rows", 0, most, levels, ticks, rows, hovers=hovers, top=0, height=44),
+    ]
+
+
+def _reliability(evaluation: Evaluation) -> list[Chart]:
+    bins = []
+    for bin in evaluation.reliability:
+        rows = format_plural(bin.rows, "row")
+        title = f"{rows}: {bin.confidence:.3f} sure, {bin.accuracy:.3f} right"
+        edges = (100 * bin.lower, 100 * bin.upper)
+        bins.append(_Bin(*edges, bin.rows, bin.accuracy, title, bin.confidence))
+    ticks = [(100 * level, text) for level, text in PERCENT_LEVELS]
+    return _accuracy_charts("Accuracy by probability", bins, ticks, guide=(0, 1))
+
+
+def _lengths(evaluation: Evaluation, max_length: int, width: int) -> list[Chart]:
+    """Return the charts of bins of `width` lengths each."""
+    rows, right = Counter[int](), Counter[int]()
+    for score in evaluation.lengths:
+        rows[(score.length - 1) // width] += score.rows
+        right[(score.length - 1) // width] += round(score.rows * score.accuracy)
+    percent = 100 / math.ceil(max_length / width)
+    bins = []
+    for place, count in rows.items():
+        accuracy = right[place] / count
+        span = format_range(place * width + 1, (place + 1) * width)
+        title = f"length {span}: {format_plural(count, 'row')}, accuracy {accuracy:.3f}"
+        bins.append(_Bin(percent * place, percent * (place + 1), count, accuracy, title))
+    ticks = [
+        (percent * ((length - 1) // width + 0.43), f"{length:,}")
+        for length in round_counts(max_length, 8)
+    ]
+    guide = (evaluation.accuracy, evaluation.accuracy)
+    return _accuracy_charts("Accuracy by length", bins, ticks, guide)

@@ -1,0 +1,171 @@
+"""The devices to compute on, and the strategy that spreads a batch over them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+
+import tensorflow as tf
+
+from charseq.errors import DataError
+
+_TF_CONFIG = (
+    '{"cluster": {"worker": ["HOST:PORT", …]}, "task": {"type": "worker", "index": 0}}, '
+    "the index of each worker its own"
+)
+
+
+def make_strategy(name: str, devices: Sequence[str]) -> tf.distribute.Strategy:
+    """The strategy called auto, none, mirrored or multi_worker, on devices like CPU:1 (() for all).
+
+    To be called before TensorFlow computes anything: only then can a CPU be divided.
+
+    Raises:
+        DataError: this machine has no such device, or TF_CONFIG names no workers.
+    """
+    if name == "multi_worker" or (name == "auto" and _workers()):
+        return _multi_worker(devices)
+    _divide_cpu(devices)
+    present = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
+    for device in devices:
+        if device not in present:
+            raise DataError(f"--devices: got {device!r}, expected of {', '.join(present)}")
+    gpus = [device for device in present if device.startswith("GPU:")]
+    chosen = list(devices) or gpus or ["CPU:0"]
+    if name == "mirrored" or (name == "auto" and len(chosen) > 1):
+        return tf.distribute.MirroredStrategy(chosen)
+    return tf.distribute.OneDeviceStrategy(chosen[0])
+
+
+def strategy_name(strategy: tf.distribute.Strategy) -> str:
+    """Its name as `make_strategy` takes it."""
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return "multi_worker"
+    return "mirrored" if isinstance(strategy, tf.distribute.MirroredStrategy) else "none"
+
+
+def _workers() -> list[str]:
+    """The addresses of the workers that TF_CONFIG names.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
+        return [address for job in ("chief", "worker") for address in cluster.get(job, [])]
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DataError(f"TF_CONFIG: {error}, expected {_TF_CONFIG}") from error
+
+
+def _multi_worker(devices: Sequence[str]) -> tf.distribute.Strategy:
+    if not _workers():
+        raise DataError(f"--strategy multi_worker: no workers in TF_CONFIG, expected {_TF_CONFIG}")
+    if devices:
+        raise DataError("--devices: multi_worker takes all GPUs of each worker, or its CPU")
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _is_chief(strategy: tf.distribute.Strategy) -> bool:
+    if strategy_name(strategy) != "multi_worker":
+        return True
+    resolver = strategy.cluster_resolver
+    has_chief = "chief" in resolver.cluster_spec().jobs
+    return resolver.task_type == "chief" or (not has_chief and resolver.task_id == 0)
+
+
+@contextmanager
+def chief_output_dir(strategy: tf.distribute.Strategy, output: str) -> Iterator[str]:
+    """The directory to write to: `output` for the worker that speaks for all.
+
+    Another worker computes and writes the same; its files go to a directory that is removed, and
+    what it prints goes nowhere.
+    """
+    if _is_chief(strategy):
+        yield output
+        return
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        redirect_stdout(nowhere),
+    ):
+        yield directory
+
+
+def wait_for_workers(strategy: tf.distribute.Strategy) -> None:
+    """Return once every worker is here."""
+    _over_workers(strategy, 0)
+
+
+def any_worker(strategy: tf.distribute.Strategy, flag: bool) -> bool:
+    """Whether `flag` is true for some worker."""
+    return _over_workers(strategy, int(flag)) > 0
+
+
+def check_equal_on_workers(strategy: tf.distribute.Strategy, value: int, what: str) -> None:
+    """Look whether all workers have the same value.
+
+    Raises:
+        DataError: they have not.
+    """
+    if _over_workers(strategy, value) != value * strategy.num_replicas_in_sync:
+        raise DataError(f"{what}: {value} here, another value elsewhere: --output must be shared")
+
+
+def _over_workers(strategy: tf.distribute.Strategy, value: int) -> int:
+    """The sum over all replicas of the value of each worker."""
+    if strategy_name(strategy) != "multi_worker":
+        return value * int(strategy.num_replicas_in_sync)
+    values = strategy.experimental_distribute_values_from_function(lambda _: tf.constant(value))
+    return int(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None).numpy())
+
+
+@contextmanager
+def worker_loss_as_data_error() -> Iterator[None]:
+    """Give the loss of another worker, in the block, an error for people.
+
+    Raises:
+        DataError: one is lost.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        raise DataError(
+            "another worker is lost; start all of them again, and they go on from the newest "
+            f"checkpoint ({error.message.splitlines()[0]})"
+        ) from error
+
+
+def resolve_jit_compile(asked: str, strategy: tf.distribute.Strategy) -> bool:
+    """Whether steps are compiled with XLA, for auto, on or off.
+
+    auto: on CPUs, where it makes an LSTM twice as fast; on a GPU it would rule out the kernels of
+    cuDNN.
+    """
+    if asked != "auto":
+        return asked == "on"
+    return "device:CPU" in strategy.extended.worker_devices[0]
+
+
+@contextmanager
+def sigterm_event() -> Iterator[threading.Event]:
+    """An event that SIGTERM sets, instead of ending the process, while the block runs."""
+    noticed = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: noticed.set())
+    try:
+        yield noticed
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _divide_cpu(devices: Sequence[str]) -> None:
+    """Make as many logical CPUs as `devices` name: CPU:0 and CPU:1 are two."""
+    numbers = [int(name.removeprefix("CPU:")) for name in devices if name.startswith("CPU:")]
+    if max(numbers, default=0) > 0:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        parts = [tf.config.LogicalDeviceConfiguration() for _ in range(max(numbers) + 1)]
+        tf.config.set_logical_device_configuration(cpu, parts)

@@ -1,0 +1,76 @@
+"""What a run measured, epoch by epoch: `metrics.json`, `metrics.csv`, TensorBoard's logs."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import tensorflow as tf
+
+from trainer.run_directory import CSV_FILE, LOGS, METRICS_FILE, write_json
+from trainer.training.state import Epoch, best_epoch
+
+SPLITS = ("train", "validation")
+_SPEED = ("learning_rate", "sequences_per_second", "input_wait", "seconds")
+
+
+class History:
+    """The epochs of a run so far, kept up to date in its directory."""
+
+    def __init__(self, directory: str, epochs: Sequence[Epoch]) -> None:
+        self._csv_file = os.path.join(directory, CSV_FILE)
+        self._metrics_file = os.path.join(directory, METRICS_FILE)
+        self._logs = os.path.join(directory, LOGS)
+        self._writers: dict[str, tf.summary.SummaryWriter] = {}
+        self._epochs = list(epochs)
+
+    def add(self, epoch: Epoch) -> None:
+        """Write down one more epoch."""
+        self._epochs.append(epoch)
+        write_json(self._metrics_file, self._metrics())
+        for split in SPLITS:
+            score = getattr(epoch, split)
+            if score:
+                self._log(split, epoch.number, asdict(score))
+        speed = {name: getattr(epoch, name) for name in _SPEED}
+        self._log("train", epoch.number, speed)
+        self._write_csv()
+
+    def _metrics(self) -> dict[str, object]:
+        last = self._epochs[-1]
+        seconds = sum(epoch.seconds for epoch in self._epochs)
+        sequences = sum(epoch.seconds * epoch.sequences_per_second for epoch in self._epochs)
+        return {
+            "best_epoch": best_epoch(self._epochs).number,
+            "epochs": [asdict(epoch) for epoch in self._epochs],
+            "final": {
+                "train": asdict(last.train),
+                "validation": asdict(last.validation) if last.validation else None,
+                "seconds": seconds,
+                "sequences_per_second": sequences / seconds,
+            },
+        }
+
+    def _write_csv(self) -> None:
+        """All epochs, so that what a killed run wrote twice stands there once."""
+        with open(f"{self._csv_file}.tmp", "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            splits = [f"{split}_{name}" for split in SPLITS for name in ("loss", "accuracy")]
+            writer.writerow(["epoch", *splits, *_SPEED])
+            for epoch in self._epochs:
+                scores = [getattr(epoch, split) for split in SPLITS]
+                means = [v for s in scores for v in ((s.loss, s.accuracy) if s else ("", ""))]
+                writer.writerow([epoch.number, *means, *(getattr(epoch, name) for name in _SPEED)])
+        os.replace(f"{self._csv_file}.tmp", self._csv_file)
+
+    def _log(self, split: str, step: int, values: Mapping[str, float]) -> None:
+        if split not in self._writers:
+            path = os.path.join(self._logs, split)
+            self._writers[split] = tf.summary.create_file_writer(path)
+        writer = self._writers[split]
+        with writer.as_default(step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+        writer.flush()

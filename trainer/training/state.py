@@ -1,0 +1,129 @@
+"""Where a run is, and what it has measured on the way there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean loss, in nats, and accuracy, 0 to 1, over some rows."""
+
+    loss: float
+    accuracy: float
+
+    def __str__(self) -> str:
+        return f"loss {self.loss:.4f}, accuracy {self.accuracy:.4f}"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch measured. seconds: of its training alone; number: from 1.
+
+    input_wait: the share of them, 0 to 1, in which the model waited for rows. learning_rate: at
+    its end. train is the mean over the epoch, while the weights change; validation, None where the
+    dataset has no such split, is measured with the weights at its end.
+    """
+
+    number: int
+    train: Score
+    validation: Score | None
+    seconds: float
+    sequences_per_second: float
+    input_wait: float
+    learning_rate: float
+
+    def __str__(self) -> str:
+        validation = f"; validation {self.validation}" if self.validation else ""
+        speed = f"{self.seconds:.1f} s, {self.sequences_per_second:,.0f} sequences/s"
+        speed += f", {self.input_wait:.1%} of the time waiting for rows"
+        return f"{self.train}{validation}; {speed}"
+
+    @property
+    def monitored_loss(self) -> float:
+        """What epochs are compared by: the loss on the validation split, if there is one."""
+        return (self.validation or self.train).loss
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Epoch:
+        """The epoch of which `asdict` made `content`."""
+        validation = content["validation"]
+        return cls(
+            **{
+                **content,
+                "train": Score(**content["train"]),
+                "validation": Score(**validation) if validation else None,
+            }
+        )
+
+
+def best_epoch(epochs: Sequence[Epoch]) -> Epoch:
+    """The epoch of the lowest judged loss, the first of equals."""
+    return min(epochs, key=lambda epoch: epoch.monitored_loss)
+
+
+class MetricSums(NamedTuple):
+    """Loss and correct answers, each summed over `rows` rows; seconds of waiting for them."""
+
+    loss: float = 0.0
+    correct: float = 0.0
+    rows: float = 0.0
+    waited: float = 0.0
+
+    def plus(self, *more: float) -> MetricSums:
+        """The sums of these and of others, given in the order of the fields."""
+        return MetricSums(*(one + other for one, other in zip(self, more, strict=True)))
+
+    def score(self) -> Score:
+        """Their means."""
+        return Score(self.loss / self.rows, self.correct / self.rows)
+
+
+NO_METRICS = MetricSums()
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """Where a run is: `step` steps of epoch `epoch` (from 1) are done, and all of `epochs`.
+
+    total_steps: since the first epoch. sums and seconds: of this epoch's steps so far.
+    """
+
+    epoch: int = 1
+    step: int = 0
+    total_steps: int = 0
+    sums: MetricSums = NO_METRICS
+    seconds: float = 0.0
+    epochs: tuple[Epoch, ...] = ()
+
+    def measured(self, validation: Score | None, learning_rate: float) -> Epoch:
+        """The epoch, all of whose steps are done."""
+        return Epoch(
+            number=self.epoch,
+            train=self.sums.score(),
+            validation=validation,
+            seconds=self.seconds,
+            sequences_per_second=self.sums.rows / self.seconds,
+            input_wait=self.sums.waited / self.seconds,
+            learning_rate=learning_rate,
+        )
+
+    def after_epoch(self, epoch: Epoch) -> TrainState:
+        """The beginning of the next epoch."""
+        return TrainState(
+            self.epoch + 1, total_steps=self.total_steps, epochs=(*self.epochs, epoch)
+        )
+
+    def after_steps(self, step: int, sums: MetricSums, seconds: float) -> TrainState:
+        """The same epoch with `step` of its steps done."""
+        total_steps = self.total_steps + step - self.step
+        return replace(self, step=step, total_steps=total_steps, sums=sums, seconds=seconds)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> TrainState:
+        """The position of which `asdict` and JSON made `content`."""
+        sums = MetricSums(*content["sums"])
+        epochs = tuple(Epoch.from_json(epoch) for epoch in content["epochs"])
+        return cls(**{**content, "sums": sums, "epochs": epochs})
