@@ -14,32 +14,28 @@ from typing import NamedTuple
 
 from charseq.html.formats import format_measure, format_range, format_share, is_finite, shorten
 
-_TICKS_APART = 11  # percent, room for a number on a narrow screen
+_TICKS_APART = 10  # percent, room for a number on a narrow screen
 PERCENT_LEVELS = tuple((percent / 100, f"{percent} %") for percent in (0, 25, 50, 75, 100))
 
 
 class Bar(NamedTuple):
-    """A bar, between two edges in percent; it leaves a gap to the next one.
+    """A bar between two edges in percent, and its tooltip.
 
-    interval: where the value lies with 95 %. expected: what it should be.
+    interval: the 95 % confidence interval of the value. expected: the value it is compared with.
     """
 
     left: float
     right: float
     value: float
-    kind: str = "train"
+    kind: str
+    title: str
     interval: tuple[float, float] | None = None
     expected: float | None = None
 
     @property
-    def end(self) -> float:
-        """The right edge without the gap, in percent."""
-        return self.left + 0.86 * (self.right - self.left)
-
-    @property
     def middle(self) -> float:
-        """The middle without the gap, in percent."""
-        return (self.left + self.end) / 2
+        """The middle, in percent."""
+        return (self.left + self.right) / 2
 
 
 @dataclass(frozen=True)
@@ -48,9 +44,9 @@ class Chart:
 
     label: its name for screen readers. levels: values with a line across, and their texts. ticks:
     percentages with a text below. curves: by kind, points (percent, value). hovers: edges of areas
-    in percent, and their tooltips. guide: values at the left and the right edge that a dashed line
-    connects. mark: the percentage of a dashed vertical line; without it, its text stands at the
-    right edge. top, height: pixels.
+    in percent, and their tooltips, beside those of bars. guide: values at the left and the right
+    edge that a dashed line connects. mark: the percentage of a dashed vertical line; without it,
+    its text stands at the right edge. top, height: pixels.
     """
 
     label: str
@@ -81,28 +77,20 @@ class Band(NamedTuple):
 
     name: str
     rows: int
-    left: float
-    right: float
-    size: float
+    left: int
+    right: int
+    size: int
     slot: int
-
-    @property
-    def path(self) -> str:
-        """An SVG path like an S, from x 0 to 100."""
-        _, _, left, right, size, _ = self
-        upper = f"M0 {left:.1f}C50 {left:.1f} 50 {right:.1f} 100 {right:.1f}"
-        left, right = left + size, right + size
-        return f"{upper}v{size:.1f}C50 {right:.1f} 50 {left:.1f} 0 {left:.1f}z"
 
 
 def split_flow(total: int, parts: Sequence[tuple[str, int]]) -> list[Band]:
     """Return bands as thick as the shares of the parts; tiny ones are thick enough to be seen."""
-    sizes = [max(220 * rows / total, 2.0) if rows else 0.0 for _, rows in parts]
-    slots = [max(44, round(size) + 12) for size in sizes]
-    lefts = accumulate(sizes, initial=(sum(slots) - sum(sizes)) / 2)
+    sizes = [max(round(220 * rows / total), 2) if rows else 0 for _, rows in parts]
+    slots = [max(44, size + 12) for size in sizes]
+    lefts = accumulate(sizes, initial=(sum(slots) - sum(sizes)) // 2)
     tops = accumulate(slots, initial=0)
     return [
-        Band(*part, left, top + (slot - size) / 2, size, slot)
+        Band(*part, left, top + (slot - size) // 2, size, slot)
         for part, size, slot, left, top in zip(parts, sizes, slots, lefts, tops, strict=False)
     ]
 
@@ -120,15 +108,14 @@ def chart_lengths(
             lengths of the one before and is drawn twice as wide.
         mark: what happens there, as `cut at 31`.
     """
+    total, most = sum(rows for _, _, rows in bins), max(rows for _, _, rows in bins)
     units = [2 if first > last_exact else 1 for first, _, _ in bins]
     edges = pairwise(100 * unit / sum(units) for unit in accumulate(units, initial=0))
-    bars = [
-        Bar(*edge, rows, "kept" if last <= max_length else "cut")
-        for edge, (_, last, rows) in zip(edges, bins, strict=True)
-    ]
-    total, most = sum(rows for _, _, rows in bins), max(rows for _, _, rows in bins)
-    named = list(zip(bars, bins, strict=True))
-    cut = next((bar for bar, (_, last, _) in named if last == max_length), None)
+    bars = []
+    for (left, right), (first, last, rows) in zip(edges, bins, strict=True):
+        title = f"{format_range(first, last)}: {rows:,} ({format_share(rows, total)})"
+        bars.append(Bar(left, right, rows, "kept" if last <= max_length else "cut", title))
+    cut = [bar.right for bar, (_, last, _) in zip(bars, bins, strict=True) if last == max_length]
     return Chart(
         "Sequences by length",
         low=0,
@@ -136,11 +123,7 @@ def chart_lengths(
         levels=[(rows, shorten(rows)) for rows in (0, *round_counts(most, 4))],
         ticks=_length_ticks(bins, bars, last_exact),
         bars=bars,
-        hovers=[
-            (*bar[:2], f"{format_range(first, last)}: {rows:,} ({format_share(rows, total)})")
-            for bar, (first, last, rows) in named
-        ],
-        mark=(cut.end + cut.right) / 2 if cut else None,
+        mark=cut[0] if cut else None,
         mark_text=mark if cut else f"{mark} →",
         top=24,
         height=156,
@@ -202,12 +185,10 @@ def chart_epochs(
 
 
 def _format_level(level: float, levels: Sequence[float]) -> str:
-    if level == 0 and not 0.001 <= levels[-1] < 10_000:
-        return "0"
     if levels[-1] < 0.001:
-        return f"{level:.1e}"
+        return f"{level:.1e}" if level else "0"
     if levels[-1] >= 10_000:
-        return f"{level / 1000:g}k"
+        return shorten(round(level))
     decimals = -math.floor(math.log10(levels[1] - levels[0]) + 1e-9)
     return f"{level:,.{max(0, decimals)}f}"
 

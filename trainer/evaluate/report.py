@@ -85,7 +85,7 @@ def render_report(
 
 
 def _headline(evaluation: Evaluation) -> dict[str, float]:
-    """Return what the measures are compared with."""
+    """Return the numbers that stand beside the measures of a split, to compare them with."""
     rows, bins = evaluation.rows, evaluation.reliability
     low, high = wilson_interval(evaluation.accuracy, rows)
     shares = [label.support / rows for label in evaluation.labels if label.support]
@@ -135,7 +135,7 @@ class _Cell(NamedTuple):
 
 
 def _split(evaluation: Evaluation, max_length: int) -> dict[str, Any]:
-    """Return what the page shows of one split."""
+    """Return the labels, confusions and charts of a split for the template."""
     labels, confusion = evaluation.labels, evaluation.confusion
     triples = zip(confusion.label, confusion.given, confusion.rows, strict=True)
     cells = [
@@ -168,47 +168,37 @@ def _count_by_tenth(scores: Iterable[float]) -> list[int]:
     return [counts[tenth] for tenth in range(10)]
 
 
-class _Bin(NamedTuple):
-    """The rows of a bin between two edges in percent; expected: the accuracy they should have."""
-
-    left: float
-    right: float
-    rows: int
-    accuracy: float
-    title: str
-    expected: float | None = None
-
-
 def _accuracy_charts(
     label: str,
-    bins: Sequence[_Bin],
+    bars: Sequence[Bar],
+    rows: Sequence[int],
     ticks: Sequence[tuple[float, str]],
     guide: tuple[float, float],
 ) -> list[Chart]:
-    """Return the accuracy by bin with its 95 % interval, and the histogram of rows below it."""
-    most = max(bin.rows for bin in bins)
+    """Return the chart of accuracies by bin, and below it one of the rows in each bin."""
+    most = max(rows)
     levels = [(0, "0"), (most, shorten(most))]
-    hovers = [(bin.left, bin.right, bin.title) for bin in bins]
-    rows = [Bar(bin.left, bin.right, bin.rows, "rows") for bin in bins]
-    bars = [
-        Bar(left, right, accuracy, "train", wilson_interval(accuracy, rows), expected)
-        for left, right, rows, accuracy, _, expected in bins
+    counts = [
+        Bar(bar.left, bar.right, count, "rows", bar.title)
+        for bar, count in zip(bars, rows, strict=True)
     ]
     return [
-        Chart(label, 0, 1, PERCENT_LEVELS, bars=bars, hovers=hovers, guide=guide),
-        Chart("Rows", 0, most, levels, ticks, rows, hovers=hovers, top=0, height=44),
+        Chart(label, 0, 1, PERCENT_LEVELS, bars=bars, guide=guide),
+        Chart("Rows", 0, most, levels, ticks, counts, top=0, height=44),
     ]
 
 
 def _reliability(evaluation: Evaluation) -> list[Chart]:
-    bins = []
+    bars = []
     for bin in evaluation.reliability:
-        rows = format_plural(bin.rows, "row")
-        title = f"{rows}: {bin.confidence:.3f} sure, {bin.accuracy:.3f} right"
+        count = format_plural(bin.rows, "row")
+        title = f"{count}: mean probability {bin.confidence:.3f}, accuracy {bin.accuracy:.3f}"
+        interval = wilson_interval(bin.accuracy, bin.rows)
         edges = (100 * bin.lower, 100 * bin.upper)
-        bins.append(_Bin(*edges, bin.rows, bin.accuracy, title, bin.confidence))
+        bars.append(Bar(*edges, bin.accuracy, "train", title, interval, bin.confidence))
+    rows = [bin.rows for bin in evaluation.reliability]
     ticks = [(100 * level, text) for level, text in PERCENT_LEVELS]
-    return _accuracy_charts("Accuracy by probability", bins, ticks, guide=(0, 1))
+    return _accuracy_charts("Accuracy by probability", bars, rows, ticks, guide=(0, 1))
 
 
 def _lengths(evaluation: Evaluation, max_length: int, width: int) -> list[Chart]:
@@ -218,15 +208,16 @@ def _lengths(evaluation: Evaluation, max_length: int, width: int) -> list[Chart]
         rows[(score.length - 1) // width] += score.rows
         right[(score.length - 1) // width] += round(score.rows * score.accuracy)
     percent = 100 / math.ceil(max_length / width)
-    bins = []
+    bars = []
     for place, count in rows.items():
         accuracy = right[place] / count
         span = format_range(place * width + 1, (place + 1) * width)
         title = f"length {span}: {format_plural(count, 'row')}, accuracy {accuracy:.3f}"
-        bins.append(_Bin(percent * place, percent * (place + 1), count, accuracy, title))
+        edges = (percent * place, percent * (place + 1))
+        bars.append(Bar(*edges, accuracy, "train", title, wilson_interval(accuracy, count)))
     ticks = [
-        (percent * ((length - 1) // width + 0.43), f"{length:,}")
+        (percent * ((length - 1) // width + 0.5), f"{length:,}")
         for length in round_counts(max_length, 8)
     ]
     guide = (evaluation.accuracy, evaluation.accuracy)
-    return _accuracy_charts("Accuracy by length", bins, ticks, guide)
+    return _accuracy_charts("Accuracy by length", bars, list(rows.values()), ticks, guide)
