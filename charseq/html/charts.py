@@ -188,7 +188,7 @@ def _format_level(level: float, levels: Sequence[float]) -> str:
     if levels[-1] < 0.001:
         return f"{level:.1e}" if level else "0"
     if levels[-1] >= 10_000:
-        return shorten(round(level))
+        return f"{level / 1000:g}k" if level else "0"
     decimals = -math.floor(math.log10(levels[1] - levels[0]) + 1e-9)
     return f"{level:,.{max(0, decimals)}f}"
 
