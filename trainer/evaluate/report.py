@@ -349,7 +349,7 @@ class _Cell(NamedTuple):
 
 
 def _cells(one: Evaluation) -> list[_Cell]:
-    columns = (one.confusion.label, one.confusion.given, one.confusion.rows)
+    columns = (one.confusion.label, one.confusion.predicted, one.confusion.rows)
     return [
         _Cell(one.labels[label], one.labels[given], rows, rows / one.labels[label].support)
         for label, given, rows in zip(*columns, strict=True)
