@@ -6,14 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from trainer.promote.lineage import (
-    ENTRY_FILE,
-    RUN_ASSET,
-    seal,
-    sha256_of_file,
-    sha256_of_files,
-    sha256_of_tree,
-)
+from charseq.files import seal, sha256_of_file
+from charseq.saved_model import ENTRY_FILE, RUN_ASSET
+from trainer.promote.lineage import sha256_of_files, sha256_of_tree
 
 FINGERPRINT = "0123456789abcdef" * 4
 MANIFEST: dict[str, Any] = {

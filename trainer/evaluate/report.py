@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from charseq.errors import DataError
+from charseq.files import write_text
 from charseq.metrics import (
     RELIABILITY_BINS,
     Evaluation,
@@ -20,6 +21,7 @@ from charseq.metrics import (
     wilson_interval,
     worst_labels,
 )
+from charseq.saved_model import RUN_FILE
 from trainer import charts
 from trainer.charts import (
     Column,
@@ -30,7 +32,7 @@ from trainer.charts import (
     format_percent,
     round_lengths,
 )
-from trainer.run_directory import METRICS_FILE, REPORT_FILE, RUN_FILE, write_text
+from trainer.run_directory import METRICS_FILE, REPORT_FILE
 from trainer.visible import plain_text, show_text
 
 # Up to here a matrix can be read and a table be looked through; beyond, only extremes are shown.

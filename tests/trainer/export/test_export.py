@@ -103,7 +103,7 @@ def test_what_is_served_is_what_keras_computes(written, representation, dtype):
     texts = tf.constant(["ABC?AB"[:length] for length in range(7)] + ["BCABCABCA"])
     got = classifier.classify(texts)["probabilities"].numpy()
     assert got.std() > 0.1
-    np.testing.assert_allclose(got, classifier.ask_model(texts).numpy(), atol=1e-6)
+    np.testing.assert_allclose(got, classifier.keras_probabilities(texts).numpy(), atol=1e-6)
 
 
 def test_the_best_labels_come_first(written):

@@ -12,9 +12,15 @@ from charseq.errors import UsageError
 from charseq.metrics import Confusion, Evaluation
 from tests.support.paths import ROOT
 from tests.support.registries import FINGERPRINT, MANIFEST, write_data, write_run
-from trainer.promote import compare
-from trainer.promote.__main__ import Rules, main
-from trainer.promote.lineage import links, read_part, sha256_of_files, sha256_of_tree
+from trainer.promote import measurement
+from trainer.promote.__main__ import main
+from trainer.promote.lineage import (
+    read_lineage,
+    read_model_json,
+    sha256_of_files,
+    sha256_of_tree,
+)
+from trainer.promote.options import PromotionRules
 from trainer.promote.registry import Pointer, Registry
 
 SCORES = {
@@ -28,7 +34,7 @@ SCORES = {
 
 def fake_measure(saved_model, manifest, split):
     """The scores that a run's own `run.json` wants."""
-    scores = {**SCORES, **read_part(saved_model, "assets/run.json")["scores"]}
+    scores = {**SCORES, **read_model_json(saved_model, "assets/run.json")["scores"]}
     return Evaluation(
         **scores, split=split, fingerprint=manifest.fingerprint, rows=1234,
         labels=(), confusion=Confusion((), (), ()), lengths=(), reliability=(),
@@ -37,7 +43,7 @@ def fake_measure(saved_model, manifest, split):
 
 @pytest.fixture(autouse=True)
 def measured(monkeypatch):
-    monkeypatch.setattr(compare, "measure", fake_measure)
+    monkeypatch.setattr(measurement, "measure", fake_measure)
 
 
 @pytest.fixture
@@ -253,7 +259,7 @@ def test_a_run_that_changes_while_it_is_measured(models, new_run, capsys, monkey
         (run / "saved_model" / "saved_model.pb").write_text("another")
         return fake_measure(saved_model, *arguments)
 
-    monkeypatch.setattr(compare, "measure", measure)
+    monkeypatch.setattr(measurement, "measure", measure)
     assert command(models, "--candidate", run) == 1
     assert "changed while it was measured; promote it again" in capsys.readouterr().err
     assert sorted(os.listdir(models)) == [".lock"]
@@ -369,11 +375,11 @@ def test_a_file_that_was_tampered_with_is_named(models, new_run, capsys, name):
     assert "BROKEN: " in out
 
 
-def test_each_link_is_looked_at_by_itself(models, new_run, capsys):
+def test_each_link_is_checked_by_itself(models, new_run, capsys):
     promote(models, new_run("a"), capsys)
 
     def broken():
-        return [link.name for link in links(str(models / "1")) if link.problems]
+        return [link.name for link in read_lineage(str(models / "1")) if link.problems]
 
     entry = models / "1" / "assets.extra" / "entry.json"
     whole = entry.read_text()
@@ -416,7 +422,7 @@ def test_the_hash_of_a_saved_model_is_that_of_the_documented_command(models, new
 @pytest.mark.parametrize("value", [-0.5, float("inf"), float("nan")])
 def test_an_improvement_that_is_none(value):
     with pytest.raises(UsageError, match="--min-improvement: got"):
-        Rules(min_improvement=value)
+        PromotionRules(min_improvement=value)
 
 
 @pytest.mark.parametrize(
