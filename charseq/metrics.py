@@ -57,12 +57,10 @@ class Confusion:
         Files of the first version call the column `predicted` "given".
 
         Raises:
-            TypeError: `content` has other columns.
+            KeyError, TypeError: `content` is not of this form.
         """
-        columns = {name: tuple(column) for name, column in content.items()}
-        if "given" in columns:
-            columns["predicted"] = columns.pop("given")
-        return cls(**columns)
+        predicted = content["given"] if "given" in content else content["predicted"]
+        return cls(tuple(content["label"]), tuple(predicted), tuple(content["rows"]))
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class Evaluation:
         """Return the evaluation in an `evaluation-SPLIT.json`, which `asdict` made.
 
         Raises:
-            AttributeError, KeyError, TypeError: `content` is not of this form.
+            KeyError, TypeError: `content` is not of this form.
         """
         tables = {
             "labels": tuple(LabelScore(**row) for row in content["labels"]),

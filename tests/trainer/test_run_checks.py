@@ -107,7 +107,9 @@ def test_a_complete_run_is_known_again(tmp_path, options):
         ({}, "cd" * 32, "the dataset of fingerprint abababababababab…, now cdcdcdcdcdcdcdcd…. "),
     ],
 )
-def test_another_complete_run_is_refused_by_its_differences(tmp_path, options, fingerprint, message):
+def test_another_complete_run_is_refused_by_its_differences(
+    tmp_path, options, fingerprint, message
+):
     write_trained(tmp_path / "run", units=(4, 3))
     config = Config(data="prepared", output=str(tmp_path / "run"), **{"units": (4, 3), **options})
     with pytest.raises(DataError) as raised:
