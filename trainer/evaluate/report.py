@@ -16,7 +16,8 @@ from charseq.html import render
 from charseq.html.charts import PERCENT_LEVELS, Bar, Chart, chart_epochs, round_counts
 from charseq.html.formats import format_plural, format_range, is_finite, shorten
 from charseq.metrics import RELIABILITY_BINS, Evaluation, LabelScore, wilson_interval, worst_labels
-from trainer.run_directory import METRICS_FILE, REPORT_FILE, RUN_FILE
+from charseq.saved_model import RUN_FILE
+from trainer.run_directory import METRICS_FILE, REPORT_FILE
 
 # Up to here a matrix can be read and a table be looked through; beyond, only extremes are shown.
 _FEW_LABELS = 30
@@ -137,7 +138,7 @@ class _Cell(NamedTuple):
 def _split(evaluation: Evaluation, max_length: int) -> dict[str, Any]:
     """Return the labels, confusions and charts of a split for the template."""
     labels, confusion = evaluation.labels, evaluation.confusion
-    triples = zip(confusion.label, confusion.given, confusion.rows, strict=True)
+    triples = zip(confusion.label, confusion.predicted, confusion.rows, strict=True)
     cells = [
         _Cell(labels[label], labels[predicted], rows, rows / labels[label].support)
         for label, predicted, rows in triples
