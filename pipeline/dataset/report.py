@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from charseq.manifest import SPLITS
 from pipeline import charts
 from pipeline.charts import draw_bar, draw_flow, draw_lengths, format_share, span
 from pipeline.dataset.ambiguity import AmbiguousSequence, merge_most_ambiguous
 from pipeline.dataset.shards import ShardSummary
-from pipeline.options import SPLITS
 from pipeline.rows.lengths import bin_lengths, last_exact
 from pipeline.rows.rejected import EXAMPLES_PER_REASON, RejectedFile
 from pipeline.rows.validation import REASONS
