@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from charseq.cli import exit_status, heavy_imports
 from trainer.config import parse_command_line
 from trainer.data.manifest import open_dataset
-from trainer.run_directory import check_output, check_resumable, is_trained
+from trainer.run_checks import check_output, check_resumable, is_trained
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from charseq.cli import exit_status, heavy_imports
+from charseq.files import write_json
 from trainer.data.files import check_local
 from trainer.data.manifest import open_dataset
 from trainer.evaluate.evaluation import evaluate, format_evaluation
 from trainer.evaluate.report import write_report
-from trainer.run_directory import read_run, write_json
+from trainer.run_directory import evaluation_file, read_run
 
 SPLITS = ("train", "validation", "test")
 
@@ -32,7 +33,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     if manifest.fingerprint != run.fingerprint:
         print(f"{options.data} is not the dataset that {options.model} was trained on")
     print(f"{options.model} on {options.split} of {options.data}, {format_evaluation(evaluation)}")
-    path = run.path(f"evaluation-{options.split}.json")
+    path = run.path(evaluation_file(options.split))
     write_json(path, asdict(evaluation))
     print(f"written: {path}")
     print(f"report: {write_report(run.directory)}")
