@@ -68,7 +68,7 @@ def prepare(folder: Path, rows: int) -> None:
 
 def start(run: Path, strategy: str) -> list[subprocess.Popen[bytes]]:
     """The processes of a training."""
-    environments = [{}]
+    environments: list[dict[str, str]] = [{}]
     if strategy == "multi_worker":
         environments = [{"TF_CONFIG": config} for config in tf_configs(_WORKERS)]
     return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_each_kind_of_error_has_its_status(capsys: pytest.CaptureFixture[str]) -
         (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ):
-        assert exit_status(lambda error=error: fail_with(error)) == status
+        assert exit_status(partial(fail_with, error)) == status
         assert capsys.readouterr().err == said
     assert exit_status(lambda: None) == 0
 

@@ -13,7 +13,7 @@ MANIFEST = {
     "labels": ["x", "y"],
     "label_counts": {"train": {"x": 400, "y": 300}, "test": {"x": 2, "y": 3}},
 }
-LIMITS = {
+LIMITS: dict[str, Any] = {
     "min_train_rows": 700,
     "min_rows_of_label": 2,
     "max_rejected_fraction": 0.02,

@@ -37,7 +37,8 @@ def stage(output: Path, content: str) -> tuple[Any, ...]:
     graph = Path(transform, "transform_fn")
     graph.mkdir(parents=True)
     (graph / "saved_model.pb").write_text(content)
-    plan = Plan(Partition(SHARDS, np.array([1, 2**64 - 1], np.uint64)), Vocabulary(("A",), "xy"), 0)
+    partition = Partition(SHARDS, np.array([1, 2**64 - 1], np.uint64))
+    plan = Plan(partition, Vocabulary(("A",), ("x", "y")), 0)
     summaries = [
         ShardSummary(
             shard, str(staging / f"shard-{shard.index}"), records=1, bytes=5, sha256=content,

@@ -338,11 +338,10 @@ def test_probabilities_of_any_size_are_json() -> None:
 def test_lost_rows_are_never_published(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = graph.write_predictions
     monkeypatch.setattr(
         graph,
         "write_predictions",
-        lambda part, values, *rest, **more: real(part, [], *rest, **more),
+        lambda part, values, *rest, **more: write_predictions(part, [], *rest, **more),
     )
     (tmp_path / "rows.txt").write_text("A\nB\n")
     argv = ["--model", str(model), "--input", str(tmp_path / "rows.txt"), "--output"]

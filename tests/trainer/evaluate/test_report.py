@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import asdict
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,10 @@ class Page(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
-        self.open, self.tags, self.text, self.attributes = [], [], "", []
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.attributes: list[tuple[str, Any]] = []
         self.feed(html)
         self.close()
         assert self.open == []
