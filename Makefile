@@ -54,7 +54,7 @@ demo: $(READY) ## Write a sample, prepare it, train on it and ask the model (1 m
 	@$(VENV_PYTHON) -m demo
 
 check: lint ## Lint, types and the unit tests, between two edits (1 minute)
-	$(PYTEST) -m unit
+	$(PYTEST) -m 'unit and not integration'
 
 test: lint ## Lint, types and all of pytest, before a commit (4 minutes)
 	$(PYTEST)

@@ -13,6 +13,8 @@ from charseq.cli import exit_status
 from charseq.errors import DataError, UsageError
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.unit
+
 
 def fail_with(error: BaseException) -> None:
     raise error
@@ -38,6 +40,7 @@ def test_sigterm_ends_a_command_and_nothing_behind_it(capsys: pytest.CaptureFixt
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.mark.integration
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     script = (
         "import sys; from charseq.cli import exit_status\n"

@@ -21,6 +21,8 @@ from charseq.html.charts import (
 )
 from charseq.html.formats import format_measure, format_plural, format_share, shorten
 
+pytestmark = pytest.mark.unit
+
 
 def test_every_template_is_valid() -> None:
     names = {file.name for file in files("charseq.html").joinpath("templates").iterdir()}

@@ -24,6 +24,8 @@ from charseq.metrics import (
     worst_labels,
 )
 
+pytestmark = pytest.mark.unit
+
 # Stands for a float in a dataclass.
 approx: Any = pytest.approx
 

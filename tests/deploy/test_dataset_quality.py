@@ -8,6 +8,8 @@ import pytest
 
 from deploy.airflow.charseq_quality import problems
 
+pytestmark = pytest.mark.unit
+
 MANIFEST = {
     "counts": {"read": 1000, "train": 700, "rejected": 20, "truncated": 100},
     "labels": ["x", "y"],

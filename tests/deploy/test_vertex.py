@@ -13,6 +13,8 @@ from tests.support.paths import ROOT
 from trainer.config import parse_command_line
 from trainer.training.distributed import _is_chief, make_strategy, strategy_name
 
+pytestmark = pytest.mark.unit
+
 DIRECTORY = ROOT / "deploy" / "vertex"
 
 

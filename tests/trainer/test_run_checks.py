@@ -18,6 +18,8 @@ from trainer.run_checks import (
 )
 from trainer.run_directory import begin_run, complete_run
 
+pytestmark = pytest.mark.unit
+
 FINGERPRINT = "ab" * 32
 CONTENT = {
     "options": {"representation": "scalar", "batch_size": 64},

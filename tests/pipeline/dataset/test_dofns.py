@@ -14,6 +14,8 @@ from pipeline.rows import sources
 from pipeline.rows.counts import add_counts
 from pipeline.rows.sources import cut_into_parts, find_sources
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(("max_labels", "analyzed"), [(6, 6), (5, 5), (3, 3)])
 def test_labels_are_analyzed_until_they_are_too_many(

@@ -13,6 +13,8 @@ from pipeline.dataset.existing import check_existing_dataset
 from pipeline.options import Options
 from pipeline.runtime.staging import directory_lock
 
+pytestmark = pytest.mark.unit
+
 OPTIONS = Options(input=("data/*.csv",), output="prepared", max_labels=20, seed=4)
 A, B = (
     {"path": "data/a.csv", "bytes": 10, "identity": "sha256:aa"},

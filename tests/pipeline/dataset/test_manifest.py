@@ -8,6 +8,8 @@ from charseq.errors import DataError
 from pipeline.dataset.manifest import _require_all_rows, feature_spec, fingerprint
 from pipeline.options import Options
 
+pytestmark = pytest.mark.unit
+
 COUNTS = {"read": 10, "train": 4, "validation": 1, "test": 2, "duplicates": 2, "rejected": 1}
 
 

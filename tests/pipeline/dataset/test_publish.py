@@ -23,6 +23,8 @@ from pipeline.runtime.layouts import DATASET, PREDICTIONS, Layout
 from pipeline.runtime.staging import prepare_output, staging_dir
 from tests.support.killed import Killed, kill_at_file_change
 
+pytestmark = pytest.mark.unit
+
 SHARDS = (Shard("train", 0, 2), Shard("train", 1, 2))
 
 

@@ -16,6 +16,8 @@ from pipeline.dataset.shards import SHUFFLED, order_rows
 from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.packing import pack_rows, unpack_rows
 
+pytestmark = pytest.mark.unit
+
 Row = tuple[str, str, str | None]
 
 

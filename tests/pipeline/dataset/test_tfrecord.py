@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline.dataset.tfrecord import crc32c, frame_records, one_hot_rows
 
+pytestmark = pytest.mark.unit
+
 
 def example(ids: list[int], length: int, label: int, one_hot_of: int | None) -> bytes:
     """One record as Protocol Buffers writes it."""

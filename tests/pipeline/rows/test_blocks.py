@@ -22,6 +22,8 @@ from pipeline.rows import blocks, sources
 from pipeline.rows.blocks import iter_line_blocks, parse_block, read_blocks
 from pipeline.rows.sources import Source, cut_into_parts, find_sources
 
+pytestmark = pytest.mark.unit
+
 
 def options(path: Path | str, **changes: object) -> Options:
     return Options(input=(str(path),), output="unused", **changes)  # type: ignore[arg-type]

@@ -23,6 +23,8 @@ from pipeline.rows.parsing import (
     shown,
 )
 
+pytestmark = pytest.mark.unit
+
 
 def rows(parsed: ParsedRows) -> list[tuple[int, bytes | None, bytes | None]]:
     return list(

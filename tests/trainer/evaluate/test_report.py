@@ -15,6 +15,8 @@ from charseq.errors import DataError
 from charseq.metrics import MetricsAccumulator
 from trainer.evaluate.report import render_report, write_report
 
+pytestmark = pytest.mark.unit
+
 HOSTILE = ("<script>alert(1)</script>", "\u202e\x00", "😀שלום", "x" * 5000, '"><img src=//e>')
 
 

@@ -6,6 +6,8 @@ from trainer.config import Config
 from trainer.training.schedule import learning_rate, plateaus, stops_early
 from trainer.training.state import Epoch, Score, TrainState
 
+pytestmark = pytest.mark.unit
+
 
 def config(**options):
     return Config(data="d", output="o", learning_rate=0.4, **options)
