@@ -88,7 +88,7 @@ def report_job(
     files = len(input_bytes)
     print(f"{activity} {files} file(s), {size / 1e6:.1f} MB, on {job.runner}", file=sys.stderr)
     try:
-        with progress.shown("starting" if job.is_local else "running", size, first):
+        with progress.show_progress("starting" if job.is_local else "running", size, first):
             yield
     except Exception as error:
         raise _as_data_error(error) from error
