@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pipeline.__main__ import main as prepare
-from pipeline.runtime.staging import directory_lock as pipeline_lock
+from pipeline.runtime.staging import output_lock
 from tests.support.listing import listing
 from tests.support.paths import ROOT
 from trainer.__main__ import main as train
@@ -180,7 +180,7 @@ def test_what_does_not_fit_is_refused(whole: Path, capsys: pytest.CaptureFixture
 def test_two_at_once(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = whole.parent / "shared"
     (_, preparation), (_, training), *_ = commands(folder)
-    with pipeline_lock(str(folder / "datasets")):
+    with output_lock(str(folder / "datasets")):
         assert prepare(preparation) == 1
     assert "datasets: another run is writing there; let it end" in capsys.readouterr().err
     with trainer_lock(str(folder / "runs")):

@@ -32,10 +32,7 @@ from pipeline.rows.sources import Part
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.runtime import progress
 from pipeline.runtime.filesystems import copy_tree
-from pipeline.runtime.memory import configure_allocators
 from pipeline.runtime.threads import ThreadedDoFn
-
-configure_allocators()
 
 COUNTS = "counts"
 ROWS = "rows"
@@ -86,7 +83,7 @@ class ReadAndCheck(ThreadedDoFn):
     def process(self, part: Part) -> Iterator[UsableRows | TaggedOutput]:
         """See the class."""
         for block in read_blocks(part):
-            yield from self.begin(self._check, block)
+            yield from self.submit(self._check, block)
         progress.advance(bytes_read=part.bytes)
 
     def _check(self, block: Block) -> CheckedBlock:
@@ -113,7 +110,7 @@ class ReadAndCheck(ThreadedDoFn):
             ),
         )
 
-    def finish(self, block: CheckedBlock) -> Iterator[UsableRows | TaggedOutput]:
+    def emit(self, block: CheckedBlock) -> Iterator[UsableRows | TaggedOutput]:
         """See the class."""
         self._read.inc(block.counts.read)
         progress.advance(read=block.counts.read, usable=block.counts.usable)
@@ -184,7 +181,7 @@ class PartitionRows(ThreadedDoFn):
 
     def process(self, rows: UsableRows, plan: Plan) -> Iterator[tuple[int, bytes] | TaggedOutput]:
         """See the class."""
-        yield from self.begin(self._partition, rows, plan)
+        yield from self.submit(self._partition, rows, plan)
 
     def _partition(self, packed: UsableRows, plan: Plan) -> PartitionedRows:
         rows = unpack_rows([packed.packed], USABLE)
@@ -208,7 +205,7 @@ class PartitionRows(ThreadedDoFn):
         rejected = [] if keep.all() else _unseen(packed, rows, pc.invert(known))
         return PartitionedRows(len(rows), of_shards, rejected)
 
-    def finish(self, rows: PartitionedRows) -> Iterator[tuple[int, bytes] | TaggedOutput]:
+    def emit(self, rows: PartitionedRows) -> Iterator[tuple[int, bytes] | TaggedOutput]:
         """See the class."""
         progress.advance(shuffled=rows.n)
         yield from tag_rejected(rows.rejected)
@@ -241,11 +238,11 @@ class WriteShard(ThreadedDoFn):
         """See the class."""
         number, values = group
         shard = plan.partition.shards[number]
-        yield from self.begin(
+        yield from self.submit(
             write_shard, shard, values, self._transform_dir, self._staging, self._options
         )
 
-    def finish(self, summary: ShardSummary) -> Iterator[ShardSummary]:
+    def emit(self, summary: ShardSummary) -> Iterator[ShardSummary]:
         """See the class."""
         self._written.inc(summary.records)
         progress.advance(written=summary.records + summary.duplicates)

@@ -43,12 +43,8 @@ from pipeline.rows.sources import Part, Source, cut_into_parts, find_nonempty_so
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.runtime import progress
 from pipeline.runtime.job import Job, new_job, report_job
-from pipeline.runtime.layouts import PREDICTIONS
-from pipeline.runtime.memory import configure_allocators
-from pipeline.runtime.staging import directory_lock, prepare_output, staging_dir
+from pipeline.runtime.staging import PREDICTIONS, output_lock, prepare_output, staging_dir
 from pipeline.runtime.threads import ThreadedDoFn
-
-configure_allocators()
 
 _COUNTS = "counts"
 _PREDICTED = "predicted"
@@ -74,7 +70,7 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
         _run(job, sources, model, options)
         print(f"dry run: the job for {job.runner} was built, and nothing else was done")
         return
-    with directory_lock(options.output):
+    with output_lock(options.output):
         prepare_output(PREDICTIONS, options.output, options.overwrite)
         _run(job, sources, model, options)
         counts = read_summary(options.output)["counts"]
@@ -88,7 +84,11 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
 
 def _run(job: Job, sources: Sequence[Source], model: Model, options: PredictOptions) -> None:
     with report_job(
-        job, "predicting", [source.bytes for source in sources], options.output, first="predicting"
+        job,
+        "predicting",
+        [source.bytes for source in sources],
+        options.output,
+        first_stage="predicting",
     ):
         build(job.pipeline, sources, model, options)
         job.pipeline.run().wait_until_finish()
@@ -163,6 +163,7 @@ class Predict(ThreadedDoFn):
 
     def setup(self) -> None:
         """See the class."""
+        super().setup()
         self._classifier = load_classifier(self._model)
 
     def process(self, part: Part) -> Iterator[tuple[int, PredictedRows] | TaggedOutput]:
@@ -181,7 +182,7 @@ class Predict(ThreadedDoFn):
             yield TaggedOutput(_COUNTS, counts)
             yield from tag_rejected(rejected)
             for start in range(0, len(checked.row), _SLICE_ROWS):
-                yield from self.begin(self._predict, block, checked, start)
+                yield from self.submit(self._predict, block, checked, start)
         progress.advance(bytes_read=part.bytes)
 
     def _predict(self, block: Block, checked: ValidatedRows, start: int) -> Slice:
@@ -195,7 +196,7 @@ class Predict(ThreadedDoFn):
         )
         return Slice(block.part.index, len(row), PredictedRows(before, pack_rows(rows)))
 
-    def finish(self, done: Slice) -> Iterator[tuple[int, PredictedRows]]:
+    def emit(self, done: Slice) -> Iterator[tuple[int, PredictedRows]]:
         """See the class."""
         self._predicted.inc(done.n)
         progress.advance(read=done.n, usable=done.n)
@@ -214,14 +215,14 @@ class WritePart(ThreadedDoFn):
     ) -> Iterator[PredictedFile]:
         """See the class."""
         index, values = group
-        yield from self.begin(
+        yield from self.submit(
             partial(write_predictions, staging=self._staging),
             self._parts[index],
             [value for value in values if value is not None],
             first[index],
         )
 
-    def finish(self, file: PredictedFile) -> Iterator[PredictedFile]:
+    def emit(self, file: PredictedFile) -> Iterator[PredictedFile]:
         """See the class."""
         self._written.inc(file.rows)
         progress.advance(written=file.rows)

@@ -37,8 +37,7 @@ from pipeline.rows.counts import ReadCounts
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.rejected import RejectedFile
 from pipeline.rows.sources import Part, Source
-from pipeline.runtime.layouts import PREDICTIONS
-from pipeline.runtime.staging import prepare_output, remove_staging, staging_dir
+from pipeline.runtime.staging import PREDICTIONS, prepare_output, remove_staging, staging_dir
 from tests.pipeline.dataset.test_publish import Killed, kill_at
 from tests.support.paths import ROOT
 from tests.support.toy_model import FINGERPRINT, answer, save_toy_model

@@ -19,7 +19,7 @@ from pipeline.__main__ import main
 from pipeline.dataset.graph import build
 from pipeline.options import Options
 from pipeline.rows.sources import find_sources
-from pipeline.runtime.beam_flags import to_beam_options
+from pipeline.runtime.beam_options import to_beam_options
 from tests.support.paths import ROOT
 
 FLAGS = (

@@ -21,9 +21,9 @@ from pipeline.dataset.run import _temp_dir
 from pipeline.inspect import main as inspect_main
 from pipeline.options import Options
 from pipeline.rows.sources import Source, cut_into_parts
-from pipeline.runtime.beam_flags import to_beam_options
+from pipeline.runtime.beam_options import to_beam_options
 from pipeline.runtime.filesystems import copy_tree, list_tree, local_file, remove_tree
-from pipeline.runtime.job import _as_data_error
+from pipeline.runtime.job import _to_user_error
 from pipeline.runtime.staging import move
 from tests.support.stores import Bucket, gs_server, s3_server
 
@@ -247,7 +247,7 @@ def test_tensorflow_transform_writes_where_tensorflow_and_all_workers_can(tmp_pa
     ],
 )
 def test_trouble_with_a_store_on_the_way_is_its_message(raised: str, said: str) -> None:
-    assert str(_as_data_error(RuntimeError(raised))).startswith(said)
+    assert str(_to_user_error(RuntimeError(raised))).startswith(said)
 
 
 @pytest.fixture

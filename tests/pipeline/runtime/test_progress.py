@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from pipeline.runtime import progress
-from pipeline.runtime.progress import Status, ProgressTracker
+from pipeline.runtime.progress import ProgressTracker, Status
 
 
 def test_each_stage_has_its_own_speed_and_time_left() -> None:
