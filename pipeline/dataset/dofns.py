@@ -27,8 +27,9 @@ from pipeline.rows.blocks import Block, parse_block, read_blocks
 from pipeline.rows.counts import ReadCounts, count_labels
 from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.packing import pack_rows, unpack_rows
-from pipeline.rows.rejected import Rejected, choose_examples, tag_rejected
-from pipeline.rows.sources import Part
+from pipeline.rows.parts import Part
+from pipeline.rows.rejected import RejectedRow, choose_examples
+from pipeline.rows.rejected_files import tag_rejected
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.runtime import progress
 from pipeline.runtime.filesystems import copy_tree
@@ -58,7 +59,7 @@ class CheckedBlock(NamedTuple):
 
     rows: UsableRows
     train: pa.RecordBatch
-    rejected: list[Rejected]
+    rejected: list[RejectedRow]
     counts: ReadCounts
 
 
@@ -93,7 +94,7 @@ class ReadAndCheck(ThreadedDoFn):
         sequence = cut(checked.sequence, self._options)
         train = hash_sequences(sequence, self._options.seed) <= self._last_of_train
         train_labels = checked.label.filter(train)
-        rejected = [Rejected(part, bad.row, bad.reason, bad.raw) for bad in checked.bad]
+        rejected = [RejectedRow(part, bad.row, bad.reason, bad.raw) for bad in checked.bad]
         return CheckedBlock(
             _pack_usable(block, checked),
             to_analyze(sequence.filter(train), train_labels),
@@ -170,7 +171,7 @@ class PartitionedRows(NamedTuple):
 
     n: int
     of_shards: list[tuple[int, bytes]]
-    rejected: list[Rejected]
+    rejected: list[RejectedRow]
 
 
 class PartitionRows(ThreadedDoFn):
@@ -212,7 +213,7 @@ class PartitionRows(ThreadedDoFn):
         yield from rows.of_shards
 
 
-def _unseen(packed: UsableRows, rows: pa.RecordBatch, unseen: pa.BooleanArray) -> list[Rejected]:
+def _unseen(packed: UsableRows, rows: pa.RecordBatch, unseen: pa.BooleanArray) -> list[RejectedRow]:
     numbers = packed.first - 1 + np.cumsum(rows["step"].to_numpy(), dtype=np.int64)
     texts = zip(
         numbers[unseen.to_numpy(zero_copy_only=False)].tolist(),
@@ -221,7 +222,7 @@ def _unseen(packed: UsableRows, rows: pa.RecordBatch, unseen: pa.BooleanArray) -
         strict=True,
     )
     return [
-        Rejected(packed.part, row, "unseen_label", f"{sequence},{label}")
+        RejectedRow(packed.part, row, "unseen_label", f"{sequence},{label}")
         for row, sequence, label in texts
     ]
 

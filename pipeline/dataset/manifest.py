@@ -19,7 +19,7 @@ from pipeline.dataset.plan import Plan
 from pipeline.dataset.shards import ShardSummary
 from pipeline.options import SPLITS, Options
 from pipeline.rows.counts import ReadCounts
-from pipeline.rows.rejected import RejectedFile
+from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source, describe_inputs
 
 FORMAT_VERSION = 1

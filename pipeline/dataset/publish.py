@@ -14,7 +14,7 @@ from pipeline.dataset.report import render_report
 from pipeline.dataset.shards import ShardSummary
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
-from pipeline.rows.rejected import RejectedFile
+from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
 from pipeline.runtime.filesystems import copy_tree, digest_file, list_tree, write_text
 from pipeline.runtime.staging import DATASET, StagedFile, publish_staged, staging_dir

@@ -12,7 +12,8 @@ from pipeline.dataset.ambiguity import AmbiguousSequence, merge_most_ambiguous
 from pipeline.dataset.shards import ShardSummary
 from pipeline.options import SPLITS
 from pipeline.rows.lengths import bin_lengths, last_exact
-from pipeline.rows.rejected import EXAMPLES_PER_REASON, RejectedFile
+from pipeline.rows.rejected import EXAMPLES_PER_REASON
+from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.validation import REASONS
 from pipeline.visible import name_character, needs_name, show_character, show_text
 

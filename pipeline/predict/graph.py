@@ -31,15 +31,10 @@ from pipeline.predict.output import (
 from pipeline.rows.blocks import Block, parse_block, read_blocks
 from pipeline.rows.counts import ReadCounts, add_counts
 from pipeline.rows.packing import pack_rows
-from pipeline.rows.rejected import (
-    REJECTED,
-    Rejected,
-    describe_rejected,
-    first_rows,
-    tag_rejected,
-    write_all_rejected,
-)
-from pipeline.rows.sources import Part, Source, cut_into_parts, find_nonempty_sources
+from pipeline.rows.parts import Part, cut_into_parts
+from pipeline.rows.rejected import RejectedRow, describe_rejected, first_rows
+from pipeline.rows.rejected_files import REJECTED, tag_rejected, write_all_rejected
+from pipeline.rows.sources import Source, find_nonempty_sources
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.runtime import progress
 from pipeline.runtime.job import Job, new_job, report_job
@@ -171,7 +166,9 @@ class Predict(ThreadedDoFn):
         for block in read_blocks(part):
             parsed = parse_block(block)
             checked = validate_rows(parsed, self._rules)
-            rejected = [Rejected(part.index, bad.row, bad.reason, bad.raw) for bad in checked.bad]
+            rejected = [
+                RejectedRow(part.index, bad.row, bad.reason, bad.raw) for bad in checked.bad
+            ]
             counts = ReadCounts(
                 usable=len(checked.row),
                 truncated=checked.truncated,

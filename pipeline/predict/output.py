@@ -22,8 +22,9 @@ from pipeline.predict.classifier import Model
 from pipeline.predict.options import PredictOptions
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.packing import unpack_rows
-from pipeline.rows.rejected import RejectedFile
-from pipeline.rows.sources import Part, Source, describe_inputs
+from pipeline.rows.parts import Part
+from pipeline.rows.rejected_files import RejectedFile
+from pipeline.rows.sources import Source, describe_inputs
 from pipeline.runtime.filesystems import create, digest_file, write_text
 from pipeline.runtime.staging import PREDICTIONS, StagedFile, publish_staged, staging_dir
 

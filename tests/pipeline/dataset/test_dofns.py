@@ -10,16 +10,17 @@ from apache_beam.pvalue import TaggedOutput
 
 from pipeline.dataset.dofns import COUNTS, TRAIN, ReadAndCheck
 from pipeline.options import Options
-from pipeline.rows import sources
+from pipeline.rows import parts
 from pipeline.rows.counts import add_counts
-from pipeline.rows.sources import cut_into_parts, find_sources
+from pipeline.rows.parts import cut_into_parts
+from pipeline.rows.sources import find_sources
 
 
 @pytest.mark.parametrize(("max_labels", "analyzed"), [(6, 6), (5, 5), (3, 3)])
 def test_labels_are_analyzed_until_they_are_too_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_labels: int, analyzed: int
 ) -> None:
-    monkeypatch.setattr(sources, "MIN_BLOCK_BYTES", 4)
+    monkeypatch.setattr(parts, "MIN_BLOCK_BYTES", 4)
     path = tmp_path / "rows.csv"
     path.write_text("sequence,label\n" + "".join(f"A,{label}\n" for label in "uvwxyz"))
     options = Options(input=(str(path),), output="o", split="train=1", max_labels=max_labels)

@@ -19,7 +19,7 @@ from pipeline.dataset.publish import publish, transform_dir
 from pipeline.dataset.shards import ShardSummary
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
-from pipeline.rows.rejected import RejectedFile
+from pipeline.rows.rejected_files import RejectedFile
 from pipeline.runtime import staging
 from pipeline.runtime.staging import DATASET, PREDICTIONS, Layout, prepare_output, staging_dir
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.options import Options
-from pipeline.rows.parsing import KEPT_BYTES, BadRow, ParsedRows
+from pipeline.rows.parsed import KEPT_BYTES, BadRow, ParsedRows
 from pipeline.rows.validation import validate_rows
 
 EARLIER = BadRow(0, "broken_quoting", "earlier")

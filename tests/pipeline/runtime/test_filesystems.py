@@ -20,7 +20,8 @@ from pipeline.__main__ import main
 from pipeline.dataset.run import _temp_dir
 from pipeline.inspect import main as inspect_main
 from pipeline.options import Options
-from pipeline.rows.sources import Source, cut_into_parts
+from pipeline.rows.parts import cut_into_parts
+from pipeline.rows.sources import Source
 from pipeline.runtime.beam_options import to_beam_options
 from pipeline.runtime.filesystems import copy_tree, list_tree, local_file, remove_tree
 from pipeline.runtime.job import _to_user_error
