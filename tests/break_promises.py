@@ -101,8 +101,8 @@ BREAKAGES = (
     Breakage(
         "all or nothing: the manifest comes last",
         "pipeline/runtime/staging.py",
-        "*moves, manifest_move = [",
-        "manifest_move, *moves = [",
+        "_move_all(staged[:-1], output)",
+        "_move_all(staged[-1:], output); _move_all(staged[:-1], output)",
         "tests/pipeline/dataset/test_publish.py",
     ),
     Breakage(

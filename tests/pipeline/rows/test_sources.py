@@ -38,7 +38,7 @@ def test_files_come_in_order_of_their_paths(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("no.csv", None, "no file matches --input"),
         ("empty.csv", b"", "empty.csv: the file is empty"),
@@ -66,13 +66,13 @@ def test_files_come_in_order_of_their_paths(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(
-    tmp_path: Path, name: str, content: bytes | None, said: str
+    tmp_path: Path, name: str, content: bytes | None, message: str
 ) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError) as raised:
         find_sources(options(tmp_path / name))
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_a_directory_is_no_file_and_one_way_to_name_its_files_is_shown(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_file_that_may_not_be_read_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "label_from", "said"),
+    ("name", "label_from", "message"),
     [
         (".txt", "file", ".txt: --label-from file gives the label '', expected a name"),
         (".txt.gz", "file", ".txt.gz: --label-from file gives the label ''"),
@@ -139,30 +139,30 @@ def test_a_path_that_gives_no_label_is_refused(
     monkeypatch: pytest.MonkeyPatch,
     name: str | bytes,
     label_from: str,
-    said: str,
+    message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = os.fsdecode(name)
     Path(path).write_bytes(gzip.compress(b"A\n") if path.endswith("gz") else b"A\n")
     with pytest.raises(DataError) as raised:
         find_sources(options(path, label_from=label_from))
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "label_from", "said"),
+    ("name", "label_from", "message"),
     [
         ("a.txt", None, "a.txt: text has no label column: say --label-from directory"),
         ("a.csv", "file", "a.csv is csv; or say --format text"),
     ],
 )
 def test_label_from_goes_with_text_only(
-    tmp_path: Path, name: str, label_from: str | None, said: str
+    tmp_path: Path, name: str, label_from: str | None, message: str
 ) -> None:
     (tmp_path / name).write_text("sequence,label\nA,x\n")
     with pytest.raises(UsageError) as raised:
         find_sources(options(tmp_path / name, label_from=label_from))
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_a_parquet_column_must_be_text(tmp_path: Path) -> None:
