@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from pipeline.charts import round_up
+from charseq.html.charts import round_counts
 
 _WIDTH, _HEIGHT = 760, 400
 # Of the plot; the names of the lines stand to its right.
@@ -31,7 +31,6 @@ def draw_accuracy(series: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     if len(series) > len(_COLOURS):
         raise ValueError(f"got {len(series)} lines, expected at most {len(_COLOURS)}")
     most = max(seconds for points in series.values() for seconds, _ in points)
-    step = round_up(most / _SECOND_TICKS)
 
     def x(seconds: float) -> float:
         return _LEFT + (_RIGHT - _LEFT) * seconds / most
@@ -46,7 +45,7 @@ def draw_accuracy(series: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     ]
     drawn += [
         f'<text x="{x(seconds):.1f}" y="{_BOTTOM + 18}" text-anchor="middle">{seconds}</text>'
-        for seconds in range(0, int(most) + 1, step)
+        for seconds in (0, *round_counts(most, _SECOND_TICKS))
     ]
     middle = (_LEFT + _RIGHT) // 2
     drawn.append(

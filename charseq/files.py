@@ -91,6 +91,18 @@ def read_json(path: str) -> Any:
         raise DataError(f"{path}: not JSON: {error}") from error
 
 
+def read_json_object(path: str) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        DataError: it is not JSON, or holds another value.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: got {type(content).__name__}, expected a JSON object")
+    return content
+
+
 def sync(path: str) -> None:
     """Wait until the content of a file, or the names in a directory, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

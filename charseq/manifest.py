@@ -37,7 +37,7 @@ _FINGERPRINTED = (
     "feature_spec",
     "shards",
 )
-_SEAL = "manifest_sha256"
+SEAL_KEY = "manifest_sha256"
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Manifest:
 
     def compute_seal(self) -> str:
         """Return the SHA-256 of the manifest without `manifest_sha256`."""
-        return seal(self.to_json(), _SEAL)
+        return seal(self.to_json(), SEAL_KEY)
 
     def with_fingerprint(self) -> Manifest:
         """Return the manifest with its fingerprint filled in."""
@@ -211,7 +211,7 @@ def manifest_from_json(content: Any, path: str) -> Manifest:
             options=content["options"],
             versions=content["versions"],
             files=tuple(FileDigest(**file) for file in content["files"]),
-            manifest_sha256=content[_SEAL],
+            manifest_sha256=content[SEAL_KEY],
         )
     except KeyError as error:
         raise DataError(f"{path}: no {error} in it") from error

@@ -1,10 +1,10 @@
-"""How good answers are: the measures of one model on one split, from sums that a batch adds to."""
+"""Metrics of one model on one split, computed from sums that batches are added to."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,20 +13,22 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Probabilities = npt.NDArray[np.floating]
 
 RELIABILITY_BINS = 15
-# A probability below counts as this one, as in Keras's loss: no single row can make it infinite.
-LEAST_PROBABILITY = 1e-7
-_TOP = 3
-_NORMAL_95 = 1.959964  # Of a normal distribution, 95 % lie within so many deviations.
+# Probabilities are clipped from below, as Keras's loss does: no single row makes it infinite.
+_EPSILON = 1e-7
+_TOP_K = 3
+_NORMAL_95 = 1.959964  # 95 % of a normal distribution lie within this many standard deviations.
+_UPPER_BOUNDS = np.arange(1, RELIABILITY_BINS + 1) / RELIABILITY_BINS
 
 
 @dataclass(frozen=True)
 class LabelScore:
-    """How one label is told from the others; a share of no rows is 0.
+    """The scores of one label against all others; a share of no rows is 0.
 
-    support: the rows that have it. precision: of the rows given it, the share that have it.
-    recall: of the rows that have it, the share given it. f1: their harmonic mean.
+    support: rows of this label. precision: share of this label among the rows predicted as it.
+    recall: share of the rows of this label that are predicted as it. f1: their harmonic mean.
     """
 
     label: str
@@ -38,15 +40,27 @@ class LabelScore:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often each label was given to rows of each other: cells with a row, in order.
+    """The confusion matrix in sparse form: its cells that hold a row, by label, then prediction.
 
-    Three columns, (cells,) each: ids of the label that rows have and of the one they were given,
-    and how many there are. Ids are places in `Evaluation.labels`.
+    label, predicted: (cells,) ids, the places of labels in `Evaluation.labels`.
+    rows: (cells,) rows of `label` that are predicted as `predicted`.
     """
 
     label: tuple[int, ...]
-    given: tuple[int, ...]
+    predicted: tuple[int, ...]
     rows: tuple[int, ...]
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Sequence[int]]) -> Confusion:
+        """Return the confusion in an `evaluation-SPLIT.json`.
+
+        Files of the first version call the column `predicted` "given".
+
+        Raises:
+            KeyError, TypeError: `content` is not of this form.
+        """
+        predicted = content["given"] if "given" in content else content["predicted"]
+        return cls(tuple(content["label"]), tuple(predicted), tuple(content["rows"]))
 
 
 @dataclass(frozen=True)
@@ -77,13 +91,13 @@ class Evaluation:
     """A model on every row of a split: the keys and values of `evaluation-SPLIT.json`.
 
     fingerprint: of the dataset. loss: mean of -ln(probability of the row's label), in nats.
-    accuracy: the share of rows given their label; of equal probabilities the lower id wins.
-    top3_accuracy: the share of rows whose label is among the three of highest probability.
-    macro_f1: the mean over the labels that some row has or was given.
+    accuracy: share of the rows predicted correctly; of equal probabilities the lower id wins.
+    top3_accuracy: share of the rows whose label is among the three of highest probability.
+    macro_f1: the mean over the labels that occur, as the label of a row or as a prediction.
     calibration_error: the expected calibration error, 0 to 1, over `reliability`: the mean over
     rows of |accuracy - confidence| of the row's bin, with 15 bins of equal width over the highest
     probability (Guo et al. 2017, On Calibration of Modern Neural Networks).
-    labels: in id order. lengths and reliability: those with a row, ascending.
+    labels: in id order. lengths, reliability: those with a row, ascending.
     """
 
     split: str
@@ -100,149 +114,164 @@ class Evaluation:
     reliability: tuple[ReliabilityBin, ...]
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Evaluation:
-        """The evaluation of which `asdict` and JSON made `content`.
+    def from_json(cls, content: Mapping[str, Any]) -> Evaluation:
+        """Return the evaluation in an `evaluation-SPLIT.json`, which `asdict` made.
 
         Raises:
-            KeyError, TypeError: it is not of this form.
+            KeyError, TypeError: `content` is not of this form.
         """
-        confusion = {name: tuple(column) for name, column in content["confusion"].items()}
-        parts = {
-            "labels": tuple(LabelScore(**one) for one in content["labels"]),
-            "confusion": Confusion(**confusion),
-            "lengths": tuple(LengthScore(**one) for one in content["lengths"]),
-            "reliability": tuple(ReliabilityBin(**one) for one in content["reliability"]),
+        tables = {
+            "labels": tuple(LabelScore(**row) for row in content["labels"]),
+            "confusion": Confusion.from_json(content["confusion"]),
+            "lengths": tuple(LengthScore(**row) for row in content["lengths"]),
+            "reliability": tuple(ReliabilityBin(**row) for row in content["reliability"]),
         }
-        return cls(**{**content, **parts})
+        return cls(**{**content, **tables})
 
 
 class MetricsAccumulator:
-    """MetricSums over rows, from which every measure follows.
+    """Sums over the rows so far, from which an `Evaluation` is computed.
 
-    Their size depends on the labels, the lengths and the pairs of labels that were confused, not
-    on the rows.
+    Memory grows with the labels, the lengths and the pairs of labels that are confused, not with
+    the rows.
     """
 
-    def __init__(self, labels: int, max_length: int) -> None:
-        self._labels = labels
-        self._loss, self._top = 0.0, 0
-        # A matrix of 10,000 labels would take 800 MB, and hold few numbers but 0.
+    def __init__(self, num_labels: int, max_length: int) -> None:
+        self._num_labels = num_labels
+        self._loss = 0.0
+        self._top_k_hits = 0
+        # Rows by label · num_labels + predicted. Sparse: a matrix of 10,000 labels would take
+        # 800 MB, nearly all of them zeros.
         self._cells: Counter[int] = Counter()
+        # Rows and hits by length; rows, hits and summed confidence by reliability bin.
         self._lengths = np.zeros((2, max_length + 1), np.int64)
         self._bins = np.zeros((3, RELIABILITY_BINS))
 
-    def add(self, labels: Ints, probabilities: npt.NDArray[np.floating], lengths: Ints) -> None:
-        """Count the rows of a batch.
+    def add(self, labels: Ints, probabilities: Probabilities, lengths: Ints) -> None:
+        """Add the rows of a batch.
 
         Args:
-            labels: (batch,) int64, the ids that the rows have.
-            probabilities: (batch, labels) float, of a row summing to 1.
+            labels: (batch,) int64, the ids of the rows' labels.
+            probabilities: (batch, labels) float; each row sums to 1.
             lengths: (batch,) int64, 1 to `max_length` characters.
         """
-        given = probabilities.argmax(axis=1)
-        right = given == labels
-        own = probabilities[np.arange(len(labels)), labels]
-        self._loss -= float(np.log(np.maximum(own, LEAST_PROBABILITY), dtype=np.float64).sum())
-        self._top += int((_ranks(labels, probabilities, own) < _TOP).sum())
-        cells, counts = np.unique(labels * self._labels + given, return_counts=True)
+        predicted = probabilities.argmax(axis=1)
+        hits = predicted == labels
+        of_label = probabilities[np.arange(len(labels)), labels]
+        self._loss -= float(np.log(np.maximum(of_label, _EPSILON), dtype=np.float64).sum())
+        self._top_k_hits += int((_ranks(labels, probabilities, of_label) < _TOP_K).sum())
+        cells, counts = np.unique(labels * self._num_labels + predicted, return_counts=True)
         self._cells.update(dict(zip(cells.tolist(), counts.tolist(), strict=True)))
-        self._lengths += _in_bins(lengths, self._lengths.shape[1], right).astype(np.int64)
+        self._lengths += _count(lengths, self._lengths.shape[1], hits).astype(np.int64)
         highest = probabilities.max(axis=1).astype(np.float64)
-        self._bins[:2] += _in_bins(_bin_of(highest), RELIABILITY_BINS, right)
-        self._bins[2] += np.bincount(_bin_of(highest), highest, RELIABILITY_BINS)
+        bins = _bin_of(highest)
+        self._bins[:2] += _count(bins, RELIABILITY_BINS, hits)
+        self._bins[2] += np.bincount(bins, highest, RELIABILITY_BINS)
 
     def evaluation(self, split: str, fingerprint: str, labels: Sequence[str]) -> Evaluation:
-        """The measures over the rows so far, of which there must be one.
+        """Return the metrics of the rows so far; there must be at least one.
 
         Args:
             split: the name of the rows.
-            fingerprint: of the dataset that they are from.
+            fingerprint: of the dataset that holds them.
             labels: the names of the labels, in id order.
         """
-        cells = np.array(sorted(self._cells), np.int64)
-        label, given = np.divmod(cells, self._labels)
-        count = np.array([self._cells[cell] for cell in cells.tolist()], np.int64)
-        scores = score_labels(label, given, count, labels)
-        occurring = {*label.tolist(), *given.tolist()}
-        rows, hits = int(count.sum()), int(count[label == given].sum())
-        bins = reliability(*self._bins)
-        gaps = (one.rows * abs(one.accuracy - one.confidence) for one in bins)
+        label, predicted, counts = self._confusion_columns()
+        scores = score_labels(label, predicted, counts, labels)
+        bins = reliability_bins(*self._bins)
+        rows = int(counts.sum())
         return Evaluation(
             split=split,
             fingerprint=fingerprint,
             rows=rows,
             loss=self._loss / rows,
-            accuracy=hits / rows,
-            top3_accuracy=self._top / rows,
-            macro_f1=math.fsum(scores[one].f1 for one in occurring) / len(occurring),
-            calibration_error=math.fsum(gaps) / rows,
+            accuracy=int(counts[label == predicted].sum()) / rows,
+            top3_accuracy=self._top_k_hits / rows,
+            macro_f1=_macro_f1(scores, {*label.tolist(), *predicted.tolist()}),
+            calibration_error=_calibration_error(bins, rows),
             labels=scores,
             confusion=Confusion(
-                tuple(label.tolist()), tuple(given.tolist()), tuple(count.tolist())
+                tuple(label.tolist()), tuple(predicted.tolist()), tuple(counts.tolist())
             ),
-            lengths=tuple(
-                LengthScore(length, row_count, right / row_count)
-                for length, (row_count, right) in enumerate(self._lengths.T.tolist())
-                if row_count
-            ),
+            lengths=_score_lengths(self._lengths),
             reliability=bins,
         )
 
+    def _confusion_columns(self) -> tuple[Ints, Ints, Ints]:
+        """Return the columns of a `Confusion`, (cells,) int64 each."""
+        cells = sorted(self._cells)
+        label, predicted = np.divmod(np.array(cells, np.int64), self._num_labels)
+        return label, predicted, np.array([self._cells[cell] for cell in cells], np.int64)
 
-def _ranks(labels: Ints, probabilities: npt.NDArray[np.floating], own: Any) -> Ints:
-    """(batch,) int64: how many labels a row's own comes after, as argmax would choose them."""
-    lower_id = np.arange(probabilities.shape[1]) < labels[:, np.newaxis]
-    before = (probabilities > own[:, np.newaxis]) | (
-        (probabilities == own[:, np.newaxis]) & lower_id
-    )
-    ranks: Ints = before.sum(axis=1, dtype=np.int64)
+
+def _ranks(labels: Ints, probabilities: Probabilities, of_label: Probabilities) -> Ints:
+    """Return how many labels come before a row's own, (batch,) int64, ordered as argmax does."""
+    is_lower_id = np.arange(probabilities.shape[1]) < labels[:, np.newaxis]
+    of_label = of_label[:, np.newaxis]
+    is_before = (probabilities > of_label) | ((probabilities == of_label) & is_lower_id)
+    ranks: Ints = is_before.sum(axis=1, dtype=np.int64)
     return ranks
 
 
-def _in_bins(places: Ints, size: int, right: npt.NDArray[np.bool_]) -> Floats:
-    """(2, size) float64: of the rows at each place, how many there are and how many are right."""
-    return np.stack([np.bincount(places, weights, size) for weights in (None, right)])
-
-
-_UPPER = np.arange(1, RELIABILITY_BINS + 1) / RELIABILITY_BINS
+def _count(places: Ints, size: int, hits: npt.NDArray[np.bool_]) -> Floats:
+    """Return the rows at each place and the hits among them, (2, size) float64."""
+    return np.stack([np.bincount(places, weights, size) for weights in (None, hits)])
 
 
 def _bin_of(highest: Floats) -> Ints:
-    """The place of the least upper bound that is not exceeded; a float32 may be just above 1."""
-    return np.minimum(np.searchsorted(_UPPER, highest), RELIABILITY_BINS - 1)
+    """Return the bin of each probability; a float32 may be just above 1 and is in the last."""
+    return np.minimum(np.searchsorted(_UPPER_BOUNDS, highest), RELIABILITY_BINS - 1)
 
 
-def reliability(rows: Floats, right: Floats, confidence: Floats) -> tuple[ReliabilityBin, ...]:
-    """The bins with a row; each argument is (15,) float64, summed over the rows of a bin."""
-    lower = (0.0, *_UPPER[:-1].tolist())
-    columns = (lower, _UPPER.tolist(), rows.tolist(), right.tolist(), confidence.tolist())
+def reliability_bins(rows: Floats, hits: Floats, confidence: Floats) -> tuple[ReliabilityBin, ...]:
+    """Return the bins that hold a row; each argument is (15,) float64, a sum by bin."""
+    lower = (0.0, *_UPPER_BOUNDS[:-1].tolist())
+    columns = (lower, _UPPER_BOUNDS.tolist(), rows.tolist(), hits.tolist(), confidence.tolist())
     return tuple(
-        ReliabilityBin(low, high, int(count), confidence=sure / count, accuracy=hits / count)
-        for low, high, count, hits, sure in zip(*columns, strict=True)
+        ReliabilityBin(low, high, int(count), confidence=total / count, accuracy=correct / count)
+        for low, high, count, correct, total in zip(*columns, strict=True)
         if count
     )
 
 
-def score_labels(
-    label: Ints, given: Ints, rows: Ints, names: Sequence[str]
-) -> tuple[LabelScore, ...]:
-    """Scores of each label, from the columns of a `Confusion`, (cells,) int64 each."""
+def _calibration_error(bins: Sequence[ReliabilityBin], rows: int) -> float:
+    return math.fsum(item.rows * abs(item.accuracy - item.confidence) for item in bins) / rows
 
-    def total(ids: Ints, counts: Ints) -> Ints:
+
+def _macro_f1(scores: Sequence[LabelScore], occurring: Collection[int]) -> float:
+    """Return the mean F1 of the labels with the ids `occurring`."""
+    return math.fsum(scores[label].f1 for label in occurring) / len(occurring)
+
+
+def _score_lengths(counts: Ints) -> tuple[LengthScore, ...]:
+    """Return the score of each length with a row; `counts` (2, lengths) holds rows and hits."""
+    return tuple(
+        LengthScore(length, rows, hits / rows)
+        for length, (rows, hits) in enumerate(counts.T.tolist())
+        if rows
+    )
+
+
+def score_labels(
+    label: Ints, predicted: Ints, rows: Ints, names: Sequence[str]
+) -> tuple[LabelScore, ...]:
+    """Return the score of each label, from the columns of a `Confusion`, (cells,) int64 each."""
+
+    def count(ids: Ints, counts: Ints) -> Ints:
         return np.bincount(ids, counts, len(names)).astype(np.int64)
 
-    right = label == given
-    hits, support, answers = (
-        total(label[right], rows[right]),
-        total(label, rows),
-        total(given, rows),
+    hit = label == predicted
+    hits, support, predictions = (
+        count(label[hit], rows[hit]),
+        count(label, rows),
+        count(predicted, rows),
     )
     columns = (
         support.tolist(),
-        _share(hits, answers).tolist(),
+        _share(hits, predictions).tolist(),
         _share(hits, support).tolist(),
         # The harmonic mean of precision and recall.
-        _share(2 * hits, answers + support).tolist(),
+        _share(2 * hits, predictions + support).tolist(),
     )
     return tuple(LabelScore(*score) for score in zip(names, *columns, strict=True))
 
@@ -253,7 +282,7 @@ def _share(part: Ints, whole: Ints) -> Floats:
 
 
 def wilson_interval(share: float, rows: int) -> tuple[float, float]:
-    """Where the share of all such rows lies, given that of `rows` of them: 95 % (Wilson 1927)."""
+    """Return the 95 % confidence interval of a share of `rows` rows (Wilson 1927)."""
     square = _NORMAL_95**2
     centre = (share + square / (2 * rows)) / (1 + square / rows)
     spread = _NORMAL_95 * math.sqrt(share * (1 - share) / rows + square / (4 * rows**2))
@@ -262,13 +291,13 @@ def wilson_interval(share: float, rows: int) -> tuple[float, float]:
 
 
 def worst_labels(labels: Sequence[LabelScore], count: int) -> tuple[list[LabelScore], int]:
-    """The labels to look at, by support, and how many are left out.
+    """Return the labels worth a table, and how many are left out.
 
-    Of more than `count` labels these are the ones with the lowest F1 that have a row; of equals
-    those with more rows.
+    Up to `count` labels are all returned, by descending support. Of more, those with rows and the
+    lowest F1 are; of equal F1, those with more rows.
     """
     if len(labels) > count:
-        having_rows = [one for one in labels if one.support]
-        worst = sorted(having_rows, key=lambda one: (one.f1, -one.support))[:count]
+        with_rows = [score for score in labels if score.support]
+        worst = sorted(with_rows, key=lambda score: (score.f1, -score.support))[:count]
         return worst, len(labels) - len(worst)
-    return sorted(labels, key=lambda one: -one.support), 0
+    return sorted(labels, key=lambda score: -score.support), 0

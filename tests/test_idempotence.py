@@ -14,14 +14,13 @@ import keras
 import numpy as np
 import pytest
 
+from charseq.files import directory_lock
 from pipeline.__main__ import main as prepare
-from pipeline.runtime.staging import output_lock
 from tests.support.listing import listing
 from tests.support.paths import ROOT
 from trainer.__main__ import main as train
 from trainer.evaluate.__main__ import main as evaluate
 from trainer.promote.__main__ import main as promote
-from trainer.run_directory import directory_lock as trainer_lock
 
 # Where to die, in the order of a run, and at which call.
 MOMENTS = [
@@ -35,7 +34,7 @@ MOMENTS = [
     ("trainer.training.loop.complete_run", 1),
     ("trainer.evaluate.__main__.write_json", 1),
     ("trainer.evaluate.__main__.write_report", 1),
-    ("trainer.promote.__main__._require_same", 1),
+    ("trainer.promote.promotion._check_copy", 1),
     ("trainer.promote.registry.Registry.point", 1),
 ]
 # Every run measures anew, and a lock is taken.
@@ -94,6 +93,7 @@ def run_killed_in_a_process(folder: Path, place: str, call: int) -> None:
     """Where a worker of Beam has to die, all of the process must."""
     script = f"""
 import os, sys
+from charseq.files import directory_lock
 from pipeline.__main__ import main
 import {place.rpartition(".")[0]} as module
 real, calls = module.move, []
@@ -180,10 +180,10 @@ def test_what_does_not_fit_is_refused(whole: Path, capsys: pytest.CaptureFixture
 def test_two_at_once(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = whole.parent / "shared"
     (_, preparation), (_, training), *_ = commands(folder)
-    with output_lock(str(folder / "datasets")):
+    with directory_lock(str(folder / "datasets")):
         assert prepare(preparation) == 1
     assert "datasets: another run is writing there; let it end" in capsys.readouterr().err
-    with trainer_lock(str(folder / "runs")):
+    with directory_lock(str(folder / "runs")):
         assert train([*training, "--data", str(whole / "datasets")]) == 1
     assert "runs: another run is writing there; let it end" in capsys.readouterr().err
     assert listing(folder, REWRITTEN) == {}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.options import RowRules
 from pipeline.rows.lengths import count_lengths
 from pipeline.rows.parsed import KEPT_BYTES, BadRow, ParsedRows
 
@@ -29,17 +29,6 @@ REASONS = {
     # Once the labels of the train split are known:
     "unseen_label": "a label that no row of the train split has",
 }
-
-
-class Rules(Protocol):
-    """The requirements for a row; `label_column` is None where no labels are wanted."""
-
-    @property
-    def max_length(self) -> int: ...
-    @property
-    def too_long(self) -> str: ...
-    @property
-    def label_column(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +50,7 @@ class ValidatedRows:
     lengths: Counter[int]
 
 
-def validate_rows(parsed: ParsedRows, options: Rules) -> ValidatedRows:
+def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
     """Separate the usable rows from those to reject, each with the first reason that applies."""
     reasons = _Reasons(len(parsed.row))
     reasons.add("invalid_utf8", _invalid_utf8(parsed.sequence) | _invalid_utf8(parsed.label))
@@ -69,15 +58,15 @@ def validate_rows(parsed: ParsedRows, options: Rules) -> ValidatedRows:
     label = _to_string(parsed.label, reasons.bad)
     length = pc.utf8_length(sequence).to_numpy()
     reasons.add("empty_sequence", length == 0)
-    if options.label_column is not None:
+    if rules.label_column is not None:
         reasons.add("missing_label", _to_mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
         reasons.add("line_break", _has_line_break(label))
-    lengths = count_lengths(length[~reasons.bad], options.max_length)
-    too_long = length > options.max_length
-    if options.too_long == "reject":
+    lengths = count_lengths(length[~reasons.bad], rules.max_length)
+    too_long = length > rules.max_length
+    if rules.too_long == "reject":
         reasons.add("too_long", too_long)
     # No record holds what is cut off here, and a huge line should not travel through the shuffle.
-    kept = max(options.max_length, KEPT_BYTES)
+    kept = max(rules.max_length, KEPT_BYTES)
     if length.max(initial=0) > kept:
         sequence = pc.utf8_slice_codeunits(sequence, 0, kept)
     good = ~reasons.bad

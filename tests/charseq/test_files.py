@@ -14,6 +14,7 @@ from charseq.files import (
     digest_stream,
     directory_lock,
     read_json,
+    read_json_object,
     seal,
     sha256_of_file,
     sha256_of_json,
@@ -80,3 +81,16 @@ def test_a_directory_that_cannot_be_created_is_named(tmp_path: Path) -> None:
         directory_lock(str(tmp_path / "file" / "output")),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "some.json: not JSON: "), ("[]", "some.json: got list, expected a JSON object")],
+)
+def test_a_file_that_holds_no_json_object_is_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "some.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_json_object(str(path))

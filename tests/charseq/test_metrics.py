@@ -1,4 +1,4 @@
-"""The measures: literal numbers, and a slow reading of their definitions."""
+"""The metrics: literal numbers, and a slow implementation of their definitions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from charseq.metrics import (
 )
 
 NAMES = ("a", "b", "c", "d")
-# Rows 0 and 1 are right; in row 2 the own label is third; in row 3 it is the last of four.
+# Rows 0 and 1 are correct; in row 2 the label is third, in row 3 the last of four.
 LABELS = np.array([0, 1, 0, 3])
 PROBABILITIES = np.array(
     [
@@ -37,28 +37,28 @@ PROBABILITIES = np.array(
 LENGTHS = np.array([1, 3, 3, 3])
 
 
-def tallied(labels, probabilities, lengths, cuts=()):
-    """What a tally measures of rows that come in batches divided at `cuts`."""
+def measure(labels, probabilities, lengths, cuts=()):
+    """Measure rows that come in batches divided at `cuts`."""
     names = [str(number) for number in range(probabilities.shape[1])]
-    tally = MetricsAccumulator(len(names), 3)
+    accumulator = MetricsAccumulator(len(names), 3)
     for batch in zip(
         *(np.split(one, cuts) for one in (labels, probabilities, lengths)), strict=True
     ):
-        tally.add(*batch)
-    return tally.evaluation("test", "ab", names)
+        accumulator.add(*batch)
+    return accumulator.evaluation("test", "ab", names)
 
 
-def test_measures_worked_out_by_hand():
-    tally = MetricsAccumulator(4, max_length=3)
-    tally.add(LABELS[:3], PROBABILITIES[:3], LENGTHS[:3])
-    tally.add(LABELS[3:], PROBABILITIES[3:], LENGTHS[3:])
-    measured = tally.evaluation("test", "ab" * 32, NAMES)
+def test_metrics_computed_by_hand():
+    accumulator = MetricsAccumulator(4, max_length=3)
+    accumulator.add(LABELS[:3], PROBABILITIES[:3], LENGTHS[:3])
+    accumulator.add(LABELS[3:], PROBABILITIES[3:], LENGTHS[3:])
+    measured = accumulator.evaluation("test", "ab" * 32, NAMES)
     assert (measured.split, measured.fingerprint, measured.rows) == ("test", "ab" * 32, 4)
     # -(ln 0.7 + ln 0.5 + ln 0.2 + ln 0.1) / 4
     assert measured.loss == pytest.approx(1.24046, abs=1e-5)
     assert measured.accuracy == 0.5
     assert measured.top3_accuracy == 0.75
-    # F1 of a, b, d; nothing has or was given c.
+    # F1 of a, b, d; no row has c or is predicted as c.
     assert measured.macro_f1 == pytest.approx((1 / 2 + 2 / 3 + 0) / 3)
     # 0.4 and 0.45 share a bin, both wrong: 0.85; 0.5: 0.5; 0.7: 0.3; a quarter of their sum.
     assert measured.calibration_error == pytest.approx(0.4125)
@@ -79,18 +79,18 @@ def test_measures_worked_out_by_hand():
 
 
 def test_of_equal_probabilities_the_lower_id_wins():
-    measured = tallied(np.arange(4), np.full((4, 4), 0.25), np.ones(4, np.int64))
+    measured = measure(np.arange(4), np.full((4, 4), 0.25), np.ones(4, np.int64))
     assert (measured.accuracy, measured.top3_accuracy) == (0.25, 0.75)
 
 
-def test_a_probability_of_zero_is_not_infinitely_wrong():
-    measured = tallied(np.array([1]), np.array([[1.0, 0.0]], np.float32), np.array([1]))
+def test_a_probability_of_zero_has_a_finite_loss():
+    measured = measure(np.array([1]), np.array([[1.0, 0.0]], np.float32), np.array([1]))
     assert measured.loss == pytest.approx(math.log(1e7))
 
 
 def test_a_probability_just_above_one_is_in_the_last_bin():
     sure = np.array([[np.nextafter(np.float32(1), np.float32(2)), 0]], np.float32)
-    assert tallied(np.array([0]), sure, np.array([1])).reliability[0].upper == 1.0
+    assert measure(np.array([0]), sure, np.array([1])).reliability[0].upper == 1.0
 
 
 @st.composite
@@ -132,9 +132,9 @@ def reference(labels, probabilities):
 
 @settings(deadline=None)
 @given(answers())
-def test_measures_agree_with_their_definitions_however_rows_are_batched(drawn):
+def test_metrics_agree_with_their_definitions_however_rows_are_batched(drawn):
     labels, probabilities, lengths, cuts = drawn
-    measured = tallied(labels, probabilities, lengths, cuts)
+    measured = measure(labels, probabilities, lengths, cuts)
     assert (
         measured.loss,
         measured.accuracy,
@@ -155,18 +155,33 @@ def test_measures_agree_with_their_definitions_however_rows_are_batched(drawn):
 
 @given(answers())
 def test_an_evaluation_is_read_back_from_json(drawn):
-    measured = tallied(*drawn)
+    measured = measure(*drawn)
     assert Evaluation.from_json(json.loads(json.dumps(asdict(measured)))) == measured
 
 
-def test_the_likely_range_of_a_share():
+def test_an_evaluation_of_an_earlier_version_is_read():
+    columns = {"label": [0, 0], "given": [0, 1], "rows": [5, 2]}
+    assert Confusion.from_json(columns) == Confusion((0, 0), (0, 1), (5, 2))
+    measured = measure(LABELS, PROBABILITIES, LENGTHS)
+    content = json.loads(json.dumps(asdict(measured)))
+    content["confusion"]["given"] = content["confusion"].pop("predicted")
+    assert Evaluation.from_json(content) == measured
+
+
+@pytest.mark.parametrize("content", [{"label": [0], "rows": [1]}, [], None])
+def test_a_confusion_of_another_form_is_refused(content):
+    with pytest.raises((KeyError, TypeError)):
+        Confusion.from_json(content)
+
+
+def test_the_wilson_interval_of_a_share():
     # Wilson's interval for 8 of 10, as statsmodels and R's binom give it.
     assert wilson_interval(0.8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert wilson_interval(1.0, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
     assert wilson_interval(0.0, 1)[0] == 0.0
 
 
-def test_of_many_labels_the_worst_that_have_rows():
+def test_of_many_labels_the_worst_with_rows_are_returned():
     few = [LabelScore("a", 1, 0, 0, 0.5), LabelScore("b", 2, 0, 0, 0.9)]
     assert [one.label for one in worst_labels(few, 2)[0]] == ["b", "a"]
     many = [*few, LabelScore("c", 0, 0, 0, 0), LabelScore("d", 3, 0, 0, 0.5)]

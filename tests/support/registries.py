@@ -1,4 +1,4 @@
-"""Runs as a promotion sees them, without a model: a few files, and the scores they are to get."""
+"""Runs for promotions, without a model: a few files, and the scores that a test assigns them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from trainer.promote.lineage import (
-    ENTRY_FILE,
-    RUN_ASSET,
-    seal,
-    sha256_of_file,
-    sha256_of_files,
-    sha256_of_tree,
-)
+from charseq.files import seal, sha256_of_file
+from charseq.saved_model import ENTRY_FILE, RUN_ASSET
+from trainer.promote.lineage import sha256_of_files, sha256_of_tree
 
 FINGERPRINT = "0123456789abcdef" * 4
 MANIFEST: dict[str, Any] = {
@@ -37,7 +32,7 @@ MANIFEST: dict[str, Any] = {
 
 
 def write_data(directory: Path) -> Path:
-    """A dataset of no rows: what measures it in these tests does not look."""
+    """Write a dataset without rows, for tests that replace `measure`."""
     directory.mkdir()
     manifest = {**MANIFEST, "manifest_sha256": seal(MANIFEST, "manifest_sha256")}
     (directory / "dataset.json").write_text(json.dumps(manifest))
@@ -45,7 +40,7 @@ def write_data(directory: Path) -> Path:
 
 
 def write_run(directory: Path, data: Path, **scores: float) -> Path:
-    """A complete run on a dataset of `write_data`; its `run.json` says how good it is to be."""
+    """Write a complete run on a dataset of `write_data`; its `run.json` holds its scores."""
     run = {
         "format_version": 1,
         "options": {
@@ -74,7 +69,7 @@ def write_run(directory: Path, data: Path, **scores: float) -> Path:
 
 
 def write_entry(staged: Path, number: int, previous: int | None) -> None:
-    """The entry of a SavedModel of `write_run` that was promoted."""
+    """Write the entry of a promoted SavedModel of `write_run`."""
     files = sha256_of_files(str(staged))
     scores = {"rows": 10, "accuracy": 0.75}
     entry = {

@@ -1,44 +1,51 @@
-"""A trained model measured on one split of a dataset."""
+"""The evaluation of a trained model on one split of a dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from charseq.errors import DataError
+from charseq.html.escape import escape_terminal
 from charseq.metrics import Evaluation, Ints, MetricsAccumulator, worst_labels
 from trainer.data.manifest import Manifest
 from trainer.run_directory import MODEL_FILE, Run
-from trainer.visible import plain_text
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
-# What a terminal shows without scrolling; report.html has more.
+    from trainer.data.batches import Batches
+
+# What fits on a terminal without scrolling; report.html shows more.
 _SHOWN_LABELS = 20
 _SHOWN_WIDTH = 32
 
+# Of a batch: labels (batch,) int64 as in the records, probabilities (batch, labels) float32, and
+# lengths (batch,) int64, in characters.
+Predictions = tuple[Ints, npt.NDArray[np.float32], Ints]
+
 
 def evaluate(run: Run, manifest: Manifest, split: str) -> Evaluation:
-    """Measure a run's model on a split.
+    """Return the metrics of a run's model on a split.
 
     Raises:
-        DataError: the dataset is not one that the model can read, the split has no row, a shard is
-            corrupted, or the model's answers are not numbers.
+        DataError: the dataset does not fit the model, the split has no row, a shard is corrupted,
+            or the model's outputs are not finite.
     """
-    tally = MetricsAccumulator(len(run.labels), run.max_length)
+    metrics = MetricsAccumulator(len(run.labels), run.max_length)
     for labels, probabilities, lengths in predict(run, manifest, split):
-        tally.add(labels, probabilities, lengths)
-    return tally.evaluation(split, manifest.fingerprint, run.labels)
+        metrics.add(labels, probabilities, lengths)
+    return metrics.evaluation(split, manifest.fingerprint, run.labels)
 
 
 def format_evaluation(evaluation: Evaluation) -> str:
-    """The measures as a few lines of text: of many labels, those with the worst F1."""
+    """Return the metrics as a few lines of text; of many labels, those with the lowest F1."""
     labels, left_out = worst_labels(evaluation.labels, _SHOWN_LABELS)
-    names = [plain_text(one.label, _SHOWN_WIDTH) for one in labels]
+    names = [escape_terminal(score.label, _SHOWN_WIDTH) for score in labels]
     width = max(map(len, [*names, "label"]))
     lines = [
         f"{evaluation.rows:,} rows: accuracy {evaluation.accuracy:.4f}, "
@@ -47,22 +54,17 @@ def format_evaluation(evaluation: Evaluation) -> str:
         f"{'label':<{width}}  {'support':>9}  precision  recall      F1",
     ]
     lines += [
-        f"{name:<{width}}  {one.support:>9,}  {one.precision:>9.4f}  {one.recall:.4f}  {one.f1:.4f}"
-        for name, one in zip(names, labels, strict=True)
+        f"{name:<{width}}  {score.support:>9,}  {score.precision:>9.4f}  {score.recall:.4f}  "
+        f"{score.f1:.4f}"
+        for name, score in zip(names, labels, strict=True)
     ]
     if left_out:
         lines.append(f"these have the lowest F1; {left_out:,} more labels in the files below")
     return "\n".join(lines)
 
 
-def predict(
-    run: Run, manifest: Manifest, split: str
-) -> Iterator[tuple[Ints, npt.NDArray[np.float32], Ints]]:
-    """The model's answers, a batch at a time, in the order of the records.
-
-    Yields:
-        Labels (batch,) int64 as they are in the records; probabilities (batch, labels) float32;
-        lengths (batch,) int64, in characters.
+def predict(run: Run, manifest: Manifest, split: str) -> Iterator[Predictions]:
+    """Yield the predictions of a run's model for a split, by batch, in the order of the records.
 
     Raises:
         DataError: as `evaluate`.
@@ -70,40 +72,60 @@ def predict(
     import keras
     import tensorflow as tf
 
-    from trainer.data.batches import Batches, resolve_representation, unreadable_as_data_error
+    from trainer.data.batches import Batches, resolve_representation
 
     check_same_ids(run, manifest)
     manifest.check_not_empty(split)
     representation = resolve_representation(run.representation, manifest)
-    model: keras.Model = keras.saving.load_model(run.path(MODEL_FILE), compile=False)
-    answer = tf.function(model, reduce_retracing=True)
-    batches = Batches(manifest, representation, run.batch_size).evaluation(split)
-    with unreadable_as_data_error(manifest):
-        for features, labels, weights in batches:
-            probabilities = answer(features).numpy()
+    path = run.path(MODEL_FILE)
+    model: keras.Model = keras.saving.load_model(path, compile=False)
+    batches = Batches(manifest, representation, run.batch_size)
+    yield from predict_batches(tf.function(model, reduce_retracing=True), path, batches, split)
+
+
+def predict_batches(
+    model: Callable[[Mapping[str, tf.Tensor]], tf.Tensor], path: str, batches: Batches, split: str
+) -> Iterator[Predictions]:
+    """Yield the predictions of a model for a split, by batch, in the order of the records.
+
+    Args:
+        model: from the features of a batch to probabilities (batch, labels) float32.
+        path: of the model, for errors.
+        batches: of the dataset.
+        split: not empty.
+
+    Raises:
+        DataError: a shard is corrupted, or the probabilities are not finite.
+    """
+    from trainer.data.batches import unreadable_as_data_error
+
+    with unreadable_as_data_error(batches.manifest):
+        for features, labels, weights in batches.evaluation(split):
+            probabilities = model(features).numpy()
             if not np.isfinite(probabilities).all():
                 raise DataError(
-                    f"{run.path(MODEL_FILE)}: its answers are not numbers: the training diverged; "
+                    f"{path}: its answers are not numbers: the training diverged; "
                     "train again with a lower --learning-rate"
                 )
-            rows = weights.numpy() > 0
+            rows = weights.numpy() > 0  # The last batch is filled up with rows of weight 0.
             yield labels.numpy()[rows], probabilities[rows], features["length"].numpy()[rows]
 
 
 def check_same_ids(run: Run, manifest: Manifest) -> None:
-    """Look whether ids mean in a dataset what they meant in that of the run.
+    """Check that a dataset has the same ids of characters and labels as the run's dataset.
 
     Raises:
-        DataError: they do not; the message names what differs.
+        DataError: it does not; the message names the difference.
     """
     for name in ("max_length", "alphabet_size", "alphabet", "labels"):
         got, expected = getattr(manifest, name), getattr(run, name)
         if got != expected:
             raise DataError(
                 f"{manifest.directory} does not fit the model of {run.directory}: "
-                f"{name.replace('_', ' ')}: got {_shown(got)}, expected {_shown(expected)}"
+                f"{name.replace('_', ' ')}: got {_format_value(got)}, "
+                f"expected {_format_value(expected)}"
             )
 
 
-def _shown(value: int | tuple[str, ...]) -> str:
+def _format_value(value: int | tuple[str, ...]) -> str:
     return ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -1,4 +1,4 @@
-"""`parity.jsonl`: raw rows and what the preparation made of them, to be made of them again."""
+"""`parity.jsonl`: raw rows of a dataset with their features, to check that an export agrees."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import Any
 import tensorflow as tf
 
 from charseq.errors import DataError
+from charseq.manifest import PARITY_FILE
 from trainer.data.manifest import Manifest
 
-_PARITY_FILE = "parity.jsonl"
-
-# Raw texts (rows,) string to ids (rows, max_length) int64 and lengths (rows,) int64.
+# From raw text (rows,) string to ids (rows, max_length) int64 and lengths (rows,) int64.
 Encode = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+# The pipeline's label id of a row whose label is not among those of the dataset.
+_UNKNOWN_LABEL_ID = -1
 
 
 @dataclass(frozen=True)
 class Parity:
-    """Some rows of a dataset, raw, and their features as the pipeline computed them.
+    """The rows of a `parity.jsonl`: raw, and their features as the pipeline computed them.
 
     sequences: (rows,) string.
     """
@@ -31,10 +32,10 @@ class Parity:
     _labels: tuple[str, ...]
 
     def replay(self, encode: Encode) -> None:
-        """Encode the rows again.
+        """Check that `encode` gives the features that the pipeline computed.
 
         Raises:
-            DataError: a row has other ids, another length or another label than were written.
+            DataError: the ids, the length or the label id of a row differ.
         """
         ids, length = encode(self.sequences)
         for number, row in enumerate(self._rows, start=1):
@@ -47,19 +48,19 @@ class Parity:
                 )
 
     def _label_id(self, label: str) -> int:
-        return self._labels.index(label) if label in self._labels else -1
+        return self._labels.index(label) if label in self._labels else _UNKNOWN_LABEL_ID
 
 
 def read_parity(manifest: Manifest) -> Parity:
-    """Read the parity rows of a dataset.
+    """Read the `parity.jsonl` of a dataset.
 
     Raises:
-        DataError: it has none.
+        DataError: the dataset has none.
     """
-    path = manifest.name(_PARITY_FILE)
-    if manifest.files.size(_PARITY_FILE) is None:
+    path = manifest.name(PARITY_FILE)
+    if manifest.files.size(PARITY_FILE) is None:
         raise DataError(f"{path}: no such file, but without it no export can be checked")
-    with open(manifest.path(_PARITY_FILE), encoding="utf-8") as file:
+    with open(manifest.path(PARITY_FILE), encoding="utf-8") as file:
         rows = tuple(json.loads(line) for line in file)
     sequences = tf.constant([row["sequence"] for row in rows], tf.string)
     return Parity(path, sequences, rows, manifest.labels)

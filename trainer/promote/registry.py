@@ -1,11 +1,11 @@
 """A directory of promoted models, as TensorFlow Serving loads it, and which of them is current.
 
-    models.config   which is current: TensorFlow Serving's own configuration, replaced by a rename
-    1/ 2/ …         a SavedModel each; appears whole, by a rename; a number is never used again
-    .lock           held by whoever promotes or rolls back
+    models.config   names the current one: TensorFlow Serving's configuration, replaced by a rename
+    1/ 2/ …         a SavedModel each; appears whole, by a rename; a number is never reused
+    .lock           locked by the process that changes the registry: `flock`, so on a local disk
 
-What changes a registry holds the lock, on a local file system: `flock`. A process that is killed
-leaves at most `.new`, `.removed-N`, or a version that is whole but never became current.
+A process that is killed leaves at most `.new`, `.removed-N`, or a whole version that never became
+current.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from charseq.errors import DataError
-from trainer.promote.lineage import ENTRY_FILE, EXTRA, read_part
+from charseq.files import sync, write_text
+from charseq.saved_model import ENTRY_FILE, EXTRA_DIR
+from trainer.promote.lineage import read_model_json
 
 POINTER_FILE = "models.config"
 _LOCK = ".lock"
-_NEW = ".new"
+_STAGED = ".new"
 _REMOVED = ".removed-"
-_OURS = re.compile(rf"\d+|\.lock|\.new|\.removed-\d+|{re.escape(POINTER_FILE)}(\.tmp)?")
+_KNOWN_NAMES = re.compile(rf"\d+|\.lock|\.new|\.removed-\d+|{re.escape(POINTER_FILE)}(\.tmp)?")
 _NUMBER = re.compile("[1-9][0-9]*")
 _CURRENT = re.compile(r"\bversions: *(\d+)")
 _NEWEST = re.compile(r"^# newest: *(\d+) *$", re.MULTILINE)
@@ -49,9 +51,10 @@ model_config_list {
 
 @dataclass(frozen=True)
 class Pointer:
-    """Which version is current, and the highest that ever could have been; 0 if there is none.
+    """The content of `models.config`, as version numbers; 0 if there is none.
 
-    A version above `newest` is whole, but whoever promoted it was killed before it became current.
+    newest: the highest version when the file was written. A version above it is whole, but the
+    process that promoted it was killed before it became current.
     """
 
     current: int
@@ -59,30 +62,32 @@ class Pointer:
 
 
 class Registry:
-    """The versions in a directory. What changes them is to be called in `locked`."""
+    """The versions in a directory. Methods that change them are called inside `locked`."""
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
 
     def path(self, name: str | int) -> str:
-        """The path of a version, by number, or of a file."""
+        """Return the path of a version, by its number, or of a file."""
         return os.path.join(self.directory, str(name))
 
     def numbers(self) -> list[int]:
-        """The versions that are there, ascending."""
+        """Return the numbers of all versions, ascending."""
         names = os.listdir(self.directory)
         return sorted(int(name) for name in names if _NUMBER.fullmatch(name))
 
     def entry(self, number: int) -> dict[str, Any]:
-        """What is known of a version.
+        """Return the content of a version's `entry.json`.
 
         Raises:
             DataError: there is no such version, or it is not one of a registry.
         """
         if not os.path.isdir(self.path(number)):
-            held = ", ".join(map(str, self.numbers())) or "no version"
-            raise DataError(f"{self.path(number)}: no such version; {self.directory} holds {held}")
-        entry = read_part(self.path(number), ENTRY_FILE)
+            numbers = ", ".join(map(str, self.numbers())) or "no version"
+            raise DataError(
+                f"{self.path(number)}: no such version; {self.directory} holds {numbers}"
+            )
+        entry = read_model_json(self.path(number), ENTRY_FILE)
         if entry.get("number") != number:
             raise DataError(
                 f"{self.path(number)}: its {ENTRY_FILE} is of version {entry.get('number')}"
@@ -90,19 +95,19 @@ class Registry:
         return entry
 
     def require(self) -> None:
-        """Look whether it is there.
+        """Check that the registry exists.
 
         Raises:
-            DataError: it is not.
+            DataError: it does not.
         """
         if not os.path.exists(self.path(POINTER_FILE)):
             raise DataError(f"{self.directory} holds no {POINTER_FILE}: not a registry, or empty")
 
     def pointer(self) -> Pointer:
-        """Which version is current.
+        """Read which version is current.
 
         Raises:
-            DataError: the file was changed so that it cannot be told.
+            DataError: `models.config` was edited so that it does not name exactly one.
         """
         text = self._pointer_text()
         current, newest = _CURRENT.findall(text), _NEWEST.findall(text)
@@ -124,25 +129,21 @@ class Registry:
         """Make a version the current one."""
         newest = max(number, self.pointer().newest, *self.numbers())
         text = _CURRENT.sub(f"versions: {number}", self._pointer_text())
-        unfinished = self.path(f"{POINTER_FILE}.tmp")
-        with open(unfinished, "w", encoding="utf-8") as file:
-            file.write(_NEWEST.sub(f"# newest: {newest}", text))
-        _sync(unfinished)
-        os.replace(unfinished, self.path(POINTER_FILE))
-        _sync(self.directory)
+        write_text(self.path(POINTER_FILE), _NEWEST.sub(f"# newest: {newest}", text))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Change it in the block, alone; another process waits until the block is left.
+        """Let no other process change the registry while the block runs; others wait for its end.
 
         Raises:
             DataError: the directory holds files that are not of a registry.
         """
         os.makedirs(self.directory, exist_ok=True)
-        strange = sorted(name for name in os.listdir(self.directory) if not _OURS.fullmatch(name))
-        if strange and not os.path.exists(self.path(POINTER_FILE)):
+        names = sorted(os.listdir(self.directory))
+        unknown = [name for name in names if not _KNOWN_NAMES.fullmatch(name)]
+        if unknown and not os.path.exists(self.path(POINTER_FILE)):
             raise DataError(
-                f"{self.directory} holds files that are not of a registry, such as {strange[0]}: "
+                f"{self.directory} holds files that are not of a registry, such as {unknown[0]}: "
                 "choose another --registry"
             )
         with open(self.path(_LOCK), "w") as lock:
@@ -154,12 +155,16 @@ class Registry:
             yield
 
     def repair(self) -> int | None:
-        """Finish what a killed process began; return the version that became current by it."""
+        """Finish what a killed process began.
+
+        Returns:
+            The version that became current by it; None if none did.
+        """
         for name in os.listdir(self.directory):
-            if name == _NEW or name.startswith(_REMOVED):
+            if name == _STAGED or name.startswith(_REMOVED):
                 shutil.rmtree(self.path(name))
         newest = max(self.numbers(), default=0)
-        # It has won its comparison, and TensorFlow Serving may have loaded it.
+        # The version won its comparison, and TensorFlow Serving may have loaded it already.
         if newest > self.pointer().newest:
             self.point(newest)
             return newest
@@ -167,35 +172,41 @@ class Registry:
 
     @contextmanager
     def staged(self, saved_model: str) -> Iterator[str]:
-        """A copy of a SavedModel where no server looks, for as long as the block lasts."""
-        copy = self.path(_NEW)
+        """Copy a SavedModel to where no server looks, and remove it after the block.
+
+        A copy that was published in the block is no longer there, and stays.
+
+        Yields:
+            The path of the copy.
+        """
+        copy = self.path(_STAGED)
         try:
             shutil.copytree(saved_model, copy, copy_function=shutil.copyfile)
-            # What another owner keeps there is not of this registry.
-            shutil.rmtree(os.path.join(copy, EXTRA), ignore_errors=True)
+            # Files of another owner, such as the entry of another registry.
+            shutil.rmtree(os.path.join(copy, EXTRA_DIR), ignore_errors=True)
             yield copy
         finally:
             shutil.rmtree(copy, ignore_errors=True)
 
     def next_number(self) -> int:
-        """The number that the next version gets."""
+        """Return the number of the next version."""
         return max(self.pointer().newest, *self.numbers(), 0) + 1
 
     def publish(self, number: int) -> None:
-        """Make what is staged a version, whole at once, then the current one."""
-        staged = self.path(_NEW)
+        """Rename the staged copy to a version, whole and durable, and make it the current one."""
+        staged = self.path(_STAGED)
         for folder, _, names in os.walk(staged):
             for name in (*names, "."):
-                _sync(os.path.join(folder, name))
+                sync(os.path.join(folder, name))
         os.rename(staged, self.path(number))
-        _sync(self.directory)
+        sync(self.directory)
         self.point(number)
 
     def prune(self, keep: int) -> list[int]:
-        """Remove the oldest versions over `keep`, but never the current one or the one before it.
+        """Remove the oldest versions beyond `keep`, but not the current one and its predecessor.
 
         Returns:
-            The numbers of those removed.
+            The numbers of the removed versions.
         """
         current = self.pointer().current
         needed = {current, self.entry(current)["previous"]}
@@ -203,16 +214,7 @@ class Registry:
         removable = [number for number in numbers if number not in needed]
         removed = removable[: max(len(numbers) - keep, 0)]
         for number in removed:
-            away = self.path(f"{_REMOVED}{number}")
-            os.rename(self.path(number), away)
-            shutil.rmtree(away)
+            renamed = self.path(f"{_REMOVED}{number}")
+            os.rename(self.path(number), renamed)
+            shutil.rmtree(renamed)
         return removed
-
-
-def _sync(path: str) -> None:
-    """Wait until a file, or the names in a directory, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

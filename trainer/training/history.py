@@ -9,7 +9,8 @@ from dataclasses import asdict
 
 import tensorflow as tf
 
-from trainer.run_directory import CSV_FILE, LOGS, METRICS_FILE, write_json
+from charseq.files import write_json
+from trainer.run_directory import CSV_FILE, LOGS, METRICS_FILE
 from trainer.training.state import Epoch, best_epoch
 
 SPLITS = ("train", "validation")

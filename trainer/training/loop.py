@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from charseq.errors import DataError, Preempted
+from charseq.files import directory_lock
 from trainer.config import Config
 from trainer.data.batches import (
     Batches,
@@ -29,15 +30,8 @@ from trainer.data.batches import (
 from trainer.data.manifest import Manifest
 from trainer.export.saved_model import TextEncoder, export
 from trainer.model.network import EmbeddingSize, build_model, build_xla_model
-from trainer.run_directory import (
-    begin_run,
-    can_resume,
-    check_output,
-    complete_run,
-    directory_lock,
-    resume_run,
-    version_warning,
-)
+from trainer.run_checks import can_resume, check_output, version_warning
+from trainer.run_directory import begin_run, complete_run, resume_run
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.distributed import (
     any_worker,

@@ -27,7 +27,7 @@ def test_labels_are_analyzed_until_they_are_too_many(
     do_fn = ReadAndCheck(options)
     found: Counter[str] = Counter()
     counts = []
-    for part in cut_into_parts(find_sources(options)):
+    for part in cut_into_parts(find_sources(options.input_options)):
         do_fn.start_bundle()
         for output in [*do_fn.process(part), *do_fn.finish_bundle()]:
             if isinstance(output, TaggedOutput):

@@ -15,15 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charseq.errors import DataError
-from pipeline.options import Options
+from pipeline.options import InputOptions, Options
 from pipeline.rows import blocks, parts
 from pipeline.rows.blocks import iter_line_blocks, parse_block, read_blocks
 from pipeline.rows.parts import cut_into_parts
 from pipeline.rows.sources import Source, find_sources
 
 
-def options(path: Path | str, **changes: object) -> Options:
-    return Options(input=(str(path),), output="unused", **changes)  # type: ignore[arg-type]
+def options(path: Path | str, **changes: object) -> InputOptions:
+    options = Options(input=(str(path),), output="unused", **changes)  # type: ignore[arg-type]
+    return options.input_options
 
 
 def zstd(data: bytes) -> bytes:

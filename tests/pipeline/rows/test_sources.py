@@ -15,7 +15,7 @@ import pytest
 from charseq import files
 from charseq.errors import DataError, UsageError
 from pipeline.__main__ import main
-from pipeline.options import Options
+from pipeline.options import InputOptions, Options
 from pipeline.rows import sources
 from pipeline.rows.sources import find_nonempty_sources, find_sources, identify
 
@@ -24,16 +24,16 @@ ABC = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 NOTHING = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-def options(path: Path | str, **changes: object) -> Options:
-    return Options(input=(str(path),), output="unused", **changes)  # type: ignore[arg-type]
+def options(path: Path | str, **changes: object) -> InputOptions:
+    options = Options(input=(str(path),), output="unused", **changes)  # type: ignore[arg-type]
+    return options.input_options
 
 
 def test_files_come_in_order_of_their_paths(tmp_path: Path) -> None:
     for name in ("b.csv", "a.csv", "c.tsv"):
         (tmp_path / name).write_text("sequence,label\n".replace(",", ",\t"[name == "c.tsv"]))
-    found = find_sources(
-        Options(input=(f"{tmp_path}/*.csv", f"{tmp_path}/*.tsv", f"{tmp_path}/a*"), output="o")
-    )
+    patterns = (f"{tmp_path}/*.csv", f"{tmp_path}/*.tsv", f"{tmp_path}/a*")
+    found = find_sources(Options(input=patterns, output="o").input_options)
     assert [Path(source.path).name for source in found] == ["a.csv", "b.csv", "c.tsv"]
 
 
@@ -86,7 +86,7 @@ def test_a_file_matched_twice_is_read_once(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "link.csv").symlink_to("a.csv")
     monkeypatch.chdir(tmp_path)
     inputs = ("a.csv", "*.csv", "./a.csv", f"{tmp_path}//a.csv", f"{tmp_path}/*.csv")
-    found = find_sources(Options(input=inputs, output="o"))
+    found = find_sources(Options(input=inputs, output="o").input_options)
     assert sorted(Path(source.path).name for source in found) == ["a.csv", "link.csv"]
 
 

@@ -62,7 +62,7 @@ def job(sample: Path) -> api.Pipeline:
     """The job that would be sent to Dataflow."""
     options = Options(input=(str(sample),), output=str(sample.parent / "out"))
     pipeline = beam.Pipeline(options=to_beam_options([*FLAGS, f"--setup_file={ROOT}/setup.py"]))
-    build(pipeline, find_sources(options), options, str(sample.parent))
+    build(pipeline, find_sources(options.input_options), options, str(sample.parent))
     pipeline.run()
     return pipeline.runner.proto_pipeline
 

@@ -28,7 +28,7 @@ def evaluation_of(*labels):
     )
 
 
-def test_the_table_is_readable():
+def test_scores_are_shown_as_an_aligned_table():
     amber = LabelScore("amber", 1010, 0.5, 0.25, 1 / 3)
     text = format_evaluation(evaluation_of(LabelScore("x\x1b", 5, 1.0, 1.0, 1.0), amber))
     assert text.splitlines() == [
@@ -40,7 +40,7 @@ def test_the_table_is_readable():
     ]
 
 
-def test_the_table_of_many_labels_is_short():
+def test_of_many_labels_the_table_shows_the_worst():
     labels = [LabelScore("l" * 999, number, 0.0, 0.0, number / 1000) for number in range(1000)]
     lines = format_evaluation(evaluation_of(*labels)).splitlines()
     assert len(lines) == 23
@@ -66,7 +66,7 @@ def run_on(manifest):
     )
 
 
-def test_another_dataset_with_the_same_ids_will_do(manifest):
+def test_another_dataset_with_the_same_ids_is_accepted(manifest):
     check_same_ids(run_on(manifest), manifest)
 
 
@@ -79,6 +79,6 @@ def test_another_dataset_with_the_same_ids_will_do(manifest):
         ("labels", ("x", "y", "z"), "labels: got y, x, z, expected x, y, z"),
     ],
 )
-def test_a_dataset_with_other_ids_is_refused_by_name(manifest, name, value, message):
+def test_a_dataset_with_other_ids_is_refused_by_the_difference(manifest, name, value, message):
     with pytest.raises(DataError, match=message):
         check_same_ids(replace(run_on(manifest), **{name: value}), manifest)

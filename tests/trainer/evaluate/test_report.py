@@ -12,7 +12,6 @@ import pytest
 
 from charseq.errors import DataError
 from charseq.metrics import MetricsAccumulator
-from trainer.charts import Curve, draw_curves, format_number, format_percent, round_levels
 from trainer.evaluate.report import render_report, write_report
 
 HOSTILE = ("<script>alert(1)</script>", "\u202e\x00", "😀שלום", "x" * 5000, '"><img src=//e>')
@@ -134,7 +133,7 @@ def test_of_many_labels_only_the_extremes_are_drawn():
     one = evaluation_of(labels, rows=20_000)
     html = render_report(run_with(labels), [epoch(1, 1.0)], [one])
     assert len(html) < 120_000
-    assert "class=matrix" not in html
+    assert 'class="matrix"' not in html
     worst = min(one.labels, key=lambda label: (label.f1, -label.support))
     assert worst.label in html
     assert "<code>evaluation-test.json</code>" in html
@@ -187,33 +186,3 @@ def test_an_evaluation_of_another_form_is_named(tmp_path):
     (tmp_path / "evaluation-test.json").write_text("{")
     with pytest.raises(DataError, match=r"evaluation-test\.json: not JSON"):
         write_report(str(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("values", "levels"),
-    [
-        ([0, 1.57], [0, 0.5, 1.0, 1.5, 2.0]),
-        ([0.37, 0.74], [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]),
-        ([0, 8723], [0, 5000, 10000]),
-        ([1.0], [1.0, 1.0005]),
-        ([0, 0], [0, 5e-10]),
-        ([], [0, 1]),
-    ],
-)
-def test_levels_of_an_axis(values, levels):
-    assert round_levels(values) == pytest.approx(levels)
-
-
-def test_a_curve_ends_where_its_values_do():
-    drawn = draw_curves("Loss", [Curve("train", [2.0, 1.0, float("nan")])], from_zero=True)
-    assert 'd="M0.00 8.0L50.00 83.0"' in drawn
-    assert drawn.count("<circle") == 2
-
-
-def test_numbers_for_people():
-    assert [format_number(one) for one in (None, 0.5, 0.00012, 8723.2)] == [
-        "–", "0.5000", "0.00012", "8,723",
-    ]  # fmt: skip
-    assert [format_percent(one) for one in (0, 0.0004, 0.5, 0.9999, 1)] == [
-        "0 %", "&lt; 0.1 %", "50.0 %", "&gt; 99.9 %", "100 %",
-    ]  # fmt: skip

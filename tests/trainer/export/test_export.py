@@ -50,14 +50,14 @@ def test_text_becomes_the_ids_that_records_hold(written):
 @pytest.mark.parametrize(
     "values", [{"ids": [1, 1, 1, 1, 1, 1]}, {"length": 9}, {"label_id": 7}, {"label": "unheard"}]
 )
-def test_a_row_that_is_encoded_otherwise_than_written(manifest, values):
+def test_a_parity_row_that_is_encoded_differently_is_refused(manifest, values):
     change_parity(manifest, 3, **values)
     with pytest.raises(DataError, match=r"parity\.jsonl, line 3: ids, length and label id of"):
         TextEncoder(manifest)
 
 
 @pytest.mark.parametrize("name", ["parity.jsonl", "transform"])
-def test_a_dataset_that_lacks_what_export_needs(manifest, name, tmp_path):
+def test_a_dataset_without_the_files_of_an_export_is_refused(manifest, name, tmp_path):
     (tmp_path / "data" / name).rename(tmp_path / name)
     with pytest.raises(DataError, match=name):
         TextEncoder(manifest)
@@ -71,7 +71,7 @@ def new_classifier(manifest, representation="embedding", seed=0):
 
 
 @pytest.mark.parametrize("representation", ["embedding", "one_hot", "scalar"])
-def test_answers_are_those_of_the_model(written, representation):
+def test_label_and_probability_follow_from_the_probabilities(written, representation):
     classifier, _ = new_classifier(written, representation)
     answer = classifier.classify(tf.constant(["AC?", ""]))
     probabilities = answer["probabilities"].numpy()
@@ -87,7 +87,7 @@ def test_answers_are_those_of_the_model(written, representation):
     [("embedding", "float32"), ("one_hot", "float32"), ("scalar", "float32"),
      ("embedding", "mixed_bfloat16")],
 )  # fmt: skip
-def test_what_is_served_is_what_keras_computes(written, representation, dtype):
+def test_the_served_probabilities_are_those_that_keras_computes(written, representation, dtype):
     """For every length there is, in one batch; and layers of several widths, with dropout."""
     config = Config(data="", output="", units=(4, 3, 5), embedding_dim=2, dropout=0.5)
     keras.utils.set_random_seed(1)
@@ -103,7 +103,7 @@ def test_what_is_served_is_what_keras_computes(written, representation, dtype):
     texts = tf.constant(["ABC?AB"[:length] for length in range(7)] + ["BCABCABCA"])
     got = classifier.classify(texts)["probabilities"].numpy()
     assert got.std() > 0.1
-    np.testing.assert_allclose(got, classifier.ask_model(texts).numpy(), atol=1e-6)
+    np.testing.assert_allclose(got, classifier.keras_probabilities(texts).numpy(), atol=1e-6)
 
 
 def test_the_best_labels_come_first(written):
@@ -117,7 +117,7 @@ def test_the_best_labels_come_first(written):
     assert classifier.top_k(texts, tf.constant(99))["labels"].shape == (2, 3)
 
 
-def test_what_is_exported_answers_and_knows_where_it_comes_from(written, tmp_path):
+def test_an_export_has_three_signatures_and_the_files_of_its_origin(written, tmp_path):
     begin_run(str(tmp_path), {"options": {"units": [4]}})
     classifier, model = new_classifier(written)
     for _ in range(2):  # The second: after a run was killed before it was complete.
@@ -135,7 +135,7 @@ def test_what_is_exported_answers_and_knows_where_it_comes_from(written, tmp_pat
     assert run == {"format_version": 1, "options": {"units": [4]}}
 
 
-def test_where_directories_cannot_be_renamed_their_files_move(written, tmp_path, monkeypatch):
+def test_files_move_where_directories_cannot_be_renamed(written, tmp_path, monkeypatch):
     def rename(source, target):
         """As Cloud Storage FUSE does on a bucket without directories."""
         if os.path.isdir(source):
@@ -151,7 +151,7 @@ def test_where_directories_cannot_be_renamed_their_files_move(written, tmp_path,
     assert "top_k" in tf.saved_model.load(str(tmp_path / "saved_model")).signatures
 
 
-def test_an_export_that_encodes_otherwise_is_stopped(manifest, tmp_path):
+def test_an_export_that_encodes_differently_is_refused(manifest, tmp_path):
     (tmp_path / "run").mkdir()
     begin_run(str(tmp_path / "run"), {})
     _, model = new_classifier(manifest)
@@ -162,7 +162,7 @@ def test_an_export_that_encodes_otherwise_is_stopped(manifest, tmp_path):
     assert not (tmp_path / "run" / "saved_model").exists()
 
 
-def test_an_export_that_answers_otherwise_is_stopped(written, tmp_path):
+def test_an_export_that_predicts_differently_is_refused(written, tmp_path):
     classifier, _ = new_classifier(written)
     other, _ = new_classifier(written, seed=1)
     tf.saved_model.save(other, str(tmp_path), other.signatures())

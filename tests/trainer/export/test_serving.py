@@ -52,10 +52,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def answers(registry: Path) -> dict[str, list[Any]]:
-    """What the signature gives for TEXTS."""
+    """The outputs of the signature for TEXTS."""
     ask = tf.saved_model.load(str(registry / "10")).signatures["serving_default"]
-    found = {name: value.numpy() for name, value in ask(sequence=tf.constant(TEXTS)).items()}
-    return {**found, "label": [label.decode() for label in found["label"]]}
+    outputs = {name: value.numpy() for name, value in ask(sequence=tf.constant(TEXTS)).items()}
+    return {**outputs, "label": [label.decode() for label in outputs["label"]]}
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def refused(url: str, request: dict[str, Any] | bytes) -> tuple[int, str]:
         return response.code, json.load(response)["error"]
 
 
-def test_rows_in_rows_out(url: str, answers: dict[str, list[Any]]) -> None:
+def test_a_request_of_rows_gets_rows(url: str, answers: dict[str, list[Any]]) -> None:
     assert ask(url)["model_version_status"][0]["version"] == "10"
     for instances in (
         TEXTS,
@@ -95,14 +95,14 @@ def test_rows_in_rows_out(url: str, answers: dict[str, list[Any]]) -> None:
             np.testing.assert_allclose([row[name] for row in rows], answers[name], 1e-6)
 
 
-def test_columns_in_columns_out(url: str, answers: dict[str, list[Any]]) -> None:
+def test_a_request_of_columns_gets_columns(url: str, answers: dict[str, list[Any]]) -> None:
     for inputs in (TEXTS, {"sequence": TEXTS}):
         columns = ask(f"{url}/versions/10:predict", {"inputs": inputs})["outputs"]
         assert columns["label"] == answers["label"]
         np.testing.assert_allclose(columns["probabilities"], answers["probabilities"], 1e-6)
 
 
-def test_other_signatures_by_name(url: str, answers: dict[str, list[Any]]) -> None:
+def test_other_signatures_are_selected_by_name(url: str, answers: dict[str, list[Any]]) -> None:
     request = {"signature_name": "top_k", "inputs": {"sequence": TEXTS, "k": 2}}
     best = ask(f"{url}:predict", request)["outputs"]
     order = np.argsort(-np.array(answers["probabilities"]))[:, :2]
@@ -111,7 +111,7 @@ def test_other_signatures_by_name(url: str, answers: dict[str, list[Any]]) -> No
     assert encoded == {"predictions": [{"ids": [1, 3, 5, 0, 0, 0], "length": 3}]}
 
 
-def test_what_is_refused(url: str) -> None:
+def test_malformed_requests_are_refused(url: str) -> None:
     predict_url = f"{url}:predict"
     assert refused(predict_url, {"instances": ["A"], "inputs": ["A"]})[0] == 400
     assert refused(predict_url, b"{")[0] == 400
@@ -150,7 +150,7 @@ def test_saved_model_cli_shows_and_runs_it(registry: Path, answers: dict[str, li
     assert labels == str(np.array([label.encode() for label in answers["label"]], object))
 
 
-def test_batch_prediction_gives_what_the_signature_gives(
+def test_batch_prediction_agrees_with_the_signature(
     tmp_path: Path, registry: Path, answers: dict[str, list[Any]]
 ) -> None:
     (tmp_path / "rows.txt").write_text("\n".join(TEXTS))

@@ -69,7 +69,7 @@ def test_the_pointer_is_what_tensorflow_serving_reads(registry, run):
     ]
 
 
-def test_name_and_path_are_the_users_to_change(registry, run):
+def test_users_may_change_name_and_path(registry, run):
     publish(registry, run)
     path = Path(registry.path("models.config"))
     path.write_text(path.read_text().replace('"charseq"', '"mine"').replace("base_path", "path"))
@@ -83,7 +83,7 @@ def test_name_and_path_are_the_users_to_change(registry, run):
 @pytest.mark.parametrize(
     "change", [("versions: 1", "versions: 1 versions: 2"), ("# newest: 1", "")]
 )
-def test_a_pointer_that_cannot_be_told_is_refused(registry, run, change):
+def test_an_ambiguous_pointer_is_refused(registry, run, change):
     publish(registry, run)
     path = Path(registry.path("models.config"))
     path.write_text(path.read_text().replace(*change))
@@ -91,7 +91,7 @@ def test_a_pointer_that_cannot_be_told_is_refused(registry, run, change):
         registry.pointer()
 
 
-def test_numbers_are_not_used_again(registry, run):
+def test_numbers_are_not_reused(registry, run):
     for previous in (None, 1, 2):
         publish(registry, run, previous)
     registry.point(1)
@@ -103,7 +103,7 @@ def test_numbers_are_not_used_again(registry, run):
     assert registry.next_number() == 4
 
 
-def test_numbers_are_in_the_order_of_numbers(registry, run):
+def test_versions_are_sorted_by_number(registry, run):
     for number in range(11):
         publish(registry, run, number or None)
     assert registry.numbers() == list(range(1, 12))
@@ -123,14 +123,14 @@ def test_the_current_version_and_the_one_before_it_stay(registry, run, current, 
     assert registry.numbers() == left
 
 
-def test_the_one_before_is_the_one_that_was_current_then(registry, run):
+def test_the_kept_predecessor_is_the_version_that_was_replaced(registry, run):
     for previous in (None, 1, 2, 1):
         publish(registry, run, previous)
     registry.prune(keep=1)
     assert registry.numbers() == [1, 4]
 
 
-def test_a_version_that_is_not_there(registry, run):
+def test_a_version_that_does_not_exist_is_reported(registry, run):
     for previous in (None, 1):
         publish(registry, run, previous)
     with pytest.raises(DataError, match=r"models/3: no such version; .*models holds 1, 2"):
@@ -140,15 +140,15 @@ def test_a_version_that_is_not_there(registry, run):
         registry.entry(7)
 
 
-def test_files_of_another_kind_are_never_written_among(registry):
+def test_a_directory_with_files_of_another_kind_is_refused(registry):
     os.makedirs(registry.path("train"))
-    said = "holds files that are not of a registry, such as train"
-    with pytest.raises(DataError, match=said), registry.locked():
+    message = "holds files that are not of a registry, such as train"
+    with pytest.raises(DataError, match=message), registry.locked():
         pass
     assert names(registry) == ["train"]
 
 
-def test_what_another_owner_keeps_in_a_saved_model_is_left_out(registry, run):
+def test_the_extra_assets_of_another_owner_are_not_copied(registry, run):
     extra = run / "saved_model" / "assets.extra"
     extra.mkdir()
     (extra / "entry.json").write_text("another registry's")
@@ -156,7 +156,7 @@ def test_what_another_owner_keeps_in_a_saved_model_is_left_out(registry, run):
     assert registry.entry(1)["number"] == 1
 
 
-def test_nothing_is_left_of_what_is_not_published(registry, run):
+def test_a_staged_copy_that_is_not_published_is_removed(registry, run):
     with registry.locked():
         with registry.staged(str(run / "saved_model")):
             assert names(registry) == [".lock", ".new"]
@@ -196,7 +196,7 @@ with registry.locked():
 """
 
 
-def test_whenever_a_promotion_is_killed_the_next_one_repairs(registry, run):
+def test_a_promotion_killed_anywhere_is_repaired_by_the_next(registry, run):
     """Promotions of 4, 5, …, each killed one step later than the one before."""
     for previous in (None, 1, 2):
         publish(registry, run, previous)
@@ -224,7 +224,7 @@ def test_whenever_a_promotion_is_killed_the_next_one_repairs(registry, run):
     assert registry.numbers() == [after.current - 1, after.current]
 
 
-def test_the_first_promotion_of_all_is_finished_too(registry, run, monkeypatch):
+def test_a_killed_first_promotion_is_finished(registry, run, monkeypatch):
     with monkeypatch.context() as cut:
         cut.setattr(Registry, "point", lambda *_: None)
         publish(registry, run)
@@ -252,6 +252,6 @@ def test_another_process_waits_for_the_lock(registry, capfd):
     assert re.fullmatch(r"waiting for another process in .*models\n", capfd.readouterr().err)
 
 
-def test_a_registry_that_is_not_there(registry):
+def test_a_registry_that_does_not_exist_is_reported(registry):
     with pytest.raises(DataError, match=r"holds no models.config: not a registry, or empty"):
         registry.require()

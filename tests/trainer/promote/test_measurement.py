@@ -1,4 +1,4 @@
-"""SavedModels measured as a server answers, and promoted by the real commands."""
+"""SavedModels evaluated as a server runs them, and promoted by the real commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trainer.__main__ import main as train_main
 from trainer.data.manifest import read_manifest
 from trainer.evaluate.evaluation import evaluate
 from trainer.promote.__main__ import main
-from trainer.promote.compare import measure, remarks, text_of
+from trainer.promote.measurement import measure, text_decoder
 from trainer.promote.registry import Pointer, Registry
 from trainer.run_directory import read_run
 
@@ -25,7 +25,7 @@ ROWS = [("AC", "x"), ("BA", "y"), ("C?C", "z"), ("CABCABCA", "z"), ("A", "y")]
 
 
 class ByFirstCharacter(tf.Module):
-    """Says of a text what it begins with: `labels[i]` for `characters[i]`, else the last label."""
+    """Classifies a text by its first character: `labels[i]` for `characters[i]`, else the last."""
 
     def __init__(self, characters, labels, certain=0.75):
         super().__init__()
@@ -55,20 +55,20 @@ def manifest(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("data"), {"train": ROWS, "test": ROWS})
 
 
-def test_records_become_text_again(manifest):
+def test_records_are_decoded_to_text(manifest):
     texts = ["CAB", "C?", "ABCABC"]
     lengths = [len(text) for text in texts]
     ids = [encode(text) for text in texts]
-    got = text_of(manifest)(tf.constant(ids, tf.int64), tf.constant(lengths, tf.int64))
+    got = text_decoder(manifest)(tf.constant(ids, tf.int64), tf.constant(lengths, tf.int64))
     expected = [b"CAB", "C\ufffd".encode(), b"ABCABC"]
     assert got.numpy().tolist() == expected
     hot = tf.constant([one_hot(row) for row in ids])
-    assert text_of(manifest)(hot, tf.constant(lengths, tf.int64)).numpy().tolist() == expected
+    assert text_decoder(manifest)(hot, tf.constant(lengths, tf.int64)).numpy().tolist() == expected
 
 
-def test_an_unknown_character_is_one_that_no_model_knows(manifest):
+def test_an_unknown_character_becomes_one_outside_both_alphabets(manifest):
     ids, lengths = tf.constant([encode("?")], tf.int64), tf.constant([1], tf.int64)
-    got = text_of(manifest, ["\ufffd", "\ufffc"])(ids, lengths)
+    got = text_decoder(manifest, ["\ufffd", "\ufffc"])(ids, lengths)
     assert got.numpy().tolist() == ["\ufffb".encode()]
 
 
@@ -81,16 +81,16 @@ def test_a_model_of_another_order_of_labels_and_characters_is_measured(encoding,
     path = save(tmp_path / "model", model, "QBA", ["x", "y", "old", "z"])
     got = measure(path, rows, "test")
     assert (got.rows, got.accuracy, got.split) == (5, 0.8, "test")
-    assert [one.label for one in got.labels] == ["y", "x", "z", "old"]
-    # The last of ROWS is a y that is given x.
+    assert [score.label for score in got.labels] == ["y", "x", "z", "old"]
+    # The last of ROWS is a y that is predicted as x.
     assert astuple(got.confusion) == ((0, 0, 1, 2), (0, 1, 1, 2), (1, 1, 1, 2))
 
 
-def test_a_model_that_lacks_a_label_never_gives_it(manifest, tmp_path):
+def test_a_model_that_lacks_a_label_never_predicts_it(manifest, tmp_path):
     path = save(tmp_path / "model", ByFirstCharacter("A", ["x", "y"]), "A", ["x", "y"])
     got = measure(path, manifest, "test")
     assert got.accuracy == 0.4
-    assert [one.recall for one in got.labels] == [0.5, 1.0, 0.0]
+    assert [score.recall for score in got.labels] == [0.5, 1.0, 0.0]
 
 
 def test_a_model_of_another_task_is_refused(manifest, tmp_path):
@@ -99,39 +99,17 @@ def test_a_model_of_another_task_is_refused(manifest, tmp_path):
         measure(path, manifest, "test")
 
 
-def test_answers_that_are_not_numbers(manifest, tmp_path):
+def test_probabilities_that_are_not_finite_are_refused(manifest, tmp_path):
     model = ByFirstCharacter("A", ["x", "y"], certain=float("nan"))
     path = save(tmp_path / "model", model, "A", ["x", "y"])
     with pytest.raises(DataError, match="its answers are not numbers"):
         measure(path, manifest, "test")
 
 
-def test_a_split_without_rows(manifest, tmp_path):
+def test_a_split_without_rows_is_refused(manifest, tmp_path):
     path = save(tmp_path / "model", ByFirstCharacter("A", ["x", "y"]), "A", ["x", "y"])
     with pytest.raises(DataError, match="its split 'validation' has no row"):
         measure(path, manifest, "validation")
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({}, []),
-        ({"alphabet": ["A", "Q", "R"]}, ["knows 2 characters that the records have as unknown"]),
-        ({"max_length": 9}, ["reads 9 characters, but the records hold 6"]),
-        (
-            {"options": {"seed": 7}},
-            [
-                "was trained on a dataset of another --seed, --split or --max-length, and may "
-                "have seen rows of this split"
-            ],
-        ),
-    ],
-)
-def test_what_is_not_fair_is_said(manifest, tmp_path, changes, said):
-    (tmp_path / "assets").mkdir()
-    known = {"alphabet": ["C", "B"], "max_length": 6, **changes}
-    (tmp_path / "assets" / "dataset.json").write_text(json.dumps(known))
-    assert remarks(str(tmp_path), manifest, {}) == said
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +131,7 @@ def runs(data, tmp_path_factory):
     return folder
 
 
-def test_what_is_served_measures_as_what_was_trained(data, runs):
+def test_a_saved_model_scores_as_the_model_it_was_exported_from(data, runs):
     manifest = read_manifest(str(data))
     expected = evaluate(read_run(str(runs / "good")), manifest, "test")
     got = measure(str(runs / "good" / "saved_model"), manifest, "test")
@@ -200,9 +178,13 @@ def test_a_real_run_is_promoted_and_loads_as_a_server_loads_it(runs, data, tmp_p
     command = ["--registry", str(models)]
     for name in ("poor", "good", "good"):
         assert main([*command, "--candidate", str(runs / name)]) == 0
-    said = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[0] == "{"]
-    assert [one["outcome"] for one in said] == ["promoted", "promoted", "already_current"]
-    assert said[1]["previous"] == said[0]["candidate"] < said[1]["candidate"]
+    outcomes = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[0] == "{"]
+    assert [outcome["outcome"] for outcome in outcomes] == [
+        "promoted",
+        "promoted",
+        "already_current",
+    ]
+    assert outcomes[1]["previous"] == outcomes[0]["candidate"] < outcomes[1]["candidate"]
     # Of the directories with a number for a name, a server loads the highest, or the one named.
     served = tf.saved_model.load(str(models / "2")).signatures
     assert sorted(served) == ["encode", "serving_default", "top_k"]

@@ -12,9 +12,15 @@ from charseq.errors import UsageError
 from charseq.metrics import Confusion, Evaluation
 from tests.support.paths import ROOT
 from tests.support.registries import FINGERPRINT, MANIFEST, write_data, write_run
-from trainer.promote import compare
-from trainer.promote.__main__ import Rules, main
-from trainer.promote.lineage import links, read_part, sha256_of_files, sha256_of_tree
+from trainer.promote import measurement
+from trainer.promote.__main__ import main
+from trainer.promote.lineage import (
+    read_lineage,
+    read_model_json,
+    sha256_of_files,
+    sha256_of_tree,
+)
+from trainer.promote.options import PromotionRules
 from trainer.promote.registry import Pointer, Registry
 
 SCORES = {
@@ -27,8 +33,8 @@ SCORES = {
 
 
 def fake_measure(saved_model, manifest, split):
-    """The scores that a run's own `run.json` wants."""
-    scores = {**SCORES, **read_part(saved_model, "assets/run.json")["scores"]}
+    """Return the scores that stand in a run's own `run.json`."""
+    scores = {**SCORES, **read_model_json(saved_model, "assets/run.json")["scores"]}
     return Evaluation(
         **scores, split=split, fingerprint=manifest.fingerprint, rows=1234,
         labels=(), confusion=Confusion((), (), ()), lengths=(), reliability=(),
@@ -37,7 +43,7 @@ def fake_measure(saved_model, manifest, split):
 
 @pytest.fixture(autouse=True)
 def measured(monkeypatch):
-    monkeypatch.setattr(compare, "measure", fake_measure)
+    monkeypatch.setattr(measurement, "measure", fake_measure)
 
 
 @pytest.fixture
@@ -61,10 +67,10 @@ def command(models, *arguments):
 
 
 def promote(models, run, capsys, *flags):
-    """The outcome of a promotion, and the line of it that is for people."""
+    """The outcome of a promotion, and its user-facing line."""
     assert command(models, "--candidate", run, *flags) == 0
-    *_, said, outcome = capsys.readouterr().out.splitlines()
-    return json.loads(outcome), said
+    *_, message, outcome = capsys.readouterr().out.splitlines()
+    return json.loads(outcome), message
 
 
 def tree(models):
@@ -77,7 +83,7 @@ def tree(models):
 
 def test_the_first_model_of_a_registry_is_promoted(models, new_run, data, capsys):
     run = new_run("first", accuracy=0.25)
-    outcome, said = promote(models, run, capsys)
+    outcome, message = promote(models, run, capsys)
     assert outcome == {
         "outcome": "promoted",
         "number": 1,
@@ -86,7 +92,7 @@ def test_the_first_model_of_a_registry_is_promoted(models, new_run, data, capsys
         "candidate": 0.25,
         "previous": None,
     }
-    assert said == f"promoted: {run} is {models}/1, the current one: accuracy 0.250000"
+    assert message == f"promoted: {run} is {models}/1, the current one: accuracy 0.250000"
     assert Registry(str(models)).pointer() == Pointer(1, 1)
     entry = json.loads((models / "1" / "assets.extra" / "entry.json").read_text())
     assert entry["evaluation"] == {
@@ -120,15 +126,15 @@ def test_only_a_better_model_is_promoted(models, new_run, capsys, metric, worse,
     }
     promote(models, runs["worse"], capsys, *flags)
     before = tree(models)
-    outcome, said = promote(models, runs["equal"], capsys, *flags)
+    outcome, message = promote(models, runs["equal"], capsys, *flags)
     assert outcome["outcome"] == "not_better"
     assert (outcome["number"], outcome["current"]) == (None, 1)
-    assert said == (
+    assert message == (
         f"not promoted: {runs['equal']} is not better: {metric} {worse:.6f}, "
         f"{models}/1 has {worse:.6f}"
     )
     assert tree(models) == before
-    outcome, said = promote(models, runs["better"], capsys, *flags)
+    outcome, message = promote(models, runs["better"], capsys, *flags)
     assert outcome == {
         "outcome": "promoted",
         "number": 2,
@@ -142,12 +148,12 @@ def test_only_a_better_model_is_promoted(models, new_run, capsys, metric, worse,
 
 
 @pytest.mark.parametrize(("more", "outcome"), [("0.125", "not_better"), ("0.124", "promoted")])
-def test_the_improvement_must_be_more_than_asked_for(models, new_run, capsys, more, outcome):
+def test_the_improvement_must_exceed_the_requested_minimum(models, new_run, capsys, more, outcome):
     promote(models, new_run("a", loss=0.5), capsys)
     flags = ("--metric", "loss", "--min-improvement", more)
-    got, said = promote(models, new_run("b", loss=0.375), capsys, *flags)
+    got, message = promote(models, new_run("b", loss=0.375), capsys, *flags)
     assert got["outcome"] == outcome
-    assert ("is not better by more than 0.125:" in said) == (outcome == "not_better")
+    assert ("is not better by more than 0.125:" in message) == (outcome == "not_better")
 
 
 def test_promoting_a_run_again_changes_nothing(models, new_run, data, capsys):
@@ -155,13 +161,13 @@ def test_promoting_a_run_again_changes_nothing(models, new_run, data, capsys):
     promote(models, run, capsys)
     before = tree(models)
     shutil.rmtree(data)  # A retry needs it no more.
-    outcome, said = promote(models, run, capsys)
+    outcome, message = promote(models, run, capsys)
     assert outcome == {"outcome": "already_current", "number": 1, "current": 1}
-    assert said == f"{run} is already {models}/1, the current one"
+    assert message == f"{run} is already {models}/1, the current one"
     assert tree(models) == before
 
 
-def test_a_run_that_one_went_back_from_does_not_return(models, new_run, capsys):
+def test_a_run_that_was_rolled_back_is_not_promoted_again(models, new_run, capsys):
     promote(models, new_run("a", accuracy=0.5), capsys)
     run = new_run("b", accuracy=0.75)
     promote(models, run, capsys)
@@ -173,9 +179,9 @@ def test_a_run_that_one_went_back_from_does_not_return(models, new_run, capsys):
         "was": 2,
     }
     before = tree(models)
-    outcome, said = promote(models, run, capsys)
+    outcome, message = promote(models, run, capsys)
     assert outcome == {"outcome": "already_there", "number": 2, "current": 1}
-    assert said == (
+    assert message == (
         f"not promoted: {run} is already {models}/2, but 1 is current; "
         "--rollback 2 would make it so"
     )
@@ -186,7 +192,7 @@ def test_a_run_that_one_went_back_from_does_not_return(models, new_run, capsys):
     assert Registry(str(models)).pointer() == Pointer(current=1, newest=3)
 
 
-def test_one_goes_back_to_what_is_there_and_whole_only(models, new_run, capsys):
+def test_a_rollback_needs_a_version_that_exists_and_is_whole(models, new_run, capsys):
     for number in (1, 2, 3):
         promote(models, new_run(f"r{number}", accuracy=number / 4), capsys)
     assert command(models, "--rollback", 1) == 0
@@ -207,7 +213,7 @@ def test_one_goes_back_to_what_is_there_and_whole_only(models, new_run, capsys):
     assert "1 is the first: there is none before it" in capsys.readouterr().err
 
 
-def test_only_so_many_versions_stay(models, new_run, capsys):
+def test_the_oldest_versions_beyond_keep_are_removed(models, new_run, capsys):
     for number in range(1, 5):
         run = new_run(f"r{number}", accuracy=number / 8)
         assert command(models, "--candidate", run, "--keep", 3) == 0
@@ -227,12 +233,12 @@ def test_a_promotion_cut_short_before_the_pointer_moved_is_finished(
     assert Registry(str(models)).pointer() == Pointer(current=1, newest=1)
     capsys.readouterr()
     assert command(models, "--candidate", run) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == f"{models}/2 is current now: its promotion had been cut short"
-    assert json.loads(said[-1]) == {"outcome": "already_current", "number": 2, "current": 2}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{models}/2 is current now: its promotion had been cut short"
+    assert json.loads(lines[-1]) == {"outcome": "already_current", "number": 2, "current": 2}
 
 
-def test_going_back_sets_a_promotion_that_was_cut_short_aside(models, new_run, capsys, monkeypatch):
+def test_a_rollback_overrules_a_promotion_that_was_cut_short(models, new_run, capsys, monkeypatch):
     for name, accuracy in (("a", 0.25), ("b", 0.5)):
         promote(models, new_run(name, accuracy=accuracy), capsys)
     run = new_run("c", accuracy=0.75)
@@ -246,20 +252,20 @@ def test_going_back_sets_a_promotion_that_was_cut_short_aside(models, new_run, c
     assert promote(models, run, capsys)[0]["outcome"] == "already_there"
 
 
-def test_a_run_that_changes_while_it_is_measured(models, new_run, capsys, monkeypatch):
+def test_a_run_that_changes_while_it_is_measured_is_refused(models, new_run, capsys, monkeypatch):
     run = new_run("a")
 
     def measure(saved_model, *arguments):
         (run / "saved_model" / "saved_model.pb").write_text("another")
         return fake_measure(saved_model, *arguments)
 
-    monkeypatch.setattr(compare, "measure", measure)
+    monkeypatch.setattr(measurement, "measure", measure)
     assert command(models, "--candidate", run) == 1
     assert "changed while it was measured; promote it again" in capsys.readouterr().err
     assert sorted(os.listdir(models)) == [".lock"]
 
 
-def test_runs_that_cannot_be_promoted(models, new_run, tmp_path, data, capsys):
+def test_runs_that_cannot_be_promoted_are_refused(models, new_run, tmp_path, data, capsys):
     def refused(run, *flags):
         assert command(models, "--candidate", run, *flags) == 1
         error = capsys.readouterr().err
@@ -281,7 +287,7 @@ def test_runs_that_cannot_be_promoted(models, new_run, tmp_path, data, capsys):
     assert "assets/run.json: no such file" in refused(run)
 
 
-def test_the_current_model_is_gone(models, new_run, capsys):
+def test_a_missing_current_version_is_reported(models, new_run, capsys):
     for number in (1, 2):
         promote(models, new_run(f"r{number}", accuracy=number / 4), capsys)
     shutil.rmtree(models / "2")
@@ -289,16 +295,16 @@ def test_the_current_model_is_gone(models, new_run, capsys):
     assert f"{models}/2: no such version; {models} holds 1\n" in capsys.readouterr().err
 
 
-def test_another_dataset_may_measure(models, new_run, tmp_path, capsys):
+def test_models_may_be_measured_on_another_dataset(models, new_run, tmp_path, capsys):
     other = tmp_path / "other"
     other.mkdir()
     content = {**MANIFEST, "fingerprint": "other", "options": {"seed": 7}}
     (other / "dataset.json").write_text(json.dumps(content))
     run = new_run("a")
     assert command(models, "--candidate", run, "--data", other) == 0
-    said = capsys.readouterr().out
-    assert f"{other} is not the dataset that {run} was trained on\n" in said
-    assert f"note: {run}/saved_model was trained on a dataset of another --seed" in said
+    out = capsys.readouterr().out
+    assert f"{other} is not the dataset that {run} was trained on\n" in out
+    assert f"note: {run}/saved_model was trained on a dataset of another --seed" in out
     entry = json.loads((models / "1" / "assets.extra" / "entry.json").read_text())
     assert entry["evaluation"]["fingerprint"] == "other"
     assert entry["dataset"]["fingerprint"] == FINGERPRINT
@@ -369,11 +375,11 @@ def test_a_file_that_was_tampered_with_is_named(models, new_run, capsys, name):
     assert "BROKEN: " in out
 
 
-def test_each_link_is_looked_at_by_itself(models, new_run, capsys):
+def test_each_link_is_checked_by_itself(models, new_run, capsys):
     promote(models, new_run("a"), capsys)
 
     def broken():
-        return [link.name for link in links(str(models / "1")) if link.problems]
+        return [link.name for link in read_lineage(str(models / "1")) if link.problems]
 
     entry = models / "1" / "assets.extra" / "entry.json"
     whole = entry.read_text()
@@ -393,7 +399,7 @@ def test_each_link_is_looked_at_by_itself(models, new_run, capsys):
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])
 @pytest.mark.parametrize("name", ["assets.extra/entry.json", "assets/dataset.json"])
-def test_a_part_of_the_chain_that_cannot_be_read(models, new_run, capsys, name, text):
+def test_a_link_that_cannot_be_read_is_reported_in_one_line(models, new_run, capsys, name, text):
     promote(models, new_run("a"), capsys)
     (models / "1" / name).write_text(text)
     assert command(models, "--explain", 1) == 1
@@ -407,43 +413,43 @@ def test_the_hash_of_a_saved_model_is_that_of_the_documented_command(models, new
     shell = (
         "find . -type f -not -path './assets.extra/*' | LC_ALL=C sort | xargs sha256sum | sha256sum"
     )
-    told = subprocess.run(
+    result = subprocess.run(
         shell, shell=True, cwd=models / "1", check=True, capture_output=True, text=True
     )
-    assert told.stdout.split()[0] == sha256_of_tree(sha256_of_files(str(models / "1")))
+    assert result.stdout.split()[0] == sha256_of_tree(sha256_of_files(str(models / "1")))
 
 
 @pytest.mark.parametrize("value", [-0.5, float("inf"), float("nan")])
-def test_an_improvement_that_is_none(value):
+def test_a_minimum_improvement_out_of_range_is_refused(value):
     with pytest.raises(UsageError, match="--min-improvement: got"):
-        Rules(min_improvement=value)
+        PromotionRules(min_improvement=value)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--rollback", "--keep", "3"], "--keep: only with --candidate"),
         (["--explain", "1", "--metric", "loss"], "--metric: only with --candidate"),
         (["--candidate", "runs/a", "--keep", "0"], "--keep: got 0, expected 1 or more"),
     ],
 )
-def test_flags_that_cannot_be(models, arguments, said, capsys):
+def test_flags_that_do_not_fit_are_refused(models, arguments, message, capsys):
     assert command(models, *arguments) == 2
-    assert capsys.readouterr().err == f"error: {said}\n"
+    assert capsys.readouterr().err == f"error: {message}\n"
     assert not models.exists()
 
 
 @pytest.mark.parametrize(
     "arguments", [[], ["--rollback", "0"], ["--explain", "-1"], ["--candidate", "a", "--rollback"]]
 )
-def test_a_command_line_that_cannot_be_read(models, arguments):
+def test_a_command_line_that_cannot_be_parsed_ends_with_status_2(models, arguments):
     with pytest.raises(SystemExit) as raised:
         command(models, *arguments)
     assert raised.value.code == 2
 
 
 @pytest.mark.parametrize("arguments", [["--rollback"], ["--explain", "1"]])
-def test_a_registry_that_is_not_there(models, arguments, capsys):
+def test_a_registry_that_does_not_exist_is_reported(models, arguments, capsys):
     assert command(models, *arguments) == 1
     assert "models holds no models.config: not a registry, or empty" in capsys.readouterr().err
     assert not models.exists()

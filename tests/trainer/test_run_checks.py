@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from charseq.errors import DataError
+from trainer.config import Config, Interval
+from trainer.run_checks import (
+    can_resume,
+    check_output,
+    check_resumable,
+    format_flag,
+    is_trained,
+    resume_differences,
+    version_warning,
+)
+from trainer.run_directory import begin_run, complete_run
+
+CONTENT = {
+    "options": {"representation": "scalar", "batch_size": 64},
+    "dataset": {
+        "fingerprint": "ab" * 32,
+        "max_length": 6,
+        "alphabet_size": 4,
+        "alphabet": ["A", "B"],
+        "labels": ["x", "y"],
+    },
+}
+
+
+def write_run(directory):
+    begin_run(str(directory), CONTENT)
+    complete_run(str(directory))
+
+
+def test_a_complete_run_is_kept_unless_overwritten(tmp_path):
+    write_run(tmp_path)
+    with pytest.raises(DataError, match="already holds a run"):
+        check_output(str(tmp_path), overwrite=False)
+    check_output(str(tmp_path), overwrite=True)
+
+
+def test_what_a_killed_run_left_may_be_written_over(tmp_path):
+    begin_run(str(tmp_path), CONTENT)
+    check_output(str(tmp_path), overwrite=False)
+
+
+def test_files_of_another_kind_are_never_written_among(tmp_path):
+    (tmp_path / "logs").mkdir()
+    for overwrite in (False, True):
+        with pytest.raises(DataError, match="holds files that are not of a run"):
+            check_output(str(tmp_path), overwrite)
+
+
+def test_an_output_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(DataError, match="run: not a directory"):
+        check_output(str(tmp_path / "run"), overwrite=True)
+
+
+def test_a_run_killed_while_it_wrote_its_first_file_may_be_written_over(tmp_path):
+    (tmp_path / "run.json.partial.tmp").write_text("{")
+    check_output(str(tmp_path), overwrite=False)
+
+
+def write_trained(directory, **options):
+    asked = Config(data="prepared", output=str(directory), **options).to_json()
+    resolved = {"representation": "embedding", "strategy": "mirrored", "jit_compile": "on"}
+    resolved["devices"] = ["CPU:0", "CPU:1"]
+    content = {**CONTENT, "options": {**asked, **resolved, "replicas": 2}}
+    content["asked"] = {name: asked[name] for name in resolved}
+    directory.mkdir()
+    begin_run(str(directory), content)
+    complete_run(str(directory))
+
+
+FINGERPRINT = CONTENT["dataset"]["fingerprint"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"keep": 7, "resume": "must", "checkpoint_every": Interval(steps=5)},
+        # Options may be requested as they were resolved then.
+        {"representation": "embedding", "devices": ("CPU:0", "CPU:1")},
+        {"strategy": "auto", "jit_compile": "on"},
+    ],
+)
+def test_a_complete_run_is_known_again(tmp_path, options):
+    write_trained(tmp_path / "run", units=(4, 3), jit_compile="auto")
+    config = Config(data="elsewhere", output=str(tmp_path / "run"), units=(4, 3), **options)
+    assert is_trained(config, FINGERPRINT)
+    assert not is_trained(replace(config, output=str(tmp_path / "other")), FINGERPRINT)
+
+
+@pytest.mark.parametrize(
+    ("options", "fingerprint", "message"),
+    [
+        ({"epochs": 8}, FINGERPRINT, "--epochs 5, now 8. Choose another --output, or replace"),
+        ({"epochs": 3}, FINGERPRINT, "--epochs 5, now 3. "),
+        ({"units": (5, 3)}, FINGERPRINT, "--units 4,3, now 5,3. "),
+        ({"devices": ("CPU:1",)}, FINGERPRINT, "--devices not given, now CPU:1. "),
+        ({"strategy": "none", "seed": 2}, FINGERPRINT, "--strategy auto, now none; --seed 0, now"),
+        ({}, "cd" * 32, "the dataset of fingerprint abababababababab…, now cdcdcdcdcdcdcdcd…. "),
+    ],
+)
+def test_another_complete_run_is_refused_by_its_differences(
+    tmp_path, options, fingerprint, message
+):
+    write_trained(tmp_path / "run", units=(4, 3))
+    config = Config(data="prepared", output=str(tmp_path / "run"), **{"units": (4, 3), **options})
+    with pytest.raises(DataError) as raised:
+        is_trained(config, fingerprint)
+    assert f"run already holds a run, but not this one: {message}" in str(raised.value)
+
+
+def test_an_option_newer_than_a_run_had_its_default_then(tmp_path):
+    write_trained(tmp_path / "run")
+    content = json.loads((tmp_path / "run" / "run.json").read_text())
+    del content["options"]["early_stop"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(content))
+    config = Config(data="prepared", output=str(tmp_path / "run"))
+    assert is_trained(config, FINGERPRINT)
+    with pytest.raises(DataError, match="--early-stop 0, now 2"):
+        is_trained(replace(config, early_stop=2), FINGERPRINT)
+
+
+def content_of(units=(4, 3), fingerprint="ab" * 32, tensorflow="2.21.0", **options):
+    config = Config(data="prepared", output="run", units=units, **options)
+    return {
+        "options": config.to_json(),
+        "dataset": {"fingerprint": fingerprint},
+        "versions": {"tensorflow": tensorflow, "keras": "3.12.0"},
+    }
+
+
+def write_unfinished(directory, **options):
+    begin_run(str(directory), content_of(**options))
+    (directory / "checkpoints").mkdir()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"epochs": 9, "early_stop": 2, "keep": 1, "data": "moved"}]
+)
+def test_an_unfinished_run_resumes(tmp_path, options):
+    write_unfinished(tmp_path)
+    content = content_of()
+    content["options"] |= options
+    assert resume_differences(content_of(), content) == []
+    check_resumable(str(tmp_path), "required")
+    assert can_resume(str(tmp_path), content, "auto", overwrite=False)
+    assert not can_resume(str(tmp_path), content, "never", overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "differences"),
+    [
+        ({}, {"units": (5,)}, ["--units 4,3, now 5"]),
+        ({}, {"clip_norm": 1.0}, ["--clip-norm not given, now 1.0"]),
+        ({"schedule": "cosine"}, {"schedule": "cosine", "epochs": 9}, ["--epochs 5, now 9"]),
+        (
+            {},
+            {"fingerprint": "cd" * 32},
+            ["the dataset of fingerprint abababababababab…, now cdcdcdcdcdcdcdcd…"],
+        ),
+    ],
+)
+def test_an_unfinished_run_of_other_options_does_not_resume(tmp_path, then, now, differences):
+    assert resume_differences(content_of(**then), content_of(**now)) == differences
+    write_unfinished(tmp_path, **then)
+    for resume, overwrite in (
+        *(("auto", False), ("required", False), ("required", True)),
+        *(("must", False), ("must", True)),
+    ):
+        with pytest.raises(DataError, match="holds an unfinished run with "):
+            can_resume(str(tmp_path), content_of(**now), resume, overwrite)
+    assert not can_resume(str(tmp_path), content_of(**now), "auto", overwrite=True)
+
+
+def test_a_run_without_a_checkpoint_does_not_resume(tmp_path):
+    begin_run(str(tmp_path), content_of())
+    assert not can_resume(str(tmp_path), content_of(), "auto", overwrite=False)
+    with pytest.raises(DataError, match="no unfinished run with a checkpoint, but --resume must"):
+        check_resumable(str(tmp_path), "must")
+
+
+def test_a_run_that_resumes_in_another_version_gets_a_warning(tmp_path):
+    write_unfinished(tmp_path)
+    assert version_warning(str(tmp_path), content_of()) is None
+    assert version_warning(str(tmp_path), content_of(tensorflow="2.22.0")) == (
+        f"note: {tmp_path} was begun with tensorflow 2.21.0, now 2.22.0: it goes on, but may end "
+        "with other bits than in one version"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "flag"),
+    [
+        ("units", [32, 16], "--units 32,16"),
+        ("clip_norm", None, "--clip-norm not given"),
+        ("devices", [], "--devices not given"),
+        ("early_stop", 0, "--early-stop 0"),
+    ],
+)
+def test_an_option_is_shown_as_on_a_command_line(name, value, flag):
+    assert format_flag(name, value) == flag

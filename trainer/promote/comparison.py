@@ -1,0 +1,103 @@
+"""A candidate compared with the current model of a registry, on the same rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from charseq.cli import heavy_imports
+from charseq.files import read_json_object
+from charseq.manifest import MANIFEST_FILE
+from charseq.saved_model import DATASET_ASSET
+from trainer.data.files import is_address
+from trainer.data.manifest import Manifest
+from trainer.promote.lineage import read_model_json
+from trainer.promote.options import METRICS, Scores
+
+SPLIT = "test"
+# Options of a preparation that decide which rows are in which split.
+_SPLIT_OPTIONS = ("seed", "split", "max_length")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models measured on the same rows; `previous` is None for the first of a registry.
+
+    data, fingerprint: the dataset that they were measured on.
+    """
+
+    data: str
+    fingerprint: str
+    candidate: Scores
+    previous: Scores | None
+
+    def format(self, metric: str, previous: str) -> str:
+        """Return the scores that decide; `previous` is the path of the previous model."""
+        text = f"{metric} {self.candidate[metric]:.6f}"
+        if self.previous:
+            text += f", {previous} has {self.previous[metric]:.6f}"
+        return text
+
+
+def compare(candidate: str, previous: str | None, manifest: Manifest) -> Comparison:
+    """Measure two SavedModels on a dataset, and print their scores.
+
+    Raises:
+        DataError: a model cannot be measured on the dataset.
+    """
+    with heavy_imports():
+        import trainer.promote.measurement  # noqa: F401
+    return Comparison(
+        data=_absolute(manifest.directory),
+        fingerprint=manifest.fingerprint,
+        candidate=_score(candidate, manifest),
+        previous=None if previous is None else _score(previous, manifest),
+    )
+
+
+def _absolute(directory: str) -> str:
+    return directory if is_address(directory) else os.path.abspath(directory)
+
+
+def _score(saved_model: str, manifest: Manifest) -> Scores:
+    """Measure a SavedModel; print its scores and what limits their comparability."""
+    from trainer.promote.measurement import measure
+
+    evaluation = measure(saved_model, manifest, SPLIT)
+    scores = {name: getattr(evaluation, name) for name in METRICS}
+    text = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
+    print(f"{saved_model} on {evaluation.rows:,} rows of {SPLIT} of {manifest.directory}: {text}")
+    trained_on = read_model_json(saved_model, DATASET_ASSET)
+    measured_on = read_json_object(manifest.path(MANIFEST_FILE))
+    for warning in comparability_warnings(trained_on, measured_on):
+        print(f"note: {saved_model} {warning}")
+    return {"rows": evaluation.rows, **scores}
+
+
+def comparability_warnings(
+    trained_on: Mapping[str, Any], measured_on: Mapping[str, Any]
+) -> list[str]:
+    """Return what limits the comparability of a model's scores on a dataset, a phrase each.
+
+    Args:
+        trained_on: the `dataset.json` that the model was trained on; datasets of earlier versions
+            have no `options`.
+        measured_on: the `dataset.json` that it is measured on.
+    """
+    alphabet = set(measured_on["alphabet"])
+    lost = [character for character in trained_on["alphabet"] if character not in alphabet]
+    longest, length = trained_on["max_length"], measured_on["max_length"]
+    then, now = trained_on.get("options", {}), measured_on.get("options", {})
+    warnings = []
+    if lost:
+        warnings.append(f"knows {len(lost)} characters that the records have as unknown")
+    if longest > length:
+        warnings.append(f"reads {longest} characters, but the records hold {length}")
+    if any(then.get(name) != now.get(name) for name in _SPLIT_OPTIONS):
+        warnings.append(
+            "was trained on a dataset of another --seed, --split or --max-length, and may have "
+            "seen rows of this split"
+        )
+    return warnings

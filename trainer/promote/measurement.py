@@ -1,0 +1,118 @@
+"""The evaluation of a SavedModel as a server runs it: raw text in, probabilities out.
+
+Records hold ids. They are turned back into text with the alphabet of their dataset, so that two
+models are measured on the same rows even if their alphabets or labels are in another order, as
+those learned from two datasets may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from charseq.errors import DataError
+from charseq.examples import to_ids
+from charseq.html.escape import escape_terminal
+from charseq.metrics import Evaluation, MetricsAccumulator
+from charseq.saved_model import CLASSIFY, DATASET_ASSET, PROBABILITIES, SEQUENCE
+from trainer.data.batches import Batches, resolve_representation
+from trainer.data.manifest import Manifest
+from trainer.evaluate.evaluation import predict_batches
+from trainer.promote.lineage import read_model_json
+
+_BATCH_SIZE = 1024
+_SHOWN_LABELS = 5
+_SHOWN_WIDTH = 32
+
+
+def measure(saved_model: str, manifest: Manifest, split: str) -> Evaluation:
+    """Return the metrics of a SavedModel on every row of a split.
+
+    Its labels are those of the dataset, then those that only the model knows.
+
+    Raises:
+        DataError: the model knows no label of the dataset, the split has no row, a shard is
+            corrupted, or the probabilities are not finite.
+    """
+    trained_on = read_model_json(saved_model, DATASET_ASSET)
+    _check_same_task(saved_model, trained_on["labels"], manifest)
+    manifest.check_not_empty(split)
+    labels = union_of_labels(manifest.labels, trained_on["labels"])
+    ids = {label: number for number, label in enumerate(labels)}
+    columns = [ids[label] for label in trained_on["labels"]]
+    metrics = MetricsAccumulator(len(labels), manifest.max_length)
+    model = load_text_model(saved_model, manifest, trained_on["alphabet"])
+    batches = Batches(manifest, resolve_representation(None, manifest), _BATCH_SIZE)
+    for row_labels, predicted, lengths in predict_batches(model, saved_model, batches, split):
+        probabilities = np.zeros((len(predicted), len(labels)), np.float32)
+        probabilities[:, columns] = predicted
+        metrics.add(row_labels, probabilities, lengths)
+    return metrics.evaluation(split, manifest.fingerprint, labels)
+
+
+def _check_same_task(saved_model: str, labels: Sequence[str], manifest: Manifest) -> None:
+    """Check that the model has a label of the dataset.
+
+    Raises:
+        DataError: it has none.
+    """
+    if not set(labels) & set(manifest.labels):
+        raise DataError(
+            f"{manifest.directory} does not fit {saved_model}: of its labels "
+            f"({_first_labels(manifest.labels)}) the model gives none, it gives "
+            f"{_first_labels(labels)}; models of another task belong into another registry"
+        )
+
+
+def union_of_labels(labels: Sequence[str], model_labels: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels of a dataset, then those that only a model knows."""
+    return tuple(dict.fromkeys((*labels, *model_labels)))
+
+
+def _first_labels(labels: Sequence[str]) -> str:
+    shown = [escape_terminal(label, _SHOWN_WIDTH) for label in labels[:_SHOWN_LABELS]]
+    return ", ".join([*shown, "…"] if len(labels) > _SHOWN_LABELS else shown)
+
+
+def load_text_model(
+    saved_model: str, manifest: Manifest, alphabet: Iterable[str]
+) -> Callable[[Mapping[str, Any]], tf.Tensor]:
+    """Return a function from features to the probabilities of a SavedModel for their text.
+
+    Args:
+        saved_model: the path of the SavedModel.
+        manifest: of the dataset that has the features.
+        alphabet: of the model.
+    """
+    classify = tf.saved_model.load(saved_model).signatures[CLASSIFY]
+    to_text = text_decoder(manifest, alphabet)
+    return lambda features: classify(
+        **{SEQUENCE: to_text(features["sequence"], features["length"])}
+    )[PROBABILITIES]
+
+
+def text_decoder(
+    manifest: Manifest, model_alphabet: Iterable[str] = ()
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Return a function from the features `sequence` and `length` to their text, (batch,) string.
+
+    All unknown characters become one that is in neither alphabet, the dataset's or the model's.
+    """
+    taken = {*manifest.alphabet, *model_alphabet}
+    unknown = next(c for c in map(chr, range(0xFFFD, 0, -1)) if c not in taken)
+    # An alphabet may be shorter than its ids: the rest up to the unknown id is unknown, too.
+    rest = [unknown] * (manifest.unknown_id - len(manifest.alphabet))
+    characters = tf.constant(["", *manifest.alphabet, *rest])
+
+    @tf.function
+    def to_text(sequence: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        ids = to_ids(sequence)
+        # In one-hot records unknown characters are zeros like padding, but within the length.
+        inside = tf.sequence_mask(length, manifest.max_length)
+        ids = tf.where(inside & (ids == 0), tf.cast(manifest.unknown_id, ids.dtype), ids)
+        return tf.strings.reduce_join(tf.gather(characters, ids), axis=1)
+
+    return to_text  # type: ignore[no-any-return]

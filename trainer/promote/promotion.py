@@ -1,0 +1,247 @@
+"""Promotions: a run becomes the current model of a registry, or an earlier version does again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from charseq.errors import DataError
+from charseq.files import read_json_object, seal, sha256_of_file, write_json
+from charseq.saved_model import ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
+from trainer.data.manifest import Manifest, open_dataset
+from trainer.promote.comparison import SPLIT, Comparison, compare
+from trainer.promote.lineage import (
+    ENTRY_SEAL_KEY,
+    check_lineage,
+    read_model_json,
+    sha256_of_files,
+    sha256_of_tree,
+)
+from trainer.promote.options import PromotionRules
+from trainer.promote.registry import Registry
+from trainer.run_directory import SAVED_MODEL, read_run
+
+FORMAT_VERSION = 1
+
+# The JSON object that ends the output of a command.
+Outcome = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A run that may be promoted.
+
+    sha256: of its `run.json`. fingerprint: of its dataset. files: the SHA-256 of each file of its
+    SavedModel, by path.
+    """
+
+    directory: str
+    sha256: str
+    fingerprint: str
+    files: Mapping[str, str]
+
+    @property
+    def saved_model(self) -> str:
+        """The path of its SavedModel."""
+        return os.path.join(self.directory, SAVED_MODEL)
+
+
+def read_candidate(directory: str) -> Candidate:
+    """Read a run and check that it can be promoted.
+
+    Raises:
+        DataError: it is not complete, or its SavedModel comes from another run.
+    """
+    run = read_run(directory)
+    saved_model = run.path(SAVED_MODEL)
+    read_model_json(saved_model, RUN_ASSET)
+    digest = sha256_of_file(run.path(RUN_FILE))
+    if sha256_of_file(os.path.join(saved_model, RUN_ASSET)) != digest:
+        raise DataError(
+            f"{saved_model}: its {RUN_ASSET} is not the {RUN_FILE} of {directory}; train again"
+        )
+    return Candidate(directory, digest, run.fingerprint, sha256_of_files(saved_model))
+
+
+def promote(directory: str, registry: Registry, rules: PromotionRules) -> Outcome:
+    """Promote a run if it is better than the current model, and print the decision.
+
+    Raises:
+        DataError: the run, the dataset or the registry cannot be used; nothing is changed.
+    """
+    candidate = read_candidate(directory)
+    with registry.locked():
+        if finished := registry.repair():
+            print(f"{registry.path(finished)} is current now: its promotion had been cut short")
+        current = registry.pointer().current
+        if number := _find_version(candidate, registry):
+            return _report_existing(candidate, number, current, registry)
+        with _open_dataset(candidate, rules.data) as manifest:
+            previous = _path_of_current(registry, current)
+            comparison = compare(candidate.saved_model, previous, manifest)
+        return _decide(candidate, registry, current, rules, comparison)
+
+
+def _find_version(candidate: Candidate, registry: Registry) -> int | None:
+    """Return the newest version that has the files of a candidate, if any."""
+    digest = sha256_of_tree(candidate.files)
+    for number in reversed(registry.numbers()):
+        if registry.entry(number)["saved_model"]["sha256"] == digest:
+            return number
+    return None
+
+
+def _report_existing(
+    candidate: Candidate, number: int, current: int, registry: Registry
+) -> Outcome:
+    """Report a candidate that is a version already.
+
+    If another version is current, a rollback or a better model made it so: a scheduler's retry is
+    no reason to change that.
+    """
+    path = registry.path(number)
+    if number == current:
+        print(f"{candidate.directory} is already {path}, the current one")
+        return {"outcome": "already_current", "number": number, "current": current}
+    print(
+        f"not promoted: {candidate.directory} is already {path}, but {current} is current; "
+        f"--rollback {number} would make it so"
+    )
+    return {"outcome": "already_there", "number": number, "current": current}
+
+
+@contextmanager
+def _open_dataset(candidate: Candidate, data: str | None) -> Iterator[Manifest]:
+    """Open the dataset to measure on; without `data`, that of the candidate's training."""
+    address = data
+    if address is None:
+        run = read_json_object(os.path.join(candidate.directory, RUN_FILE))
+        address = str(run["options"]["data"])
+    with ExitStack() as stack:
+        try:
+            manifest = stack.enter_context(open_dataset(address))
+        except DataError as error:
+            if data is not None:
+                raise
+            raise DataError(
+                f"{error}; {candidate.directory} was trained on it: name a dataset with --data"
+            ) from error
+        if manifest.fingerprint != candidate.fingerprint:
+            print(f"{address} is not the dataset that {candidate.directory} was trained on")
+        yield manifest
+
+
+def _path_of_current(registry: Registry, current: int) -> str | None:
+    """Return the path of the current version; None for an empty registry.
+
+    Raises:
+        DataError: the version is missing.
+    """
+    if not current:
+        return None
+    registry.entry(current)
+    return registry.path(current)
+
+
+def _decide(
+    candidate: Candidate,
+    registry: Registry,
+    current: int,
+    rules: PromotionRules,
+    comparison: Comparison,
+) -> Outcome:
+    """Publish a candidate and remove the oldest versions if it is better; print the decision."""
+    scores = comparison.format(rules.metric, registry.path(current))
+    if not rules.prefer(comparison.candidate, comparison.previous):
+        margin = f" by more than {rules.min_improvement:g}" if rules.min_improvement else ""
+        print(f"not promoted: {candidate.directory} is not better{margin}: {scores}")
+        return _outcome("not_better", None, current, rules.metric, comparison)
+    number = registry.next_number()
+    _publish(candidate, registry, make_entry(candidate, number, current, rules, comparison))
+    path = registry.path(number)
+    print(f"promoted: {candidate.directory} is {path}, the current one: {scores}")
+    for removed in registry.prune(rules.keep):
+        print(f"removed: {registry.path(removed)}")
+    return _outcome("promoted", number, number, rules.metric, comparison)
+
+
+def _outcome(
+    name: str, number: int | None, current: int, metric: str, comparison: Comparison
+) -> Outcome:
+    return {
+        "outcome": name,
+        "number": number,
+        "current": current,
+        "metric": metric,
+        "candidate": comparison.candidate[metric],
+        "previous": comparison.previous[metric] if comparison.previous else None,
+    }
+
+
+def make_entry(
+    candidate: Candidate,
+    number: int,
+    current: int,
+    rules: PromotionRules,
+    comparison: Comparison,
+) -> dict[str, Any]:
+    """Return the sealed `entry.json` of a candidate that becomes version `number`."""
+    entry = {
+        "format_version": FORMAT_VERSION,
+        "number": number,
+        "previous": current or None,
+        "promoted": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "dataset": {"fingerprint": candidate.fingerprint},
+        "run": {"directory": os.path.abspath(candidate.directory), "sha256": candidate.sha256},
+        "saved_model": {"sha256": sha256_of_tree(candidate.files), "files": candidate.files},
+        "evaluation": {
+            **asdict(comparison),
+            "split": SPLIT,
+            "metric": rules.metric,
+            "min_improvement": rules.min_improvement,
+        },
+    }
+    return {**entry, ENTRY_SEAL_KEY: seal(entry, ENTRY_SEAL_KEY)}
+
+
+def _publish(candidate: Candidate, registry: Registry, entry: Mapping[str, Any]) -> None:
+    """Copy a candidate into a registry and make it current.
+
+    Raises:
+        DataError: the candidate is no longer what was measured.
+    """
+    with registry.staged(candidate.saved_model) as staged:
+        os.mkdir(os.path.join(staged, EXTRA_DIR))
+        write_json(os.path.join(staged, ENTRY_FILE), entry)
+        _check_copy(staged, candidate)
+        registry.publish(entry["number"])
+
+
+def _check_copy(staged: str, candidate: Candidate) -> None:
+    """Check that a copy is what was measured, and that its chain of hashes holds."""
+    if sha256_of_files(staged) != candidate.files:
+        raise DataError(f"{candidate.saved_model} changed while it was measured; promote it again")
+    check_lineage(staged)
+
+
+def roll_back(registry: Registry, number: int) -> Outcome:
+    """Make an earlier version the current one; 0 is the one that the current one replaced.
+
+    Raises:
+        DataError: there is no such version, or its chain of hashes is broken.
+    """
+    registry.require()
+    with registry.locked():
+        current = registry.pointer().current
+        target = number or registry.entry(current)["previous"]
+        if target is None:
+            raise DataError(f"{registry.path(current)} is the first: there is none before it")
+        registry.entry(target)
+        check_lineage(registry.path(target))
+        registry.point(target)
+    print(f"{registry.path(target)} is the current one, it was {current}")
+    return {"outcome": "rolled_back", "number": target, "current": target, "was": current}

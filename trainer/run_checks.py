@@ -1,0 +1,179 @@
+"""Checks before a training: whether a directory may be written to, is done already, or resumes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from charseq.errors import DataError
+from charseq.files import read_json
+from charseq.saved_model import RUN_FILE
+from trainer.config import RESUME_REQUIRED, Config
+from trainer.run_directory import CHECKPOINTS, PARTIAL_RUN_FILE, unfinished_run_file
+
+# Options that do not change the result of a run.
+_FREE_OPTIONS = {"data", "output", "checkpoint_every", "keep", "resume", "overwrite"}
+# Options that do not change the weights after the epochs so far: an unfinished run may get others.
+_FREE_WHILE_UNFINISHED = _FREE_OPTIONS | {"epochs", "early_stop"}
+
+
+def check_output(directory: str, overwrite: bool) -> None:
+    """Check that a run may be written to a directory: a new one, or that of an earlier run.
+
+    Raises:
+        DataError: it holds a complete run that must not be overwritten, or files of another kind.
+    """
+    if os.path.exists(directory) and not os.path.isdir(directory):
+        raise DataError(f"{directory}: not a directory")
+    names = set(os.listdir(directory)) if os.path.exists(directory) else set()
+    if RUN_FILE in names and not overwrite:
+        raise DataError(
+            f"{directory} already holds a run: choose another --output or give --overwrite"
+        )
+    # A run may have been killed while it wrote the first of its files.
+    names.discard(f"{PARTIAL_RUN_FILE}.tmp")
+    if names and not names & {RUN_FILE, PARTIAL_RUN_FILE}:
+        raise DataError(f"{directory} holds files that are not of a run: choose another --output")
+
+
+def is_trained(config: Config, fingerprint: str) -> bool:
+    """Return whether `config.output` holds the requested run, complete.
+
+    Args:
+        config: the requested options.
+        fingerprint: of the dataset.
+
+    Raises:
+        DataError: it holds another complete run.
+    """
+    path = os.path.join(config.output, RUN_FILE)
+    if not os.path.exists(path):
+        return False
+    check_existing_run(read_json(path), config, fingerprint)
+    return True
+
+
+def check_existing_run(content: Mapping[str, Any], config: Config, fingerprint: str) -> None:
+    """Check that a complete run has the requested options and dataset.
+
+    An option such as `--devices` may be requested as it was then, or as what it resolved to then.
+
+    Args:
+        content: of the run's `run.json`.
+        config: the requested options.
+        fingerprint: of the requested dataset.
+
+    Raises:
+        DataError: it does not; the message names the differences.
+    """
+    now, requested, resolved = config.to_json(), content.get("asked", {}), content["options"]
+    # An option that is newer than the run had its default then.
+    then = {**Config(data="", output="").to_json(), **resolved}
+    then |= {name: requested[name] for name in requested if now[name] != resolved[name]}
+    differences = [
+        *_option_differences(then, now, _FREE_OPTIONS),
+        *_dataset_differences(content["dataset"]["fingerprint"], fingerprint),
+    ]
+    if differences:
+        raise DataError(
+            f"{config.output} already holds a run, but not this one: {'; '.join(differences)}. "
+            "Choose another --output, or replace it with --overwrite"
+        )
+
+
+def check_resumable(directory: str, resume: str) -> None:
+    """Check that a directory holds an unfinished run with a checkpoint, as `resume` requires.
+
+    Raises:
+        DataError: it does not.
+    """
+    if not _is_unfinished(directory):
+        raise DataError(f"{directory}: no unfinished run with a checkpoint, but --resume {resume}")
+
+
+def can_resume(directory: str, content: Mapping[str, Any], resume: str, overwrite: bool) -> bool:
+    """Return whether a run resumes from an unfinished one, rather than beginning anew.
+
+    Args:
+        directory: of the run.
+        content: of the requested run's `run.json`.
+        resume: auto, never, required or must, which is the same as required.
+        overwrite: whether an unfinished run of other options is replaced.
+
+    Raises:
+        DataError: the unfinished run has other options or another dataset, and must not be
+            overwritten.
+    """
+    if resume == "never" or not _is_unfinished(directory):
+        return False
+    differences = resume_differences(read_json(unfinished_run_file(directory)), content)
+    if differences and overwrite and resume not in RESUME_REQUIRED:
+        return False
+    if differences:
+        raise DataError(
+            f"{directory} holds an unfinished run with {'; '.join(differences)}: give it the same "
+            "again, or begin anew with --resume never"
+        )
+    return True
+
+
+def _is_unfinished(directory: str) -> bool:
+    has_checkpoints = os.path.isdir(os.path.join(directory, CHECKPOINTS))
+    return has_checkpoints and os.path.exists(unfinished_run_file(directory))
+
+
+def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]) -> list[str]:
+    """Return what keeps the run of `content` from resuming an unfinished one, a phrase each.
+
+    Both are contents of a `run.json`.
+    """
+    then, now = unfinished, json.loads(json.dumps(content))  # JSON turns tuples into lists.
+    free = set(_FREE_WHILE_UNFINISHED)
+    if now["options"]["schedule"] == "cosine":
+        free.remove("epochs")  # The learning rate of each step depends on the number of all steps.
+    return [
+        *_option_differences(then["options"], now["options"], free),
+        *_dataset_differences(then["dataset"]["fingerprint"], now["dataset"]["fingerprint"]),
+    ]
+
+
+def version_warning(directory: str, content: Mapping[str, Any]) -> str | None:
+    """Return a warning if an unfinished run would resume in other versions than it began in."""
+    then, now = read_json(unfinished_run_file(directory))["versions"], content["versions"]
+    differences = [
+        f"{name} {then[name]}, now {now[name]}"
+        for name in ("tensorflow", "keras")
+        if then[name] != now[name]
+    ]
+    if not differences:
+        return None
+    return (
+        f"note: {directory} was begun with {'; '.join(differences)}: it goes on, but may end with "
+        "other bits than in one version"
+    )
+
+
+def format_flag(name: str, value: Any) -> str:
+    """Return an option of a `run.json` as on a command line, such as `--units 32,32`."""
+    return f"--{name.replace('_', '-')} {_format_value(value)}"
+
+
+def _format_value(value: Any) -> str:
+    if value is None or value == []:
+        return "not given"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _option_differences(
+    then: Mapping[str, Any], now: Mapping[str, Any], free: Collection[str]
+) -> Iterator[str]:
+    for name, value in now.items():
+        if name not in free and then[name] != value:
+            yield f"{format_flag(name, then[name])}, now {_format_value(value)}"
+
+
+def _dataset_differences(then: str, now: str) -> Iterator[str]:
+    if then != now:
+        yield f"the dataset of fingerprint {then[:16]}…, now {now[:16]}…"
