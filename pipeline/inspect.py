@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from charseq.cli import exit_status, heavy_imports
-from charseq.errors import UsageError
-from pipeline.options import SPLITS
+from charseq.flags import flag, make_parser, parse_known, require, validate
+from charseq.manifest import SPLITS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +21,28 @@ if TYPE_CHECKING:
 
 _UNKNOWN = "�"
 _MANY = 20
+
+
+@dataclass(frozen=True)
+class InspectOptions:
+    """The dataset, and which of its records to print.
+
+    Raises:
+        UsageError: a value is outside the limits of its flag.
+    """
+
+    dataset: str = flag("dataset directory, also s3:// or gs://", metavar="DIR", positional=True)
+    split: str = flag("split of the records", default="train", choices=SPLITS)
+    label: str | None = flag("print records of this label only", default=None, metavar="LABEL")
+    count: int = flag("number of records", default=5, metavar="N", minimum=0)
+    verify: bool = flag(
+        "read all files and check them against the manifest instead; exit status 1, with the "
+        "file and the record, if anything is wrong",
+        default=False,
+    )
+
+    def __post_init__(self) -> None:
+        validate(self)
 
 
 class Record(NamedTuple):
@@ -36,26 +58,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_status(lambda: _inspect(argv))
 
 
-def _inspect(argv: Sequence[str] | None) -> None:
-    parser = argparse.ArgumentParser(
+def parse_command_line(argv: Sequence[str] | None) -> tuple[InspectOptions, list[str]]:
+    """Return the options, and the flags to pass to Beam.
+
+    Raises:
+        UsageError, SystemExit: as `charseq.flags.parse`.
+    """
+    parser = make_parser(
+        InspectOptions,
         prog="python -m pipeline.inspect",
-        allow_abbrev=False,
-        description=__doc__,
-        epilog="Every other flag goes to Apache Beam as it is, for example --s3_endpoint_url=URL.",
+        description="Print the counts of a dataset and some of its records as text.",
+        epilog="Every other flag is passed to Apache Beam, for example --s3_endpoint_url=URL.",
     )
-    parser.add_argument("dataset", help="dataset directory, also s3:// or gs://", metavar="DIR")
-    parser.add_argument("--split", choices=SPLITS, default="train", help="(default: train)")
-    parser.add_argument("--label", help="records of this label only", metavar="LABEL")
-    parser.add_argument("--count", type=int, default=5, metavar="N", help="records (default: 5)")
-    parser.add_argument(
-        "--verify",
-        action="store_true",
-        help="read everything again and check it against the manifest instead; exit status 1, "
-        "with the file and the record, if anything is wrong",
-    )
-    args, beam_flags = parser.parse_known_args(argv)
-    if args.count < 0:
-        raise UsageError(f"--count: got {args.count}, expected 0 or more")
+    return parse_known(InspectOptions, parser, argv)
+
+
+def _inspect(argv: Sequence[str] | None) -> None:
+    options, beam_flags = parse_command_line(argv)
     with heavy_imports():
         from pipeline.dataset.manifest import read_manifest
         from pipeline.runtime.beam_flags import keep_errors_out_of_the_log, to_beam_options
@@ -63,22 +82,22 @@ def _inspect(argv: Sequence[str] | None) -> None:
 
     to_beam_options(beam_flags)
     keep_errors_out_of_the_log(local=True)
-    check_store(args.dataset)
-    if args.verify:
+    check_store(options.dataset)
+    if options.verify:
         with heavy_imports():
             from pipeline.verify import verify
-        verified = verify(args.dataset)
-        print(f"{args.dataset}: {verified:,} records and all files are as the manifest says")
+        verified = verify(options.dataset)
+        print(f"{options.dataset}: {verified:,} records and all files are as the manifest says")
         return
-    manifest = read_manifest(args.dataset)
-    if args.label is not None and args.label not in manifest["labels"]:
-        raise UsageError(
-            f"--label: got {args.label!r}, expected one of {', '.join(manifest['labels'][:_MANY])}"
-        )
+    manifest = read_manifest(options.dataset)
+    if options.label is not None:
+        labels = manifest["labels"]
+        expected = f"one of {', '.join(labels[:_MANY])}"
+        require(options.label in labels, "--label", options.label, expected)
     print(summary_table(manifest))
-    print(f"\n{args.split}:")
-    records = read_records(args.dataset, manifest, args.split, args.label)
-    for record in islice(records, args.count):
+    print(f"\n{options.split}:")
+    records = read_records(options.dataset, manifest, options.split, options.label)
+    for record in islice(records, options.count):
         print(f"  {record.sequence:<{manifest['max_length']}}  {record.length:>4}  {record.label}")
 
 

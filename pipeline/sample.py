@@ -10,12 +10,12 @@ takes the same number of them: one seed gives the same bytes on any machine, in 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +24,8 @@ from numpy.random import PCG64, SeedSequence
 from numpy.typing import NDArray
 
 from charseq.cli import exit_status
-from charseq.errors import DataError, UsageError
+from charseq.errors import DataError
+from charseq.flags import flag, make_parser, parse, require, validate
 from pipeline.options import Options
 
 ALPHABET = "ACDEFGHIKLMNPQRSTVWYBZXUO"
@@ -47,6 +48,24 @@ _DRAWS_PER_ROW = 1 + MAX_LENGTH // 8
 _CHUNK_ROWS = 65_536
 # Scores are sums of logarithms as integers, so that they too are the same on any machine.
 _SCORE_UNIT = 2.0**-20
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """The sample to write.
+
+    Raises:
+        UsageError: a value is outside the limits of its flag.
+    """
+
+    rows: int = flag("number of rows", metavar="N", minimum=1)
+    output: Path = flag("file to write or replace", metavar="FILE.csv")
+    seed: int = flag("seed of the chains and the rows", default=0, metavar="N", minimum=0)
+
+    def __post_init__(self) -> None:
+        validate(self)
+        is_csv = self.output.suffix == ".csv"
+        require(is_csv, "--output", str(self.output), "a name ending in .csv")
 
 
 class Rows(NamedTuple):
@@ -206,41 +225,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sample(argv: Sequence[str] | None) -> None:
-    arguments = _parse(argv)
-    path: Path = arguments.output
+    options = parse_command_line(argv)
+    path = options.output
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        facts = write_sample(path, arguments.rows, arguments.seed)
+        facts = write_sample(path, options.rows, options.seed)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error}") from error
     print(
-        f"{path}: {arguments.rows:,} rows, {len(LABELS)} labels; the best possible accuracy is "
+        f"{path}: {options.rows:,} rows, {len(LABELS)} labels; the best possible accuracy is "
         f"{facts['best_possible_accuracy']:.4f} (see {path.with_suffix('.json')})"
     )
 
 
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+def parse_command_line(argv: Sequence[str] | None) -> SampleOptions:
+    """Return the options of `python -m pipeline.sample`.
+
+    Raises:
+        UsageError, SystemExit: as `charseq.flags.parse`.
+    """
+    parser = make_parser(
+        SampleOptions,
         prog="python -m pipeline.sample",
-        allow_abbrev=False,
         description="Write labelled character sequences of known difficulty as CSV, and beside it "
         "as JSON the accuracy of the best possible classifier on them.",
     )
-    parser.add_argument("--rows", type=int, required=True, metavar="N", help="rows to write")
-    parser.add_argument(
-        "--output", type=Path, required=True, metavar="FILE.csv", help="file to write or replace"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of chains and rows (default: 0)"
-    )
-    arguments = parser.parse_args(argv)
-    if arguments.rows < 1:
-        raise UsageError(f"--rows: got {arguments.rows}, expected 1 or more")
-    if arguments.seed < 0:
-        raise UsageError(f"--seed: got {arguments.seed}, expected 0 or more")
-    if arguments.output.suffix != ".csv":
-        raise UsageError(f"--output: got {str(arguments.output)!r}, expected a name ending in .csv")
-    return arguments
+    return parse(SampleOptions, parser, argv)
 
 
 if __name__ == "__main__":

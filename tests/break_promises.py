@@ -157,8 +157,8 @@ BREAKAGES = (
     Breakage(
         "no skew: what is written is what the graph says",
         "pipeline/dataset/encoding.py",
-        "default_value=options.alphabet_size)",
-        "default_value=options.alphabet_size - 1)",
+        "default_value=options.num_characters)",
+        "default_value=options.num_characters - 1)",
         "tests/pipeline/dataset/test_prepare.py -k plain_python",
     ),
     Breakage(

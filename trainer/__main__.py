@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from charseq.cli import exit_status, heavy_imports
-from trainer.config import parse_command_line
+from trainer.config import RESUME_REQUIRED, parse_command_line
 from trainer.data.manifest import open_dataset
 from trainer.run_checks import check_output, check_resumable, is_trained
 
@@ -27,8 +27,8 @@ def _train(argv: Sequence[str] | None) -> None:
             )
             return
         check_output(config.output, config.overwrite)
-        if config.resume == "must":
-            check_resumable(config.output)
+        if config.resume in RESUME_REQUIRED:
+            check_resumable(config.output, config.resume)
         # Imported late: TensorFlow takes seconds, and --help and these errors must not.
         with heavy_imports():
             from trainer.training.loop import train

@@ -10,7 +10,7 @@ from typing import Any
 from charseq.errors import DataError
 from charseq.files import read_json
 from charseq.saved_model import RUN_FILE
-from trainer.config import Config
+from trainer.config import RESUME_REQUIRED, Config
 from trainer.run_directory import CHECKPOINTS, PARTIAL_RUN_FILE, unfinished_run_file
 
 # Options that do not change the result of a run.
@@ -83,14 +83,14 @@ def check_existing_run(content: Mapping[str, Any], config: Config, fingerprint: 
         )
 
 
-def check_resumable(directory: str) -> None:
-    """Check that a directory holds an unfinished run with a checkpoint.
+def check_resumable(directory: str, resume: str) -> None:
+    """Check that a directory holds an unfinished run with a checkpoint, as `resume` requires.
 
     Raises:
         DataError: it does not.
     """
     if not _is_unfinished(directory):
-        raise DataError(f"{directory}: no unfinished run with a checkpoint, but --resume must")
+        raise DataError(f"{directory}: no unfinished run with a checkpoint, but --resume {resume}")
 
 
 def can_resume(directory: str, content: Mapping[str, Any], resume: str, overwrite: bool) -> bool:
@@ -99,7 +99,7 @@ def can_resume(directory: str, content: Mapping[str, Any], resume: str, overwrit
     Args:
         directory: of the run.
         content: of the requested run's `run.json`.
-        resume: auto, never or must.
+        resume: auto, never, required or must, which is the same as required.
         overwrite: whether an unfinished run of other options is replaced.
 
     Raises:
@@ -109,7 +109,7 @@ def can_resume(directory: str, content: Mapping[str, Any], resume: str, overwrit
     if resume == "never" or not _is_unfinished(directory):
         return False
     differences = resume_differences(read_json(unfinished_run_file(directory)), content)
-    if differences and overwrite and resume != "must":
+    if differences and overwrite and resume not in RESUME_REQUIRED:
         return False
     if differences:
         raise DataError(

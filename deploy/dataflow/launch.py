@@ -1,8 +1,8 @@
 """The file that Dataflow's launcher starts: a template's parameters to the command line.
 
-A parameter has the name of its option and one value. The launcher gives it as --name=value, between
-flags of Beam. It starts a file, so python -m pipeline will not do; and a file in `pipeline` would
-find the modules beside it in the place of Python's own, `inspect` for one.
+A parameter has the name of its option and one value. The launcher passes it as --name=value, among
+flags of Beam. It starts a file, not a module as `python -m pipeline` does, and the directory of a
+file comes first on `sys.path`: in `pipeline`, `import inspect` would import `pipeline/inspect.py`.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ _PICKERS = {
     "output": "GCS_WRITE_FOLDER",
     "overwrite": "BOOLEAN",
 }
-# The console fills defaults in and sends them; these options exclude others when they are given.
-_NOT_FILLED_IN = ("sequence_column", "label_column", "alphabet_size")
+# The console fills defaults in and sends them, but --label-from excludes these flags.
+_NOT_FILLED_IN = ("sequence_column", "label_column")
 
 _IMAGE = {
     "name": "sdk_container_image",

@@ -92,7 +92,7 @@ class ReadAndCheck(ThreadedDoFn):
     def _check(self, block: Block) -> CheckedBlock:
         part = block.part.index
         parsed = parse_block(block)
-        checked = validate_rows(parsed, self._options)
+        checked = validate_rows(parsed, self._options.row_rules)
         sequence = cut(checked.sequence, self._options)
         train = hash_sequences(sequence, self._options.seed) <= self._last_of_train
         train_labels = checked.label.filter(train)

@@ -53,10 +53,10 @@ def encode_text(inputs: Tensors, options: Options) -> dict[str, tf.Tensor]:
         vocabulary = tft.vocabulary(
             tf.boolean_mask(characters, seen),
             weights=tf.boolean_mask(counts, seen),
-            top_k=options.alphabet_size,
+            top_k=options.num_characters,
             vocab_filename=_ALPHABET_FILE,
         )
-        ids = 1 + tft.apply_vocabulary(characters, vocabulary, default_value=options.alphabet_size)
+        ids = 1 + tft.apply_vocabulary(characters, vocabulary, default_value=options.num_characters)
     else:
         ids = _ids_in(characters, options.alphabet)
     distinct, _, counts = tf.unique_with_counts(inputs["label"])

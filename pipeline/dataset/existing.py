@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from charseq.errors import DataError
@@ -42,7 +42,7 @@ def check_existing_dataset(
 
 def _different_options(held: Mapping[str, Any], options: Options) -> Iterator[str]:
     defaults = {field.name: field.default for field in fields(Options)}
-    for name, now in asdict(options).items():
+    for name, now in options.to_json().items():
         # An option that came after the dataset was made had its default then.
         then = held.get(name, defaults[name])
         differs = now < then if name in _LIMITS else now != then

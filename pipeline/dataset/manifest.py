@@ -13,9 +13,10 @@ from typing import Any
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
+from charseq.manifest import SPLITS
 from pipeline.dataset.plan import Plan
 from pipeline.dataset.shards import ShardSummary
-from pipeline.options import SPLITS, Options
+from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.rejected import RejectedFile
 from pipeline.rows.sources import Source, describe_inputs
@@ -59,7 +60,7 @@ def build_manifest(
         "encoding": options.encoding,
         "compression": options.compression,
         "max_length": options.max_length,
-        "alphabet_size": options.alphabet_size,
+        "alphabet_size": options.num_characters,
         "padding_id": 0,
         "unknown_id": options.unknown_id,
         "alphabet": list(plan.vocabulary.alphabet),
@@ -69,7 +70,7 @@ def build_manifest(
         **_histograms(options, plan, shards),
         "shards": [_describe_shard(summary, options) for summary in shards],
         "inputs": describe_inputs(sources),
-        "options": {**asdict(options), "input": list(options.input)},
+        "options": options.to_json(),
         "versions": {name: version(name) for name in _LIBRARIES},
     }
     _require_all_rows(manifest["counts"])
@@ -131,7 +132,7 @@ def feature_spec(options: Options) -> dict[str, dict[str, Any]]:
     scalar = {"shape": [], "dtype": "int64"}
     sequence: dict[str, Any] = {"shape": [options.max_length], "dtype": "int64"}
     if options.encoding == "one_hot":
-        sequence = {"shape": [options.max_length, options.alphabet_size], "dtype": "float32"}
+        sequence = {"shape": [options.max_length, options.num_characters], "dtype": "float32"}
     return {"sequence": sequence, "length": scalar, "label": scalar}
 
 

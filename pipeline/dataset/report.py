@@ -10,9 +10,9 @@ from typing import Any
 
 from charseq.html import render
 from charseq.html.charts import chart_lengths, split_flow
+from charseq.manifest import SPLITS
 from pipeline.dataset.ambiguity import merge_most_ambiguous
 from pipeline.dataset.shards import ShardSummary
-from pipeline.options import SPLITS
 from pipeline.rows.lengths import bin_lengths, last_exact
 from pipeline.rows.rejected import EXAMPLES_PER_REASON, RejectedFile
 from pipeline.rows.validation import REASONS

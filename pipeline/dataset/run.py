@@ -13,10 +13,11 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
 from charseq.errors import UsageError
+from charseq.manifest import SPLITS
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.dataset.graph import build
 from pipeline.dataset.manifest import Manifest, read_manifest
-from pipeline.options import SPLITS, Options
+from pipeline.options import Options
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
 from pipeline.runtime.beam_flags import runs_here
@@ -42,7 +43,7 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     """
     started = time.monotonic()
     job = new_job(beam_flags, (*options.input, options.output))
-    sources = find_nonempty_sources(options)
+    sources = find_nonempty_sources(options.input_options)
     if job.is_dry_run:
         _run(job, sources, options)
         print(f"dry run: the job for {job.runner} was built, and nothing else was done")

@@ -121,7 +121,7 @@ def write_shard(
     with _ShardFile(path, options.compression) as file:
         for part in _slices(ordered.rows, options):
             encoded = encode(transform_dir, part["sequence"], part["label"])
-            file.write(frame_records(*encoded, options.encoding, options.alphabet_size))
+            file.write(frame_records(*encoded, options.encoding, options.num_characters))
             tally.add(part, encoded)
     return ShardSummary(
         shard=shard,
@@ -141,7 +141,7 @@ def write_shard(
 
 
 def _slices(rows: pa.RecordBatch, options: Options) -> Iterator[pa.RecordBatch]:
-    position = 8 if options.encoding == "ids" else 8 + 4 * options.alphabet_size
+    position = 8 if options.encoding == "ids" else 8 + 4 * options.num_characters
     size = max(1, _SLICE_BYTES // (position * options.max_length))
     for start in range(0, len(rows), size):
         yield rows.slice(start, size)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsList, AsSingleton, TaggedOutput
 
+from pipeline.options import RowRules
 from pipeline.predict.classifier import Model, load_classifier, read_model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.output import (
@@ -69,7 +69,7 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
     model = read_model(options.model)
     # A model that cannot be used is told before any row is read.
     load_classifier(model)
-    sources = find_nonempty_sources(options)
+    sources = find_nonempty_sources(options.input_options)
     if job.is_dry_run:
         _run(job, sources, model, options)
         print(f"dry run: the job for {job.runner} was built, and nothing else was done")
@@ -132,15 +132,6 @@ def build(
     )
 
 
-@dataclass(frozen=True)
-class _Rules:
-    """What is asked of a row before it is predicted."""
-
-    max_length: int
-    too_long: str = "truncate"
-    label_column: str | None = None
-
-
 class Slice(NamedTuple):
     """Usable rows of a part with their predictions."""
 
@@ -157,7 +148,7 @@ class Predict(ThreadedDoFn):
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._rules = _Rules(model.max_length)
+        self._rules = RowRules(model.max_length, "truncate", label_column=None)
         self._read = Metrics.counter("rows", "read")
         self._predicted = Metrics.counter("rows", "predicted")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.options import RowRules
 from pipeline.rows.lengths import count_lengths
 from pipeline.rows.parsing import KEPT_BYTES, BadRow, ParsedRows
 
@@ -25,17 +25,6 @@ REASONS = {
     "too_long": "longer than --max-length, with --too-long=reject",
     "unseen_label": "a label that no row of the train split has",
 }
-
-
-class Rules(Protocol):
-    """What is asked of rows; `label_column` is None where no labels are wanted."""
-
-    @property
-    def max_length(self) -> int: ...
-    @property
-    def too_long(self) -> str: ...
-    @property
-    def label_column(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +45,7 @@ class ValidatedRows:
     lengths: Counter[int]
 
 
-def validate_rows(parsed: ParsedRows, options: Rules) -> ValidatedRows:
+def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
     """Set apart the rows that cannot be used; the first reason that holds is the one given."""
     reasons = _Reasons(len(parsed.row))
     reasons.add("invalid_utf8", _invalid_utf8(parsed.sequence) | _invalid_utf8(parsed.label))
@@ -64,15 +53,15 @@ def validate_rows(parsed: ParsedRows, options: Rules) -> ValidatedRows:
     label = _as_string(parsed.label, reasons.bad)
     length = pc.utf8_length(sequence).to_numpy()
     reasons.add("empty_sequence", length == 0)
-    if options.label_column is not None:
+    if rules.label_column is not None:
         reasons.add("missing_label", _mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
         reasons.add("line_break", _with_line_break(label))
-    lengths = count_lengths(length[~reasons.bad], options.max_length)
-    too_long = length > options.max_length
-    if options.too_long == "reject":
+    lengths = count_lengths(length[~reasons.bad], rules.max_length)
+    too_long = length > rules.max_length
+    if rules.too_long == "reject":
         reasons.add("too_long", too_long)
     # What is behind is in no record; a huge line should not travel through all that follows.
-    kept = max(options.max_length, KEPT_BYTES)
+    kept = max(rules.max_length, KEPT_BYTES)
     if length.max(initial=0) > kept:
         sequence = pc.utf8_slice_codeunits(sequence, 0, kept)
     good = ~reasons.bad

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.options import SPLITS
+from charseq.manifest import SPLITS
 
 MANIFEST_FILE = "dataset.json"
 PREDICTIONS_FILE = "predictions.json"

@@ -113,12 +113,12 @@ def test_the_console_may_fill_in_all_defaults() -> None:
         if "defaultValue" in parameter
     }
     assert parse({**REQUIRED, **filled}) == parse(REQUIRED)
-    assert parse({**REQUIRED, **filled, "alphabet": "ACDE"}).alphabet_size == 4
+    assert parse({**REQUIRED, **filled, "alphabet": "ACDE"}).num_characters == 4
     assert parse({**REQUIRED, **filled, "label_from": "file"}).label_from == "file"
     without = {name for name in OURS if name not in filled}
     assert without == {
-        *("input", "output", "label_from", "alphabet", "num_shards"),  # have none
-        *("sequence_column", "label_column", "alphabet_size"),  # would exclude another
+        *("input", "output", "label_from", "alphabet", "alphabet_size", "num_shards"),  # have none
+        *("sequence_column", "label_column"),  # would exclude another
     }
 
 

@@ -44,14 +44,31 @@ def test_every_flag_reaches_its_option() -> None:
     assert beam_flags == ["--runner=FlinkRunner", "--direct_num_workers", "2"]
 
 
-def test_a_given_alphabet_sets_the_size() -> None:
+def test_an_alphabet_sets_the_number_of_characters() -> None:
     options, _ = parse_command_line([*REQUIRED, "--alphabet", "ACDE"])
-    assert (options.alphabet_size, options.unknown_id) == (4, 5)
+    assert (options.num_characters, options.unknown_id) == (4, 5)
 
 
-def test_the_defaults_are_the_case_the_project_is_named_for() -> None:
+def test_defaults_are_31_positions_and_25_characters() -> None:
     options, _ = parse_command_line(REQUIRED)
-    assert (options.max_length, options.alphabet_size, options.unknown_id) == (31, 25, 26)
+    assert (options.max_length, options.num_characters, options.unknown_id) == (31, 25, 26)
+
+
+def test_options_in_json_hold_the_number_of_characters() -> None:
+    names = list(Options(input=("a", "b"), output="out").to_json())
+    assert names == [
+        *("input", "output", "format", "label_from", "sequence_column", "label_column", "encoding"),
+        *("max_length", "alphabet", "alphabet_size", "too_long", "split", "num_shards"),
+        *("compression", "seed", "max_rejected_fraction", "max_labels", "overwrite"),
+    ]
+    learned = Options(input=("a", "b"), output="out").to_json()
+    assert (learned["input"], learned["alphabet"], learned["alphabet_size"]) == (
+        ["a", "b"],
+        None,
+        25,
+    )
+    fixed = Options(input=("a",), output="out", alphabet="ACDE").to_json()
+    assert (fixed["alphabet"], fixed["alphabet_size"]) == ("ACDE", 4)
 
 
 def test_text_takes_its_label_from_the_path() -> None:
@@ -79,7 +96,7 @@ def test_a_split_is_exact_and_in_order() -> None:
         (["--overwrite=false"], False),
     ],
 )
-def test_a_program_may_give_overwrite_a_value(flags: list[str], value: bool) -> None:
+def test_overwrite_takes_an_optional_value(flags: list[str], value: bool) -> None:
     assert parse_command_line([*REQUIRED, *flags])[0].overwrite is value
 
 
@@ -115,7 +132,7 @@ def test_overwrite_is_true_or_false(capsys: pytest.CaptureFixture[str]) -> None:
         (["--label-column", "sequence"], "another column than --sequence-column"),
     ],
 )
-def test_a_wrong_value_is_named(flags: list[str], said: str) -> None:
+def test_a_wrong_value_is_a_usage_error_with_its_flag(flags: list[str], said: str) -> None:
     with pytest.raises(UsageError) as raised:
         parse_command_line([*REQUIRED, *flags])
     assert said in str(raised.value)

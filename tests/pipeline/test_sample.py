@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.options import Options
+from pipeline.options import DEFAULT_ALPHABET_SIZE
 from pipeline.sample import (
     ALPHABET,
     LABELS,
@@ -86,7 +86,7 @@ def test_lengths_letters_and_labels_are_the_promised_ones() -> None:
 
 
 def test_the_alphabet_is_as_large_as_the_pipeline_expects() -> None:
-    assert len(ALPHABET) == len(set(ALPHABET)) == Options.alphabet_size
+    assert len(ALPHABET) == len(set(ALPHABET)) == DEFAULT_ALPHABET_SIZE
 
 
 def test_labels_and_lengths_are_uniform() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from charseq.errors import UsageError
-from trainer.config import Config, Interval, parse_command_line
+from trainer.config import RESUME_REQUIRED, Config, Interval, parse_command_line
 
 
 def test_flags_reach_their_options():
@@ -52,6 +52,13 @@ def test_flags_reach_their_options():
 def test_an_interval_is_of_steps_or_of_minutes(text, interval):
     assert Interval.parse(text) == interval
     assert str(interval) == text
+
+
+@pytest.mark.parametrize("name", ["required", "must"])
+def test_resume_required_has_a_former_name(name):
+    config = parse_command_line(["--data", "d", "--output", "o", "--resume", name])
+    assert config.resume in RESUME_REQUIRED
+    assert config.to_json()["resume"] == name
 
 
 def test_flags_left_out_take_the_defaults_of_config():

@@ -150,7 +150,7 @@ def test_an_unfinished_run_resumes(tmp_path, options):
     content = content_of()
     content["options"] |= options
     assert resume_differences(content_of(), content) == []
-    check_resumable(str(tmp_path))
+    check_resumable(str(tmp_path), "required")
     assert can_resume(str(tmp_path), content, "auto", overwrite=False)
     assert not can_resume(str(tmp_path), content, "never", overwrite=False)
 
@@ -171,7 +171,10 @@ def test_an_unfinished_run_resumes(tmp_path, options):
 def test_an_unfinished_run_of_other_options_does_not_resume(tmp_path, then, now, differences):
     assert resume_differences(content_of(**then), content_of(**now)) == differences
     write_unfinished(tmp_path, **then)
-    for resume, overwrite in (("auto", False), ("must", False), ("must", True)):
+    for resume, overwrite in (
+        *(("auto", False), ("required", False), ("required", True)),
+        *(("must", False), ("must", True)),
+    ):
         with pytest.raises(DataError, match="holds an unfinished run with "):
             can_resume(str(tmp_path), content_of(**now), resume, overwrite)
     assert not can_resume(str(tmp_path), content_of(**now), "auto", overwrite=True)
@@ -181,7 +184,7 @@ def test_a_run_without_a_checkpoint_does_not_resume(tmp_path):
     begin_run(str(tmp_path), content_of())
     assert not can_resume(str(tmp_path), content_of(), "auto", overwrite=False)
     with pytest.raises(DataError, match="no unfinished run with a checkpoint, but --resume must"):
-        check_resumable(str(tmp_path))
+        check_resumable(str(tmp_path), "must")
 
 
 def test_a_run_that_resumes_in_another_version_gets_a_warning(tmp_path):

@@ -2,29 +2,62 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from charseq.cli import exit_status, heavy_imports
 from charseq.files import write_json
+from charseq.flags import flag, make_parser, parse, validate
+from charseq.manifest import SPLITS
+from trainer.config import DATA_HELP
 from trainer.data.files import check_local
 from trainer.data.manifest import open_dataset
 from trainer.evaluate.evaluation import evaluate, format_evaluation
 from trainer.evaluate.report import write_report
 from trainer.run_directory import evaluation_file, read_run
 
-SPLITS = ("train", "validation", "test")
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """The model, and the split of a dataset to evaluate it on.
+
+    Raises:
+        UsageError: the split is not one.
+    """
+
+    model: str = flag("run directory of python -m trainer", metavar="DIR")
+    data: str = flag(DATA_HELP, metavar="DIR")
+    split: str = flag("split to evaluate on", default="test", choices=SPLITS)
+
+    def __post_init__(self) -> None:
+        check_local("--model", self.model)
+        validate(self)
+
+
+def parse_command_line(argv: Sequence[str] | None) -> EvaluateOptions:
+    """Return the options of `python -m trainer.evaluate`.
+
+    Raises:
+        UsageError, SystemExit: as `charseq.flags.parse`.
+    """
+    parser = make_parser(
+        EvaluateOptions,
+        prog="python -m trainer.evaluate",
+        description="Evaluate a trained model on one split of a dataset and add the result to its "
+        "report.html.",
+        epilog="Exit status: 0 done, 1 the run or the data cannot be used, 2 the command line is "
+        "wrong.",
+    )
+    return parse(EvaluateOptions, parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate as the command line says; return the exit status."""
-    return exit_status(lambda: _evaluate(_parser().parse_args(argv)))
+    return exit_status(lambda: _evaluate(parse_command_line(argv)))
 
 
-def _evaluate(options: argparse.Namespace) -> None:
-    check_local("--model", options.model)
+def _evaluate(options: EvaluateOptions) -> None:
     run = read_run(options.model)
     with open_dataset(options.data) as manifest:
         with heavy_imports():
@@ -37,23 +70,6 @@ def _evaluate(options: argparse.Namespace) -> None:
     write_json(path, asdict(evaluation))
     print(f"written: {path}")
     print(f"report: {write_report(run.directory)}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m trainer.evaluate",
-        allow_abbrev=False,
-        description="Measure a trained model on one split of a dataset; show it in report.html.",
-        epilog="Exit status: 0 done, 1 the run or the data cannot be used, 2 the command line is "
-        "wrong.",
-    )
-    parser.add_argument("--model", help="run directory of python -m trainer", required=True,
-                        metavar="DIR")  # fmt: skip
-    parser.add_argument("--data", help="dataset directory that python -m pipeline wrote, local, "
-                        "s3:// or gs://", required=True, metavar="DIR")  # fmt: skip
-    parser.add_argument("--split", help="to measure on (default: test)", default="test",
-                        choices=SPLITS)  # fmt: skip
-    return parser
 
 
 if __name__ == "__main__":

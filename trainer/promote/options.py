@@ -1,11 +1,12 @@
-"""The rules of a promotion, and the metrics that can decide it."""
+"""The options of a promotion, its rules among them, and the command line that sets them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from charseq.errors import UsageError
+from charseq.flags import flag, make_parser, parse, validate
+from trainer.data.files import check_local
 
 # Fields of `Evaluation`, and whether a higher value is better.
 METRICS = {
@@ -18,29 +19,46 @@ METRICS = {
 
 Scores = Mapping[str, float]
 
+PREVIOUS = 0  # The value of --rollback without a number.
+
 
 @dataclass(frozen=True)
 class PromotionRules:
-    """When a candidate is promoted, and what stays then; each default stands only here.
+    """When a candidate is promoted, and which versions are kept then.
 
     data: the dataset to measure on; None is the one that the candidate was trained on.
 
     Raises:
-        UsageError: a value is outside what its flag takes.
+        UsageError: a value is outside the limits of its flag.
     """
 
-    data: str | None = None
-    metric: str = "accuracy"
-    min_improvement: float = 0.0
-    keep: int = 5
+    data: str | None = flag(
+        "dataset whose test split both models are measured on (default: the one that the candidate "
+        "was trained on)",
+        default=None,
+        metavar="DIR",
+        only_with="candidate",
+    )
+    metric: str = flag(
+        "metric that decides", default="accuracy", choices=tuple(METRICS), only_with="candidate"
+    )
+    min_improvement: float = flag(
+        "promote only if the metric is better by more than this; at 0, an equal one is not enough",
+        default=0.0,
+        metavar="X",
+        minimum=0,
+        only_with="candidate",
+    )
+    keep: int = flag(
+        "number of versions to keep; the current one and the one it replaced always stay",
+        default=5,
+        metavar="N",
+        minimum=1,
+        only_with="candidate",
+    )
 
     def __post_init__(self) -> None:
-        if not 0 <= self.min_improvement < float("inf"):
-            raise UsageError(
-                f"--min-improvement: got {self.min_improvement}, expected 0 or a number above"
-            )
-        if self.keep < 1:
-            raise UsageError(f"--keep: got {self.keep}, expected 1 or more")
+        validate(self)
 
     def prefer(self, candidate: Scores, current: Scores | None) -> bool:
         """Return whether the candidate is better by more than `min_improvement`."""
@@ -48,3 +66,69 @@ class PromotionRules:
             return True
         gain = candidate[self.metric] - current[self.metric]
         return (gain if METRICS[self.metric] else -gain) > self.min_improvement
+
+
+def _parse_number(text: str) -> int:
+    """Return the number of a version.
+
+    Raises:
+        ValueError: it is not a whole number from 1.
+    """
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ValueError(f"got {text!r}, expected a number from 1")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class PromoteOptions:
+    """The registry and what to do in it: promote a candidate, roll back or explain a version.
+
+    Raises:
+        UsageError: a directory is not local.
+    """
+
+    registry: str = flag("directory of the promoted models", metavar="DIR")
+    candidate: str | None = flag(
+        "run directory of python -m trainer", default=None, metavar="RUN", exclusive=True
+    )
+    rollback: int | None = flag(
+        "make a version the current one; without a number, the one that the current one replaced",
+        default=None,
+        metavar="NUMBER",
+        parse=_parse_number,
+        const=PREVIOUS,
+        exclusive=True,
+    )
+    explain: int | None = flag(
+        "print the chain of hashes of a version, from the input files on, and check each of them",
+        default=None,
+        metavar="NUMBER",
+        parse=_parse_number,
+        exclusive=True,
+    )
+    rules: PromotionRules = field(default_factory=PromotionRules)
+
+    def __post_init__(self) -> None:
+        check_local("--registry", self.registry)
+        if self.candidate is not None:
+            check_local("--candidate", self.candidate)
+
+
+def parse_command_line(argv: Sequence[str] | None) -> PromoteOptions:
+    """Return the options of `python -m trainer.promote`.
+
+    Raises:
+        UsageError, SystemExit: as `charseq.flags.parse`.
+    """
+    parser = make_parser(
+        PromoteOptions,
+        prog="python -m trainer.promote",
+        description="Keep the best model so far where TensorFlow Serving loads it: a candidate "
+        "that is better than the current model on the same test split becomes the current one.",
+        epilog="The last line of --candidate and --rollback is JSON: its outcome is promoted, "
+        "not_better, already_current, already_there (promoted earlier, but not current now) or "
+        "rolled_back; current is the number of the current version. Exit status: 0 done, whatever "
+        "the outcome; 1 the run, the data or the registry cannot be used, or --explain found a "
+        "broken link; 2 the command line is wrong.",
+    )
+    return parse(PromoteOptions, parser, argv)

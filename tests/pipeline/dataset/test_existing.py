@@ -21,7 +21,7 @@ A, B = (
 
 
 def manifest(**options: Any) -> dict[str, Any]:
-    made = {**vars(OPTIONS), "input": ["data/*.csv"], **options}
+    made = {**OPTIONS.to_json(), **options}
     return {"options": made, "inputs": [A, B]}
 
 

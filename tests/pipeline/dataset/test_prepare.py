@@ -137,11 +137,11 @@ def test_the_report_shows_what_the_manifest_does_not(
     for sequence, label in usable:
         labels[sequence[:MAX_LENGTH]][label] += 1
     most = min(labels, key=lambda one: (-len(labels[one]), -labels[one].total(), one))
-    total = f"<bdi class=text>{most}</bdi><br>3 labels, {labels[most].total()} rows: "
+    total = f"<bdi class=text>{most}</bdi><br>3 labels, {labels[most].total()} rows:\n"
     first = labels[most].most_common(1)[0][1]
     assert re.search(rf"{total}<bdi class=text>[^<]*</bdi> {first} ·", text)
     source = dataset.parent / "rows.csv"
-    assert f"{source}</bdi>, row 652</small><br><bdi class=text>,&quot;one&quot;</bdi>" in text
+    assert f"{source}</bdi>, row 652</small><br><bdi class=text>,&#34;one&#34;</bdi>" in text
 
 
 def test_rejected_rows_are_kept_with_their_place(dataset: Path) -> None:
