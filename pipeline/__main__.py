@@ -19,6 +19,8 @@ def _prepare(argv: Sequence[str] | None) -> None:
     # Imported late: TensorFlow and Beam take seconds, and --help must not.
     with heavy_imports():
         from pipeline.dataset.run import prepare
+        from pipeline.runtime.process import configure_process
+    configure_process()
     prepare(options, beam_flags)
 
 

@@ -77,11 +77,13 @@ def _inspect(argv: Sequence[str] | None) -> None:
     options, beam_flags = parse_command_line(argv)
     with heavy_imports():
         from pipeline.dataset.manifest import read_manifest
-        from pipeline.runtime.beam_flags import keep_errors_out_of_the_log, to_beam_options
+        from pipeline.runtime.beam_options import to_beam_options
         from pipeline.runtime.filesystems import check_store
+        from pipeline.runtime.process import configure_process, silence_error_logs
 
+    configure_process()
     to_beam_options(beam_flags)
-    keep_errors_out_of_the_log(local=True)
+    silence_error_logs(local=True)
     check_store(options.dataset)
     if options.verify:
         with heavy_imports():

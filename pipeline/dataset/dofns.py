@@ -27,15 +27,13 @@ from pipeline.rows.blocks import Block, parse_block, read_blocks
 from pipeline.rows.counts import ReadCounts, count_labels
 from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.packing import pack_rows, unpack_rows
-from pipeline.rows.rejected import Rejected, choose_examples, tag_rejected
-from pipeline.rows.sources import Part
+from pipeline.rows.parts import Part
+from pipeline.rows.rejected import RejectedRow, choose_examples
+from pipeline.rows.rejected_files import tag_rejected
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.runtime import progress
 from pipeline.runtime.filesystems import copy_tree
-from pipeline.runtime.memory import configure_allocators
 from pipeline.runtime.threads import ThreadedDoFn
-
-configure_allocators()
 
 COUNTS = "counts"
 ROWS = "rows"
@@ -61,7 +59,7 @@ class CheckedBlock(NamedTuple):
 
     rows: UsableRows
     train: pa.RecordBatch
-    rejected: list[Rejected]
+    rejected: list[RejectedRow]
     counts: ReadCounts
 
 
@@ -86,7 +84,7 @@ class ReadAndCheck(ThreadedDoFn):
     def process(self, part: Part) -> Iterator[UsableRows | TaggedOutput]:
         """See the class."""
         for block in read_blocks(part):
-            yield from self.begin(self._check, block)
+            yield from self.submit(self._check, block)
         progress.advance(bytes_read=part.bytes)
 
     def _check(self, block: Block) -> CheckedBlock:
@@ -96,7 +94,7 @@ class ReadAndCheck(ThreadedDoFn):
         sequence = cut(checked.sequence, self._options)
         train = hash_sequences(sequence, self._options.seed) <= self._last_of_train
         train_labels = checked.label.filter(train)
-        rejected = [Rejected(part, bad.row, bad.reason, bad.raw) for bad in checked.bad]
+        rejected = [RejectedRow(part, bad.row, bad.reason, bad.raw) for bad in checked.bad]
         return CheckedBlock(
             _pack_usable(block, checked),
             to_analyze(sequence.filter(train), train_labels),
@@ -113,7 +111,7 @@ class ReadAndCheck(ThreadedDoFn):
             ),
         )
 
-    def finish(self, block: CheckedBlock) -> Iterator[UsableRows | TaggedOutput]:
+    def emit(self, block: CheckedBlock) -> Iterator[UsableRows | TaggedOutput]:
         """See the class."""
         self._read.inc(block.counts.read)
         progress.advance(read=block.counts.read, usable=block.counts.usable)
@@ -173,7 +171,7 @@ class PartitionedRows(NamedTuple):
 
     n: int
     of_shards: list[tuple[int, bytes]]
-    rejected: list[Rejected]
+    rejected: list[RejectedRow]
 
 
 class PartitionRows(ThreadedDoFn):
@@ -184,7 +182,7 @@ class PartitionRows(ThreadedDoFn):
 
     def process(self, rows: UsableRows, plan: Plan) -> Iterator[tuple[int, bytes] | TaggedOutput]:
         """See the class."""
-        yield from self.begin(self._partition, rows, plan)
+        yield from self.submit(self._partition, rows, plan)
 
     def _partition(self, packed: UsableRows, plan: Plan) -> PartitionedRows:
         rows = unpack_rows([packed.packed], USABLE)
@@ -208,14 +206,14 @@ class PartitionRows(ThreadedDoFn):
         rejected = [] if keep.all() else _unseen(packed, rows, pc.invert(known))
         return PartitionedRows(len(rows), of_shards, rejected)
 
-    def finish(self, rows: PartitionedRows) -> Iterator[tuple[int, bytes] | TaggedOutput]:
+    def emit(self, rows: PartitionedRows) -> Iterator[tuple[int, bytes] | TaggedOutput]:
         """See the class."""
         progress.advance(shuffled=rows.n)
         yield from tag_rejected(rows.rejected)
         yield from rows.of_shards
 
 
-def _unseen(packed: UsableRows, rows: pa.RecordBatch, unseen: pa.BooleanArray) -> list[Rejected]:
+def _unseen(packed: UsableRows, rows: pa.RecordBatch, unseen: pa.BooleanArray) -> list[RejectedRow]:
     numbers = packed.first - 1 + np.cumsum(rows["step"].to_numpy(), dtype=np.int64)
     texts = zip(
         numbers[unseen.to_numpy(zero_copy_only=False)].tolist(),
@@ -224,7 +222,7 @@ def _unseen(packed: UsableRows, rows: pa.RecordBatch, unseen: pa.BooleanArray) -
         strict=True,
     )
     return [
-        Rejected(packed.part, row, "unseen_label", f"{sequence},{label}")
+        RejectedRow(packed.part, row, "unseen_label", f"{sequence},{label}")
         for row, sequence, label in texts
     ]
 
@@ -241,11 +239,11 @@ class WriteShard(ThreadedDoFn):
         """See the class."""
         number, values = group
         shard = plan.partition.shards[number]
-        yield from self.begin(
+        yield from self.submit(
             write_shard, shard, values, self._transform_dir, self._staging, self._options
         )
 
-    def finish(self, summary: ShardSummary) -> Iterator[ShardSummary]:
+    def emit(self, summary: ShardSummary) -> Iterator[ShardSummary]:
         """See the class."""
         self._written.inc(summary.records)
         progress.advance(written=summary.records + summary.duplicates)

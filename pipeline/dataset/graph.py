@@ -27,8 +27,9 @@ from pipeline.dataset.plan import make_plan
 from pipeline.dataset.publish import publish, transform_dir
 from pipeline.options import Options
 from pipeline.rows.counts import add_counts
-from pipeline.rows.rejected import REJECTED, write_all_rejected
-from pipeline.rows.sources import Source, cut_into_parts
+from pipeline.rows.parts import cut_into_parts
+from pipeline.rows.rejected_files import REJECTED, write_all_rejected
+from pipeline.rows.sources import Source
 from pipeline.runtime.staging import staging_dir
 
 

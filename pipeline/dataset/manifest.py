@@ -13,15 +13,14 @@ from typing import Any
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
-from charseq.manifest import SPLITS
+from charseq.files import FileDigest
+from charseq.manifest import MANIFEST_FILE, SPLITS
 from pipeline.dataset.plan import Plan
 from pipeline.dataset.shards import ShardSummary
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
-from pipeline.rows.rejected import RejectedFile
+from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source, describe_inputs
-from pipeline.runtime.layouts import MANIFEST_FILE
-from pipeline.runtime.staging import FileDigest
 
 FORMAT_VERSION = 1
 _LIBRARIES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "numpy")

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 
 from charseq.errors import DataError
 from pipeline.dataset.encoding import Vocabulary, read_vocabulary
+from pipeline.dataset.limits import check_label_count, check_rejected_fraction, label_flag_hint
 from pipeline.dataset.partition import Partition, default_train_shards, plan_partition
 from pipeline.options import Options
-from pipeline.rows.counts import (
-    ReadCounts,
-    check_label_count,
-    check_rejected_fraction,
-    label_flag_hint,
-)
-from pipeline.rows.sources import Part
+from pipeline.rows.counts import ReadCounts
+from pipeline.rows.parts import Part
 
 PARITY_ROWS = 256
 

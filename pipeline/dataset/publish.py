@@ -14,11 +14,10 @@ from pipeline.dataset.report import render_report
 from pipeline.dataset.shards import ShardSummary
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
-from pipeline.rows.rejected import RejectedFile
+from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
-from pipeline.runtime.filesystems import copy_tree, list_tree
-from pipeline.runtime.layouts import DATASET
-from pipeline.runtime.staging import Move, digest, publish_staged, staging_dir, write_text
+from pipeline.runtime.filesystems import copy_tree, digest_file, list_tree, write_text
+from pipeline.runtime.staging import DATASET, StagedFile, publish_staged, staging_dir
 
 _TRANSFORM = "transform"
 
@@ -48,7 +47,7 @@ def publish(
         DataError: the counts do not add up.
     """
 
-    def stage() -> list[Move]:
+    def stage() -> list[StagedFile]:
         manifest = build_manifest(options, sources, counts, plan, shards, rejected_files)
         return _stage_the_rest(manifest, options, transform, counts, shards, rejected_files)
 
@@ -63,8 +62,8 @@ def _stage_the_rest(
     counts: ReadCounts,
     shards: Sequence[ShardSummary],
     rejected_files: Sequence[RejectedFile],
-) -> list[Move]:
-    """Write what is not yet in the staging directory; (staged path, final name) of every file."""
+) -> list[StagedFile]:
+    """Write what is not yet in the staging directory; return every file, the manifest last."""
     staging = staging_dir(options.output)
     others = {file.staged_path: file.file_name for file in rejected_files}
     others |= _transform_moves(transform, staging)
@@ -73,15 +72,15 @@ def _stage_the_rest(
         ("report.html", render_report(manifest, counts.lengths, shards, rejected_files)),
     ):
         others[write_text(FileSystems.join(staging, name), text)] = name
-    sealed = seal(manifest, [digest(staged, name) for staged, name in sorted(others.items())])
+    sealed = seal(manifest, [digest_file(staged, name) for staged, name in sorted(others.items())])
     manifest_path = write_text(FileSystems.join(staging, DATASET.manifest), to_text(sealed))
     return [
         *(
-            (summary.staged_path, summary.shard.file_name(options.compression))
+            StagedFile(summary.staged_path, summary.shard.file_name(options.compression))
             for summary in shards
         ),
-        *others.items(),
-        (manifest_path, DATASET.manifest),
+        *(StagedFile(path, name) for path, name in others.items()),
+        StagedFile(manifest_path, DATASET.manifest),
     ]
 
 

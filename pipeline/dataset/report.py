@@ -14,7 +14,8 @@ from charseq.manifest import SPLITS
 from pipeline.dataset.ambiguity import merge_most_ambiguous
 from pipeline.dataset.shards import ShardSummary
 from pipeline.rows.lengths import bin_lengths, last_exact
-from pipeline.rows.rejected import EXAMPLES_PER_REASON, RejectedFile
+from pipeline.rows.rejected import EXAMPLES_PER_REASON
+from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.validation import REASONS
 
 _SHOWN_CHARACTERS = 60

@@ -20,13 +20,13 @@ from pipeline.dataset.manifest import Manifest, read_manifest
 from pipeline.options import Options
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
-from pipeline.runtime.beam_flags import runs_here
+from pipeline.runtime.beam_options import runs_here
 from pipeline.runtime.filesystems import is_local, remove_tree
 from pipeline.runtime.job import Job, new_job, report_job
-from pipeline.runtime.layouts import DATASET
 from pipeline.runtime.staging import (
-    directory_lock,
+    DATASET,
     is_complete,
+    output_lock,
     prepare_output,
     remove_staging,
     staging_dir,
@@ -48,7 +48,7 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
         _run(job, sources, options)
         print(f"dry run: the job for {job.runner} was built, and nothing else was done")
         return
-    with directory_lock(options.output):
+    with output_lock(options.output):
         if is_complete(DATASET, options.output) and not options.overwrite:
             print(_nothing_to_do(sources, options))
             # What a run left that was killed after its last file had its place.

@@ -19,6 +19,8 @@ def _predict(argv: Sequence[str] | None) -> None:
     # Imported late: TensorFlow and Beam take seconds, and --help must not.
     with heavy_imports():
         from pipeline.predict.graph import predict
+        from pipeline.runtime.process import configure_process
+    configure_process()
     predict(options, beam_flags)
 
 

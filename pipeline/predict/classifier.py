@@ -17,8 +17,8 @@ import tensorflow as tf
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
-from pipeline.runtime.filesystems import list_tree, local_tree, open_file
-from pipeline.runtime.staging import FileDigest, digest
+from charseq.files import FileDigest
+from pipeline.runtime.filesystems import digest_file, list_tree, local_tree, open_file
 
 _SIGNATURE = "serving_default"
 _SAVED_MODEL = "saved_model.pb"
@@ -67,7 +67,7 @@ def read_model(directory: str) -> Model:
         fingerprint, max_length = str(dataset["fingerprint"]), int(dataset["max_length"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{paths[_DATASET]}: not the manifest of a dataset: {error!r}") from error
-    files = tuple(digest(path, name) for name, path in sorted(paths.items()))
+    files = tuple(digest_file(path, name) for name, path in sorted(paths.items()))
     return Model(directory, fingerprint, max_length, files)
 
 

@@ -31,24 +31,15 @@ from pipeline.predict.output import (
 from pipeline.rows.blocks import Block, parse_block, read_blocks
 from pipeline.rows.counts import ReadCounts, add_counts
 from pipeline.rows.packing import pack_rows
-from pipeline.rows.rejected import (
-    REJECTED,
-    Rejected,
-    describe_rejected,
-    first_rows,
-    tag_rejected,
-    write_all_rejected,
-)
-from pipeline.rows.sources import Part, Source, cut_into_parts, find_nonempty_sources
+from pipeline.rows.parts import Part, cut_into_parts
+from pipeline.rows.rejected import RejectedRow, describe_rejected, first_rows
+from pipeline.rows.rejected_files import REJECTED, tag_rejected, write_all_rejected
+from pipeline.rows.sources import Source, find_nonempty_sources
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.runtime import progress
 from pipeline.runtime.job import Job, new_job, report_job
-from pipeline.runtime.layouts import PREDICTIONS
-from pipeline.runtime.memory import configure_allocators
-from pipeline.runtime.staging import directory_lock, prepare_output, staging_dir
+from pipeline.runtime.staging import PREDICTIONS, output_lock, prepare_output, staging_dir
 from pipeline.runtime.threads import ThreadedDoFn
-
-configure_allocators()
 
 _COUNTS = "counts"
 _PREDICTED = "predicted"
@@ -74,7 +65,7 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
         _run(job, sources, model, options)
         print(f"dry run: the job for {job.runner} was built, and nothing else was done")
         return
-    with directory_lock(options.output):
+    with output_lock(options.output):
         prepare_output(PREDICTIONS, options.output, options.overwrite)
         _run(job, sources, model, options)
         counts = read_summary(options.output)["counts"]
@@ -88,7 +79,11 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
 
 def _run(job: Job, sources: Sequence[Source], model: Model, options: PredictOptions) -> None:
     with report_job(
-        job, "predicting", [source.bytes for source in sources], options.output, first="predicting"
+        job,
+        "predicting",
+        [source.bytes for source in sources],
+        options.output,
+        first_stage="predicting",
     ):
         build(job.pipeline, sources, model, options)
         job.pipeline.run().wait_until_finish()
@@ -154,6 +149,7 @@ class Predict(ThreadedDoFn):
 
     def setup(self) -> None:
         """See the class."""
+        super().setup()
         self._classifier = load_classifier(self._model)
 
     def process(self, part: Part) -> Iterator[tuple[int, PredictedRows] | TaggedOutput]:
@@ -161,7 +157,9 @@ class Predict(ThreadedDoFn):
         for block in read_blocks(part):
             parsed = parse_block(block)
             checked = validate_rows(parsed, self._rules)
-            rejected = [Rejected(part.index, bad.row, bad.reason, bad.raw) for bad in checked.bad]
+            rejected = [
+                RejectedRow(part.index, bad.row, bad.reason, bad.raw) for bad in checked.bad
+            ]
             counts = ReadCounts(
                 usable=len(checked.row),
                 truncated=checked.truncated,
@@ -172,7 +170,7 @@ class Predict(ThreadedDoFn):
             yield TaggedOutput(_COUNTS, counts)
             yield from tag_rejected(rejected)
             for start in range(0, len(checked.row), _SLICE_ROWS):
-                yield from self.begin(self._predict, block, checked, start)
+                yield from self.submit(self._predict, block, checked, start)
         progress.advance(bytes_read=part.bytes)
 
     def _predict(self, block: Block, checked: ValidatedRows, start: int) -> Slice:
@@ -186,7 +184,7 @@ class Predict(ThreadedDoFn):
         )
         return Slice(block.part.index, len(row), PredictedRows(before, pack_rows(rows)))
 
-    def finish(self, done: Slice) -> Iterator[tuple[int, PredictedRows]]:
+    def emit(self, done: Slice) -> Iterator[tuple[int, PredictedRows]]:
         """See the class."""
         self._predicted.inc(done.n)
         progress.advance(read=done.n, usable=done.n)
@@ -205,14 +203,14 @@ class WritePart(ThreadedDoFn):
     ) -> Iterator[PredictedFile]:
         """See the class."""
         index, values = group
-        yield from self.begin(
+        yield from self.submit(
             partial(write_predictions, staging=self._staging),
             self._parts[index],
             [value for value in values if value is not None],
             first[index],
         )
 
-    def finish(self, file: PredictedFile) -> Iterator[PredictedFile]:
+    def emit(self, file: PredictedFile) -> Iterator[PredictedFile]:
         """See the class."""
         self._written.inc(file.rows)
         progress.advance(written=file.rows)

@@ -17,22 +17,16 @@ import pyarrow.compute as pc
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
+from charseq.files import FileDigest
 from pipeline.predict.classifier import Model
 from pipeline.predict.options import PredictOptions
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.packing import unpack_rows
-from pipeline.rows.rejected import RejectedFile
-from pipeline.rows.sources import Part, Source, describe_inputs
-from pipeline.runtime.filesystems import create
-from pipeline.runtime.layouts import PREDICTIONS
-from pipeline.runtime.staging import (
-    FileDigest,
-    Move,
-    digest,
-    publish_staged,
-    staging_dir,
-    write_text,
-)
+from pipeline.rows.parts import Part
+from pipeline.rows.rejected_files import RejectedFile
+from pipeline.rows.sources import Source, describe_inputs
+from pipeline.runtime.filesystems import create, digest_file, write_text
+from pipeline.runtime.staging import PREDICTIONS, StagedFile, publish_staged, staging_dir
 
 FORMAT_VERSION = 1
 _LIBRARIES = ("apache-beam", "tensorflow", "pyarrow", "numpy")
@@ -137,15 +131,15 @@ def publish_predictions(
     files = sorted(files, key=lambda file: file.index)
     rejected_files = sorted(rejected_files, key=lambda file: file.index)
 
-    def stage() -> list[Move]:
-        rejected = [digest(file.staged_path, file.file_name) for file in rejected_files]
+    def stage() -> list[StagedFile]:
+        rejected = [digest_file(file.staged_path, file.file_name) for file in rejected_files]
         summary = summarize(options, model, sources, counts, files, rejected_files, rejected)
         path = FileSystems.join(staging_dir(options.output), PREDICTIONS.manifest)
         text = json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
         return [
-            *((file.staged_path, file.file_name(len(files))) for file in files),
-            *((file.staged_path, file.file_name) for file in rejected_files),
-            (write_text(path, text), PREDICTIONS.manifest),
+            *(StagedFile(file.staged_path, file.file_name(len(files))) for file in files),
+            *(StagedFile(file.staged_path, file.file_name) for file in rejected_files),
+            StagedFile(write_text(path, text), PREDICTIONS.manifest),
         ]
 
     publish_staged(PREDICTIONS, options.output, stage)

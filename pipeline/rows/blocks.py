@@ -4,46 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from charseq.errors import DataError
-from pipeline.rows.parsing import (
-    ParsedRows,
-    parse_jsonl,
-    parse_table,
-    parse_text,
-    parse_values,
-)
-from pipeline.rows.sources import Part, open_bytes
+from pipeline.rows.parsed import ParsedRows
+from pipeline.rows.parsing import parse_rows
+from pipeline.rows.parts import Part
+from pipeline.rows.sources import open_bytes
 
 _BATCH_ROWS = 1 << 16
-_REST_BYTES = 1 << 18
-# More than that takes no less than the memory of a small machine; Arrow itself ends at 2**31.
+_LAST_LINE_CHUNK_BYTES = 1 << 18
+# Longer lines take more than the memory of a small machine; Arrow itself ends at 2**31.
 MAX_LINE_BYTES = 1 << 30
 
 
 class Block(NamedTuple):
-    """Some rows of a part, the first of them number `first` in it.
+    """Some rows of a part.
 
-    data: whole lines as bytes, or a RecordBatch of Parquet.
+    first: the number in the part of the first of them. data: whole lines, or a batch of Parquet.
     """
 
     part: Part
     first: int
-    data: Any
+    data: bytes | pa.RecordBatch
 
 
 def read_blocks(part: Part) -> Iterator[Block]:
-    """The blocks of `part`, in order.
+    """Yield the blocks of a part, in order.
 
     Raises:
         DataError: the file cannot be read or decompressed.
     """
     rows = 0
-    with _errors_named(part):
+    with _errors_with_path(part):
         if part.source.format == "parquet":
             for batch in _read_row_groups(part):
                 yield Block(part, rows, batch)
@@ -55,28 +51,17 @@ def read_blocks(part: Part) -> Iterator[Block]:
 
 
 def parse_block(block: Block) -> ParsedRows:
-    """The rows of `block`; `row` counts from 0 at the start of the part.
+    """Return the rows of a block, numbered from 0 at the start of its part.
 
     Raises:
         DataError: the rows cannot be parsed.
     """
-    source = block.part.source
-    with _errors_named(block.part):
-        if source.format == "parquet":
-            parsed = parse_values(*map(block.data.column, source.column_names))
-        elif source.format == "text":
-            parsed = parse_text(block.data, source.label_of_all)
-        elif source.format == "jsonl":
-            parsed = parse_jsonl(block.data, *source.column_names)
-        else:
-            parsed = parse_table(
-                block.data, len(source.columns), source.sequence, source.label, source.format
-            )
-    return parsed.shifted(block.first)
+    with _errors_with_path(block.part):
+        return parse_rows(block.data, block.part.source).shifted(block.first)
 
 
 @contextmanager
-def _errors_named(part: Part) -> Iterator[None]:
+def _errors_with_path(part: Part) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, pa.ArrowInvalid) as error:
@@ -84,9 +69,9 @@ def _errors_named(part: Part) -> Iterator[None]:
 
 
 def _read_lines(part: Part) -> Iterator[bytes]:
-    """Blocks of whole lines; the last line may lack its line end."""
+    """Yield blocks of whole lines; the last line may lack its newline."""
     block = part.block_bytes
-    with open_bytes(part.source) as stream:
+    with open_bytes(part.source.path, part.source.compression) as stream:
         if part.end is None:
             stream.read(part.start)
             yield from iter_line_blocks(stream, block, None)
@@ -94,8 +79,8 @@ def _read_lines(part: Part) -> Iterator[bytes]:
             stream.seek(part.start)
             yield from iter_line_blocks(stream, block, part.end - part.start)
         else:
-            # The byte before tells whether a line begins at `start`; what is cut there, or
-            # begins earlier, belongs to the part before.
+            # If the byte before `start` is a newline, a line begins at `start`. Else the line that
+            # `start` cuts began earlier, and belongs to the part before.
             stream.seek(part.start - 1)
             yield from iter_line_blocks(stream, block, part.end - part.start + 1, skip_first=True)
 
@@ -103,10 +88,18 @@ def _read_lines(part: Part) -> Iterator[bytes]:
 def iter_line_blocks(
     stream: BinaryIO, block: int, size: int | None, skip_first: bool = False
 ) -> Iterator[bytes]:
-    """The lines that begin in the next `size` bytes (None: in all that is left).
+    """Yield the lines that begin in the next `size` bytes, as blocks of whole lines.
 
-    They come in pieces of about `block` bytes, larger where a line is.
+    Args:
+        stream: where to read; the last line is read to its end, beyond `size` bytes.
+        block: the size of a block in bytes, about; a longer line makes a larger block.
+        size: None for all that is left.
+        skip_first: leave out what precedes the first newline.
+
+    Raises:
+        OSError: a line is longer than `MAX_LINE_BYTES`.
     """
+    # The start of a line whose newline has not been read yet.
     carry: list[bytes] = []
     while size is None or size > 0:
         chunk = stream.read(block if size is None else min(block, size))
@@ -116,30 +109,35 @@ def iter_line_blocks(
         if skip_first:
             _, newline, chunk = chunk.partition(b"\n")
             skip_first = not newline
-        cut = chunk.rfind(b"\n") + 1
-        if cut:
-            yield b"".join([*carry, chunk[:cut]])
-            carry = [chunk[cut:]] if cut < len(chunk) else []
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            yield b"".join([*carry, chunk[:end]])
+            carry = [chunk[end:]] if end < len(chunk) else []
         elif chunk:
             carry.append(chunk)
-        _require_sane_line(carry)
+        _check_line_bytes(carry)
     if carry:
-        while chunk := stream.read(_REST_BYTES):
-            line, newline, _ = chunk.partition(b"\n")
-            carry += [line, newline]
-            if newline:
-                break
-            _require_sane_line(carry)
-        yield b"".join(carry)
+        yield b"".join(_read_last_line(stream, carry))
 
 
-def _require_sane_line(pieces: Sequence[bytes]) -> None:
+def _read_last_line(stream: BinaryIO, carry: list[bytes]) -> list[bytes]:
+    """Return the pieces of the line that begins with `carry`, read to its newline or the end."""
+    while chunk := stream.read(_LAST_LINE_CHUNK_BYTES):
+        line, newline, _ = chunk.partition(b"\n")
+        carry += [line, newline]
+        if newline:
+            break
+        _check_line_bytes(carry)
+    return carry
+
+
+def _check_line_bytes(pieces: Sequence[bytes]) -> None:
     if sum(map(len, pieces)) > MAX_LINE_BYTES:
         raise OSError(f"a line of more than {MAX_LINE_BYTES:,} bytes; is this a text file?")
 
 
 def _read_row_groups(part: Part) -> Iterator[pa.RecordBatch]:
-    with open_bytes(part.source) as stream:
+    with open_bytes(part.source.path, part.source.compression) as stream:
         yield from pq.ParquetFile(stream).iter_batches(
             batch_size=_BATCH_ROWS,
             row_groups=list(range(part.start, part.end or 0)),

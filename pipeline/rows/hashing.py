@@ -10,7 +10,7 @@ _WORD = 8  # bytes
 
 
 def hash_sequences(sequence: pa.StringArray, seed: int) -> npt.NDArray[np.uint64]:
-    """A 64-bit hash of the UTF-8 of each sequence: (n,) string, none empty, to (n,) uint64.
+    """Return a 64-bit hash of the UTF-8 of each sequence: (n,) string, none empty, to (n,) uint64.
 
     state = mix(seed + bytes * 0x9E3779B97F4A7C15), then state = mix(state ^ word) for each
     little-endian 8-byte word, the last one padded with zeros; mix is splitmix64's finaliser
@@ -40,7 +40,7 @@ def _mix(value: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 def _flat_bytes(
     sequence: pa.StringArray,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """All bytes with a word of zeros behind them, and where each row starts and its size."""
+    """Return all bytes with a word of zeros behind them, and start and size of each row in them."""
     _, offsets_buffer, data_buffer = sequence.buffers()
     offsets = np.frombuffer(offsets_buffer, np.int32)[sequence.offset :][: len(sequence) + 1]
     offsets = offsets.astype(np.int64)

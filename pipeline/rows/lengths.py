@@ -1,4 +1,4 @@
-"""How long sequences are before the cut: counts of lengths that stay few, however long the tail."""
+"""Counts of sequence lengths before the cut, few of them however long the longest sequence is."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _BINS_TO_CUT = 40
 
 
 def last_exact(max_length: int) -> int:
-    """The greatest length that is counted by itself."""
+    """Return the greatest length that is counted by itself."""
     return max(2 * max_length, _LEAST_EXACT)
 
 
 def count_lengths(length: npt.NDArray[np.integer], max_length: int) -> Counter[int]:
-    """How many of the (n,) lengths there are of each.
+    """Return how many of the (n,) lengths there are, by length.
 
     Beyond `last_exact` they are counted in bins, each under the greatest length it holds: the
     first bin ends at twice `last_exact`, and every next one at twice the end of the one before.
@@ -35,7 +35,7 @@ def count_lengths(length: npt.NDArray[np.integer], max_length: int) -> Counter[i
 
 
 class LengthBin(NamedTuple):
-    """How many rows have a sequence of `first` to `last` characters."""
+    """The number of rows whose sequence has `first` to `last` characters."""
 
     first: int
     last: int
@@ -43,10 +43,11 @@ class LengthBin(NamedTuple):
 
 
 def bin_lengths(lengths: Mapping[int, int], max_length: int) -> list[LengthBin]:
-    """Counts of `count_lengths` as bins to look at, empty ones too: some dozens of equal width.
+    """Return the counts of `count_lengths` in some dozens of bins of equal width, for a chart.
 
-    They go to the longest sequence, and to `max_length` where that is not far beyond; one ends
-    there, so that none is half cut. What was counted in bins stays in them.
+    The bins reach to the longest sequence, and to `max_length` where that is not far beyond; one
+    bin ends at `max_length`, so that either all or none of its rows are cut. Empty bins are kept.
+    Lengths beyond `last_exact` stay in the bins of `count_lengths`.
     """
     longest = max(lengths, default=1)
     reach = max_length if 3 * longest >= max_length else longest
@@ -60,4 +61,4 @@ def bin_lengths(lengths: Mapping[int, int], max_length: int) -> list[LengthBin]:
     for length, count in lengths.items():
         counts[bisect_left(ends, length)] += count
     starts = [1, *(end + 1 for end in ends)]
-    return [LengthBin(*one) for one in zip(starts, ends, counts, strict=False)]
+    return [LengthBin(*columns) for columns in zip(starts, ends, counts, strict=False)]

@@ -13,7 +13,7 @@ _OPTIONS = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level
 
 
 def pack_rows(rows: pa.RecordBatch) -> bytes:
-    """Rows as one value."""
+    """Return a batch as one value of bytes."""
     with pa.BufferOutputStream() as sink:
         with pa.ipc.new_stream(sink, rows.schema, options=_OPTIONS) as writer:
             writer.write_batch(rows)
@@ -21,11 +21,11 @@ def pack_rows(rows: pa.RecordBatch) -> bytes:
 
 
 def unpack_rows(values: Iterable[bytes], schema: pa.Schema) -> pa.RecordBatch:
-    """The rows of all values in one batch; an empty value holds none."""
+    """Return the rows of all values in one batch; an empty value holds none."""
     batches = [batch for value in values if value for batch in pa.ipc.open_stream(value)]
     table = pa.Table.from_batches(batches, schema).combine_chunks()
-    return pa.RecordBatch.from_arrays(
-        [column.chunk(0) if column.num_chunks else pa.array([], column.type)
-         for column in table.columns],
-        schema=schema,
-    )  # fmt: skip
+    columns = [
+        column.chunk(0) if column.num_chunks else pa.array([], column.type)
+        for column in table.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -1,35 +1,26 @@
-"""The input files: which there are, what columns they have, how they are cut into parts."""
+"""The input files: which there are, their format and header, and what identifies their content."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError, UsageError
+from charseq.files import sha256_of_file
 from pipeline.options import NO_LABEL_FROM, InputOptions
-from pipeline.rows.inputs import identify
+from pipeline.rows.headers import Header, read_header
 from pipeline.runtime.filesystems import is_local, open_file
 
-MIN_BLOCK_BYTES = 2 << 20  # with what is made of it, about what a processor's cache holds
-MAX_BLOCK_BYTES = 16 << 20
-_BLOCKS = 1 << 10
-# Beam reads a store 16 MB at a time, whatever is asked for, and the last ones are read in vain.
-_MIN_STORE_PART_BYTES = 64 << 20
-_MAX_PARTS = 20_000
-_MAX_HEADER_BYTES = 1 << 20
-_SHOWN_COLUMNS = 20
-_UTF8_BOM = b"\xef\xbb\xbf"
+# Hashing more takes this one machine seconds, in which a cluster may have read it all.
+MAX_HASHED_BYTES = 4 << 30
+_CONCURRENT_FILES = 16
 _FORMAT_OF_SUFFIX = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -39,20 +30,21 @@ _FORMAT_OF_SUFFIX = {
     ".parquet": "parquet",
     ".txt": "text",
 }
+_COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+_NAME_OF_CHECKSUM = {"s3": "etag", "gs": "crc32c"}
 # A line break, or (as Python shows it) a byte of a file name that is not UTF-8.
 _NOT_IN_A_LABEL = re.compile("[\r\n\ud800-\udfff]")
-_COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 
 @dataclass(frozen=True)
 class Source:
-    """One input file, and what its first bytes told.
+    """One input file, as its name and its first bytes describe it.
 
-    `sequence` and `label` are column positions among `columns` (csv, tsv); `label` is None where
-    none is wanted. `label_of_all` is the label of every row where there is no such column (text),
-    None where it has none. Rows begin at byte `data_start`, and the first of them is row number
-    `first_row` (a line number, but for Parquet). `identity` tells its content from another: see
-    `inputs.identify`.
+    compression: gzip, bz2, zstd or None. columns: none in text. sequence, label: positions among
+    `columns`; `label` is None where no labels are wanted. label_of_all: the label of every row
+    where it follows from the path (text), else None. data_start: the byte at which rows begin.
+    first_row: the number of the first row, a line number except in Parquet. row_groups: of Parquet.
+    identity: changes with the content, see `identify`.
     """
 
     path: str
@@ -70,159 +62,102 @@ class Source:
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The names of the sequence and, if one is wanted, the label column."""
+        """The names of the sequence column and, where labels are wanted, the label column."""
         positions = (self.sequence, self.label)
         return tuple(self.columns[position] for position in positions if position is not None)
 
-
-@dataclass(frozen=True)
-class Part:
-    """What one worker reads at a time: `start` to `end` are bytes, or Parquet row groups.
-
-    A text row belongs to the part that holds its first byte. `end` is None for a compressed
-    file, which can only be read as a whole. Text is parsed about `block_bytes` at a time.
-    """
-
-    index: int
-    source: Source
-    start: int
-    end: int | None
-    block_bytes: int
-
     @property
-    def bytes(self) -> int:
-        """How many of the file's bytes it takes, about."""
-        if self.source.format == "parquet":
-            return self.source.bytes * ((self.end or 0) - self.start) // self.source.row_groups
-        return self.source.bytes if self.end is None else self.end - self.start
+    def is_only_header(self) -> bool:
+        """Whether nothing follows the header; of a compressed file this is not known: False."""
+        if self.format == "parquet":
+            return self.row_groups == 0
+        return self.compression is None and self.data_start >= self.bytes
+
+
+def find_nonempty_sources(options: InputOptions) -> list[Source]:
+    """Return the input files.
+
+    Raises:
+        UsageError, DataError: as `find_sources`; or no file has anything after its header.
+    """
+    sources = find_sources(options)
+    if all(source.is_only_header for source in sources):
+        raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
+    return sources
 
 
 def find_sources(options: InputOptions) -> list[Source]:
-    """The files that match `--input`, in order of their paths, each looked into.
+    """Return the files that match `--input`, in the order of their paths.
 
     Raises:
         DataError: no file matches, or one is empty, unreadable or lacks a column or a label.
-        UsageError: `--label-from` is missing for text, or given for another format.
+        UsageError: `--label-from` is missing for text, or set for another format.
     """
     sizes: dict[str, int] = {}
     matches = FileSystems.match([_with_directory(pattern) for pattern in options.input])
     for pattern, match in zip(options.input, matches, strict=True):
         if not match.metadata_list:
             raise DataError(f"no file matches --input {pattern!r}")
-        sizes.update({found.path: found.size_in_bytes for found in match.metadata_list})
-    paths = _each_once(sizes)
-    with ThreadPoolExecutor(max_workers=16) as pool:
-        found = list(pool.map(lambda path: _look_into(path, sizes[path], options), paths))
+        sizes.update({file.path: file.size_in_bytes for file in match.metadata_list})
+    paths = _without_other_spellings(sizes)
+    with ThreadPoolExecutor(_CONCURRENT_FILES) as pool:
+        sources = list(pool.map(lambda path: _read_source(path, sizes[path], options), paths))
     identities = identify({path: sizes[path] for path in paths})
-    return [replace(source, identity=identities[source.path]) for source in found]
-
-
-def find_nonempty_sources(options: InputOptions) -> list[Source]:
-    """The input files.
-
-    Raises:
-        UsageError, DataError: as `find_sources`; or no file has rows.
-    """
-    sources = find_sources(options)
-    if not cut_into_parts(sources):
-        raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
-    return sources
+    return [replace(source, identity=identities[source.path]) for source in sources]
 
 
 def _with_directory(pattern: str) -> str:
-    """The same files; of a local glob such as `*.csv` or `data*/a.csv` Beam would find none."""
+    """Return a pattern of the same files that Beam can match: `*.csv` becomes `./*.csv`."""
     before_glob = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
     if before_glob == pattern or os.path.dirname(before_glob) or FileSystems.get_scheme(pattern):
         return pattern
     return os.path.join(".", pattern)
 
 
-def _each_once(paths: Iterable[str]) -> list[str]:
-    """In order, without other spellings of one path (`data/a.csv`, `./data/a.csv`).
+def _without_other_spellings(paths: Iterable[str]) -> list[str]:
+    """Return the paths in order, each file by one spelling (`data/a.csv`, `./data/a.csv`).
 
-    Links stay: one file linked into two directories may have two labels.
+    Links are not followed: one file linked into two directories may have two labels.
     """
-    once: dict[str, str] = {}
+    spellings: dict[str, str] = {}
     for path in sorted(paths):
-        local = FileSystems.get_scheme(path) is None
-        once.setdefault(os.path.abspath(path) if local else path, path)
-    return sorted(once.values())
+        spellings.setdefault(os.path.abspath(path) if is_local(path) else path, path)
+    return sorted(spellings.values())
 
 
-def describe_inputs(sources: Sequence[Source]) -> list[dict[str, Any]]:
-    """Each input file, and what tells its content from another: equal for equal inputs."""
-    return [
-        {"path": source.path, "bytes": source.bytes, "identity": source.identity}
-        for source in sources
-    ]
-
-
-def cut_into_parts(sources: Sequence[Source]) -> list[Part]:
-    """Parts of a block each, or of several where there would be too many.
-
-    Each block has a value for each shard: the blocks of a large input are larger. On a store a part
-    is worth the request that opens it.
-    """
-    total = sum(source.bytes for source in sources)
-    block = min(max(MIN_BLOCK_BYTES, total // _BLOCKS), MAX_BLOCK_BYTES)
-    size = max(block, total // _MAX_PARTS)
-    ranges = [
-        (source, start, end)
-        for source in sources
-        for start, end in _ranges(
-            source, size if is_local(source.path) else max(size, _MIN_STORE_PART_BYTES)
-        )
-    ]
-    return [
-        Part(index, source, start, end, block) for index, (source, start, end) in enumerate(ranges)
-    ]
-
-
-def _ranges(source: Source, size: int) -> Iterator[tuple[int, int | None]]:
-    if source.format == "parquet":
-        step = max(1, source.row_groups * size // max(source.bytes, 1))
-        for start in range(0, source.row_groups, step):
-            yield start, min(start + step, source.row_groups)
-    elif source.compression:
-        yield source.data_start, None
-    else:
-        for start in range(source.data_start, source.bytes, size):
-            yield start, min(start + size, source.bytes)
-
-
-def open_bytes(source: Source) -> BinaryIO:
-    """The file as a stream of its plain bytes, decompressed where it is compressed."""
-    stream = open_file(source.path)
-    if source.compression is None:
-        return stream
-    return pa.CompressedInputStream(pa.PythonFile(stream, "r"), source.compression)  # type: ignore[no-any-return]
-
-
-def _look_into(path: str, size: int, options: InputOptions) -> Source:
+def _read_source(path: str, size: int, options: InputOptions) -> Source:
     if os.path.isdir(path):
         raise DataError(f"{path} is a directory; did you mean --input {path.rstrip('/') + '/*'!r}?")
     if size == 0:
         raise DataError(f"{path}: the file is empty")
-    name, compression = path, None
-    for suffix, kind in _COMPRESSION_OF_SUFFIX.items():
-        if path.lower().endswith(suffix):
-            name, compression = path[: -len(suffix)], kind
+    name, compression = _split_compression(path)
     form = _choose_format(name, path, options)
-    bare = Source(path, size, form, compression, (), 0, 0)
-    try:
-        if form == "parquet":
-            return _look_into_parquet(bare, options)
-        if form == "jsonl":
-            return _look_into_jsonl(bare, options)
-        if form == "text":
-            return _look_into_text(bare, name, options)
-        return _look_into_table(bare, options)
-    except (OSError, EOFError, pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as {form}: {error}") from error
+    header = _read_header(path, form, compression, options)
+    return Source(
+        path=path,
+        bytes=size,
+        format=form,
+        compression=compression,
+        columns=header.columns,
+        sequence=header.sequence,
+        label=header.label,
+        label_of_all=_label_of_all(name, path, options),
+        data_start=header.data_start,
+        first_row=header.first_row,
+        row_groups=header.row_groups,
+    )
+
+
+def _split_compression(path: str) -> tuple[str, str | None]:
+    """Return `path` without a suffix of compression, and the compression."""
+    for suffix, compression in _COMPRESSION_OF_SUFFIX.items():
+        if path.lower().endswith(suffix):
+            return path[: -len(suffix)], compression
+    return path, None
 
 
 def _choose_format(name: str, path: str, options: InputOptions) -> str:
-    form = options.format if options.format != "auto" else _format_of(name, path)
+    form = options.format if options.format != "auto" else _format_of_name(name, path)
     if form == "text" and options.label_from is None and options.label_column is not None:
         raise UsageError(f"{path}: {NO_LABEL_FROM}")
     if form != "text" and options.label_from is not None:
@@ -230,7 +165,7 @@ def _choose_format(name: str, path: str, options: InputOptions) -> str:
     return form
 
 
-def _format_of(name: str, path: str) -> str:
+def _format_of_name(name: str, path: str) -> str:
     for suffix, form in _FORMAT_OF_SUFFIX.items():
         if name.lower().endswith(suffix):
             return form
@@ -240,72 +175,39 @@ def _format_of(name: str, path: str) -> str:
     )
 
 
-def _look_into_table(bare: Source, options: InputOptions) -> Source:
-    with open_bytes(bare) as stream:
-        head = stream.read(_MAX_HEADER_BYTES)
-    bom = len(_UTF8_BOM) if head.startswith(_UTF8_BOM) else 0
-    line, newline, _ = head[bom:].partition(b"\n")
-    if not newline and len(head) == _MAX_HEADER_BYTES:
-        raise DataError(f"{bare.path}: no line end in the first {_MAX_HEADER_BYTES} bytes")
+def _read_header(path: str, form: str, compression: str | None, options: InputOptions) -> Header:
     try:
-        columns = _split_header(line.rstrip(b"\r").decode("utf-8"), bare.format)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{bare.path}: row 1: the header is not UTF-8: {error}") from error
-    except csv.Error as error:
-        # Such as carriage returns instead of newlines, which make all of the file one line.
-        raise DataError(f"{bare.path}: row 1: the header is not CSV: {error}") from error
-    return _with_columns(
-        bare, columns, options, data_start=bom + len(line) + len(newline), first_row=2
-    )
+        with open_bytes(path, compression) as stream:
+            return read_header(stream, form, options)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    except (OSError, EOFError, pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as {form}: {error}") from error
 
 
-def _split_header(line: str, form: str) -> list[str]:
-    if form == "tsv":
-        return line.split("\t")
-    return next(csv.reader(io.StringIO(line)), [])
+def open_bytes(path: str, compression: str | None) -> BinaryIO:
+    """Return a stream of the bytes of a file, decompressed where it is compressed."""
+    stream = open_file(path)
+    if compression is None:
+        return stream
+    return pa.CompressedInputStream(pa.PythonFile(stream, "r"), compression)  # type: ignore[no-any-return]
 
 
-def _look_into_jsonl(bare: Source, options: InputOptions) -> Source:
-    """JSON Lines have no header: the columns are the keys seen in the first rows.
-
-    Where even the first row is longer than what is looked at, they are taken to be there.
-    """
-    with open_bytes(bare) as stream:
-        head = stream.read(_MAX_HEADER_BYTES)
-    bom = len(_UTF8_BOM) if head.startswith(_UTF8_BOM) else 0
-    lines = head[bom:].split(b"\n")
-    if len(head) == _MAX_HEADER_BYTES and len(lines) > 1:
-        lines.pop()
-    keys: dict[str, None] = {}
-    if len(head) == _MAX_HEADER_BYTES and len(lines) == 1:
-        keys = dict.fromkeys(name for _, name in _wanted_columns(options))
-    for line in lines[:100]:
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(row, dict):
-            keys.update(dict.fromkeys(row))
-    return _with_columns(bare, list(keys), options, data_start=bom)
-
-
-def _look_into_text(bare: Source, name: str, options: InputOptions) -> Source:
-    """Text has neither header nor columns; `name` is the path without a suffix of compression."""
-    with open_bytes(bare) as stream:
-        bom = len(_UTF8_BOM) if stream.read(len(_UTF8_BOM)) == _UTF8_BOM else 0
+def _label_of_all(name: str, path: str, options: InputOptions) -> str | None:
+    """Return the label that the path names; `name` is the path without a suffix of compression."""
     if options.label_from is None:
-        return replace(bare, data_start=bom)
+        return None
     label = _label_in_path(name, options.label_from)
     if not label.strip() or _NOT_IN_A_LABEL.search(label):
         raise DataError(
-            f"{bare.path}: --label-from {options.label_from} gives the label {label!r}, expected "
+            f"{path}: --label-from {options.label_from} gives the label {label!r}, expected "
             "a name; rename it, or give a path that holds it"
         )
-    return replace(bare, label_of_all=label, data_start=bom)
+    return label
 
 
 def _label_in_path(path: str, label_from: str) -> str:
-    """The name of the directory that holds `path`, or of the file without its suffix."""
+    """Return the name of the directory that holds `path`, or of the file without its suffix."""
     directory, name = FileSystems.split(path)  # absolute, if local
     if label_from == "directory":
         return str(directory).rstrip("/").rpartition("/")[2]
@@ -313,63 +215,37 @@ def _label_in_path(path: str, label_from: str) -> str:
     return stem if dot else str(name)
 
 
-def _look_into_parquet(bare: Source, options: InputOptions) -> Source:
-    with open_bytes(bare) as stream:
-        metadata = pq.ParquetFile(stream)
-        schema, row_groups = metadata.schema_arrow, metadata.num_row_groups
-    source = _with_columns(bare, schema.names, options, row_groups=row_groups)
-    for name in source.column_names:
-        kind = schema.field(name).type
-        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if not (_is_text(kind) or (name == options.label_column and pa.types.is_integer(kind))):
-            raise DataError(f"{bare.path}: column {name!r} is {kind}, expected text")
-    return source
+def identify(sizes: Mapping[str, int]) -> dict[str, str]:
+    """Return a text for each file that changes with its content, without reading a store.
+
+    Of a local file: `sha256:…` of its bytes as stored (compressed, if they are), as `sha256sum`
+    prints it; or, where the local files are larger than `MAX_HASHED_BYTES` in all, `mtime:…`, in
+    nanoseconds. On a store: the checksum that the store keeps, as `etag:…` (S3), `crc32c:…` (GCS)
+    or `checksum:…`.
+
+    Args:
+        sizes: bytes by path.
+
+    Raises:
+        OSError: a file no longer exists.
+    """
+    hashed = sum(size for path, size in sizes.items() if is_local(path)) <= MAX_HASHED_BYTES
+    with ThreadPoolExecutor(_CONCURRENT_FILES) as pool:
+        return dict(zip(sizes, pool.map(lambda path: _identify(path, hashed), sizes), strict=True))
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    kinds = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
-    return kind in (*kinds, pa.string_view(), pa.binary_view())
+def _identify(path: str, hashed: bool) -> str:
+    if not is_local(path):
+        name = _NAME_OF_CHECKSUM.get(FileSystems.get_scheme(path), "checksum")
+        return f"{name}:{FileSystems.checksum(path)}".replace('"', "")
+    if not hashed:
+        return f"mtime:{os.stat(path).st_mtime_ns}"
+    return f"sha256:{sha256_of_file(path)}"
 
 
-def _listed(columns: Sequence[str]) -> str:
-    names = [repr(name) for name in columns[:_SHOWN_COLUMNS]]
-    if more := len(columns) - len(names):
-        names.append(f"and {more:,} more")
-    return ", ".join(names) or "(none)"
-
-
-def _wanted_columns(options: InputOptions) -> list[tuple[str, str]]:
-    """The flag and the name of each column that must be there."""
-    wanted = [("--sequence-column", options.sequence_column)]
-    if options.label_column is not None:
-        wanted.append(("--label-column", options.label_column))
-    return wanted
-
-
-def _with_columns(
-    bare: Source,
-    columns: Sequence[str],
-    options: InputOptions,
-    data_start: int = 0,
-    first_row: int = 1,
-    row_groups: int = 0,
-) -> Source:
-    for flag, name in _wanted_columns(options):
-        if list(columns).count(name) != 1:
-            found = "no column" if name not in columns else "more than one column"
-            raise DataError(
-                f"{bare.path}: {found} {name!r}; its columns are {_listed(columns)}; "
-                f"say which with {flag}"
-            )
-    return Source(
-        path=bare.path,
-        bytes=bare.bytes,
-        format=bare.format,
-        compression=bare.compression,
-        columns=tuple(columns),
-        sequence=list(columns).index(options.sequence_column),
-        label=None if options.label_column is None else list(columns).index(options.label_column),
-        data_start=data_start,
-        first_row=first_row,
-        row_groups=row_groups,
-    )
+def describe_inputs(sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """Return path, size and identity of each file, as a manifest holds them."""
+    return [
+        {"path": source.path, "bytes": source.bytes, "identity": source.identity}
+        for source in sources
+    ]

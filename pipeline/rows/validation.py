@@ -1,4 +1,4 @@
-"""Which parsed rows can be used: the reasons a row is rejected, over whole columns."""
+"""Which parsed rows can be used: the reasons a row is rejected, checked over whole columns."""
 
 from __future__ import annotations
 
@@ -12,29 +12,34 @@ import pyarrow.compute as pc
 
 from pipeline.options import RowRules
 from pipeline.rows.lengths import count_lengths
-from pipeline.rows.parsing import KEPT_BYTES, BadRow, ParsedRows
+from pipeline.rows.parsed import KEPT_BYTES, BadRow, ParsedRows
 
+# By reason, in the words of the report and of error messages.
 REASONS = {
+    # From parsing:
     "line_break": "a carriage return or newline inside the row or its label",
     "broken_quoting": "a quote that is not closed on its line, or stands inside a field",
     "wrong_number_of_fields": "more or fewer fields than the header",
     "invalid_json": "not a JSON object with text in its columns",
+    # From `validate_rows`; parsing gives the first one, and labels may have the line break:
     "invalid_utf8": "bytes that are not UTF-8",
     "empty_sequence": "no character in the sequence",
     "missing_label": "no label",
     "too_long": "longer than --max-length, with --too-long=reject",
+    # Once the labels of the train split are known:
     "unseen_label": "a label that no row of the train split has",
 }
 
 
 @dataclass(frozen=True)
 class ValidatedRows:
-    """The usable rows of a batch, and the others.
+    """The n usable rows of a block, and the others.
 
-    sequence, label: (n,) string, no nulls; labels that are not wanted are empty. Sequences are
-    whole, but cut where they are absurdly long (over `--max-length` and `KEPT_BYTES` characters).
-    row: (n,) int64. truncated: how many of the n are longer than `--max-length`. lengths: see
-    `count_lengths`; of the n, and of those that are rejected for nothing but their length.
+    sequence, label: (n,) string, no nulls; labels that are not wanted are empty. Sequences are cut
+    only at `KEPT_BYTES` characters, or at `--max-length` where that is more.
+    row: (n,) int64. bad: the rows that are rejected. truncated: how many of the n are longer than
+    `--max-length`. lengths: see `count_lengths`; of the n rows and of those that are rejected only
+    for their length.
     """
 
     sequence: pa.StringArray
@@ -46,65 +51,67 @@ class ValidatedRows:
 
 
 def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
-    """Set apart the rows that cannot be used; the first reason that holds is the one given."""
+    """Separate the usable rows from those to reject, each with the first reason that applies."""
     reasons = _Reasons(len(parsed.row))
     reasons.add("invalid_utf8", _invalid_utf8(parsed.sequence) | _invalid_utf8(parsed.label))
-    sequence = _as_string(parsed.sequence, reasons.bad)
-    label = _as_string(parsed.label, reasons.bad)
+    sequence = _to_string(parsed.sequence, reasons.bad)
+    label = _to_string(parsed.label, reasons.bad)
     length = pc.utf8_length(sequence).to_numpy()
     reasons.add("empty_sequence", length == 0)
     if rules.label_column is not None:
-        reasons.add("missing_label", _mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
-        reasons.add("line_break", _with_line_break(label))
+        reasons.add("missing_label", _to_mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
+        reasons.add("line_break", _has_line_break(label))
     lengths = count_lengths(length[~reasons.bad], rules.max_length)
     too_long = length > rules.max_length
     if rules.too_long == "reject":
         reasons.add("too_long", too_long)
-    # What is behind is in no record; a huge line should not travel through all that follows.
+    # No record holds what is cut off here, and a huge line should not travel through the shuffle.
     kept = max(rules.max_length, KEPT_BYTES)
     if length.max(initial=0) > kept:
         sequence = pc.utf8_slice_codeunits(sequence, 0, kept)
     good = ~reasons.bad
-    bad = tuple(
-        BadRow(int(parsed.row[i]), reasons.of(i), parsed.raw(i))
-        for i in np.flatnonzero(reasons.bad).tolist()
-    )
-    row, mask = parsed.row, pa.array(good)
-    if bad:
-        sequence, label, row = sequence.filter(mask), label.filter(mask), row[good]
+    bad = reasons.bad_rows(parsed)
     truncated = int((too_long & good).sum())
+    row = parsed.row
+    if bad:
+        mask = pa.array(good)
+        sequence, label, row = sequence.filter(mask), label.filter(mask), row[good]
     return ValidatedRows(sequence, label, row, parsed.bad + bad, truncated, lengths)
 
 
 class _Reasons:
-    """The first reason found against each of n rows."""
+    """The first reason that applies to each of n rows; bad: (n,) bool, the rows with a reason."""
 
     def __init__(self, n: int) -> None:
         self.bad = np.zeros(n, np.bool_)
         self._names: list[str] = []
         self._first = np.zeros(n, np.int8)
 
-    def add(self, name: str, found: npt.NDArray[np.bool_]) -> None:
-        self._first[found & ~self.bad] = len(self._names)
+    def add(self, name: str, applies: npt.NDArray[np.bool_]) -> None:
+        self._first[applies & ~self.bad] = len(self._names)
         self._names.append(name)
-        self.bad |= found
+        self.bad |= applies
 
-    def of(self, row: int) -> str:
-        return self._names[int(self._first[row])]
-
-
-def _with_line_break(label: pa.StringArray) -> npt.NDArray[np.bool_]:
-    found = np.zeros(len(label), np.bool_)
-    for character in "\r\n":
-        found |= _mask(pc.match_substring(label, character))
-    return found
+    def bad_rows(self, parsed: ParsedRows) -> tuple[BadRow, ...]:
+        return tuple(
+            BadRow(int(parsed.row[i]), self._names[int(self._first[i])], parsed.raw(i))
+            for i in np.flatnonzero(self.bad).tolist()
+        )
 
 
-def _mask(array: pa.BooleanArray) -> npt.NDArray[np.bool_]:
+def _has_line_break(label: pa.StringArray) -> npt.NDArray[np.bool_]:
+    has_return, has_newline = (
+        _to_mask(pc.match_substring(label, character)) for character in "\r\n"
+    )
+    return has_return | has_newline
+
+
+def _to_mask(array: pa.BooleanArray) -> npt.NDArray[np.bool_]:
     return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 
 def _invalid_utf8(column: pa.BinaryArray) -> npt.NDArray[np.bool_]:
+    """Return which values are not UTF-8; Arrow checks the column, Python only a bad column."""
     try:
         column.cast(pa.string())
     except pa.ArrowInvalid:
@@ -120,8 +127,8 @@ def _is_utf8(value: bytes | None) -> bool:
     return True
 
 
-def _as_string(column: pa.BinaryArray, blank: npt.NDArray[np.bool_]) -> pa.StringArray:
-    """Text without nulls; `blank` rows, and those without a value, become empty."""
+def _to_string(column: pa.BinaryArray, blank: npt.NDArray[np.bool_]) -> pa.StringArray:
+    """Return text without nulls; `blank` rows, and those without a value, become empty."""
     if blank.any():
         column = pc.if_else(pa.array(blank), pa.scalar(b"", pa.binary()), column)
     text = column.cast(pa.string())

@@ -1,37 +1,44 @@
-"""One Beam job from its flags to its end, with errors for people on the way."""
+"""A Beam job from its flags to its end, its failures turned into the errors that users read."""
 
 from __future__ import annotations
 
 import re
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, TestOptions
-
-from charseq.errors import DataError
-from pipeline.runtime import progress
-from pipeline.runtime.beam_flags import (
-    keep_errors_out_of_the_log,
-    new_pipeline,
-    runs_here,
-    to_beam_options,
+from apache_beam.options.pipeline_options import (
+    PipelineOptions,
+    PortableOptions,
+    StandardOptions,
+    TestOptions,
 )
+
+from charseq.errors import DataError, UsageError
+from pipeline.runtime.beam_options import runs_here, to_beam_options
 from pipeline.runtime.filesystems import check_store
+from pipeline.runtime.process import silence_error_logs
+from pipeline.runtime.progress import show_progress
 from pipeline.runtime.staging import remove_staging
 
-# Names of errors whose message says it all: ours, and those of file systems and stores.
-_USER_FACING = (
+_JOB_SERVER_SECONDS = 30
+# Errors whose message is enough for a user: ours, and those of file systems and stores.
+_USER_ERROR = (
     r"(?:charseq\.errors\.DataError|apache_beam\.io\.[\w.]+\.(?:S3ClientError|BeamIOError)"
     r"|google\.(?:api_core|auth)\.exceptions\.\w+|\b(?:OSError|PermissionError))"
+)
+# An S3ClientError shows its arguments as a tuple, the message first.
+_USER_MESSAGE = re.compile(
+    _USER_ERROR + r": (?:\(['\"])?(.*?)(?: \[while running |\n\n|\Z)", re.DOTALL
 )
 
 
 @dataclass(frozen=True)
 class Job:
-    """A Beam job to be: a pipeline that is empty yet, and Beam's options."""
+    """A Beam job before it runs: an empty pipeline, and Beam's options."""
 
     pipeline: beam.Pipeline
     options: PipelineOptions
@@ -43,7 +50,7 @@ class Job:
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether it is to be built and not to be run."""
+        """Whether it is built but not run."""
         return bool(self.options.view_as(TestOptions).dry_run)
 
     @property
@@ -53,60 +60,85 @@ class Job:
 
 
 def new_job(beam_flags: Sequence[str], paths: Sequence[str]) -> Job:
-    """A job for the runner that Beam's flags name, over `paths`, files, directories and globs.
+    """Return a job for the runner that Beam's flags name; check that it can reach its files.
+
+    Args:
+        beam_flags: all flags that are not the command's own.
+        paths: files, directories and globs that the job reads or writes.
 
     Raises:
-        UsageError: a flag is neither ours nor Beam's, is not what the runner needs, or a path is on
-            a file system nobody knows.
-        DataError: a store cannot be reached, or refuses.
+        UsageError: a flag is neither ours nor Beam's, or is not what the runner needs; or Beam has
+            no file system for a path.
+        DataError: a store or a job server cannot be reached, or refuses.
     """
     options = to_beam_options(beam_flags)
-    job = Job(new_pipeline(options), options)
-    keep_errors_out_of_the_log(job.is_local)
+    job = Job(_new_pipeline(options), options)
+    silence_error_logs(job.is_local)
     for path in paths:
         check_store(path)
     return job
 
 
+def _new_pipeline(options: PipelineOptions) -> beam.Pipeline:
+    _check_job_server(options)
+    try:
+        return beam.Pipeline(options=options)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _check_job_server(options: PipelineOptions) -> None:
+    """Check that the job server answers, for which Beam itself would wait for minutes."""
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    if endpoint is None or endpoint == "embed":
+        return
+    host, _, port = endpoint.rpartition(":")
+    if not port.isdigit():
+        raise UsageError(f"--job_endpoint: got {endpoint!r}, expected HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), _JOB_SERVER_SECONDS).close()
+    except OSError as error:
+        raise DataError(f"--job_endpoint {endpoint}: no job server answers: {error}") from error
+
+
 @contextmanager
 def report_job(
-    job: Job, activity: str, input_bytes: Sequence[int], output: str, first: str = "reading"
+    job: Job, activity: str, input_bytes: Sequence[int], output: str, first_stage: str = "reading"
 ) -> Iterator[None]:
-    """Report the progress of a job while the block runs it; leave no staging directory behind.
+    """Report the progress of a job while the block runs it; remove the staging directory after.
 
     Args:
-        job: what the block runs.
+        job: the job that the block runs.
         activity: what it does with the input, as `preparing`.
         input_bytes: the size of each input file.
         output: the output directory.
-        first: the name of the stage that reads the input.
+        first_stage: the name of the stage that reads the input.
 
     Raises:
         DataError: the job failed, for a reason that a user can act on.
     """
-    size = sum(input_bytes)
-    files = len(input_bytes)
-    print(f"{activity} {files} file(s), {size / 1e6:.1f} MB, on {job.runner}", file=sys.stderr)
+    total = sum(input_bytes)
+    print(
+        f"{activity} {len(input_bytes)} file(s), {total / 1e6:.1f} MB, on {job.runner}",
+        file=sys.stderr,
+    )
     try:
-        with progress.shown("starting" if job.is_local else "running", size, first):
+        with show_progress("starting" if job.is_local else "running", total, first_stage):
             yield
     except Exception as error:
-        raise _as_data_error(error) from error
+        raise _to_user_error(error) from error
     finally:
         remove_staging(output)
 
 
-def _as_data_error(error: Exception) -> Exception:
-    """The error for people that a runner passed on or wrapped into its own, or the error as it is.
+def _to_user_error(error: Exception) -> Exception:
+    """Return the user-facing error that a runner passed on or wrapped, else `error` itself.
 
-    Runners turn what a worker raises into text: the traceback, then where it happened.
+    Runners turn what a worker raises into text: the traceback, then the step it was raised in.
     """
     text = f"{type(error).__module__}.{type(error).__qualname__}: {error}"
-    # An S3ClientError shows its arguments as a tuple, the message first.
-    found = re.search(
-        _USER_FACING + r": (?:\(['\"])?(.*?)(?: \[while running |\n\n|\Z)", text, re.DOTALL
-    )
-    if found:
-        return DataError(found.group(1).strip())
-    # The cluster's word on its own trouble says it all; where this process waited adds nothing.
+    if match := _USER_MESSAGE.search(text):
+        return DataError(match.group(1).strip())
+    # The message of a cluster whose job failed is complete; a traceback of the waiting process
+    # adds nothing to it.
     return DataError(str(error)) if " failed in state " in text else error

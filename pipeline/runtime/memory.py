@@ -1,4 +1,4 @@
-"""Memory of blocks and shards, which come and go, given back to the system instead of kept."""
+"""Allocators that return the memory of blocks and shards to the system instead of keeping it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
 def configure_allocators() -> None:
-    """Set this process up so that its peak follows what is in use, not what once was.
+    """Set glibc's and Arrow's allocators so that the peak follows the memory in use.
 
-    Left alone, glibc raises its own thresholds to 32 and 64 MB and keeps a heap for each thread;
+    By default glibc raises its thresholds to 32 and 64 MB and keeps a heap for each thread, and
     Arrow's allocator keeps more still. These values cost no time that could be measured.
     """
     libc = ctypes.CDLL(None)

@@ -1,9 +1,9 @@
-"""How far a run is, told on standard error while it goes on.
+"""The progress of a run on standard error: a status line on a terminal, JSON lines elsewhere.
 
-On a terminal one line is rewritten; elsewhere a line of JSON comes every few seconds:
 {"stage": "reading", "rows": 286644, "rows_per_second": 410000, "percent": 26.5,
-"seconds_left": 2.0, "seconds": 10.0}. Only what this process does can be counted: where workers
-do it the stage is "running", with its seconds, and Beam's metrics have the rest.
+"seconds_left": 2.0, "seconds": 10.0} is printed every few seconds. Only what this process does is
+counted: where workers do it the stage is "running", with its seconds, and Beam's metrics have the
+rest.
 """
 
 from __future__ import annotations
@@ -17,27 +17,31 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
+from charseq.progress import StatusLine
+
 _SECONDS_ON_A_TERMINAL = 0.5
 _SECONDS_IN_A_LOG = 5.0
 
-_done: Counter[str] = Counter()
+_counts: Counter[str] = Counter()
 _lock = threading.Lock()
 
 
-def advance(**done: int) -> None:
-    """Count what this process did.
+def advance(**counts: int) -> None:
+    """Add to the counts of this process.
 
-    bytes_read: of the input's bytes. read, usable, shuffled, written: rows.
+    Args:
+        counts: `bytes_read` of the input, or rows that were `read`, `usable`, `shuffled`,
+            `written`.
     """
     with _lock:
-        _done.update(done)
+        _counts.update(counts)
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a stage is.
+    """The progress of a stage.
 
-    rows: that it has done. percent, seconds_left: of this stage; None where it cannot be told.
+    rows: that it has done. percent, seconds_left: of this stage, None where they are not known.
     seconds: since the run began.
     """
 
@@ -58,69 +62,83 @@ class Status:
             known.append(f"{self.seconds_left:.0f} s left in this stage")
         return ", ".join([*known, f"{self.seconds:.0f} s so far"])
 
+    def to_json(self) -> str:
+        """Return the status as a line of a log, without what is not known."""
+        return json.dumps({key: value for key, value in asdict(self).items() if value is not None})
 
-class Watch:
-    """Turns counts into a Status, with the speed since the stage began."""
 
-    def __init__(self, idle: str, total_bytes: int, now: float, first: str = "reading") -> None:
-        self._idle, self._first, self._total_bytes = idle, first, total_bytes
+class ProgressTracker:
+    """Turns counts into a Status, with the speed since the stage began.
+
+    Args:
+        idle_stage: the name of the stage while all counts are 0.
+        total_bytes: the size of the input.
+        now: a time in seconds, of the same clock as in `status`.
+        first_stage: the name of the stage that reads the input.
+    """
+
+    def __init__(
+        self, idle_stage: str, total_bytes: int, now: float, first_stage: str = "reading"
+    ) -> None:
+        self._idle_stage, self._first_stage = idle_stage, first_stage
+        self._total_bytes = total_bytes
         self._started = self._stage_started = now
-        self._stage = idle
+        self._stage = idle_stage
 
-    def look(self, done: Mapping[str, int], now: float) -> Status:
-        """The status at the time `now`, in seconds."""
-        stage, rows, part, whole = self._where(done)
+    def status(self, counts: Mapping[str, int], now: float) -> Status:
+        """Return the status at the time `now`, in seconds; `counts` are those of `advance`."""
+        stage, rows, done, total = self._current_stage(counts)
         if stage != self._stage:
             self._stage, self._stage_started = stage, now
         seconds = now - self._stage_started
-        share = min(1.0, part / whole) if part else None
+        fraction = min(1.0, done / total) if done else None
         return Status(
             stage,
             rows,
             rows_per_second=round(rows / seconds) if rows and seconds > 0 else None,
-            percent=None if share is None else round(100 * share, 1),
-            seconds_left=round(seconds / share - seconds, 1) if share and seconds > 0 else None,
+            percent=None if fraction is None else round(100 * fraction, 1),
+            seconds_left=(
+                round(seconds / fraction - seconds, 1) if fraction and seconds > 0 else None
+            ),
             seconds=round(now - self._started, 1),
         )
 
-    def _where(self, done: Mapping[str, int]) -> tuple[str, int, int, int]:
-        """The stage, its rows, and how much of how much of it is done."""
+    def _current_stage(self, counts: Mapping[str, int]) -> tuple[str, int, int, int]:
+        """Return the stage, its rows, and its work done and in all, in rows or bytes."""
         for stage, count in (("writing", "written"), ("shuffling", "shuffled")):
-            if done[count]:
-                return stage, done[count], done[count], done["usable"]
-        if done["read"]:
-            return self._first, done["read"], done["bytes_read"], self._total_bytes
-        return self._idle, 0, 0, 0
+            if counts[count]:
+                return stage, counts[count], counts[count], counts["usable"]
+        if counts["read"]:
+            return self._first_stage, counts["read"], counts["bytes_read"], self._total_bytes
+        return self._idle_stage, 0, 0, 0
 
 
 @contextmanager
-def shown(idle: str, total_bytes: int, first: str = "reading") -> Iterator[None]:
-    """Tell the status every moment while the block runs.
-
-    `idle` is the stage while nothing was counted, `first` the one that reads. total_bytes: of the
-    input.
-    """
-    _done.clear()
+def show_progress(
+    idle_stage: str, total_bytes: int, first_stage: str = "reading"
+) -> Iterator[None]:
+    """Show the progress of this process while the block runs; the arguments of ProgressTracker."""
+    _counts.clear()
+    tracker = ProgressTracker(idle_stage, total_bytes, time.monotonic(), first_stage)
     finished = threading.Event()
-    watch = Watch(idle, total_bytes, time.monotonic(), first)
-    teller = threading.Thread(target=_tell, args=(finished, watch), daemon=True)
-    teller.start()
+    thread = threading.Thread(target=_show_until, args=(finished, tracker), daemon=True)
+    thread.start()
     try:
         yield
     finally:
         finished.set()
-        teller.join()
+        thread.join()
 
 
-def _tell(finished: threading.Event, watch: Watch) -> None:
-    terminal = sys.stderr.isatty()
-    while not finished.wait(_SECONDS_ON_A_TERMINAL if terminal else _SECONDS_IN_A_LOG):
+def _show_until(finished: threading.Event, tracker: ProgressTracker) -> None:
+    line = StatusLine()
+    interval = _SECONDS_ON_A_TERMINAL if line.is_terminal else _SECONDS_IN_A_LOG
+    while not finished.wait(interval):
         with _lock:
-            status = watch.look(Counter(_done), time.monotonic())
-        if terminal:
-            print(f"\r{status}\033[K", end="", file=sys.stderr, flush=True)
+            counts = Counter(_counts)
+        status = tracker.status(counts, time.monotonic())
+        if line.is_terminal:
+            line.update(str(status))
         else:
-            told = {name: value for name, value in asdict(status).items() if value is not None}
-            print(json.dumps(told), file=sys.stderr, flush=True)
-    if terminal:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+            print(status.to_json(), file=sys.stderr, flush=True)
+    line.clear()

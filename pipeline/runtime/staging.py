@@ -2,101 +2,111 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
-from pipeline.runtime.filesystems import create, is_local, make_parent, open_file, remove_tree
-from pipeline.runtime.layouts import LAYOUTS, Layout
+from charseq.files import directory_lock
+from charseq.manifest import (
+    MANIFEST_FILE,
+    PARITY_FILE,
+    REJECTED_DIR,
+    REPORT_FILE,
+    SPLITS,
+    TRANSFORM_DIR,
+)
+from pipeline.runtime.filesystems import is_local, make_parent, remove_tree, write_text
 
+PREDICTIONS_FILE = "predictions.json"
 _STAGING = ".staging"
 # A store moves a file by copying it.
-_MOVES_AT_ONCE = 8
-# What a file system says that cannot lock a directory; NFS says the first.
-_NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-
-# The staged path of a file, and its name in the output directory.
-Move = tuple[str, str]
+_CONCURRENT_MOVES = 8
 
 
 @dataclass(frozen=True)
-class FileDigest:
-    """A file of an output directory, by its path there."""
+class Layout:
+    """The files of a kind of output directory.
 
-    path: str
-    bytes: int
-    sha256: str
+    kind: in messages, as "a dataset". manifest: the file that makes the directory complete.
+    others: all other files, as globs relative to the directory.
+    """
+
+    kind: str
+    manifest: str
+    others: tuple[str, ...]
+
+
+_REJECTED = f"{REJECTED_DIR}/part-*.jsonl"
+
+DATASET = Layout(
+    "a dataset",
+    MANIFEST_FILE,
+    (
+        *(f"{split}/part-*-of-*.tfrecord*" for split in SPLITS),
+        _REJECTED,
+        PARITY_FILE,
+        REPORT_FILE,
+        f"{TRANSFORM_DIR}/**",
+    ),
+)
+PREDICTIONS = Layout("predictions", PREDICTIONS_FILE, ("predictions/part-*-of-*.jsonl", _REJECTED))
+_LAYOUTS = (DATASET, PREDICTIONS)
+
+
+class StagedFile(NamedTuple):
+    """A file in the staging directory, and its path in the output directory, with slashes."""
+
+    staged_path: str
+    name: str
 
 
 def staging_dir(output: str) -> str:
-    """Where a run keeps its files until they are whole."""
+    """Return the directory that holds the files of a run until all of them are written."""
     return str(FileSystems.join(output, _STAGING))
 
 
-@contextmanager
-def directory_lock(output: str) -> Iterator[None]:
-    """Make the directory `output`, and keep other runs out of it for as long as the block lasts.
+def output_lock(output: str) -> AbstractContextManager[None]:
+    """Create a local output directory and keep other runs out of it while the block runs.
 
-    On a local file system; where it knows no locks, as on a store, nothing is kept out.
+    A store cannot lock a directory: no run is kept out there.
 
     Raises:
-        DataError: another run is in it.
+        DataError: another run holds the lock, or the directory cannot be created.
     """
-    if not is_local(output):
-        yield
-        return
-    os.makedirs(output, exist_ok=True)
-    directory = os.open(output, os.O_RDONLY)
-    try:
-        try:
-            # The directory itself is locked: a lock file would have to stay in the dataset.
-            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f"{output}: another run is writing there; let it end, or choose another --output"
-            ) from None
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-        yield
-    finally:
-        os.close(directory)
+    return directory_lock(output) if is_local(output) else nullcontext()
 
 
 def is_complete(layout: Layout, output: str) -> bool:
-    """Whether a directory holds such output, all of it."""
+    """Return whether `output` holds a complete output of this kind."""
     return bool(FileSystems.exists(FileSystems.join(output, layout.manifest)))
 
 
 def prepare_output(layout: Layout, output: str, overwrite: bool) -> None:
-    """Make room for a run, and clear what a killed one left in the staging directory.
+    """Prepare `output` for a run: remove what a killed run left, and start the staging directory.
 
     Raises:
-        DataError: the directory holds such output, and `--overwrite` was not given; or output of
-            another kind, some of whose files have the names of these.
+        DataError: `output` holds a complete output and `overwrite` is false; or one of another
+            kind, some of whose files have the same names.
     """
-    for other in LAYOUTS:
+    for other in _LAYOUTS:
         if other != layout and is_complete(other, output):
-            raise DataError(f"{output} already holds {other.what}; choose another --output")
+            raise DataError(f"{output} already holds {other.kind}; choose another --output")
     complete = is_complete(layout, output)
     if complete and not overwrite:
         raise DataError(
-            f"{output} already holds {layout.what}; choose another --output, or replace it "
+            f"{output} already holds {layout.kind}; choose another --output, or replace it "
             "with --overwrite"
         )
     if not complete:
         _remove_others(layout, output)
     remove_staging(output)
-    # More than a directory, which a store does not know: what cannot be written is told now.
+    # A file, since a store has no directories: an output that cannot be written fails here.
     write_text(FileSystems.join(staging_dir(output), "started"), "")
 
 
@@ -105,34 +115,56 @@ def remove_staging(output: str) -> None:
     remove_tree(staging_dir(output))
 
 
-def publish_staged(layout: Layout, output: str, stage: Callable[[], Sequence[Move]]) -> None:
-    """Move everything into place, the manifest last.
+def publish_staged(layout: Layout, output: str, stage: Callable[[], Sequence[StagedFile]]) -> None:
+    """Move all staged files into place, the manifest last.
 
-    stage: writes what is not yet in the staging directory, the manifest there among it, and gives
-    all moves, the manifest's last. They are written down before the first is made, so that a runner
-    may call this again after it was cut short anywhere.
+    A runner may call this again after it was cut short anywhere. So the list of files is written
+    before the first one moves, and a later call goes on from that list instead of calling `stage`,
+    which could no longer read what has moved.
+
+    Args:
+        layout: the kind of output.
+        output: the output directory.
+        stage: writes the files that are not yet staged, the manifest among them, and returns all
+            staged files, the manifest last.
     """
     journal = FileSystems.join(staging_dir(output), "moves.json")
     if not FileSystems.exists(journal):
-        written = write_text(journal + ".partial", json.dumps(stage()))
-        FileSystems.rename([written], [journal])
+        unfinished = write_text(journal + ".partial", json.dumps(stage()))
+        FileSystems.rename([unfinished], [journal])
     with FileSystems.open(journal) as file:
-        planned = json.load(file)
+        staged = [StagedFile(*entry) for entry in json.load(file)]
     _withdraw_replaced(layout, output)
-    *moves, manifest_move = [
-        (staged, FileSystems.join(output, *name.split("/"))) for staged, name in planned
-    ]
-    for _, path in moves:
-        make_parent(path)
-    with ThreadPoolExecutor(_MOVES_AT_ONCE) as pool:
-        list(pool.map(move, *zip(*moves, strict=True)))
-    move(*manifest_move)
+    _move_all(staged[:-1], output)
+    _move_all(staged[-1:], output)
+
+
+def _move_all(staged: Sequence[StagedFile], output: str) -> None:
+    targets = [FileSystems.join(output, *file.name.split("/")) for file in staged]
+    for target in targets:
+        make_parent(target)
+    with ThreadPoolExecutor(_CONCURRENT_MOVES) as pool:
+        list(pool.map(move, [file.staged_path for file in staged], targets))
+
+
+def move(staged_path: str, target: str) -> None:
+    """Rename a staged file to `target`, unless an earlier call did.
+
+    Raises:
+        FileNotFoundError: neither of the two exists.
+    """
+    if not FileSystems.exists(staged_path):
+        if FileSystems.exists(target):
+            return
+        raise FileNotFoundError(f"neither {staged_path} nor {target} is there")
+    FileSystems.rename([staged_path], [target])
 
 
 def _withdraw_replaced(layout: Layout, output: str) -> None:
-    """Take away the output that is being replaced: its manifest first, by rename.
+    """Remove the output that is being replaced: its manifest first, by a rename.
 
-    The renamed manifest marks a withdrawal that has begun and must be finished.
+    The renamed manifest marks a removal that has begun: a call that was cut short is followed by
+    another, which sees the mark and removes the rest.
     """
     manifest = FileSystems.join(output, layout.manifest)
     successor = FileSystems.join(staging_dir(output), layout.manifest)
@@ -145,30 +177,8 @@ def _withdraw_replaced(layout: Layout, output: str) -> None:
 
 
 def _remove_others(layout: Layout, output: str) -> None:
-    """Remove the files that such output has, and no others, should there be any."""
-    matches = FileSystems.match([FileSystems.join(output, *p.split("/")) for p in layout.others])
-    if found := [file.path for match in matches for file in match.metadata_list]:
-        FileSystems.delete(found)
-
-
-def move(staged: str, path: str) -> None:
-    """Rename, unless that was done before."""
-    if not FileSystems.exists(staged):
-        if FileSystems.exists(path):
-            return
-        raise FileNotFoundError(f"neither {staged} nor {path} is there")
-    FileSystems.rename([staged], [path])
-
-
-def write_text(path: str, text: str) -> str:
-    """Write the file `path`, and return the path."""
-    with create(path) as file:
-        file.write(text.encode("utf-8"))
-    return path
-
-
-def digest(path: str, name: str) -> FileDigest:
-    """Size and SHA-256 of the file `path`, which is called `name`."""
-    with open_file(path) as file:
-        data = file.read()
-    return FileDigest(name, len(data), hashlib.sha256(data).hexdigest())
+    """Remove the files of such an output, except its manifest, and no other files."""
+    patterns = [FileSystems.join(output, *pattern.split("/")) for pattern in layout.others]
+    matches = FileSystems.match(patterns)
+    if paths := [file.path for match in matches for file in match.metadata_list]:
+        FileSystems.delete(paths)

@@ -1,8 +1,8 @@
-"""Work done ahead, in threads, while Beam takes on what is ready.
+"""Work of a DoFn done in threads, while Beam takes the results that are ready.
 
-Beam hands a DoFn one element at a time. Arrow, numpy and TensorFlow let other threads run while
-they work, so a few elements at once keep all cores of one process busy, and none pays for a second
-import of TensorFlow.
+Beam hands a DoFn one element at a time. Arrow, numpy and TensorFlow release the interpreter while
+they work, so a few elements at once keep all cores of one process busy, without a second process
+that would import TensorFlow again.
 """
 
 from __future__ import annotations
@@ -19,41 +19,48 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from pipeline.runtime.process import configure_process
+
 _THREADS = (os.cpu_count() or 1) + 1  # one may wait for a disk, or for the interpreter
-_AHEAD = 2 * _THREADS  # so that a slow taker does not let the threads run dry
+_MAX_PENDING = 2 * _THREADS  # so that the threads have work while a result is taken
 
 
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
-    """The threads that all DoFns of the process share."""
-    return ThreadPoolExecutor(_THREADS, thread_name_prefix="ahead")
+    """Return the threads that all DoFns of the process share."""
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="threaded-dofn")
 
 
 class ThreadedDoFn(beam.DoFn):
-    """A DoFn that begins its work in threads and hands on the results in order.
+    """A DoFn whose work runs in threads and whose outputs come in the order of its elements.
 
-    A subclass calls `begin` in `process` and makes its outputs in `finish`, which runs in Beam's
-    own thread: metrics count only there. For the global window.
+    A subclass calls `submit` in `process` and turns results into outputs in `emit`, which runs in
+    Beam's own thread: metrics count only there. For the global window. A subclass with a `setup`
+    of its own calls this one, too.
     """
 
+    def setup(self) -> None:
+        """Configure the process, which may be a worker that runs no command of ours."""
+        configure_process()
+
     def start_bundle(self) -> None:
-        """Forget what a bundle that failed had begun."""
-        self._begun: deque[Future[Any]] = deque()
+        """Drop the work of a bundle that failed: the runner repeats all of its elements."""
+        self._pending: deque[Future[Any]] = deque()
 
-    def begin(self, work: Callable[..., Any], *args: Any) -> Iterator[Any]:
-        """Begin `work(*args)`; yield the outputs of the oldest work, once enough has begun."""
-        self._begun.append(_pool().submit(work, *args))
-        if len(self._begun) > _AHEAD:
-            yield from self.finish(self._begun.popleft().result())
+    def submit(self, work: Callable[..., Any], *args: Any) -> Iterator[Any]:
+        """Start `work(*args)` in a thread; yield the oldest outputs once enough is pending."""
+        self._pending.append(_pool().submit(work, *args))
+        if len(self._pending) > _MAX_PENDING:
+            yield from self.emit(self._pending.popleft().result())
 
-    def finish(self, result: Any) -> Iterator[Any]:
-        """The outputs that the result of some work leads to."""
+    def emit(self, result: Any) -> Iterator[Any]:
+        """Yield the outputs of a result of `work`."""
         raise NotImplementedError
 
     def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
-        """The outputs of all work still under way."""
-        while self._begun:
-            for output in self.finish(self._begun.popleft().result()):
+        """Yield the outputs of all work that is pending."""
+        while self._pending:
+            for output in self.emit(self._pending.popleft().result()):
                 if isinstance(output, TaggedOutput):
                     yield TaggedOutput(output.tag, _in_global_window(output.value))
                 else:

@@ -27,7 +27,7 @@ from deploy.dataflow.launch import to_command_line
 from deploy.dataflow.template import main, metadata
 from pipeline.inspect import main as inspect_main
 from pipeline.options import Options, make_parser, parse_command_line
-from pipeline.runtime.beam_flags import unknown_to_beam
+from pipeline.runtime.beam_options import unknown_to_beam
 from tests.deploy.support.google import SETTINGS, commands
 from tests.support.paths import ROOT
 from tests.support.template_values import TAKEN

@@ -16,7 +16,7 @@ import yaml
 
 from deploy.flink.cluster import POM
 from pipeline.options import parse_command_line
-from pipeline.runtime.beam_flags import unknown_to_beam
+from pipeline.runtime.beam_options import unknown_to_beam
 from tests.deploy.support.pods import command, containers, environment, on_volume, pod_spec, read
 from tests.support.paths import ROOT
 

@@ -11,7 +11,7 @@ import pytest
 from charseq.errors import DataError
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.options import Options
-from pipeline.runtime.staging import directory_lock
+from pipeline.runtime.staging import output_lock
 
 pytestmark = pytest.mark.unit
 
@@ -114,10 +114,10 @@ def test_identities_that_cannot_be_compared(known: dict[str, str]) -> None:
 def test_two_runs_never_write_one_directory(tmp_path: Path) -> None:
     output = str(tmp_path / "new" / "prepared")
     with (
-        directory_lock(output),
+        output_lock(output),
         pytest.raises(DataError, match="prepared: another run is writing there; let it end"),
-        directory_lock(output),
+        output_lock(output),
     ):
         pass
-    with directory_lock(output):
+    with output_lock(output):
         pass

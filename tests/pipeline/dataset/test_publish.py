@@ -18,9 +18,8 @@ from pipeline.dataset.publish import publish, transform_dir
 from pipeline.dataset.shards import ShardSummary
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
-from pipeline.rows.rejected import RejectedFile
-from pipeline.runtime.layouts import DATASET, PREDICTIONS, Layout
-from pipeline.runtime.staging import prepare_output, staging_dir
+from pipeline.rows.rejected_files import RejectedFile
+from pipeline.runtime.staging import DATASET, PREDICTIONS, Layout, prepare_output, staging_dir
 from tests.support.killed import Killed, kill_at_file_change
 
 pytestmark = pytest.mark.unit
@@ -112,6 +111,6 @@ def test_other_output_is_never_replaced(tmp_path: Path, there: Layout, wanted: L
     (tmp_path / "rejected").mkdir()
     for name in (there.manifest, "rejected/part-00000.jsonl"):
         (tmp_path / name).write_text("")
-    with pytest.raises(DataError, match=f"already holds {there.what}; choose another --output"):
+    with pytest.raises(DataError, match=f"already holds {there.kind}; choose another --output"):
         prepare_output(wanted, str(tmp_path), overwrite=True)
     assert (tmp_path / "rejected" / "part-00000.jsonl").exists()

@@ -13,7 +13,7 @@ from pipeline.dataset.ambiguity import AmbiguousSequence
 from pipeline.dataset.partition import Shard
 from pipeline.dataset.report import render_report
 from pipeline.dataset.shards import ShardSummary
-from pipeline.rows.rejected import RejectedFile
+from pipeline.rows.rejected_files import RejectedFile
 
 pytestmark = pytest.mark.unit
 

@@ -32,13 +32,13 @@ from pipeline.predict.output import (
     to_lines,
     write_predictions,
 )
-from pipeline.rows import sources
+from pipeline.rows import parts
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.packing import pack_rows
-from pipeline.rows.rejected import RejectedFile
-from pipeline.rows.sources import Part, Source
-from pipeline.runtime.layouts import PREDICTIONS
-from pipeline.runtime.staging import prepare_output, remove_staging, staging_dir
+from pipeline.rows.parts import Part
+from pipeline.rows.rejected_files import RejectedFile
+from pipeline.rows.sources import Source
+from pipeline.runtime.staging import PREDICTIONS, prepare_output, remove_staging, staging_dir
 from tests.support.killed import Killed, kill_at_file_change
 from tests.support.paths import ROOT
 from tests.support.toy_model import FINGERPRINT, answer, save_toy_model
@@ -176,7 +176,7 @@ def write_many(path: Path, rows: int) -> list[tuple[int, str]]:
 def test_the_same_bytes_from_two_workers(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "MIN_BLOCK_BYTES", 1 << 17)
+    monkeypatch.setattr(parts, "MIN_BLOCK_BYTES", 1 << 17)
     rows = write_many(tmp_path / "rows.csv", 5000)
     one = predict(model, tmp_path / "rows.csv", tmp_path / "one")
     two = predict(

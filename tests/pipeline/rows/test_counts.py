@@ -5,11 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from charseq.errors import DataError
-from pipeline.options import Options
 from pipeline.rows import counts
-from pipeline.rows.counts import ReadCounts, add_counts, check_label_count, count_labels
-from pipeline.rows.rejected import Rejected, choose_examples
+from pipeline.rows.counts import ReadCounts, add_counts, count_labels
+from pipeline.rows.rejected import RejectedRow, choose_examples
 
 pytestmark = pytest.mark.unit
 
@@ -18,19 +16,10 @@ def read(*labels: str) -> ReadCounts:
     return ReadCounts(train_labels=count_labels(pa.array(labels, pa.string())))
 
 
-def options(**changes: object) -> Options:
-    return Options(input=("i",), output="o", **changes)  # type: ignore[arg-type]
-
-
 def test_labels_of_all_batches_are_counted_once() -> None:
     total = add_counts([read("x", "y", "x"), read(), read("y", "z", "x\0")])
     assert len(total.train_labels) == 4
     assert len(add_counts([total, total]).train_labels) == 4
-    check_label_count(4, options(max_labels=4))
-    with pytest.raises(DataError, match="is 'label' the right --label-column"):
-        check_label_count(4, options(max_labels=3))
-    with pytest.raises(DataError, match="is 'file' the right --label-from"):
-        check_label_count(4, options(max_labels=3, label_from="file"))
 
 
 def test_more_labels_than_are_worth_counting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,10 +29,8 @@ def test_more_labels_than_are_worth_counting(monkeypatch: pytest.MonkeyPatch) ->
         total = add_counts([add_counts(order[:3]), add_counts(order[3:])])
         assert total.train_labels.tolist() == add_counts(batches).train_labels.tolist()
         assert len(total.train_labels) == 5
-    with pytest.raises(DataError, match="have at least 5 different labels"):
-        check_label_count(5, options(max_labels=3))
 
 
 def test_examples_hold_what_is_shown_of_them() -> None:
-    rows = [Rejected(0, n, "too_long", "A" * 100) for n in (3, 1, 2, 0)]
-    assert choose_examples(rows) == [Rejected(0, n, "too_long", "A" * 60) for n in (0, 1, 2)]
+    rows = [RejectedRow(0, n, "too_long", "A" * 100) for n in (3, 1, 2, 0)]
+    assert choose_examples(rows) == [RejectedRow(0, n, "too_long", "A" * 60) for n in (0, 1, 2)]

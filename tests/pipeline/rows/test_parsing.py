@@ -12,16 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rows import parsing
-from pipeline.rows.parsing import (
-    KEPT_BYTES,
-    ParsedRows,
-    parse_jsonl,
-    parse_table,
-    parse_text,
-    parse_values,
-    shown,
-)
+from pipeline.rows import tables
+from pipeline.rows.jsonl import parse_jsonl
+from pipeline.rows.parquet import parse_columns
+from pipeline.rows.parsed import KEPT_BYTES, ParsedRows, excerpt
+from pipeline.rows.tables import parse_table
+from pipeline.rows.text import parse_text
 
 pytestmark = pytest.mark.unit
 
@@ -105,7 +101,7 @@ RFC_4180_LINE = re.compile(f"{RFC_4180_FIELD}(?:,{RFC_4180_FIELD})*")
 def test_every_line_comes_out_once_and_strictly_well_formed(lines: list[str]) -> None:
     parsed = parse_table("\n".join(lines).encode(), columns=2, sequence=0, label=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parsing, "_QUOTES_AT_ONCE", 2)
+        patch.setattr(tables, "_QUOTES_AT_ONCE", 2)
         again = parse_table("\n".join(lines).encode(), columns=2, sequence=0, label=1)
     assert (rows(again), bad(again)) == (rows(parsed), bad(parsed))
     found = {n: [sequence, label] for n, sequence, label in rows(parsed)}
@@ -160,7 +156,7 @@ def test_jsonl_bad_rows() -> None:
     ],
 )
 def test_columns_of_parquet(label: pa.Array) -> None:
-    parsed = parse_values(pa.array(["AC", None]), label)
+    parsed = parse_columns(pa.array(["AC", None]), label)
     assert rows(parsed) == [(0, b"AC", b"3"), (1, None, b"14")]
     assert parsed.raw(1) == '[null, "14"]'
 
@@ -272,11 +268,11 @@ def test_only_a_newline_ends_a_line(form: str) -> None:
 
 
 def test_of_a_huge_row_a_part_is_kept_whose_characters_are_whole() -> None:
-    assert shown(b"abc", 1, 3) == "bc"
-    assert shown(b"a\xff", 0, 2) == "a\\xff"
+    assert excerpt(b"abc", 1, 3) == "bc"
+    assert excerpt(b"a\xff", 0, 2) == "a\\xff"
     text = "é" * (KEPT_BYTES // 2)
-    assert shown(text.encode(), 0, KEPT_BYTES) == text
-    assert shown(b"a" + text.encode() + b"bc", 0, KEPT_BYTES + 3) == (
+    assert excerpt(text.encode(), 0, KEPT_BYTES) == text
+    assert excerpt(b"a" + text.encode() + b"bc", 0, KEPT_BYTES + 3) == (
         "a" + text[:-1] + "… (cut: 65,539 bytes in all)"
     )
     parsed = parse_table(b'"' + b"A" * 10 * KEPT_BYTES + b",x\nC,y\n", 2, 0, 1)

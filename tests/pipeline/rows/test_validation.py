@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.options import Options
-from pipeline.rows.parsing import KEPT_BYTES, BadRow, ParsedRows
+from pipeline.rows.parsed import KEPT_BYTES, BadRow, ParsedRows
 from pipeline.rows.validation import validate_rows
 
 pytestmark = pytest.mark.unit

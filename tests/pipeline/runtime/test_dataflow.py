@@ -19,7 +19,7 @@ from pipeline.__main__ import main
 from pipeline.dataset.graph import build
 from pipeline.options import Options
 from pipeline.rows.sources import find_sources
-from pipeline.runtime.beam_flags import to_beam_options
+from pipeline.runtime.beam_options import to_beam_options
 from tests.support.paths import ROOT
 
 FLAGS = (
@@ -62,7 +62,7 @@ def job(sample: Path) -> api.Pipeline:
     """The job that would be sent to Dataflow."""
     options = Options(input=(str(sample),), output=str(sample.parent / "out"))
     pipeline = beam.Pipeline(options=to_beam_options([*FLAGS, f"--setup_file={ROOT}/setup.py"]))
-    build(pipeline, find_sources(options), options, str(sample.parent))
+    build(pipeline, find_sources(options.input_options), options, str(sample.parent))
     pipeline.run()
     return pipeline.runner.proto_pipeline
 

@@ -19,10 +19,11 @@ from pipeline.__main__ import main
 from pipeline.dataset.run import _temp_dir
 from pipeline.inspect import main as inspect_main
 from pipeline.options import Options
-from pipeline.rows.sources import Source, cut_into_parts
-from pipeline.runtime.beam_flags import to_beam_options
+from pipeline.rows.parts import cut_into_parts
+from pipeline.rows.sources import Source
+from pipeline.runtime.beam_options import to_beam_options
 from pipeline.runtime.filesystems import copy_tree, list_tree, local_file, remove_tree
-from pipeline.runtime.job import _as_data_error
+from pipeline.runtime.job import _to_user_error
 from pipeline.runtime.staging import move
 from tests.support.stores import Bucket, s3_server
 
@@ -72,12 +73,12 @@ def dataset(s3: Bucket) -> str:
 def test_s3_gets_the_bytes_that_a_local_run_writes(
     s3: Bucket, dataset: str, local: dict[str, Any]
 ) -> None:
-    found = json.loads(s3.get("out/dataset.json"))
-    assert found["fingerprint"] == local["fingerprint"]
-    assert found["shards"] == local["shards"]
-    assert found["counts"] == local["counts"]
+    manifest = json.loads(s3.get("out/dataset.json"))
+    assert manifest["fingerprint"] == local["fingerprint"]
+    assert manifest["shards"] == local["shards"]
+    assert manifest["counts"] == local["counts"]
     etag = hashlib.md5(make_csv(1).encode()).hexdigest()
-    assert [one["identity"] for one in found["inputs"]] == [f"etag:{etag}"]
+    assert [file["identity"] for file in manifest["inputs"]] == [f"etag:{etag}"]
     files = [file["path"] for file in local["files"] + local["shards"]]
     assert s3.keys("out/") == sorted(
         f"out/{name}" for name in ("dataset.json", "notes.txt", *files)
@@ -98,9 +99,9 @@ def test_a_dataset_on_s3_is_inspected_and_verified(
     torn[3 * size + 20] ^= 1
     s3.put(key, bytes(torn))
     assert inspect_main([dataset, "--verify", *s3.flags]) == 1
-    said = capsys.readouterr().err
-    assert "train/part-00001-of-00002.tfrecord: the SHA-256" in said
-    assert "record 3 is the first that cannot be read" in said
+    message = capsys.readouterr().err
+    assert "train/part-00001-of-00002.tfrecord: the SHA-256" in message
+    assert "record 3 is the first that cannot be read" in message
     s3.delete(key)
     assert inspect_main([dataset, "--verify", *s3.flags]) == 1
     assert "part-00001-of-00002.tfrecord: the file is missing" in capsys.readouterr().err
@@ -124,7 +125,7 @@ def test_a_dataset_on_s3_is_replaced_only_with_overwrite(
 
 
 @pytest.mark.parametrize(
-    ("given", "output", "said"),
+    ("pattern", "output", "message"),
     [
         ("s3://nowhere/*.csv", "s3://bucket/new", "nowhere/: An error occurred (NoSuchBucket)"),
         ("s3://bucket/in/*.csv", "s3://nowhere/new", "nowhere/new: An error occurred (NoSuchBucke"),
@@ -132,17 +133,17 @@ def test_a_dataset_on_s3_is_replaced_only_with_overwrite(
         ("s3://bucket/in/*.csv", "s3://", "s3://: S3 path must be in the form"),
     ],
 )
-def test_what_is_not_there_is_one_line(
-    s3: Bucket, capsys: pytest.CaptureFixture[str], given: str, output: str, said: str
+def test_a_missing_bucket_or_file_is_reported_in_one_line(
+    s3: Bucket, capsys: pytest.CaptureFixture[str], pattern: str, output: str, message: str
 ) -> None:
     s3.put("in/rows.csv", make_csv(1).encode())
-    assert main(["--input", given, "--output", output, *s3.flags]) == 1
+    assert main(["--input", pattern, "--output", output, *s3.flags]) == 1
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 
-def test_credentials_that_do_not_do_are_one_line(
+def test_wrong_or_missing_credentials_are_reported_in_one_line(
     s3: Bucket,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -234,7 +235,7 @@ def test_tensorflow_transform_writes_where_tensorflow_and_all_workers_can(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("raised", "said"),
+    ("raised", "message"),
     [
         (
             "Traceback …\napache_beam.io.aws.clients.s3.messages.S3ClientError: ('Access Denied "
@@ -245,8 +246,8 @@ def test_tensorflow_transform_writes_where_tensorflow_and_all_workers_can(tmp_pa
         ("google.api_core.exceptions.Forbidden: 403 GET [while running 'W']", "403 GET"),
     ],
 )
-def test_trouble_with_a_store_on_the_way_is_its_message(raised: str, said: str) -> None:
-    assert str(_as_data_error(RuntimeError(raised))).startswith(said)
+def test_an_error_of_a_store_in_a_worker_becomes_its_message(raised: str, message: str) -> None:
+    assert str(_to_user_error(RuntimeError(raised))).startswith(message)
 
 
 def test_gs_gets_the_bytes_that_a_local_run_writes(
@@ -255,12 +256,12 @@ def test_gs_gets_the_bytes_that_a_local_run_writes(
     gs.blob("in/rows.csv").upload_from_string(make_csv(1))
     argv = ["--input", "gs://bucket/in/*.csv", "--output", "gs://bucket/out", *FLAGS]
     assert main(argv) == 0
-    found = json.loads(gs.blob("out/dataset.json").download_as_bytes())
-    assert found["fingerprint"] == local["fingerprint"]
-    assert found["shards"] == local["shards"]
+    manifest = json.loads(gs.blob("out/dataset.json").download_as_bytes())
+    assert manifest["fingerprint"] == local["fingerprint"]
+    assert manifest["shards"] == local["shards"]
     crc32c = gs.get_blob("in/rows.csv").crc32c
     assert crc32c
-    assert [one["identity"] for one in found["inputs"]] == [f"crc32c:{crc32c}"]
+    assert [file["identity"] for file in manifest["inputs"]] == [f"crc32c:{crc32c}"]
     files = [file["path"] for file in local["files"] + local["shards"]]
     names = [blob.name for blob in gs.list_blobs(prefix="out/")]
     assert names == sorted(f"out/{name}" for name in ("dataset.json", *files))
@@ -277,9 +278,9 @@ def test_gs_gets_the_bytes_that_a_local_run_writes(
     assert main(argv) == 1
     assert main([*argv[:2], "--output", "gs://nowhere/out"]) == 1
     lines = capsys.readouterr().err.splitlines()[-2:]
-    for line, said in zip(
+    for line, message in zip(
         lines,
         ("not this one: gs://bucket/in/rows.csv has changed. ", "404 GET"),
         strict=True,
     ):
-        assert said in line
+        assert message in line

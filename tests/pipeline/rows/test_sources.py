@@ -1,0 +1,237 @@
+"""The input files: which there are, what is wrong with them, and what identifies their content."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from charseq import files
+from charseq.errors import DataError, UsageError
+from pipeline.__main__ import main
+from pipeline.options import InputOptions, Options
+from pipeline.rows import sources
+from pipeline.rows.sources import find_nonempty_sources, find_sources, identify
+
+# sha256sum of "abc" (FIPS 180-2, B.1) and of nothing.
+ABC = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+NOTHING = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def options(path: Path | str, **changes: object) -> InputOptions:
+    options = Options(input=(str(path),), output="unused", **changes)  # type: ignore[arg-type]
+    return options.input_options
+
+
+def test_files_come_in_order_of_their_paths(tmp_path: Path) -> None:
+    for name in ("b.csv", "a.csv", "c.tsv"):
+        (tmp_path / name).write_text("sequence,label\n".replace(",", ",\t"[name == "c.tsv"]))
+    patterns = (f"{tmp_path}/*.csv", f"{tmp_path}/*.tsv", f"{tmp_path}/a*")
+    found = find_sources(Options(input=patterns, output="o").input_options)
+    assert [Path(source.path).name for source in found] == ["a.csv", "b.csv", "c.tsv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("no.csv", None, "no file matches --input"),
+        ("empty.csv", b"", "empty.csv: the file is empty"),
+        ("a.csv", b"id,label\n1,x\n", "no column 'sequence'; its columns are 'id', 'label'"),
+        ("a.csv", b"sequence,label,label\n", "more than one column 'label'"),
+        ("a.csv", b"sequ\xffence,label\n", "row 1: the header is not UTF-8"),
+        ("a.jsonl", b'{"text": "A"}\n', "no column 'sequence'; its columns are 'text'"),
+        ("a.dat", b"sequence,label\n", "or say --format"),
+        ("a.csv.gz", b"sequence,label\n", "a.csv.gz: cannot be read as csv"),
+        ("a.parquet", b"PAR1", "a.parquet: cannot be read as parquet"),
+        (
+            "a.csv",
+            b"sequence,label\rA,x\rC,y\r",
+            "the header is not CSV: new-line character",
+        ),
+        (
+            "a.csv",
+            b"sequence,label," + b"c" * 200_000,
+            "the header is not CSV: field larger",
+        ),
+        ("a.csv", "sequence,label\n".encode("utf-16"), "row 1: the header is not UTF-8"),
+        ("a.csv", b"label" + b",c" * 99, "'c', 'c', 'c', and 80 more; say which"),
+        ("a.csv", b"A" * (2 << 20), "no line end in the first 1048576 bytes"),
+        ("a.jsonl", b"[" * 100_000, "no column 'sequence'; its columns are (none)"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(
+    tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as raised:
+        find_sources(options(tmp_path / name))
+    assert message in str(raised.value)
+
+
+def test_a_directory_is_no_file_and_one_way_to_name_its_files_is_shown(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as raised:
+        find_sources(options(tmp_path))
+    assert str(raised.value) == (f"{tmp_path} is a directory; did you mean --input '{tmp_path}/*'?")
+
+
+def test_a_file_matched_twice_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("sequence,label\nA,x\n")
+    (tmp_path / "link.csv").symlink_to("a.csv")
+    monkeypatch.chdir(tmp_path)
+    inputs = ("a.csv", "*.csv", "./a.csv", f"{tmp_path}//a.csv", f"{tmp_path}/*.csv")
+    found = find_sources(Options(input=inputs, output="o").input_options)
+    assert sorted(Path(source.path).name for source in found) == ["a.csv", "link.csv"]
+
+
+def test_a_glob_may_begin_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data1").mkdir()
+    (tmp_path / "data1" / "a.csv").write_text("sequence,label\n")
+    for folder, pattern in ((tmp_path / "data1", "*.csv"), (tmp_path, "data*/a.csv")):
+        monkeypatch.chdir(folder)
+        assert [Path(s.path).name for s in find_sources(options(pattern))] == ["a.csv"]
+
+
+def test_a_dangling_link_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").symlink_to("nowhere")
+    for pattern in ("a.csv", "*.csv"):
+        with pytest.raises(DataError, match="no file matches"):
+            find_sources(options(tmp_path / pattern))
+
+
+def test_a_file_that_may_not_be_read_is_named() -> None:
+    # Not tmp_path: root, who may read everything, becomes another user, who may not enter that.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.csv"
+        path.write_text("sequence,label\nA,x\n")
+        path.chmod(0)
+        Path(folder).chmod(0o755)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            with pytest.raises(DataError, match=r"a\.csv: cannot be read as csv: .*denied"):
+                find_sources(options(path))
+        finally:
+            os.seteuid(user)
+
+
+@pytest.mark.parametrize(
+    ("name", "label_from", "message"),
+    [
+        (".txt", "file", ".txt: --label-from file gives the label '', expected a name"),
+        (".txt.gz", "file", ".txt.gz: --label-from file gives the label ''"),
+        (" .txt", "file", "the label ' '"),
+        ("a\nb.txt", "file", r"the label 'a\nb'"),
+        (b"a\xff.txt", "file", r"the label 'a\udcff'"),
+    ],
+)
+def test_a_path_that_gives_no_label_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str | bytes,
+    label_from: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = os.fsdecode(name)
+    Path(path).write_bytes(gzip.compress(b"A\n") if path.endswith("gz") else b"A\n")
+    with pytest.raises(DataError) as raised:
+        find_sources(options(path, label_from=label_from))
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "label_from", "message"),
+    [
+        ("a.txt", None, "a.txt: text has no label column: say --label-from directory"),
+        ("a.csv", "file", "a.csv is csv; or say --format text"),
+    ],
+)
+def test_label_from_goes_with_text_only(
+    tmp_path: Path, name: str, label_from: str | None, message: str
+) -> None:
+    (tmp_path / name).write_text("sequence,label\nA,x\n")
+    with pytest.raises(UsageError) as raised:
+        find_sources(options(tmp_path / name, label_from=label_from))
+    assert message in str(raised.value)
+
+
+def test_a_parquet_column_must_be_text(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"sequence": [1.5], "label": ["x"]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="column 'sequence' is double, expected text"):
+        find_sources(options(tmp_path / "a.parquet"))
+
+
+@pytest.mark.parametrize(("name", "header"), [("a.csv", "sequence,label\n"), ("a.txt", "\ufeff")])
+def test_files_without_rows_are_refused_unless_another_has_one(
+    tmp_path: Path, name: str, header: str
+) -> None:
+    label_from = "file" if name == "a.txt" else None
+    (tmp_path / name).write_text(header, encoding="utf-8")
+    with pytest.raises(DataError, match="nothing but headers"):
+        find_nonempty_sources(options(tmp_path / name, label_from=label_from))
+    (tmp_path / f"b{name}").write_text(f"{header}A,x\n", encoding="utf-8")
+    found = find_nonempty_sources(options(tmp_path / f"*{name}", label_from=label_from))
+    assert [source.is_only_header for source in found] == [True, False]
+
+
+def test_a_local_file_is_known_by_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("abc")
+    (tmp_path / "b").write_text("")
+    sizes = {str(tmp_path / "a"): 3, str(tmp_path / "b"): 0}
+    assert identify(sizes) == {str(tmp_path / "a"): ABC, str(tmp_path / "b"): NOTHING}
+
+
+def test_bytes_are_hashed_in_order_over_chunks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_CHUNK_BYTES", 2)
+    (tmp_path / "a").write_text("abc")
+    assert identify({str(tmp_path / "a"): 3}) == {str(tmp_path / "a"): ABC}
+
+
+def test_much_is_known_by_the_time_of_its_last_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "MAX_HASHED_BYTES", 5)
+    paths = [str(tmp_path / name) for name in ("a", "b")]
+    for path in paths:
+        Path(path).write_text("abc")
+    os.utime(paths[0], ns=(0, 1_500_000_000_123_456_789))
+    os.utime(paths[1], ns=(0, 7))
+    assert identify(dict.fromkeys(paths, 3)) == {
+        paths[0]: "mtime:1500000000123456789",
+        paths[1]: "mtime:7",
+    }
+    assert identify({paths[0]: 3}) == {paths[0]: ABC}
+
+
+def test_a_dataset_names_what_it_was_made_from_but_its_fingerprint_does_not(
+    tmp_path: Path,
+) -> None:
+    found = []
+    for name, end in (("lf", "\n"), ("crlf", "\r\n")):
+        data = tmp_path / f"{name}.csv"
+        data.write_text("sequence,label\nabc,x\nab,y\nba,x\ncab,y\n", newline=end)
+        flags = ["--input", str(data), "--output", str(tmp_path / name), "--split", "train=1"]
+        assert main(flags) == 0
+        found.append(json.loads((tmp_path / name / "dataset.json").read_text()))
+    assert found[0]["inputs"] == [
+        {
+            "path": str(tmp_path / "lf.csv"),
+            "bytes": 37,
+            # sha256sum lf.csv
+            "identity": "sha256:c983f638d895d18185b77a85e3c3a4a799aedc7fa6db92aa5ff7248190d90d19",
+        }
+    ]
+    assert found[1]["inputs"][0]["identity"] != found[0]["inputs"][0]["identity"]
+    assert found[0]["fingerprint"] == found[1]["fingerprint"]
