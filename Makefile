@@ -7,7 +7,9 @@ PYTHON ?= python3 python3.13 python3.12 python3.11 python3.10
 TEST_PROCESSES ?= 2
 
 VENV_PYTHON := .venv/bin/python
-PYTEST := $(VENV_PYTHON) -m pytest --numprocesses $(TEST_PROCESSES) --durations 5
+# A process takes whole files, in the order of tests/conftest.py.
+PYTEST := $(VENV_PYTHON) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
+	--no-loadscope-reorder --durations 5
 READY := .venv/.ready
 # The lock is complete: resolving it again is slow, and more than the pip of Python 3.10 can do.
 PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps

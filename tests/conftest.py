@@ -22,7 +22,21 @@ settings.load_profile("charseq")
 
 # With several processes, each takes one file after the other: those of most seconds come first, so
 # that no process is left alone with one of them.
-LONGEST_FIRST = ()
+LONGEST_FIRST = (
+    "trainer/training/test_checkpoint.py",
+    "trainer/training/test_loop.py",
+    "trainer/data/test_files.py",
+    "pipeline/dataset/test_prepare.py",
+    "trainer/test_command.py",
+    "test_idempotence.py",
+    "pipeline/rows/test_hostile_input.py",
+    "pipeline/runtime/test_filesystems.py",
+    "trainer/model/test_network.py",
+    "pipeline/predict/test_predict.py",
+    "test_earlier_version.py",
+    "trainer/promote/test_measurement.py",
+    "pipeline/runtime/test_dataflow.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
