@@ -162,8 +162,8 @@ class Manifest:
         return replace(complete, manifest_sha256=complete.compute_seal())
 
 
-def parse_manifest(text: str, path: str) -> Manifest:
-    """Parse the text of the `dataset.json` at `path`.
+def parse_manifest(text: str | bytes, path: str) -> Manifest:
+    """Parse the text of the `dataset.json` at `path`; bytes are UTF-8.
 
     Raises:
         DataError: it is not JSON, not a manifest, or of a newer format.
