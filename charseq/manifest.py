@@ -210,8 +210,9 @@ def manifest_from_json(content: Any, path: str) -> Manifest:
             inputs=tuple(InputFile(**file) for file in content["inputs"]),
             options=content["options"],
             versions=content["versions"],
-            files=tuple(FileDigest(**file) for file in content["files"]),
-            manifest_sha256=content[SEAL_KEY],
+            # The first versions recorded neither.
+            files=tuple(FileDigest(**file) for file in content.get("files", ())),
+            manifest_sha256=content.get(SEAL_KEY, ""),
         )
     except KeyError as error:
         raise DataError(f"{path}: no {error} in it") from error

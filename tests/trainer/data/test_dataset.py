@@ -92,3 +92,11 @@ def test_torn_shard(dataset):
     shard.write_bytes(shard.read_bytes()[:-3])
     with pytest.raises(DataError, match=f"got {size - 3} bytes, expected {size}"):
         read_dataset(str(dataset))
+
+
+def test_a_dataset_of_the_first_versions_has_no_digests_of_files(dataset):
+    path = dataset / "dataset.json"
+    content = json.loads(path.read_text())
+    del content["files"], content["manifest_sha256"]
+    path.write_text(json.dumps(content))
+    assert read_dataset(str(dataset)).manifest.files == ()

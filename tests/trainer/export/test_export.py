@@ -99,7 +99,7 @@ def test_the_served_probabilities_are_those_that_keras_computes(written, represe
         keras.config.set_dtype_policy(before)
     for variable in model.weights:  # A new bias is zero.
         variable.assign(3 * keras.random.normal(variable.shape))
-    classifier = TextClassifier(TextEncoder(written), model, representation, written)
+    classifier = TextClassifier(TextEncoder(written), model, representation, written.manifest)
     texts = tf.constant(["ABC?AB"[:length] for length in range(7)] + ["BCABCABCA"])
     got = classifier.classify(texts)["probabilities"].numpy()
     assert got.std() > 0.1
