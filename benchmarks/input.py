@@ -1,7 +1,7 @@
-"""python -m benchmarks.input: the input of a training alone, without a model, timed.
+"""Measure the input pipeline of a training, without a model.
 
-Whole epochs of this trainer's batches and of the usual tutorial's, on the shards of one dataset.
-What is printed is Markdown.
+Reads whole epochs of this trainer's batches and of the usual tutorial's, from the shards of one
+dataset. Prints Markdown. Usage: `python -m benchmarks.input`.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _compare(argv: Sequence[str] | None) -> None:
 def _parser() -> argparse.ArgumentParser:
     return comparison_parser(
         "input",
-        "Time the reading of batches, this trainer's and a tutorial's; print Markdown.",
+        "Time the input pipelines of this trainer and of a tutorial; print Markdown.",
         rows=200_000,
         contestants=[contestant.name for contestant in CONTESTANTS],
     )

@@ -1,4 +1,4 @@
-"""One training as a process of its own: what it is given, what it costs, what it measured."""
+"""Run one training in its own process and measure it."""
 
 from __future__ import annotations
 
