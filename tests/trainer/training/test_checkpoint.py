@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -16,7 +14,7 @@ import tensorflow as tf
 from charseq.errors import DataError
 from tests.support.datasets import toy_rows, write_dataset
 from tests.support.killed import Killed
-from tests.support.paths import ROOT
+from tests.support.processes import Process
 from tests.support.workers import tf_configs
 from trainer.__main__ import main
 from trainer.config import Interval
@@ -185,51 +183,55 @@ def test_killed_before_the_export(data, uninterrupted, tmp_path, capsys):
     assert_same_run(tmp_path / "run", uninterrupted)
 
 
-# The process sends itself a signal: then the step at which it comes is known.
-SIGNALLED = """
-import os, sys
-from trainer.__main__ import main
-from trainer.training.progress import Progress
-calls, at, number = [], int(sys.argv[1]), int(sys.argv[2])
-def count(progress, state):
-    calls.append(state)
-    if len(calls) == at:
-        os.kill(os.getpid(), number)
-Progress.update = count
-sys.exit(main(sys.argv[3:]))
-"""
+def train_signalled(at, number, *argv):
+    """Train, and send the process signal `number` after `at` calls: then its step is known."""
+    calls = []
+
+    def count(progress, state):
+        calls.append(state)
+        if len(calls) == at:
+            os.kill(os.getpid(), number)
+
+    Progress.update = count
+    return main(list(argv))
 
 
 def start_signalled(data, output, at, number, *flags, **environment):
     """Train in a process of its own, which gets signal `number` after `at` calls (0: never)."""
-    flags = [*FLAGS, "--epochs", "2", "--data", data, "--output", output, *flags]
-    return subprocess.Popen(
-        [sys.executable, "-c", SIGNALLED, *map(str, [at, int(number), *flags])],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-    )  # fmt: skip
+    argv = [*FLAGS, "--epochs", "2", "--data", str(data), "--output", str(output), *flags]
+    return Process(train_signalled, at, int(number), *argv, environment=environment)
+
+
+def train_mirrored(data, output, at=0, number=0):
+    """Return what a mirrored training prints, its errors and its status."""
+    flags = ["--strategy", "mirrored", "--devices", "CPU:0,CPU:1"]
+    process = start_signalled(data, output, at, number, *flags)
+    return (*process.communicate(timeout=240), process.returncode)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted_mirrored(data, tmp_path_factory):
+    output = tmp_path_factory.mktemp("mirrored") / "whole"
+    _, errors, status = train_mirrored(data, output)
+    assert status == 0, errors
+    return output
 
 
 @pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
-def test_a_signal_to_a_mirrored_run(data, tmp_path, signal_number, status):
-    def train(output, at):
-        flags = ["--strategy", "mirrored", "--devices", "CPU:0,CPU:1"]
-        process = start_signalled(data, output, at, signal_number, *flags)
-        return (*process.communicate(timeout=240), process.returncode)
-
-    _, errors, killed = train(tmp_path / "run", 5)
+def test_a_signal_to_a_mirrored_run(data, uninterrupted_mirrored, tmp_path, signal_number, status):
+    output = tmp_path / "run"
+    _, errors, killed = train_mirrored(data, output, 5, signal_number)
     assert killed == status
     # At SIGTERM what is done is saved, whether or not it was due.
     last = {signal.SIGKILL: 7, signal.SIGTERM: 9}[signal_number]
-    assert saved(tmp_path / "run")[-1] == f"step-{last:010}.npz"
+    assert saved(output)[-1] == f"step-{last:010}.npz"
     if signal_number == signal.SIGTERM:
         assert errors.endswith("SIGTERM: saved after step 9\n")
-    printed, errors, again = train(tmp_path / "run", 0)
+    printed, errors, again = train_mirrored(data, output)
     assert again == 0, errors
     where = "going on in epoch 2 after 2 of its steps" if status == 143 else "epoch 2 after 0 of"
     assert where in printed
-    assert train(tmp_path / "whole", 0)[-1] == 0
-    assert_same_run(tmp_path / "run", tmp_path / "whole")
+    assert_same_run(output, uninterrupted_mirrored)
 
 
 def test_a_worker_that_is_killed_ends_the_other_and_both_go_on(data, tmp_path):

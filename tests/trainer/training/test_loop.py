@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from types import SimpleNamespace
 
@@ -15,11 +12,13 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from tests.support.datasets import toy_rows, write_dataset
-from tests.support.paths import ROOT
+from tests.support.processes import Process
 from tests.support.workers import tf_configs
+from trainer.__main__ import main
 from trainer.config import Config
 from trainer.data.batches import Batches
 from trainer.model.network import EmbeddingSize, build_model, prefix_mask
+from trainer.training import train
 from trainer.training.build import balanced_weights, training_model
 from trainer.training.distributed import make_strategy, resolve_jit_compile
 from trainer.training.replica import Objective, Replica
@@ -156,19 +155,19 @@ def test_a_device_that_is_not_there():
         make_strategy("auto", ("GPU:7",))
 
 
+def train_both(first, second):
+    return main(first) or main(second)
+
+
 def test_mirrored_training_reaches_what_one_device_reaches(dataset, tmp_path):
     flags = ["--data", dataset.directory, "--batch-size", str(BATCH), "--units", "4,3"]
     flags += ["--epochs", "3", "--seed", "5", "--optimizer", "rmsprop"]
     mirrored = ["--strategy", "mirrored", "--devices", "CPU:0,CPU:1", "--output", "mirrored"]
     one = ["--strategy", "none", "--output", "one"]
     # In a process of its own: a CPU can be divided only before TensorFlow computes.
-    script = f"""
-import sys
-sys.path.insert(0, {str(ROOT)!r})
-from trainer.__main__ import main
-sys.exit(main({[*flags, *mirrored]!r}) or main({[*flags, *one]!r}))
-"""
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    process = Process(train_both, [*flags, *mirrored], [*flags, *one], cwd=tmp_path)
+    outputs = process.communicate(timeout=240)
+    assert process.returncode == 0, outputs
     options = json.loads((tmp_path / "mirrored" / "run.json").read_text())["options"]
     assert (options["strategy"], options["devices"]) == ("mirrored", ["CPU:0", "CPU:1"])
     metrics = {
@@ -184,32 +183,27 @@ sys.exit(main({[*flags, *mirrored]!r}) or main({[*flags, *one]!r}))
         np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
+def train_and_save(weights_file, *argv):
+    """Train, and save the weights, too, where they were trained."""
+    built = []
+
+    def kept(*args, **kwargs):
+        built.append(training_model(*args, **kwargs))
+        return built[-1]
+
+    train.training_model = kept
+    status = main(list(argv))
+    np.savez(weights_file, *built[0].get_weights())
+    return status
+
+
 def test_two_workers_reach_what_one_process_reaches(dataset, tmp_path):
     flags = ["--data", dataset.directory, "--batch-size", str(BATCH), "--units", "4,3"]
     flags += ["--epochs", "2", "--seed", "5", "--optimizer", "rmsprop"]
-    # Each leaves its weights, too, where it trained.
-    script = """
-import sys
-import numpy as np
-from trainer.training import train
-from trainer.__main__ import main
-built = []
-training_model = train.training_model
-def kept(*args, **kwargs):
-    built.append(training_model(*args, **kwargs))
-    return built[-1]
-train.training_model = kept
-status = main(sys.argv[2:])
-np.savez(sys.argv[1], *built[0].get_weights())
-sys.exit(status)
-"""
 
     def start(name, output, **environment):
-        return subprocess.Popen(
-            [sys.executable, "-c", script, f"{name}.npz", *flags, "--output", output],
-            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        argv = [f"{name}.npz", *flags, "--output", output]
+        return Process(train_and_save, *argv, cwd=tmp_path, environment=environment)
 
     configs = zip(("first", "second"), tf_configs(2), strict=True)
     processes = [start(name, "workers", TF_CONFIG=config) for name, config in configs]
