@@ -16,6 +16,7 @@ import pytest
 
 from charseq.files import directory_lock
 from pipeline.__main__ import main as prepare
+from tests.support.killed import Killed
 from tests.support.listing import listing
 from tests.support.paths import ROOT
 from trainer.__main__ import main as train
@@ -39,10 +40,6 @@ MOMENTS = [
 ]
 # Every run measures anew, and a lock is taken.
 REWRITTEN = {"runs/evaluation-test.json", "runs/report.html", "registry/.lock"}
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing of ours may catch it."""
 
 
 def commands(folder: Path) -> list[tuple[Any, list[str]]]:

@@ -29,7 +29,6 @@ from pipeline.inspect import main as inspect_main
 from pipeline.options import Options, make_parser, parse_command_line
 from pipeline.runtime.beam_options import unknown_to_beam
 from tests.deploy.support.google import ROOT, SETTINGS, commands
-from tests.pipeline.runtime.test_filesystems import gs  # noqa: F401
 from tests.support.template_values import TAKEN
 
 DIRECTORY = ROOT / "deploy" / "dataflow"
@@ -234,7 +233,7 @@ def run_here(job: bytes) -> None:
 
 
 def test_a_launch_leaves_a_job_that_writes_the_dataset(
-    gs: storage.Bucket,  # noqa: F811
+    gs: storage.Bucket,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

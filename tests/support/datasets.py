@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from trainer.data.manifest import Manifest, read_manifest
@@ -40,6 +41,18 @@ def encode(text: str) -> list[int]:
 def one_hot(ids: Sequence[int]) -> list[list[float]]:
     """One row an id, as records hold them."""
     return [[float(i == column + 1) for column in range(ALPHABET_SIZE)] for i in ids]
+
+
+def rows_of(batches: tf.data.Dataset) -> list[tuple[tuple[float, ...], int, int]]:
+    """Return each row of weight 1 in order: its sequence, flat, with its length and label."""
+    return [
+        (tuple(np.ravel(sequence).tolist()), int(length), int(label))
+        for features, labels, weights in batches.as_numpy_iterator()
+        for sequence, length, label, weight in zip(
+            features["sequence"], features["length"], labels, weights, strict=True
+        )
+        if weight
+    ]
 
 
 def write_dataset(

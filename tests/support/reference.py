@@ -8,13 +8,27 @@ from fractions import Fraction
 
 SPLIT_ENDS = {"train": Fraction(8, 10), "validation": Fraction(9, 10), "test": Fraction(1)}
 
+_WORD = 2**64 - 1
+
+
+def reference_hash(data: bytes, seed: int) -> int:
+    """Return the 64-bit hash as its documentation defines it, of one sequence's UTF-8 bytes."""
+
+    def mix(value: int) -> int:
+        value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+        value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _WORD
+        return value ^ (value >> 31)
+
+    state = mix((seed + len(data) * 0x9E3779B97F4A7C15) & _WORD)
+    for start in range(0, len(data), 8):
+        state = mix(state ^ int.from_bytes(data[start : start + 8], "little"))
+    return state
+
 
 def prepare(
     rows: Iterable[tuple[str, str]], max_length: int, size: int, seed: int
 ) -> tuple[dict[str, list[tuple[list[int], int, str]]], Counter[str]]:
     """(sequence, label) rows to the records of each split in order, and the counts."""
-    from tests.pipeline.dataset.test_partition import reference_hash
-
     counts: Counter[str] = Counter()
     groups: dict[str, set[tuple[int, bytes, bytes]]] = defaultdict(set)
     characters: Counter[str] = Counter()

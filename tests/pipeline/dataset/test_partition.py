@@ -11,23 +11,9 @@ from hypothesis import strategies as st
 
 from pipeline.dataset.partition import Shard, default_train_shards, plan_partition
 from pipeline.rows.hashing import hash_sequences
+from tests.support.reference import reference_hash
 
 EIGHTY = {"train": Fraction(8, 10), "validation": Fraction(1, 10), "test": Fraction(1, 10)}
-WORD = 2**64 - 1
-
-
-def reference_hash(data: bytes, seed: int) -> int:
-    """The hash as its documentation defines it, a sequence at a time."""
-
-    def mix(value: int) -> int:
-        value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & WORD
-        value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & WORD
-        return value ^ (value >> 31)
-
-    state = mix((seed + len(data) * 0x9E3779B97F4A7C15) & WORD)
-    for start in range(0, len(data), 8):
-        state = mix(state ^ int.from_bytes(data[start : start + 8], "little"))
-    return state
 
 
 @given(st.lists(st.text(min_size=1, max_size=30), max_size=8), st.integers(0, 2**63 - 1))

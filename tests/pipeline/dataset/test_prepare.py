@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import random
 import re
 import shutil
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tensorflow as tf
@@ -17,52 +15,18 @@ import tensorflow as tf
 from pipeline.__main__ import main
 from pipeline.inspect import main as inspect_main
 from tests.support import reference
+from tests.support.preparation import (
+    ALPHABET_SIZE,
+    MAX_LENGTH,
+    SEED,
+    make_rows,
+    manifest_of,
+    prepare,
+    read_split,
+    write_csv,
+)
 
-MAX_LENGTH, ALPHABET_SIZE, SEED = 6, 4, 3
 PRISM = shutil.which("prism")
-
-
-def make_rows(count: int = 600) -> list[tuple[str, str]]:
-    """Rows with duplicates, ambiguous sequences, rare characters and some that are rejected."""
-    rng = random.Random(0)
-    rows = []
-    for _ in range(count):
-        sequence = "".join(rng.choices("AACCCDEEEEé😀", k=rng.randint(1, 9)))
-        rows.append((sequence, rng.choice(["one", "two", "drei,é"])))
-    return [*rows, *rows[:50], ("", "one"), ("AC", ""), ("AC", " ")]
-
-
-def write_csv(path: Path, rows: list[tuple[str, str]]) -> None:
-    lines = ["sequence,label", *(f'{sequence},"{label}"' for sequence, label in rows)]
-    text = "\n".join(lines).encode()
-    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
-
-
-def prepare(input_glob: Path, output: Path, *flags: str) -> dict[str, Any]:
-    argv = [
-        "--input", str(input_glob), "--output", str(output), "--max-length", str(MAX_LENGTH),
-        "--seed", str(SEED), "--max-rejected-fraction", "0.5", *flags,
-    ]  # fmt: skip
-    assert main(argv) == 0
-    return json.loads((output / "dataset.json").read_text())  # type: ignore[no-any-return]
-
-
-def read_split(dataset: Path, manifest: dict[str, Any], split: str) -> list[tuple[Any, int, str]]:
-    """Records of a split, read with nothing but `tf.io.parse_example` and the manifest's spec."""
-    spec = {
-        name: tf.io.FixedLenFeature(feature["shape"], feature["dtype"])
-        for name, feature in manifest["feature_spec"].items()
-    }
-    paths = [str(dataset / s["path"]) for s in manifest["shards"] if s["split"] == split]
-    compression = "GZIP" if manifest["compression"] == "gzip" else ""
-    records = list(tf.data.TFRecordDataset(paths, compression))
-    parsed = tf.io.parse_example(records, spec)
-    return [
-        (sequence.tolist(), int(length), manifest["labels"][label])
-        for sequence, length, label in zip(
-            *(parsed[name].numpy() for name in ("sequence", "length", "label")), strict=True
-        )
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +40,6 @@ def dataset(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]
     write_csv(folder / "rows.csv", rows)
     prepare(folder / "rows.csv", folder / "ids", "--num-shards", "3", "--alphabet-size", "4")
     return folder / "ids"
-
-
-def manifest_of(dataset: Path) -> dict[str, Any]:
-    return json.loads((dataset / "dataset.json").read_text())  # type: ignore[no-any-return]
 
 
 def test_it_writes_what_plain_python_would(dataset: Path, rows: list[tuple[str, str]]) -> None:
@@ -137,11 +97,11 @@ def test_the_report_shows_what_the_manifest_does_not(
     for sequence, label in usable:
         labels[sequence[:MAX_LENGTH]][label] += 1
     most = min(labels, key=lambda one: (-len(labels[one]), -labels[one].total(), one))
-    total = f"<bdi class=text>{most}</bdi><br>3 labels, {labels[most].total()} rows: "
+    total = f"<bdi class=text>{most}</bdi><br>3 labels, {labels[most].total()} rows:\n"
     first = labels[most].most_common(1)[0][1]
     assert re.search(rf"{total}<bdi class=text>[^<]*</bdi> {first} ·", text)
     source = dataset.parent / "rows.csv"
-    assert f"{source}</bdi>, row 652</small><br><bdi class=text>,&quot;one&quot;</bdi>" in text
+    assert f"{source}</bdi>, row 652</small><br><bdi class=text>,&#34;one&#34;</bdi>" in text
 
 
 def test_rejected_rows_are_kept_with_their_place(dataset: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
 from pipeline.dataset.encoding import Vocabulary
@@ -20,14 +19,10 @@ from pipeline.dataset.shards import ShardSummary
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.rejected_files import RejectedFile
-from pipeline.runtime import staging
 from pipeline.runtime.staging import DATASET, PREDICTIONS, Layout, prepare_output, staging_dir
+from tests.support.killed import Killed, kill_at_file_change
 
 SHARDS = (Shard("train", 0, 2), Shard("train", 1, 2))
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing of ours may catch it."""
 
 
 def stage(output: Path, content: str) -> tuple[Any, ...]:
@@ -72,26 +67,6 @@ def without_manifest(found: dict[str, str]) -> dict[str, str]:
     }
 
 
-def kill_at(step: int, patch: pytest.MonkeyPatch) -> list[str]:
-    """Make the step-th change of a file the last one; the list tells what was done."""
-    done: list[str] = []
-
-    def counted(name: str) -> Any:
-        real = getattr(FileSystems, name)
-
-        def change(*args: Any, **kwargs: Any) -> Any:
-            if len(done) == step:
-                raise Killed
-            done.append(name)
-            return real(*args, **kwargs)
-
-        return change
-
-    for name in ("rename", "delete", "create"):
-        patch.setattr(staging.FileSystems, name, counted(name))
-    return done
-
-
 @pytest.mark.parametrize("replaced", [False, True])
 def test_killed_at_any_step_and_called_again(tmp_path: Path, replaced: bool) -> None:
     whole = tmp_path / "whole"
@@ -111,7 +86,7 @@ def test_killed_at_any_step_and_called_again(tmp_path: Path, replaced: bool) -> 
             before = files(output)
         arguments = stage(output, "new")
         with pytest.MonkeyPatch.context() as patch:
-            kill_at(step, patch)
+            kill_at_file_change(step, patch)
             try:
                 publish(*arguments)
                 cut_short = False

@@ -39,7 +39,7 @@ from pipeline.rows.parts import Part
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
 from pipeline.runtime.staging import PREDICTIONS, prepare_output, remove_staging, staging_dir
-from tests.pipeline.dataset.test_publish import Killed, kill_at
+from tests.support.killed import Killed, kill_at_file_change
 from tests.support.paths import ROOT
 from tests.support.toy_model import FINGERPRINT, answer, save_toy_model
 
@@ -309,7 +309,7 @@ def test_killed_at_any_step_of_publishing_and_called_again(tmp_path: Path, repla
         before = files_of(output)
         arguments = stage(output, "new")
         with pytest.MonkeyPatch.context() as patch:
-            kill_at(step, patch)
+            kill_at_file_change(step, patch)
             try:
                 publish_predictions(*arguments)
                 cut_short = False

@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.pipeline.dataset.test_prepare import (
+from tests.support import reference
+from tests.support.paths import ROOT
+from tests.support.preparation import (
     MAX_LENGTH,
     SEED,
     manifest_of,
@@ -19,8 +21,6 @@ from tests.pipeline.dataset.test_prepare import (
     read_split,
     write_csv,
 )
-from tests.support import reference
-from tests.support.paths import ROOT
 
 # None of these ends a line, and each is one character.
 UNUSUAL = "\0\x0b\x0c\x1c\x85\u2028\u2029\u200f\u05d0\u05d1\U0001f600\U0010ffff\ufffd"

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apache_beam.internal.gcp import auth
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import storage
@@ -26,7 +25,7 @@ from pipeline.runtime.beam_options import to_beam_options
 from pipeline.runtime.filesystems import copy_tree, list_tree, local_file, remove_tree
 from pipeline.runtime.job import _to_user_error
 from pipeline.runtime.staging import move
-from tests.support.stores import Bucket, gs_server, s3_server
+from tests.support.stores import Bucket, s3_server
 
 FLAGS = ["--max-length", "4", "--alphabet-size", "3", "--num-shards", "2"]
 
@@ -249,14 +248,6 @@ def test_tensorflow_transform_writes_where_tensorflow_and_all_workers_can(tmp_pa
 )
 def test_an_error_of_a_store_in_a_worker_becomes_its_message(raised: str, message: str) -> None:
     assert str(_to_user_error(RuntimeError(raised))).startswith(message)
-
-
-@pytest.fixture
-def gs(monkeypatch: pytest.MonkeyPatch) -> Iterator[storage.Bucket]:
-    # Beam would look for credentials for half a minute before it goes without.
-    monkeypatch.setattr(auth._Credentials, "_credentials_init", True)
-    with gs_server() as bucket:
-        yield bucket
 
 
 def test_gs_gets_the_bytes_that_a_local_run_writes(

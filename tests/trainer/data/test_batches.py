@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charseq.errors import DataError
-from tests.support.datasets import LABELS, encode, one_hot, toy_rows, write_dataset
+from tests.support.datasets import LABELS, encode, one_hot, rows_of, toy_rows, write_dataset
 from trainer.data import batches
 from trainer.data.batches import (
     Batches,
@@ -23,18 +23,6 @@ from trainer.data.batches import (
     unreadable_as_data_error,
 )
 from trainer.training.steps import split_over_replicas
-
-
-def rows_of(batches):
-    """Every row of weight 1 in order: its sequence, flat, with its length and label."""
-    return [
-        (tuple(np.ravel(sequence).tolist()), int(length), int(label))
-        for features, labels, weights in batches.as_numpy_iterator()
-        for sequence, length, label, weight in zip(
-            features["sequence"], features["length"], labels, weights, strict=True
-        )
-        if weight
-    ]
 
 
 def expected_rows(rows):

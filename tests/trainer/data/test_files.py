@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import pytest
 
-from tests.support.datasets import toy_rows, write_dataset
+from tests.support.datasets import rows_of, toy_rows, write_dataset
+from tests.support.killed import Killed
 from tests.support.stores import files_below, gs_server, s3_server
-from tests.trainer.data.test_batches import rows_of
 from trainer.__main__ import main
 from trainer.data import batches
 from trainer.data.batches import Batches
@@ -29,10 +29,6 @@ FLAGS = ["--batch-size", "16", "--units", "4,3", "--epochs", "2", "--steps-per-e
 # Compiling would take most of the time.
 FLAGS += ["--jit-compile", "off", "--checkpoint-every", "3", "--learning-rate", "0.02"]
 S3, GS = "s3://bucket/some/prepared", "gs://bucket/some/prepared"
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing of ours may catch it."""
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from tests.support.datasets import toy_rows, write_dataset
+from tests.support.killed import Killed
 from tests.support.paths import ROOT
 from tests.support.workers import tf_configs
 from trainer.__main__ import main
@@ -38,10 +39,6 @@ POSITION = TrainState(
     seconds=1.5,
     epochs=(Epoch(1, Score(1 / 3, 0.5), None, 2.0, 50.0, 0.25, 0.01),),
 )
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing of ours may catch it."""
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,369 @@
+"""Promises of the project, each with a function that breaks it; and the pytest plugin that does so.
+
+`pytest -p tests.support.breakage` with the environment variable CHARSEQ_BREAKAGE set to the name of
+a breakage replaces the function before any test module is imported. Then a test has to fail.
+`python -m tests.break_promises` does this for every breakage.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import pytest
+
+VARIABLE = "CHARSEQ_BREAKAGE"
+
+Function = Callable[..., Any]
+
+
+class Breakage(NamedTuple):
+    """A way to break a promise, and the tests that must notice.
+
+    Args:
+        name: selects the breakage in CHARSEQ_BREAKAGE.
+        promise: what no longer holds.
+        target: the function to replace, "module:qualified name".
+        wrap: from the function to what replaces it.
+        tests: a path, and "-k EXPRESSION" where only some of its tests matter.
+    """
+
+    name: str
+    promise: str
+    target: str
+    wrap: Callable[[Function], Function]
+    tests: str
+
+
+def always(value: object) -> Callable[[Function], Function]:
+    """Return the wrapper that answers `value` and does nothing else."""
+    return lambda _: lambda *_, **__: value
+
+
+def keep_begun_line(iter_line_blocks: Function) -> Function:
+    """Skip from the byte at the start of a range on, and not from the byte before it."""
+
+    def broken(stream: Any, block: int, size: int | None, skip_first: bool = False) -> Any:
+        if skip_first:
+            stream.read(1)
+        return iter_line_blocks(stream, block, size, skip_first)
+
+    return broken
+
+
+def reorder(sort_key: Callable[[int, int], tuple[int, ...]]) -> Callable[[Function], Function]:
+    """Return a wrapper of `order_rows` that sorts by `sort_key(hash, place of arrival)` instead."""
+
+    def wrap(order_rows: Function) -> Function:
+        def broken(rows: Any, seed: int) -> Any:
+            ordered = order_rows(rows, seed)
+            arrived, kept = _pairs(rows), _pairs(ordered.rows)
+            hashes = _hashes(ordered.rows, seed)
+            keys = [sort_key(hashes[i], arrived.index(pair)) for i, pair in enumerate(kept)]
+            order = sorted(range(len(kept)), key=keys.__getitem__)
+            return ordered._replace(rows=ordered.rows.take(order))
+
+        return broken
+
+    return wrap
+
+
+def keep_duplicates(order_rows: Function) -> Function:
+    """Sort by hash, and nothing else."""
+
+    def broken(rows: Any, seed: int) -> Any:
+        hashes = _hashes(rows, seed)
+        order = sorted(range(len(rows)), key=hashes.__getitem__)
+        return order_rows(rows, seed)._replace(rows=rows.take(order), duplicates=0)
+
+    return broken
+
+
+def _pairs(rows: Any) -> list[tuple[str, str]]:
+    return list(zip(rows["sequence"].to_pylist(), rows["label"].to_pylist(), strict=True))
+
+
+def _hashes(rows: Any, seed: int) -> list[int]:
+    from pipeline.rows.hashing import hash_sequences
+
+    return hash_sequences(rows["sequence"], seed).tolist()
+
+
+def add_one(mask: Function) -> Function:
+    return lambda checksum: mask(checksum) + 1
+
+
+def leave_uncut(_: Function) -> Function:
+    """Hash whole sequences; the encoder cuts them later all the same."""
+    return lambda sequence, options: sequence
+
+
+def manifest_first(publish_staged: Function) -> Function:
+    def broken(layout: Any, output: str, stage: Function) -> None:
+        def stage_in_another_order() -> list[Any]:
+            *moves, manifest = stage()
+            return [manifest, *moves]
+
+        publish_staged(layout, output, stage_in_another_order)
+
+    return broken
+
+
+def compare_sizes_only(_: Function) -> Function:
+    return lambda then, now: then["bytes"] != now["bytes"]
+
+
+def ignore_digests(require: Function) -> Function:
+    def broken(actual: object, expected: object, subject: str) -> None:
+        if "SHA-256" not in subject:
+            require(actual, expected, subject)
+
+    return broken
+
+
+def believe_the_files(summarize: Function) -> Function:
+    """Count as read what was written."""
+
+    def broken(options: Any, model: Any, sources: Any, counts: Any, files: Any, *more: Any) -> Any:
+        rejected: Counter[str] = sum((file.by_reason for file in more[0]), Counter())
+        counts = replace(counts, usable=sum(file.rows for file in files), rejected=rejected)
+        return summarize(options, model, sources, counts, files, *more)
+
+    return broken
+
+
+def write_despite_errors(write_predictions: Function) -> Function:
+    from charseq.errors import DataError
+
+    def broken(*args: Any) -> Any:
+        try:
+            return write_predictions(*args)
+        except DataError:
+            return None
+
+    return broken
+
+
+def answer_by_length(classify: Function) -> Function:
+    """Answer in the order in which the model got the sequences."""
+
+    def broken(classifier: Any, sequence: Any) -> Any:
+        texts = sequence.to_pylist()
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        return classify(classifier, sequence.take(order))
+
+    return broken
+
+
+def track_the_model(init: Function) -> Function:
+    """Let tf.Module save each variable of the model twice."""
+
+    def broken(classifier: Any, encoder: Any, model: Any, *more: Any) -> None:
+        init(classifier, encoder, model, *more)
+        classifier._weights = model
+
+    return broken
+
+
+def read_one_step_further(last_output: Function) -> Function:
+    def broken(layers: Any, units: Any, embed: Any, sequence: Any, length: Any) -> Any:
+        import tensorflow as tf
+
+        longest = tf.shape(sequence, out_type=length.dtype)[1]
+        return last_output(layers, units, embed, sequence, tf.minimum(length + 1, longest))
+
+    return broken
+
+
+def unknown_as_last_character(encode_text: Function) -> Function:
+    def broken(inputs: Any, options: Any) -> Any:
+        import tensorflow as tf
+
+        features = encode_text(inputs, options)
+        known = tf.constant(options.alphabet_size, tf.int64)
+        return {**features, "sequence": tf.minimum(features["sequence"], known)}
+
+    return broken
+
+
+BREAKAGES = (
+    Breakage(
+        "unseen-labels-vanish",
+        "every row is accounted for: an unseen label is written down",
+        "pipeline.dataset.dofns:_unseen",
+        always([]),
+        "tests/pipeline/dataset/test_prepare.py -k unseen or seen_in_no_train_row",
+    ),
+    Breakage(
+        "sum-unchecked",
+        "every row is accounted for: a sum that does not hold publishes nothing",
+        "pipeline.dataset.manifest:_require_all_rows",
+        always(None),
+        "tests/pipeline/dataset/test_manifest.py",
+    ),
+    Breakage(
+        "range-loses-a-line",
+        "every row is accounted for: where a range of a file begins",
+        "pipeline.rows.blocks:iter_line_blocks",
+        keep_begun_line,
+        "tests/pipeline/rows/test_blocks.py",
+    ),
+    Breakage(
+        "ties-as-they-arrive",
+        "the same bytes: whatever the order of arrival",
+        "pipeline.dataset.shards:order_rows",
+        reorder(lambda hashed, arrival: (hashed, arrival)),
+        "tests/pipeline/dataset/test_shards.py",
+    ),
+    Breakage(
+        "rows-as-they-arrive",
+        "the same bytes: from other files, orders and workers",
+        "pipeline.dataset.shards:order_rows",
+        reorder(lambda hashed, arrival: (arrival,)),
+        "tests/pipeline/dataset/test_prepare.py -k same_bytes",
+    ),
+    Breakage(
+        "another-checksum",
+        "the same bytes: as protobuf and TFRecord writers write them",
+        "pipeline.dataset.tfrecord:_mask",
+        add_one,
+        "tests/pipeline/dataset/test_tfrecord.py",
+    ),
+    Breakage(
+        "hash-before-the-cut",
+        "no leak: equal after the cut means the same split",
+        "pipeline.dataset.dofns:cut",
+        leave_uncut,
+        "tests/pipeline/dataset/test_prepare.py -k plain_python",
+    ),
+    Breakage(
+        "leak-unverified",
+        "no leak: --verify finds a sequence in two splits",
+        "pipeline.verify:_verify_no_leak",
+        always(None),
+        "tests/pipeline/test_verify.py",
+    ),
+    Breakage(
+        "duplicates-kept",
+        "no leak: equal rows are written once",
+        "pipeline.dataset.shards:order_rows",
+        keep_duplicates,
+        "tests/pipeline/dataset/test_shards.py",
+    ),
+    Breakage(
+        "hash-order-reversed",
+        "globally shuffled: rows lie in hash order",
+        "pipeline.dataset.shards:order_rows",
+        reorder(lambda hashed, arrival: (-hashed,)),
+        "tests/pipeline/dataset/test_prepare.py -k plain_python",
+    ),
+    Breakage(
+        "manifest-first",
+        "all or nothing: the manifest comes last",
+        "pipeline.runtime.staging:publish_staged",
+        manifest_first,
+        "tests/pipeline/dataset/test_publish.py",
+    ),
+    Breakage(
+        "only-sizes-compared",
+        "twice is once: another content of an input file is refused",
+        "pipeline.dataset.existing:_has_changed",
+        compare_sizes_only,
+        "tests/pipeline/dataset/test_existing.py",
+    ),
+    Breakage(
+        "digests-unverified",
+        "all or nothing: a flipped bit is found",
+        "pipeline.verify:_require",
+        ignore_digests,
+        "tests/pipeline/test_verify.py",
+    ),
+    Breakage(
+        "predictions-uncounted",
+        "every row is predicted once: a sum that does not hold publishes nothing",
+        "pipeline.predict.output:summarize",
+        believe_the_files,
+        "tests/pipeline/predict/test_predict.py -k lost_rows",
+    ),
+    Breakage(
+        "predicted-twice",
+        "every row is predicted once: two predictions of a row publish nothing",
+        "pipeline.predict.output:write_predictions",
+        write_despite_errors,
+        "tests/pipeline/predict/test_predict.py -k predicted_twice",
+    ),
+    Breakage(
+        "answers-by-length",
+        "every row is predicted once: each answer goes to the row it is for",
+        "pipeline.predict.classifier:Classifier.classify",
+        answer_by_length,
+        "tests/pipeline/predict/test_predict.py -k once",
+    ),
+    Breakage(
+        "model-tracked",
+        "served: a session can run what was exported",
+        "trainer.export.saved_model:TextClassifier.__init__",
+        track_the_model,
+        "tests/trainer/export/test_serving.py -k cli",
+    ),
+    Breakage(
+        "one-step-too-far",
+        "served: a row's answer is of its last character",
+        "trainer.export.inference:_last_output",
+        read_one_step_further,
+        "tests/trainer/export/test_export.py -k keras_computes",
+    ),
+    Breakage(
+        "unknown-is-known",
+        "no skew: what is written is what the graph says",
+        "pipeline.dataset.encoding:encode_text",
+        unknown_as_last_character,
+        "tests/pipeline/dataset/test_prepare.py -k plain_python",
+    ),
+    Breakage(
+        "parity-not-replayed",
+        "no skew: the export replays the parity rows",
+        "trainer.export.parity:Parity.replay",
+        always(None),
+        "tests/trainer/export/test_export.py",
+    ),
+)
+
+
+def find_breakage(name: str) -> Breakage:
+    """Return the breakage of that name.
+
+    Raises:
+        pytest.UsageError: there is none.
+    """
+    by_name = {breakage.name: breakage for breakage in BREAKAGES}
+    if name not in by_name:
+        raise pytest.UsageError(f"{VARIABLE}: got {name!r}, expected one of {', '.join(by_name)}")
+    return by_name[name]
+
+
+def break_promise(breakage: Breakage) -> None:
+    """Replace the target in this process.
+
+    Raises:
+        pytest.UsageError: the project has no such function.
+    """
+    module_name, _, qualified = breakage.target.partition(":")
+    *outer, name = qualified.split(".")
+    try:
+        owner = functools.reduce(getattr, outer, importlib.import_module(module_name))
+        original = getattr(owner, name)
+    except (ImportError, AttributeError) as error:
+        raise pytest.UsageError(f"{breakage.name}: no {breakage.target}: {error}") from error
+    setattr(owner, name, functools.wraps(original)(breakage.wrap(original)))
+
+
+def pytest_configure() -> None:
+    """Break the promise before pytest imports a test module, and with it `from … import …`."""
+    if name := os.environ.get(VARIABLE):
+        break_promise(find_breakage(name))
