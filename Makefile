@@ -3,7 +3,13 @@
 
 PYTHON ?= python3 python3.13 python3.12 python3.11 python3.10
 
+# Tests run in this many processes, each with a TensorFlow of its own (1.5 GB).
+TEST_PROCESSES ?= 2
+
 VENV_PYTHON := .venv/bin/python
+# A process takes whole files, in the order of tests/conftest.py.
+PYTEST := $(VENV_PYTHON) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
+	--no-loadscope-reorder --durations 5
 READY := .venv/.ready
 # The lock is complete: resolving it again is slow, and more than the pip of Python 3.10 can do.
 PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps
@@ -37,7 +43,8 @@ $(VENV_PYTHON) -m pip --version >/dev/null 2>&1 \
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint flink-test deploy-test image-test lock clean find-python
+.PHONY: help demo check test test-all lint crash-test flink-test deploy-test image-test lock clean \
+	find-python
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,13 +55,24 @@ help: ## Show this
 demo: $(READY) ## Write a sample, prepare it, train on it and ask the model (1 minute)
 	@$(VENV_PYTHON) -m demo
 
-test: lint ## Lint, types and the whole test suite (10 minutes)
-	$(VENV_PYTHON) -m pytest --durations=5
+check: lint ## Lint, types and the unit tests, between two edits (1 minute)
+	$(PYTEST) -m 'unit and not integration'
+
+test: lint ## Lint, types and all of pytest, before a commit (4 minutes)
+	$(PYTEST)
+
+# Each part once, the quickest first.
+test-all: test crash-test flink-test deploy-test ## All of it but image-test (25 minutes)
 
 lint: $(READY) ## ruff and mypy only
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
+
+crash-test: $(READY) ## Break each promise once, kill preparations and trainings (10 minutes)
+	$(VENV_PYTHON) -m tests.break_promises
+	$(VENV_PYTHON) -m tests.crash --times 4
+	$(VENV_PYTHON) -m tests.crash_training --times 2
 
 flink-test: $(READY) ## The same bytes from a Flink cluster on this machine (Java, Maven; 5 minutes)
 	$(VENV_PYTHON) -m tests.engines.flink

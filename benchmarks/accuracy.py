@@ -1,7 +1,7 @@
-"""python -m benchmarks.accuracy: how long a training takes to be as good as another.
+"""Measure the seconds of training until a validation accuracy is reached.
 
-This trainer at several batch sizes, and the program that the project began with, on the same
-rows. What is printed is Markdown; --chart draws it too.
+Compares this trainer with several batch sizes and the original program of this project, on the same
+rows. Prints Markdown; `--chart` also draws an SVG file. Usage: `python -m benchmarks.accuracy`.
 """
 
 from __future__ import annotations
@@ -124,12 +124,26 @@ def _parser() -> argparse.ArgumentParser:
         description="Time trainings to the same validation accuracy; print Markdown.",
         allow_abbrev=False,
     )
-    parser.add_argument("--rows", type=int, default=200_000, metavar="N", help="(%(default)s)")
-    parser.add_argument("--epochs", type=int, default=10, metavar="N", help="(%(default)s)")
-    parser.add_argument("--chart", type=Path, metavar="FILE.svg", help="draw the epochs, too")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=200_000,
+        metavar="N",
+        help="number of rows (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        default=10,
+        metavar="N",
+        help="number of epochs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--chart", type=Path, metavar="FILE.svg", help="also draw a chart of the epochs"
+    )
     names = [contestant.name for contestant in CONTESTANTS]
     parser.add_argument(
-        "--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}"
+        "--only", nargs="+", choices=names, metavar="NAME", help=f"contestants: {', '.join(names)}"
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""A line chart as an SVG file that needs nothing else and follows a dark page."""
+"""Draw a line chart as a self-contained SVG file with colors for light and dark pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what rounds measured to Markdown."""
+"""Format the measurements of several rounds as Markdown tables."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""python -m benchmarks.gpu: this trainer on a GPU, in single and in mixed precision, timed.
+"""Measure this trainer on a GPU, in single and in mixed precision.
 
-Also whether the LSTM layers ran as cuDNN's kernels. What is printed is Markdown. Without a GPU it
-says so and ends with status 1.
+Also checks that the LSTM layers ran as cuDNN kernels. Prints Markdown. Without a GPU it reports
+this and ends with status 1. Usage: `python -m benchmarks.gpu`.
 """
 
 from __future__ import annotations
@@ -144,9 +144,23 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         epilog="Exit status: 0 done, 1 no GPU or the LSTM layers are not cuDNN's.",
     )
-    parser.add_argument("--rows", type=int, default=1_085_420, metavar="N", help="(%(default)s)")
-    parser.add_argument("--epochs", type=int, default=3, metavar="N", help="(%(default)s)")
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="(%(default)s)")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=1_085_420,
+        metavar="N",
+        help="number of rows (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=3, metavar="N", help="number of epochs (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=3,
+        metavar="N",
+        help="number of rounds (default: %(default)s)",
+    )
     return parser
 
 

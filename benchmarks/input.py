@@ -1,7 +1,7 @@
-"""python -m benchmarks.input: the input of a training alone, without a model, timed.
+"""Measure the input pipeline of a training, without a model.
 
-Whole epochs of this trainer's batches and of the usual tutorial's, on the shards of one dataset.
-What is printed is Markdown.
+Reads whole epochs of this trainer's batches and of the usual tutorial's, from the shards of one
+dataset. Prints Markdown. Usage: `python -m benchmarks.input`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.samples import make_sample
 from benchmarks.training import PACKAGES, prepare_dataset
 from charseq.cli import exit_status, heavy_imports
 from charseq.errors import DataError, UsageError
-from trainer.data.manifest import Manifest, read_manifest
+from trainer.data.dataset import Dataset, read_dataset
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -55,29 +55,29 @@ def are_compared(one: Contestant, other: Contestant) -> bool:
     return one.is_ours and not other.is_ours and one.representation == other.representation
 
 
-def make_batches(contestant: Contestant, manifest: Manifest, epoch: int) -> tf.data.Dataset:
+def make_batches(contestant: Contestant, dataset: Dataset, epoch: int) -> tf.data.Dataset:
     """Shuffled batches of the train split; the second part of each is its labels."""
     from benchmarks.peers.keras_tfdata import tutorial_batches
     from trainer.data.batches import Batches
 
     if contestant.is_ours:
-        return Batches(manifest, contestant.representation, _BATCH).training(epoch)
-    files = [manifest.path(shard.path) for shard in manifest.shards_of("train")]
+        return Batches(dataset, contestant.representation, _BATCH).training(epoch)
+    files = [dataset.path(shard.path) for shard in dataset.manifest.shards_of("train")]
     one_hot = contestant.representation == "one_hot"
     return tutorial_batches(files, _BATCH, one_hot=one_hot, shuffled=True)
 
 
-def measure_epoch(contestant: Contestant, manifest: Manifest, epoch: int) -> float:
+def measure_epoch(contestant: Contestant, dataset: Dataset, epoch: int) -> float:
     """Records a second of one epoch, from the making of the input to its last batch.
 
     Raises:
         DataError: they are not all records of the split.
     """
     started = time.perf_counter()
-    batches = make_batches(contestant, manifest, epoch)
+    batches = make_batches(contestant, dataset, epoch)
     records = int(batches.reduce(np.float32(0), lambda total, batch: total + _rows(batch)))
     seconds = time.perf_counter() - started
-    expected = manifest.records("train")
+    expected = dataset.manifest.records("train")
     if records != expected:
         raise DataError(f"{contestant.name}: {records} records read, expected {expected}")
     return records / seconds
@@ -99,12 +99,12 @@ def compare(
         import benchmarks.peers.keras_tfdata  # noqa: F401 - that no contestant pays for it
         import trainer.data.batches  # noqa: F401
 
-    manifest = read_manifest(str(dataset))
+    prepared = read_dataset(str(dataset))
     rates: dict[str, list[float]] = {one.name: [] for one in contestants}
     # Epoch 0 reads the shards into the file cache, and is not counted.
     for epoch in range(repeats + 1):
         for one in contestants:
-            rate = measure_epoch(one, manifest, epoch)
+            rate = measure_epoch(one, prepared, epoch)
             print(f"{epoch}/{repeats} {one.name}: {rate:,.0f} records/s", file=sys.stderr)
             if epoch > 0:
                 rates[one.name].append(rate)
@@ -138,7 +138,7 @@ def _compare(argv: Sequence[str] | None) -> None:
 def _parser() -> argparse.ArgumentParser:
     return comparison_parser(
         "input",
-        "Time the reading of batches, this trainer's and a tutorial's; print Markdown.",
+        "Time the input pipelines of this trainer and of a tutorial; print Markdown.",
         rows=200_000,
         contestants=[contestant.name for contestant in CONTESTANTS],
     )

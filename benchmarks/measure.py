@@ -1,4 +1,4 @@
-"""What a command costs: wall time, CPU time and memory, with all the processes it starts."""
+"""Measure wall time, CPU time and peak memory of a command and its child processes."""
 
 from __future__ import annotations
 

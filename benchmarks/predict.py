@@ -1,7 +1,8 @@
-"""python -m benchmarks.predict: batch prediction, RunInference, and the forward pass alone, timed.
+"""Compare batch prediction with RunInference and with the forward pass alone.
 
-Every contestant runs as a process of its own on a tenth of the rows and on all of them; the
-difference of the two is the marginal cost, free of imports and set-up. What is printed is Markdown.
+Every contestant runs in its own process on a tenth of the rows and on all of them. The difference
+between the two is the marginal cost, without imports and set-up. Prints Markdown. Usage:
+`python -m benchmarks.predict`.
 """
 
 from __future__ import annotations
@@ -131,7 +132,9 @@ def _parser() -> argparse.ArgumentParser:
         rows=400_000,
         contestants=[contestant.name for contestant in CONTESTANTS],
     )
-    parser.add_argument("--model", required=True, metavar="DIR", help="as of pipeline.predict")
+    parser.add_argument(
+        "--model", required=True, metavar="DIR", help="the SavedModel, as for pipeline.predict"
+    )
     return parser
 
 

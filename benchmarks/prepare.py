@@ -1,7 +1,8 @@
-"""python -m benchmarks.prepare: this pipeline and other ways to prepare the same rows, timed.
+"""Compare this pipeline with other ways to prepare the same rows.
 
-Every contestant runs as a process of its own on a tenth of the rows and on all of them; the
-difference of the two is the marginal cost, free of imports and set-up. What is printed is Markdown.
+Every contestant runs in its own process on a tenth of the rows and on all of them. The difference
+between the two is the marginal cost, without imports and set-up. Prints Markdown. Usage:
+`python -m benchmarks.prepare`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A program timed on a tenth of the rows and on all of them, and what follows from the two."""
+"""Marginal and fixed costs of a program, from a run on a tenth of the rows and one on all rows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Rows to measure with: those of `python -m pipeline.sample`, all of them or those of some lengths.
+"""Write the samples of the benchmarks: rows of `python -m pipeline.sample`, or of chosen lengths.
 
-The rows are drawn from the same chains in each case, so that their labels can be learned.
+All rows are drawn from the same Markov chains, so that their labels can be learned.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""python -m benchmarks.train: this trainer and other ways to train the same model, timed.
+"""Compare this trainer with other ways to train the same model.
 
-Every contestant runs as a process of its own on a tenth of the rows and on all of them; the
-difference shows how memory grows with the rows. What is printed is Markdown.
+Every contestant runs in its own process on a tenth of the rows and on all of them; the difference
+shows how memory grows with the number of rows. Prints Markdown. Usage:
+`python -m benchmarks.train`.
 """
 
 from __future__ import annotations
@@ -167,19 +168,21 @@ def _parser() -> argparse.ArgumentParser:
         rows=200_000,
         contestants=[contestant.name for contestant in CONTESTANTS],
     )
-    parser.add_argument("--epochs", type=int, default=5, metavar="N", help="(%(default)s)")
+    parser.add_argument(
+        "--epochs", type=int, default=5, metavar="N", help="number of epochs (default: %(default)s)"
+    )
     parser.add_argument(
         "--lengths",
         choices=LENGTHS,
         default="mixed",
         help="mixed: 5 to 40 characters, as pipeline.sample writes; full: 31 or more; short: 5 to "
-        "15 (%(default)s)",
+        "15 (default: %(default)s)",
     )
     parser.add_argument(
         "--torch-python",
         default=sys.executable,
         metavar="PYTHON",
-        help="the interpreter that has PyTorch (default: this one)",
+        help="interpreter with PyTorch (default: this one)",
     )
     return parser
 

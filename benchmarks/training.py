@@ -1,4 +1,4 @@
-"""One training as a process of its own: what it is given, what it costs, what it measured."""
+"""Run one training in its own process and measure it."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def describe_data(dataset: Path, *csv_files: Path) -> Data:
 def warm_file_cache(contestants: Sequence[Contestant]) -> None:
     """Import once what each contestant imports, or the first would read it from the disk."""
     for python, module in sorted({(one.python, one.module) for one in contestants}):
-        imported = "trainer.training.loop" if module == TRAINER else module
+        imported = "trainer.training.train" if module == TRAINER else module
         subprocess.run([python, "-c", f"import {imported}"], check=True, stderr=subprocess.DEVNULL)
 
 

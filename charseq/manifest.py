@@ -162,8 +162,8 @@ class Manifest:
         return replace(complete, manifest_sha256=complete.compute_seal())
 
 
-def parse_manifest(text: str, path: str) -> Manifest:
-    """Parse the text of the `dataset.json` at `path`.
+def parse_manifest(text: str | bytes, path: str) -> Manifest:
+    """Parse the text of the `dataset.json` at `path`; bytes are UTF-8.
 
     Raises:
         DataError: it is not JSON, not a manifest, or of a newer format.
@@ -210,8 +210,9 @@ def manifest_from_json(content: Any, path: str) -> Manifest:
             inputs=tuple(InputFile(**file) for file in content["inputs"]),
             options=content["options"],
             versions=content["versions"],
-            files=tuple(FileDigest(**file) for file in content["files"]),
-            manifest_sha256=content[SEAL_KEY],
+            # The first versions recorded neither.
+            files=tuple(FileDigest(**file) for file in content.get("files", ())),
+            manifest_sha256=content.get(SEAL_KEY, ""),
         )
     except KeyError as error:
         raise DataError(f"{path}: no {error} in it") from error

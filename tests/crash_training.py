@@ -68,7 +68,7 @@ def prepare(folder: Path, rows: int) -> None:
 
 def start(run: Path, strategy: str) -> list[subprocess.Popen[bytes]]:
     """The processes of a training."""
-    environments = [{}]
+    environments: list[dict[str, str]] = [{}]
     if strategy == "multi_worker":
         environments = [{"TF_CONFIG": config} for config in tf_configs(_WORKERS)]
     return [
@@ -120,7 +120,7 @@ def last_variables(run: Path) -> list[np.ndarray]:
     if not (run / "run.json").exists():
         raise RuntimeError(f"{run} did not end")
     with np.load(max((run / "checkpoints").glob("step-*.npz"))) as archive:
-        return [archive[name] for name in archive.files if name != "position"]
+        return [archive[name] for name in archive.files if name != "state"]
 
 
 if __name__ == "__main__":

@@ -7,23 +7,24 @@ from collections.abc import Sequence
 
 from charseq.cli import exit_status, heavy_imports
 from trainer.config import RESUME_REQUIRED, parse_command_line
-from trainer.data.manifest import open_dataset
+from trainer.data.dataset import open_dataset
 from trainer.run_checks import check_output, check_resumable, is_trained
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train as the command line says; return the exit status."""
+    """Train by the options of a command line; return the exit status."""
     return exit_status(lambda: _train(argv))
 
 
 def _train(argv: Sequence[str] | None) -> None:
     config = parse_command_line(argv)
-    with open_dataset(config.data) as manifest:
-        manifest.check_not_empty("train")
-        if not config.overwrite and is_trained(config, manifest.fingerprint):
+    with open_dataset(config.data) as dataset:
+        dataset.check_not_empty("train")
+        fingerprint = dataset.manifest.fingerprint
+        if not config.overwrite and is_trained(config, fingerprint):
             print(
                 f"{config.output} is already trained on this dataset with these options: nothing "
-                f"to do; fingerprint of the dataset {manifest.fingerprint[:16]}"
+                f"to do; fingerprint of the dataset {fingerprint[:16]}"
             )
             return
         check_output(config.output, config.overwrite)
@@ -31,8 +32,8 @@ def _train(argv: Sequence[str] | None) -> None:
             check_resumable(config.output, config.resume)
         # Imported late: TensorFlow takes seconds, and --help and these errors must not.
         with heavy_imports():
-            from trainer.training.loop import train
-        train(config, manifest)
+            from trainer.training.train import train
+        train(config, dataset)
 
 
 if __name__ == "__main__":

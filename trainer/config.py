@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from charseq.flags import flag, make_parser, parse, require, validate
-from trainer.data.files import check_local
+from trainer.addresses import check_local
 
 DATA_HELP = "dataset directory that python -m pipeline wrote, local, s3:// or gs://"
 # "must" is the first name of "required"; scripts and run.json files of version 0.1.0 hold it.

@@ -1,4 +1,7 @@
-"""A plain Beam pipeline: a Python function and a tf.train.Example per row, alphabet given."""
+"""Prepare rows with a plain Beam pipeline: one function call and one `tf.train.Example` per row.
+
+The alphabet is known in advance.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the peers share: their command line, the shape of a record, and the split of a line."""
+"""Command line, record shape and split function that the preparing peers share."""
 
 from __future__ import annotations
 

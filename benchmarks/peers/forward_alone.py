@@ -1,4 +1,4 @@
-"""The forward pass of a SavedModel and nothing else: sequences in memory, answers thrown away."""
+"""Run only the forward pass of a SavedModel, on sequences in memory; discard the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the two programs around Keras's `model.fit` share: the model, and a clock."""
+"""The model and the epoch timer that the two `model.fit` programs share."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The program that this project began with: all rows as one-hot vectors in memory, `model.fit`.
+"""Train with `model.fit` on one-hot vectors of all rows in memory: the project's original program.
 
-Keras's own "stacked LSTM for sequence classification": padded at the end, not masked, RMSprop.
+This is Keras's "stacked LSTM for sequence classification": padded at the end, not masked, RMSprop.
 """
 
 from __future__ import annotations

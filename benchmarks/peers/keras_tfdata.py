@@ -1,6 +1,6 @@
-"""tf.data as the usual tutorial has it, on the TFRecords of this project, and `model.fit`.
+"""Train with `model.fit` on the TFRecords of this project, read as in the usual tf.data tutorial.
 
-Each record is parsed and encoded by itself, in as many threads as tf.data sees fit; rows are
+Each record is parsed and encoded separately, with as many threads as tf.data chooses; rows are
 shuffled in a buffer. After https://www.tensorflow.org/tutorials/load_data/tfrecord and
 https://www.tensorflow.org/guide/data_performance.
 """

@@ -1,8 +1,9 @@
-"""A straight program: no Beam, no shuffle, nothing learned; as near to the limit as Python gets.
+"""Prepare rows with a single-threaded program: close to the limit of what Python can reach.
 
-Whole columns all the way: pyarrow reads the CSV and cuts, numpy encodes. Examples are serialised by
-tfx_bsl's C++ RecordBatchToExamplesEncoder, the fastest library for it: tf.train.Example takes
-more than ten times as long. The one step per row is tf.io.TFRecordWriter, which has no other.
+It uses no Beam, does not shuffle and learns nothing. It works on whole columns: pyarrow parses and
+cuts, numpy encodes, and tfx_bsl's C++ RecordBatchToExamplesEncoder serializes the Examples, the
+fastest library for it: tf.train.Example takes more than ten times as long. The only step per row
+is tf.io.TFRecordWriter, which has no batch interface.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Beam's RunInference as its documentation has it: an element a row, batches made by Beam.
+"""Predict with Beam's RunInference as in its documentation: one element per row, batched by Beam.
 
-Beam's own TensorFlow handlers load with `tf.keras.models.load_model` and need tensorflow_hub; with
-Keras 3 they load no SavedModel. This handler calls the signature.
+Beam's own TensorFlow handlers load models with `tf.keras.models.load_model`, need tensorflow_hub,
+and cannot load a SavedModel with Keras 3. This handler calls the signature.
 """
 
 from __future__ import annotations

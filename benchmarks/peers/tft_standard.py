@@ -1,9 +1,9 @@
-"""TensorFlow Transform as its own examples use it.
+"""Prepare rows with TensorFlow Transform as in its own examples.
 
-ReadFromText, a row to a dict, AnalyzeAndTransformDataset with compute_and_apply_vocabulary,
+ReadFromText, one dict per row, AnalyzeAndTransformDataset with compute_and_apply_vocabulary,
 EncodeTransformedDataset (which is RecordBatchToExamplesEncoder) and WriteToTFRecord, after
-https://github.com/tensorflow/transform/tree/master/examples. Where the examples differ, what was
-faster is taken: record batches as output, and the vocabulary on ragged characters, which looks up
+https://github.com/tensorflow/transform/tree/master/examples. Where the examples differ, the faster
+variant is used: record batches as output, and the vocabulary on ragged characters, which looks up
 no padding. (Dicts and BeamRecordCsvTFXIO as input took the same CPU time.)
 """
 

@@ -1,6 +1,6 @@
-"""PyTorch: `nn.LSTM` on ids in memory, Adam, the output at each sequence's last character.
+"""Train PyTorch's `nn.LSTM` on ids in memory, with Adam, on the output at the last character.
 
-Sequences are not packed: the padding is computed, and then not looked at.
+Sequences are not packed: the padding is computed and then ignored.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the peers that train share: their command line, their rows, and what they tell of a run.
+"""Command line, rows and metrics file that the training peers share.
 
-Nothing but the standard library: PyTorch's interpreter has neither TensorFlow nor this project.
+Uses the standard library only: PyTorch's interpreter has neither TensorFlow nor this project.
 """
 
 from __future__ import annotations

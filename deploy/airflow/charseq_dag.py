@@ -1,8 +1,8 @@
-"""Every day: prepare the date's input, look at it, train, evaluate, promote what is better.
+"""Prepare the input of a date, check the dataset, train, evaluate and promote, every day.
 
-What a date makes is in directories of its name, and each task, started again, knows what is done
-already, goes on with what is not, or refuses what does not fit. Where things are is told by
-Airflow's Variables, what is done by the Params; see README.md beside this file.
+Each date has its own dataset and run directories. A task that is started again skips what is
+complete, resumes what is not, and fails if input or options have changed. Airflow's Variables set
+the locations, the Params set the options; see README.md next to this file.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ PARAMS = {
 
 
 class PrepareOperator(BeamRunPythonPipelineOperator):
-    """Beam's, which also takes its interpreter and more options from Variables and Params."""
+    """Beam's operator, with interpreter and additional options from Variables and Params."""
 
     template_fields = (*BeamRunPythonPipelineOperator.template_fields, "py_interpreter")
 
@@ -66,7 +66,7 @@ class PrepareOperator(BeamRunPythonPipelineOperator):
 
 
 def trainer(task_id: str, command: str, timeout: timedelta) -> BashOperator:
-    """A task that runs a module of the trainer; SIGTERM reaches it and not a shell before it."""
+    """Return a task that runs a module of the trainer, with `exec` so that SIGTERM reaches it."""
     return BashOperator(
         task_id=task_id,
         bash_command=f'exec "$PYTHON" -m {command}',
@@ -78,10 +78,10 @@ def trainer(task_id: str, command: str, timeout: timedelta) -> BashOperator:
 
 @task(execution_timeout=timedelta(minutes=5))
 def check_quality(dataset: str) -> dict[str, Any]:
-    """The counts of a dataset that may be trained on.
+    """Return the counts of a dataset, if it passes the limits.
 
     Raises:
-        AirflowFailException: it may not; trying again would not change that.
+        AirflowFailException: it does not; the task is not retried.
     """
     manifest = json.loads(Path(dataset, "dataset.json").read_text(encoding="utf-8"))
     limits = {
@@ -101,8 +101,8 @@ with DAG(
     # A date's run starts when the date is over, whatever create_cron_data_intervals says.
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
     start_date=datetime(2026, 1, 1),
-    # The first start must not set off a training for each day since start_date; dates that are
-    # wanted are asked for: airflow backfill create.
+    # The first start must not run a training for each day since start_date. To run past dates:
+    # airflow backfill create.
     catchup=False,
     # All runs share the machine and the registry.
     max_active_runs=1,

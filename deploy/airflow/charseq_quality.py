@@ -1,4 +1,4 @@
-"""What a prepared dataset must be to be trained on; of the counts in its `dataset.json` alone."""
+"""Check the counts in a `dataset.json` against limits, before the dataset is trained on."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ def problems(
     max_rejected_fraction: float,
     max_truncated_fraction: float,
 ) -> list[str]:
-    """What is wrong with a dataset; nothing if it may be trained on.
+    """Return the reasons not to train on a dataset, each as a phrase.
 
-    min_rows_of_label: in each split that is to have rows at all. Fractions are of the rows read.
+    Args:
+        manifest: the content of its `dataset.json`.
+        min_train_rows: of the train split.
+        min_rows_of_label: in each split that has a share of the rows.
+        max_rejected_fraction: of the rows read, 0 to 1.
+        max_truncated_fraction: of the rows read, 0 to 1.
     """
     counts = manifest["counts"]
     found = []

@@ -1,8 +1,9 @@
-"""The file that Dataflow's launcher starts: a template's parameters to the command line.
+"""Convert the parameters of a Flex Template to the command line and run the preparation.
 
-A parameter has the name of its option and one value. The launcher passes it as --name=value, among
-flags of Beam. It starts a file, not a module as `python -m pipeline` does, and the directory of a
-file comes first on `sys.path`: in `pipeline`, `import inspect` would import `pipeline/inspect.py`.
+Dataflow's launcher starts this file. It passes each parameter as --name=value, among flags of Beam;
+a parameter has the name of its option and one value. The launcher starts a file, not a module as
+`python -m pipeline` does, and the directory of a file comes first on `sys.path`: in `pipeline`,
+`import inspect` would import `pipeline/inspect.py`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ _OURS = {field.name for field in fields(Options)}
 
 
 def to_command_line(arguments: Sequence[str]) -> list[str]:
-    """The launcher's arguments as python -m pipeline takes them.
+    """Return the launcher's arguments as flags of `python -m pipeline`.
 
-    Several globs in one --input are told apart by a comma before gs://, so that the name of an
-    object may have one. What is not ours stays as it is.
+    Several globs in one --input are separated by a comma before gs://, since the name of an object
+    may contain commas. Flags of Beam are not changed.
     """
     line = []
     for argument in arguments:

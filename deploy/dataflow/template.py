@@ -1,7 +1,8 @@
-"""python -m deploy.dataflow.template: what Dataflow is told of the preparation as a Flex Template.
+"""Print the Dataflow Flex Template of the preparation, or its metadata, as JSON.
 
-Names, help, choices and defaults are taken from the command line of the preparation; only what a
-pattern can say of a value stands here. metadata.json beside this file is what it prints.
+Names, help, choices and defaults of the parameters come from the parser of the command line; only
+the validation patterns are defined here. `metadata.json` next to this file is the output without
+`--image`. Usage: `python -m deploy.dataflow.template [--image IMAGE]`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ _IMAGE = {
 
 
 def metadata() -> dict[str, Any]:
-    """A TemplateMetadata of Dataflow's API: a parameter for each option, and the worker image."""
+    """Return a TemplateMetadata of Dataflow's API: the options, and the worker image."""
     parser = make_parser()
     options = [action for action in parser._actions if action.dest != "help"]
     return {
@@ -69,7 +70,7 @@ def metadata() -> dict[str, Any]:
 
 
 def container_spec(image: str) -> dict[str, Any]:
-    """A ContainerSpec of Dataflow's API: launcher and workers run in `image`."""
+    """Return a ContainerSpec of Dataflow's API: launcher and workers run in `image`."""
     return {
         "image": image,
         "sdkInfo": {"language": "PYTHON"},
@@ -98,19 +99,19 @@ def _parameter(option: argparse.Action) -> dict[str, Any]:
 
 
 def _picker(option: argparse.Action) -> str:
-    """How the console asks for a value."""
+    """Return the ParameterType that the console uses for the input of a value."""
     if option.choices:
         return "ENUM"
     return _PICKERS.get(option.dest, "NUMBER" if option.type in (int, float) else "TEXT")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print one of the two as JSON."""
+    """Print the metadata, or the template of `--image`, as JSON."""
     parser = argparse.ArgumentParser(prog="python -m deploy.dataflow.template")
     parser.add_argument(
         "--image",
-        help="print the template of this image, to be put into a bucket; without, print the "
-        "metadata alone, for gcloud dataflow flex-template build --metadata-file",
+        help="print the template of this image, to upload to a bucket; without it, print only the "
+        "metadata, for gcloud dataflow flex-template build --metadata-file",
     )
     image = parser.parse_args(argv).image
     print(json.dumps(container_spec(image) if image else metadata(), indent=2))

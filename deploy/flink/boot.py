@@ -1,4 +1,4 @@
-"""Starts the Python worker of a TaskManager: Beam's container contract, without the container.
+"""Start the Python worker of a TaskManager: Beam's container contract, without the container.
 
 The `boot` program of Beam's images does the same there; it is not part of the Python package.
 """
@@ -15,7 +15,7 @@ from google.protobuf import json_format, text_format
 
 
 def main() -> None:
-    """Ask the runner where to connect to, and serve it until it hangs up."""
+    """Request the endpoints from the runner, and serve it until it disconnects."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--id", required=True)
     parser.add_argument("--provision_endpoint", required=True)

@@ -1,8 +1,8 @@
-"""A Flink cluster of processes on this machine's loopback, with Beam's job server in front.
+"""A Flink cluster of local processes on the loopback interface, with Beam's job server.
 
-Flink is started from its jars as its own scripts would do it. In Beam's PROCESS environment a
-TaskManager starts its Python worker itself, and the worker ends with it. In the EXTERNAL one it
-asks a worker pool for it, as it does in a pod that holds both.
+Flink is started from its jars with the commands of its own scripts. In Beam's environment PROCESS
+each TaskManager starts its Python worker, which ends with it. In EXTERNAL it requests workers
+from a worker pool, as in a Kubernetes pod with both.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _TASK_MANAGER_MEMORY = {
 
 
 def fetch_jars(folder: Path, pom: Path = POM) -> Path:
-    """Let Maven copy what `pom` names below `folder`, unless it did before.
+    """Download the jars of `pom` with Maven, unless they are in `folder`; return their path.
 
     Raises:
         DataError: there is no Maven or no Java, or Maven fails.
@@ -72,10 +72,10 @@ def fetch_jars(folder: Path, pom: Path = POM) -> Path:
 
 
 class Cluster:
-    """A JobManager, TaskManagers of one slot each and a job server, while the block runs.
+    """A context manager for a JobManager, TaskManagers of one slot each, and a job server.
 
-    Settings, logs and temporary files are in `folder`, which must exist. Ports are chosen where
-    none are given.
+    Settings, logs and temporary files are in `folder`, which must exist. Ports that are None are
+    chosen.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Cluster:
         return self._folder / "boot"
 
     def _start_worker_pool(self) -> None:
-        """What the image's `boot --worker_pool` does."""
+        """Start Beam's worker pool, as `boot --worker_pool` of the image does."""
         module = "apache_beam.runners.worker.worker_pool_main"
         flags = [f"--service_port={self._pool}", f"--container_executable={self._boot}"]
         self.start("worker-pool", [sys.executable, "-m", module, *flags])
@@ -171,7 +171,7 @@ class Cluster:
         wait_until(lambda: listens(self._job_server), 120, "Beam's job server")
 
     def require_all_run(self) -> None:
-        """Look at every process that was started.
+        """Check that every started process is still running.
 
         Raises:
             DataError: one has ended.
@@ -182,7 +182,7 @@ class Cluster:
 
     @property
     def page(self) -> str:
-        """Flink's own page, and its REST interface."""
+        """URL of Flink's web page and REST API."""
         return f"http://{LOOPBACK}:{self._rest}"
 
     def kill_task_manager(self) -> None:
@@ -190,7 +190,7 @@ class Cluster:
         self._task_managers[0].kill()
 
     def restarted(self) -> bool:
-        """Whether the newest job was started again after a failure."""
+        """Return whether the newest job was restarted after a failure."""
         jobs = self._ask("/jobs/overview")["jobs"]
         newest = max(jobs, key=lambda job: job["start-time"])["jid"]
         return bool(self._ask(f"/jobs/{newest}")["timestamps"]["RESTARTING"])
@@ -207,7 +207,7 @@ class Cluster:
             return json.load(answer)
 
     def beam_flags(self) -> list[str]:
-        """What makes the pipeline run here."""
+        """Return the Beam flags that run a pipeline on this cluster."""
         config = json.dumps({"command": str(self._boot)})
         if self._environment == "EXTERNAL":
             config = f"{LOOPBACK}:{self._pool}"
@@ -222,7 +222,7 @@ class Cluster:
 
 
 def _settings(rest_port: int, folder: Path) -> Mapping[str, object]:
-    """Flink's configuration."""
+    """Return Flink's configuration."""
     (rpc_port,) = free_ports(1)
     return {
         "jobmanager.rpc.address": LOOPBACK,

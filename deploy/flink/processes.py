@@ -1,4 +1,4 @@
-"""Processes that are started, waited for and ended by their id."""
+"""Start, wait for and end process groups by their id."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LOOPBACK = "127.0.0.1"
 
 
 class Service:
-    """A process group that is ended with everything in it; its output goes to a file.
+    """A process group that is ended as a whole; its output goes to a file.
 
-    What it leaves in its temporary directory lies beside that file.
+    Its temporary directory is the directory of that file.
     """
 
     def __init__(self, command: Sequence[str], log: Path) -> None:
@@ -36,10 +36,10 @@ class Service:
             )
 
     def wait(self, seconds: float) -> int:
-        """The exit status.
+        """Wait for the process and return its exit status.
 
         Raises:
-            DataError: it goes on for longer.
+            DataError: it does not end within `seconds`.
         """
         try:
             return self.process.wait(seconds)
@@ -47,12 +47,12 @@ class Service:
             raise DataError(f"not ended within {seconds:.0f} s: see {self.log}") from None
 
     def kill(self) -> None:
-        """End the group at once, as a machine that is lost does."""
+        """Kill the group with SIGKILL, as if its machine were lost."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def end(self) -> None:
-        """Ask the first process to end, then end what is left of the group."""
+        """Terminate the first process, then kill the rest of the group."""
         self.process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
@@ -61,10 +61,10 @@ class Service:
 
 
 def wait_until(happened: Callable[[], bool], seconds: float, what: str) -> None:
-    """Look ten times a second.
+    """Wait until `happened` returns true; it is called ten times a second.
 
     Raises:
-        DataError: it did not happen in time.
+        DataError: it did not within `seconds`; the message names `what`.
     """
     last = time.monotonic() + seconds
     while not happened():
@@ -74,7 +74,7 @@ def wait_until(happened: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nothing listens on, all different."""
+    """Return different free ports of the loopback interface."""
     with ExitStack() as held:
         sockets = [held.enter_context(closing(socket.socket())) for _ in range(count)]
         for one in sockets:
@@ -83,6 +83,6 @@ def free_ports(count: int) -> list[int]:
 
 
 def listens(port: int) -> bool:
-    """Whether something answers at a port of the loopback."""
+    """Return whether a process listens on a port of the loopback interface."""
     with closing(socket.socket()) as one:
         return one.connect_ex((LOOPBACK, port)) == 0

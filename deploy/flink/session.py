@@ -1,7 +1,8 @@
-"""python -m deploy.flink.session: a Flink session cluster on this machine, ready for the pipeline.
+"""Start a Flink session cluster with Beam's job server on this machine.
 
-It fetches Flink and Beam's job server (some 150 MB, once; Java and Maven needed), starts them, says
-which flags make the pipeline run there, and ends them all at Ctrl-C or SIGTERM.
+It downloads Flink and Beam's job server once (about 150 MB; requires Java and Maven), starts them,
+prints the flags for `python -m pipeline`, and ends all processes at Ctrl-C or SIGTERM. Usage:
+`python -m deploy.flink.session`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ CACHE = ROOT / "build" / "flink"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a cluster until it is told to end; return the exit status."""
+    """Run a cluster until Ctrl-C or SIGTERM; return the exit status."""
     return exit_status(lambda: _run(_parser().parse_args(argv)))
 
 
@@ -36,14 +37,14 @@ def _parser() -> argparse.ArgumentParser:
         "its processes ended, 2 the command line is wrong.",
     )
     parser.add_argument("--task-managers", type=int, default=2, metavar="N",
-                        help="of one slot each (default: 2)")  # fmt: skip
+                        help="number of TaskManagers, with one slot each (default: 2)")  # fmt: skip
     parser.add_argument("--environment", choices=("PROCESS", "EXTERNAL"), default="PROCESS",
-                        help="who starts Python: each TaskManager, or a worker pool beside them "
-                        "(default: PROCESS)")  # fmt: skip
+                        help="what starts the Python workers: PROCESS, each TaskManager, or "
+                        "EXTERNAL, a worker pool next to them (default: PROCESS)")  # fmt: skip
     parser.add_argument("--rest-port", type=int, default=8081, metavar="PORT",
-                        help="of Flink's page and REST interface (default: 8081)")  # fmt: skip
+                        help="port of Flink's web page and REST API (default: 8081)")  # fmt: skip
     parser.add_argument("--job-port", type=int, default=8099, metavar="PORT",
-                        help="of Beam's job server (default: 8099)")  # fmt: skip
+                        help="port of Beam's job server (default: 8099)")  # fmt: skip
     return parser
 
 
@@ -54,19 +55,19 @@ def _run(flags: argparse.Namespace) -> None:
         if listens(port := getattr(flags, name)):
             flag = name.replace("_", "-")
             raise DataError(f"port {port} is in use; choose another with --{flag}")
-    told_to_end = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: told_to_end.set())
+        signal.signal(number, lambda *_: stopped.set())
     folder = CACHE / "session"
     jars = fetch_jars(CACHE)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     with Cluster(jars, folder, **vars(flags)) as cluster:
         cluster.wait_until_ready()
-        print(f"Flink is at {cluster.page}, what it logs in {folder}; Ctrl-C ends it.")
-        print("Give python -m pipeline these flags:")
+        print(f"Flink: {cluster.page}. Logs: {folder}. Press Ctrl-C to stop.")
+        print("Flags for python -m pipeline:")
         print(shlex.join(cluster.beam_flags()), flush=True)
-        while not told_to_end.wait(1):
+        while not stopped.wait(1):
             cluster.require_all_run()
 
 

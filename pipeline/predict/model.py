@@ -44,8 +44,7 @@ def read_model(directory: str) -> Model:
             f"{directory} holds no {DATASET_ASSET}: not a model that the trainer exported"
         )
     with open_file(paths[DATASET_ASSET]) as file:
-        text = file.read().decode("utf-8", "replace")
-    manifest = parse_manifest(text, paths[DATASET_ASSET])
+        manifest = parse_manifest(file.read(), paths[DATASET_ASSET])
     files = tuple(digest_file(path, name) for name, path in sorted(paths.items()))
     return Model(directory, manifest.fingerprint, manifest.max_length, files)
 

@@ -21,6 +21,8 @@ from benchmarks.training import Training, read_epochs
 from charseq.errors import DataError
 from pipeline.sample import write_sample as write_whole_sample
 
+pytestmark = pytest.mark.unit
+
 TRAINING = Training(Cost(20.0, 30.0, 5), 100, (Epoch(5.0, 0.5), Epoch(2.0, 0.7), Epoch(3.0, 0.6)))
 
 

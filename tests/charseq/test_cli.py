@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
 from charseq.cli import exit_status
 from charseq.errors import DataError, UsageError
 from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.unit
 
 
 def fail_with(error: BaseException) -> None:
@@ -24,7 +27,7 @@ def test_each_kind_of_error_has_its_status(capsys: pytest.CaptureFixture[str]) -
         (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ):
-        assert exit_status(lambda error=error: fail_with(error)) == status
+        assert exit_status(partial(fail_with, error)) == status
         assert capsys.readouterr().err == said
     assert exit_status(lambda: None) == 0
 
@@ -37,6 +40,7 @@ def test_sigterm_ends_a_command_and_nothing_behind_it(capsys: pytest.CaptureFixt
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.mark.integration
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     script = (
         "import sys; from charseq.cli import exit_status\n"

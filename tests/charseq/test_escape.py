@@ -18,6 +18,8 @@ from charseq.html.escape import (
     needs_name,
 )
 
+pytestmark = pytest.mark.unit
+
 # Some that matter, and any others, lone surrogates too.
 TEXTS = st.text(st.sampled_from("<>&\"'\\ \x00\x1b\n\u200b\u202e\u2028\ud800é😀") | st.characters())
 

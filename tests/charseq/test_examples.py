@@ -8,6 +8,8 @@ import tensorflow as tf
 from charseq.examples import feature_spec, ids_to_text, parse_examples, to_ids
 from charseq.manifest import Feature
 
+pytestmark = pytest.mark.unit
+
 
 def integers(*values: int) -> tf.train.Feature:
     return tf.train.Feature(int64_list=tf.train.Int64List(value=values))

@@ -12,6 +12,8 @@ import pytest
 from charseq.errors import UsageError
 from charseq.flags import Flag, flag, flag_name, make_parser, parse, parse_known, require, validate
 
+pytestmark = pytest.mark.unit
+
 
 class Pair(NamedTuple):
     """A value of its own type, which is a tuple to Python."""

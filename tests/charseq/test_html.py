@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.resources import files
+from typing import Any
 
 import pytest
 from jinja2 import Environment, UndefinedError
@@ -19,6 +20,8 @@ from charseq.html.charts import (
     split_flow,
 )
 from charseq.html.formats import format_measure, format_plural, format_share, shorten
+
+pytestmark = pytest.mark.unit
 
 
 def test_every_template_is_valid() -> None:
@@ -87,7 +90,8 @@ def test_a_curve_ends_where_its_values_do() -> None:
 
 
 def draw(chart: Chart) -> str:
-    return str(environment().get_template("macros.html").module.plot(chart))
+    macros: Any = environment().get_template("macros.html").module
+    return str(macros.plot(chart))
 
 
 def test_a_single_epoch_stands_in_the_middle() -> None:

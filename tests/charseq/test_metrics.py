@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
+from typing import Any
 
 import hypothesis.extra.numpy as arrays
 import numpy as np
@@ -22,6 +23,11 @@ from charseq.metrics import (
     wilson_interval,
     worst_labels,
 )
+
+pytestmark = pytest.mark.unit
+
+# Stands for a float in a dataclass.
+approx: Any = pytest.approx
 
 NAMES = ("a", "b", "c", "d")
 # Rows 0 and 1 are correct; in row 2 the label is third, in row 3 the last of four.
@@ -64,12 +70,12 @@ def test_metrics_computed_by_hand():
     assert measured.calibration_error == pytest.approx(0.4125)
     assert measured.labels == (
         LabelScore("a", 2, 0.5, 0.5, 0.5),
-        LabelScore("b", 1, 0.5, 1.0, pytest.approx(2 / 3)),
+        LabelScore("b", 1, 0.5, 1.0, approx(2 / 3)),
         LabelScore("c", 0, 0.0, 0.0, 0.0),
         LabelScore("d", 1, 0.0, 0.0, 0.0),
     )
     assert measured.confusion == Confusion((0, 0, 1, 3), (0, 1, 1, 0), (1, 1, 1, 1))
-    assert measured.lengths == (LengthScore(1, 1, 1.0), LengthScore(3, 3, pytest.approx(1 / 3)))
+    assert measured.lengths == (LengthScore(1, 1, 1.0), LengthScore(3, 3, approx(1 / 3)))
     assert measured.reliability == (
         ReliabilityBin(5 / 15, 6 / 15, 1, 0.4, 0.0),
         ReliabilityBin(6 / 15, 7 / 15, 1, 0.45, 0.0),
@@ -107,7 +113,8 @@ def answers(draw):
 
 def reference(labels, probabilities):
     """Loss, accuracy, top-3 accuracy, macro F1 and calibration error, row by row."""
-    losses, ranks, pairs, bins = [], [], [], {}
+    losses, ranks, pairs = [], [], []
+    bins: dict[int, list[tuple[float, bool]]] = {}
     for label, row in zip(labels.tolist(), probabilities.tolist(), strict=True):
         order = sorted(range(len(row)), key=lambda one: (-row[one], one))
         losses.append(-math.log(max(row[label], 1e-7)))
@@ -144,7 +151,7 @@ def test_metrics_agree_with_their_definitions_however_rows_are_batched(drawn):
     ) == pytest.approx(reference(labels, probabilities))
     right = probabilities.argmax(axis=1) == labels
     assert measured.lengths == tuple(
-        LengthScore(length, int(chosen.sum()), pytest.approx(right[chosen].mean()))
+        LengthScore(length, int(chosen.sum()), approx(right[chosen].mean()))
         for length in (1, 2, 3)
         if (chosen := lengths == length).any()
     )

@@ -38,7 +38,7 @@ def main() -> int:
 def _passes(part: str) -> bool:
     print(f"== {part}", flush=True)
     started = time.monotonic()
-    status = importlib.import_module(f"tests.deploy.{part}").main()
+    status: int = importlib.import_module(f"tests.deploy.{part}").main()
     print(f"== {part}: {time.monotonic() - started:.1f} s, status {status}", flush=True)
     return status == 0
 

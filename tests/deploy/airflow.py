@@ -150,7 +150,7 @@ def make_environment() -> Path:
     if (place / "ready").exists():
         return place
     print(f"installing Airflow into {place}; this takes a few minutes", flush=True)
-    pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps"]
+    pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
     try:
         subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
         subprocess.run([*pip, "--require-hashes", "--requirement", LOCK], check=True)

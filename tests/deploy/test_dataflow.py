@@ -28,7 +28,8 @@ from deploy.dataflow.template import main, metadata
 from pipeline.inspect import main as inspect_main
 from pipeline.options import Options, make_parser, parse_command_line
 from pipeline.runtime.beam_options import unknown_to_beam
-from tests.deploy.support.google import ROOT, SETTINGS, commands
+from tests.deploy.support.google import SETTINGS, commands
+from tests.support.paths import ROOT
 from tests.support.template_values import TAKEN
 
 DIRECTORY = ROOT / "deploy" / "dataflow"

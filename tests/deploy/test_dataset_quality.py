@@ -8,12 +8,14 @@ import pytest
 
 from deploy.airflow.charseq_quality import problems
 
+pytestmark = pytest.mark.unit
+
 MANIFEST = {
     "counts": {"read": 1000, "train": 700, "rejected": 20, "truncated": 100},
     "labels": ["x", "y"],
     "label_counts": {"train": {"x": 400, "y": 300}, "test": {"x": 2, "y": 3}},
 }
-LIMITS = {
+LIMITS: dict[str, Any] = {
     "min_train_rows": 700,
     "min_rows_of_label": 2,
     "max_rejected_fraction": 0.02,

@@ -33,7 +33,7 @@ def manifests(path: Path) -> dict[str, Any]:
 
 
 def settings(overlay: str) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for folder in (BASE, OVERLAYS / overlay):
         (generator,) = manifests(folder / "kustomization.yaml")["Kustomization"][
             "configMapGenerator"

@@ -11,7 +11,9 @@ import yaml
 
 from tests.support.paths import ROOT
 from trainer.config import parse_command_line
-from trainer.training.distributed import _is_chief, make_strategy, strategy_name
+from trainer.training.distributed import is_chief, make_strategy, strategy_name
+
+pytestmark = pytest.mark.unit
 
 DIRECTORY = ROOT / "deploy" / "vertex"
 
@@ -74,4 +76,4 @@ def test_the_chief_of_vertex_is_the_chief(
     monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", NotConnected)
     strategy = make_strategy(name, ())
     assert strategy_name(strategy) == "multi_worker"
-    assert _is_chief(strategy) is chief
+    assert is_chief(strategy) is chief

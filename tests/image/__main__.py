@@ -175,14 +175,14 @@ def test_preparation_and_training(pipeline: Container, trainer: Container) -> di
     """The way of a user with two images; the manifest of the dataset."""
     with step("2,000 rows in pipeline"):
         pipeline.run(*_sample("2000", f"{DATA}/sample.csv"))
-        flags = ("--input", f"{DATA}/sample.csv", "--output", f"{DATA}/local", *FLAGS)
-        pipeline.run("python", "-m", "pipeline", *flags)
+        paths = ("--input", f"{DATA}/sample.csv", "--output", f"{DATA}/local")
+        pipeline.run("python", "-m", "pipeline", *paths, *FLAGS)
     with step("training in trainer, as its entry point"):
-        flags = ("--data", f"{DATA}/local", "--output", f"{DATA}/run", *TRAINING)
-        trainer.run(*trainer.entry(*flags))
+        paths = ("--data", f"{DATA}/local", "--output", f"{DATA}/run")
+        trainer.run(*trainer.entry(*paths, *TRAINING))
     with step("evaluation in trainer"):
-        flags = ("--data", f"{DATA}/local", "--model", f"{DATA}/run")
-        trainer.run("python", "-m", "trainer.evaluate", *flags)
+        paths = ("--data", f"{DATA}/local", "--model", f"{DATA}/run")
+        trainer.run("python", "-m", "trainer.evaluate", *paths)
     data = trainer.root / DATA[1:]
     check("data that stays in the image", list(data.glob("*")) if data.exists() else [], [])
     return read_checked(trainer.data / "local")

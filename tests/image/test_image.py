@@ -11,6 +11,8 @@ from packaging.requirements import Requirement
 
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.unit
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:

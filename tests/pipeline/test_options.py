@@ -10,6 +10,8 @@ import pytest
 from charseq.errors import UsageError
 from pipeline.options import Options, parse_command_line, parse_split
 
+pytestmark = pytest.mark.unit
+
 REQUIRED = ["--input", "a.csv", "--output", "out"]
 
 

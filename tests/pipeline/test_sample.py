@@ -27,6 +27,8 @@ from pipeline.sample import (
     score_transitions,
 )
 
+pytestmark = pytest.mark.unit
+
 
 def draw_text(seed: int, rows: int, chunk_rows: int = 65_536) -> str:
     chunks = draw_rows(seed, draw_chains(seed), rows, chunk_rows)
@@ -232,6 +234,7 @@ def test_an_output_that_cannot_be_written_gets_one_line(
     assert list(tmp_path.iterdir()) == [output]
 
 
+@pytest.mark.integration
 def test_it_runs_without_tensorflow_and_beam() -> None:
     code = (
         "import sys, pipeline.sample;"

@@ -91,7 +91,8 @@ def _pairs(rows: Any) -> list[tuple[str, str]]:
 def _hashes(rows: Any, seed: int) -> list[int]:
     from pipeline.rows.hashing import hash_sequences
 
-    return hash_sequences(rows["sequence"], seed).tolist()
+    hashes: list[int] = hash_sequences(rows["sequence"], seed).tolist()
+    return hashes
 
 
 def add_one(mask: Function) -> Function:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer.data.manifest import Manifest, read_manifest
+from trainer.data.dataset import Dataset, read_dataset
 
 Row = tuple[str, str]
 
@@ -63,8 +63,8 @@ def write_dataset(
     compression: str = "none",
     shards: int = 2,
     transform: bool = False,
-) -> Manifest:
-    """Write a complete dataset directory and read its manifest.
+) -> Dataset:
+    """Write a complete dataset directory and read it.
 
     Shard i of n of a split holds its rows i, i + n, …. transform: write a graph that encodes too;
     it takes most of a second.
@@ -94,17 +94,40 @@ def write_dataset(
         "unknown_id": UNKNOWN,
         "alphabet": list(ALPHABET),
         "labels": list(LABELS),
+        "feature_spec": {"sequence": sequence, "length": scalar, "label": scalar},
+        "counts": _row_counts(splits),
+        "length_histogram": {
+            split: dict(Counter(str(min(len(text), MAX_LENGTH)) for text, _ in rows))
+            for split, rows in splits.items()
+        },
         "label_counts": {
             split: dict(Counter(label for _, label in rows)) for split, rows in splits.items()
         },
-        "feature_spec": {"sequence": sequence, "length": scalar, "label": scalar},
         "shards": described,
         "inputs": [{"path": "rows.csv", "bytes": 1234, "identity": "sha256:" + "5e" * 32}],
+        "options": {"seed": 0, "max_length": MAX_LENGTH},
+        "versions": {"tensorflow": tf.__version__},
+        "files": [],
     }
     text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
     manifest["manifest_sha256"] = hashlib.sha256(text.encode()).hexdigest()
     (directory / "dataset.json").write_text(json.dumps(manifest))
-    return read_manifest(str(directory))
+    return read_dataset(str(directory))
+
+
+def _row_counts(splits: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
+    rows = [text for split in splits.values() for text, _ in split]
+    kept = [character for text in rows for character in text[:MAX_LENGTH]]
+    return {
+        "read": len(rows),
+        **{split: len(splits.get(split, ())) for split in ("train", "validation", "test")},
+        "duplicates": 0,
+        "rejected": 0,
+        "rejected_by_reason": {},
+        "truncated": sum(len(text) > MAX_LENGTH for text in rows),
+        "ambiguous": 0,
+        "unknown_characters": sum(character not in ALPHABET for character in kept),
+    }
 
 
 def _write_shard(

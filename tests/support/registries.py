@@ -18,16 +18,25 @@ MANIFEST: dict[str, Any] = {
     "compression": "none",
     "max_length": 6,
     "alphabet_size": 4,
+    "padding_id": 0,
     "unknown_id": 5,
     "alphabet": ["A", "B"],
     "labels": ["x", "y"],
-    "label_counts": {"train": {"x": 2, "y": 1}},
     "feature_spec": {},
+    "counts": {
+        **dict.fromkeys(("read", "train", "validation", "test", "duplicates", "rejected"), 0),
+        **{"rejected_by_reason": {}, "truncated": 0, "ambiguous": 0, "unknown_characters": 0},
+    },
+    "length_histogram": {},
+    "label_counts": {"train": {"x": 2, "y": 1}},
     "shards": [],
     "inputs": [
         {"path": "raw/a.csv", "bytes": 1234, "identity": "sha256:aa11"},
         {"path": "raw/b.csv", "bytes": 56, "identity": "sha256:bb22"},
     ],
+    "options": {},
+    "versions": {},
+    "files": [],
 }
 
 

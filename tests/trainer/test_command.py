@@ -17,7 +17,7 @@ from tensorflow.python.summary.summary_iterator import summary_iterator
 from tests.support.datasets import toy_rows, write_dataset
 from tests.support.paths import ROOT
 from trainer.__main__ import main
-from trainer.data.manifest import read_manifest
+from trainer.data.dataset import read_dataset
 from trainer.evaluate.__main__ import main as evaluate_main
 from trainer.evaluate.evaluation import predict
 from trainer.run_directory import read_run
@@ -182,7 +182,7 @@ print(json.dumps([label.decode() for label in answer["label"].numpy()]))
     described = read_run(str(run))
     expected = [
         described.labels[label]
-        for _, probabilities, _ in predict(described, read_manifest(str(data)), "test")
+        for _, probabilities, _ in predict(described, read_dataset(str(data)), "test")
         for label in probabilities.argmax(axis=1)
     ]
     assert json.loads(answered.stdout) == expected
@@ -235,19 +235,19 @@ def test_bad_input_gets_one_sentence_and_its_status(data, run, tmp_path, capsys)
 
 
 def test_a_shard_corrupted_after_the_run_began(data, run, tmp_path, capsys):
-    manifest = write_dataset(
+    dataset = write_dataset(
         tmp_path / "data", {"train": toy_rows(8), "test": toy_rows(8)}, transform=True
     )
-    for shard in manifest.shards:
-        path = Path(manifest.path(shard.path))
+    for shard in dataset.manifest.shards:
+        path = Path(dataset.path(shard.path))
         content = bytearray(path.read_bytes())
         content[40] ^= 0xFF
         path.write_bytes(content)
     output = tmp_path / "run"
-    status, error = run_main(["--data", manifest.directory, "--output", output], capsys)
+    status, error = run_main(["--data", dataset.directory, "--output", output], capsys)
     assert (status, "record 1: corrupted, prepare" in error) == (1, True)
     assert not (output / "run.json").exists()
-    assert evaluate_main(["--model", str(run), "--data", manifest.directory]) == 1
+    assert evaluate_main(["--model", str(run), "--data", dataset.directory]) == 1
     assert "record 1: corrupted, prepare" in capsys.readouterr().err
 
 

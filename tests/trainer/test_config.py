@@ -5,6 +5,8 @@ import pytest
 from charseq.errors import UsageError
 from trainer.config import RESUME_REQUIRED, Config, Interval, parse_command_line
 
+pytestmark = pytest.mark.unit
+
 
 def test_flags_reach_their_options():
     flags = (

@@ -18,10 +18,13 @@ from trainer.run_checks import (
 )
 from trainer.run_directory import begin_run, complete_run
 
+pytestmark = pytest.mark.unit
+
+FINGERPRINT = "ab" * 32
 CONTENT = {
     "options": {"representation": "scalar", "batch_size": 64},
     "dataset": {
-        "fingerprint": "ab" * 32,
+        "fingerprint": FINGERPRINT,
         "max_length": 6,
         "alphabet_size": 4,
         "alphabet": ["A", "B"],
@@ -67,16 +70,17 @@ def test_a_run_killed_while_it_wrote_its_first_file_may_be_written_over(tmp_path
 
 def write_trained(directory, **options):
     asked = Config(data="prepared", output=str(directory), **options).to_json()
-    resolved = {"representation": "embedding", "strategy": "mirrored", "jit_compile": "on"}
-    resolved["devices"] = ["CPU:0", "CPU:1"]
+    resolved = {
+        "representation": "embedding",
+        "strategy": "mirrored",
+        "jit_compile": "on",
+        "devices": ["CPU:0", "CPU:1"],
+    }
     content = {**CONTENT, "options": {**asked, **resolved, "replicas": 2}}
     content["asked"] = {name: asked[name] for name in resolved}
     directory.mkdir()
     begin_run(str(directory), content)
     complete_run(str(directory))
-
-
-FINGERPRINT = CONTENT["dataset"]["fingerprint"]
 
 
 @pytest.mark.parametrize(

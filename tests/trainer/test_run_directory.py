@@ -7,6 +7,8 @@ import pytest
 from charseq.errors import DataError
 from trainer.run_directory import Run, begin_run, complete_run, evaluation_file, read_run
 
+pytestmark = pytest.mark.unit
+
 CONTENT = {
     "options": {"representation": "scalar", "batch_size": 64},
     "dataset": {

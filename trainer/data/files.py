@@ -1,66 +1,53 @@
-"""The files of a dataset: on this machine, or fetched from an object store as they are read.
+"""The files of a dataset: on this machine, or downloaded from an object store as they are read.
 
-Of a store only one listing is asked, the few small files once, and the shards one after another,
-some ahead of the reader. What is fetched lies in a temporary directory and is removed when it is
-read, so it does not grow with the dataset.
+An object store is listed once, its few small files are downloaded once, and its shards a few ahead
+of the reader. The copies lie in a temporary directory, which does not grow with the dataset.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
-from itertools import islice
-from typing import Any, Protocol
+from typing import Protocol
 
 from charseq.errors import DataError, UsageError
+from trainer.addresses import is_address
+from trainer.data.object_stores import STORES, Store
+from trainer.data.shard_cache import ShardCache
 
+OPEN_SHARDS = 16
+_SHARDS_AHEAD = 16
 _DOWNLOADS_AT_ONCE = 8
-
-
-def is_address(path: str) -> bool:
-    """Whether `path` is no path of this machine's file system, but like s3://bucket/name."""
-    return "://" in path
-
-
-def check_local(flag: str, path: str) -> None:
-    """Look whether a run is to be on this machine's file system.
-
-    Raises:
-        UsageError: it is not.
-    """
-    if is_address(path):
-        raise UsageError(
-            f"{flag}: got {path!r}, expected a local directory; a mounted bucket will do"
-        )
 
 
 class Files(Protocol):
     """The files of a dataset, named relative to its directory.
 
-    address: of that, as it was given. trouble: what kept a file from being fetched; TensorFlow
-    passes on no more than a text.
+    address: of the directory, as the user named it. download_error: why a file could not be
+    downloaded, if one could not: TensorFlow passes only a text on.
     """
 
     address: str
-    trouble: DataError | None
+    download_error: DataError | None
 
     def exists(self) -> bool:
-        """Whether there is such a directory."""
+        """Return whether the directory exists."""
 
     def size(self, name: str) -> int | None:
-        """The bytes of a file; None if there is none."""
+        """Return the bytes of a file, None if there is no such file."""
 
     def path(self, name: str) -> str:
-        """The local path of a file or a directory that is not large."""
+        """Return the local path of a small file, or of a directory of small files."""
 
-    def in_order(self, names: Sequence[str]) -> Iterator[str]:
-        """The local path of each of these files; it is there until the next one is asked for."""
+    def shard_path(self, names: Sequence[str], index: int) -> str:
+        """Return the local path of `names[index]`, which is opened at once; prepare the next."""
+
+    def local_copy(self, name: str) -> AbstractContextManager[str]:
+        """Return a context manager of the local path of a file, which stays inside the block."""
 
 
 class LocalFiles:
@@ -68,62 +55,78 @@ class LocalFiles:
 
     def __init__(self, directory: str) -> None:
         self.address = directory
-        self.trouble: DataError | None = None
+        self.download_error: DataError | None = None
 
     def exists(self) -> bool:
+        """Return whether the directory exists."""
         return os.path.exists(self.address)
 
     def size(self, name: str) -> int | None:
+        """Return the bytes of a file, None if there is no such file."""
         path = self.path(name)
         return os.path.getsize(path) if os.path.exists(path) else None
 
     def path(self, name: str) -> str:
+        """Return the local path of a file or a directory."""
         return os.path.join(self.address, name)
 
-    def in_order(self, names: Sequence[str]) -> Iterator[str]:
-        return map(self.path, names)
+    def shard_path(self, names: Sequence[str], index: int) -> str:
+        """Return the path of `names[index]`."""
+        return self.path(names[index])
 
-
-class Store(Protocol):
-    """A directory of an object store."""
-
-    # What its client raises.
-    errors: tuple[type[Exception], ...]
-
-    def sizes(self) -> dict[str, int]:
-        """The bytes of each file, by its name relative to the directory."""
-
-    def download(self, name: str, path: str) -> None:
-        """Write a file to a local path."""
+    def local_copy(self, name: str) -> AbstractContextManager[str]:
+        """Return a context manager of the path of a file."""
+        return nullcontext(self.path(name))
 
 
 class StoredFiles:
-    """The files of a dataset in an object store, with copies below a local directory."""
+    """The files of a dataset in an object store, with copies in two local directories.
+
+    Args:
+        address: of the dataset.
+        store: the directory at the address.
+        directory: for the small files, each under its own name.
+        shard_directory: for the shards.
+        pool: runs the downloads of shards.
+    """
 
     def __init__(
-        self, address: str, store: Store, directory: str, pool: ThreadPoolExecutor
+        self,
+        address: str,
+        store: Store,
+        directory: str,
+        shard_directory: str,
+        pool: ThreadPoolExecutor,
     ) -> None:
         self.address = address
-        self.trouble: DataError | None = None
+        self.download_error: DataError | None = None
         self._store = store
         self._directory = directory
-        self._pool = pool
-        self._pass: _Pass | None = None
+        self._shards = ShardCache(
+            self.download, shard_directory, pool, reading=OPEN_SHARDS, ahead=_SHARDS_AHEAD
+        )
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
-        with self._trouble_as_data_error(self.address):
-            found = self._store.sizes()
+        with self._store_errors_as_data_error(self.address):
+            sizes = self._store.sizes()
         # Some tools put an empty file where a directory would be.
-        return {name: size for name, size in found.items() if name and not name.endswith("/")}
+        return {name: size for name, size in sizes.items() if name and not name.endswith("/")}
 
     def exists(self) -> bool:
+        """Return whether the store has a file below the address."""
         return bool(self._sizes)
 
     def size(self, name: str) -> int | None:
+        """Return the bytes of a file, None if there is no such file."""
         return self._sizes.get(name)
 
     def path(self, name: str) -> str:
+        """Return the local path of a small file or directory, downloaded at the first call.
+
+        Raises:
+            DataError: the store does not deliver it.
+        """
         copy = os.path.join(self._directory, name)
         if not os.path.exists(copy):
             for each in self._sizes:
@@ -131,200 +134,69 @@ class StoredFiles:
                     self.download(each, os.path.join(self._directory, each))
         return copy
 
-    def in_order(self, names: Sequence[str]) -> Iterator[str]:
-        local_path = self.fetched(names, ahead=1)
-        for number in range(len(names)):
-            path = local_path(number)
-            yield path
-            os.remove(path)
+    def shard_path(self, names: Sequence[str], index: int) -> str:
+        """Return the local path of `names[index]`, to be opened at once; download the next ones.
 
-    def fetched(self, names: Sequence[str], ahead: int) -> Callable[[int], str]:
-        """A function that gives the local path of a file by its number in `names`.
-
-        It is to be asked for 0, 1, 2, … in turn; with 0 it begins anew. `ahead` more are fetched
-        meanwhile. Who has read a file removes it; what one pass leaves goes when the next begins.
+        Raises:
+            DataError: the store does not deliver it.
         """
-        mine: _Pass | None = None
+        return self._shards.path(names, index)
 
-        def local_path(number: int) -> str:
-            nonlocal mine
-            if number == 0:
-                self.close()
-                directory = tempfile.mkdtemp(dir=self._directory)
-                mine = self._pass = _Pass(self, names, ahead, directory, self._pool)
-            if mine is None or mine is not self._pass:
-                raise RuntimeError(f"file {number} of a pass that is over")
-            return mine.next_path()
+    @contextmanager
+    def local_copy(self, name: str) -> Iterator[str]:
+        """Yield the path of a copy of a file, which is removed after the block.
 
-        return local_path
+        Raises:
+            DataError: the store does not deliver it.
+        """
+        with tempfile.TemporaryDirectory(dir=self._directory) as directory:
+            path = os.path.join(directory, "copy")
+            self.download(name, path)
+            yield path
 
     def download(self, name: str, path: str) -> None:
         """Write a file to a local path.
 
         Raises:
-            DataError: the store does not give it.
+            DataError: the store does not deliver it.
         """
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with self._trouble_as_data_error(f"{self.address}/{name}"):
+        with self._store_errors_as_data_error(f"{self.address}/{name}"):
             self._store.download(name, path)
 
-    def close(self) -> None:
-        """Give up what is being fetched."""
-        if self._pass:
-            self._pass.close()
-            self._pass = None
-
     @contextmanager
-    def _trouble_as_data_error(self, where: str) -> Iterator[None]:
+    def _store_errors_as_data_error(self, where: str) -> Iterator[None]:
         try:
             yield
         except self._store.errors as error:
-            self.trouble = DataError(f"{where}: {' '.join(str(error).split())}")
-            raise self.trouble from error
-
-
-class _Pass:
-    """Files of a store in an order, some of them fetched ahead, in a local directory of its own."""
-
-    def __init__(
-        self,
-        files: StoredFiles,
-        names: Sequence[str],
-        ahead: int,
-        directory: str,
-        pool: ThreadPoolExecutor,
-    ) -> None:
-        self._files = files
-        self._left = iter(enumerate(names))
-        self._directory = directory
-        self._pool = pool
-        self._fetching: deque[Future[str]] = deque()
-        self._fetch(ahead)
-
-    def next_path(self) -> str:
-        """The local path of the next file, once it is there."""
-        self._fetch(1)
-        return self._fetching.popleft().result()
-
-    def close(self) -> None:
-        """Remove the files that are left."""
-        for future in self._fetching:
-            future.cancel()
-        wait(self._fetching)
-        # A reader that was stopped may still be at it; the directory above it goes later anyway.
-        shutil.rmtree(self._directory, ignore_errors=True)
-
-    def _fetch(self, count: int) -> None:
-        for number, name in islice(self._left, count):
-            path = os.path.join(self._directory, str(number))
-            self._fetching.append(self._pool.submit(self._download, name, path))
-
-    def _download(self, name: str, path: str) -> str:
-        self._files.download(name, path)
-        return path
-
-
-class _S3:
-    """A directory of an S3 bucket, by boto3: credentials, region and server as it finds them."""
-
-    def __init__(self, address: str, bucket: str, prefix: str) -> None:
-        try:
-            import boto3
-            from boto3.exceptions import Boto3Error
-            from boto3.s3.transfer import TransferConfig
-            from botocore.exceptions import BotoCoreError, ClientError
-        except ImportError as error:
-            raise _missing(address, "boto3", "aws") from error
-        self.errors: tuple[type[Exception], ...] = (
-            *(BotoCoreError, ClientError, Boto3Error),
-            *(OSError, ValueError),
-        )
-        self._boto3 = boto3
-        # In the thread that asks: there are several of ours.
-        self._config = TransferConfig(use_threads=False, preferred_transfer_client="classic")
-        self._bucket = bucket
-        self._prefix = prefix
-
-    @cached_property
-    def _client(self) -> Any:
-        return self._boto3.Session().client("s3")
-
-    def sizes(self) -> dict[str, int]:
-        pages = self._client.get_paginator("list_objects_v2")
-        return {
-            file["Key"][len(self._prefix) :]: file["Size"]
-            for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix)
-            for file in page.get("Contents", ())
-        }
-
-    def download(self, name: str, path: str) -> None:
-        self._client.download_file(self._bucket, self._prefix + name, path, Config=self._config)
-
-
-class _Gcs:
-    """A directory of a Google Cloud Storage bucket, by Google's client."""
-
-    def __init__(self, address: str, bucket: str, prefix: str) -> None:
-        try:
-            from google.api_core.exceptions import GoogleAPIError
-            from google.auth.exceptions import GoogleAuthError
-            from google.cloud import storage
-            from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
-        except ImportError as error:
-            raise _missing(address, "google-cloud-storage", "gcp") from error
-        self.errors: tuple[type[Exception], ...] = (
-            *(GoogleAPIError, GoogleAuthError, DataCorruption, InvalidResponse),
-            *(OSError, ValueError),
-        )
-        self._storage = storage
-        self._bucket_name = bucket
-        self._prefix = prefix
-
-    @cached_property
-    def _bucket(self) -> Any:
-        # Without a project: that is asked only where buckets are made.
-        return self._storage.Client(project=None).bucket(self._bucket_name)
-
-    def sizes(self) -> dict[str, int]:
-        found = self._bucket.list_blobs(prefix=self._prefix)
-        return {file.name[len(self._prefix) :]: file.size for file in found}
-
-    def download(self, name: str, path: str) -> None:
-        self._bucket.blob(self._prefix + name).download_to_filename(path)
-
-
-_STORES: dict[str, Callable[[str, str, str], Store]] = {"s3": _S3, "gs": _Gcs}
+            self.download_error = DataError(f"{where}: {' '.join(str(error).split())}")
+            raise self.download_error from error
 
 
 @contextmanager
 def open_files(address: str) -> Iterator[Files]:
-    """The files of a dataset; what is fetched of them is removed after the block.
+    """Open the files of a dataset; the copies of an object store's are removed after the block.
 
     Raises:
-        UsageError: no such kind of address is known.
-        DataError: what reads such addresses is not installed.
+        UsageError: the address is of an unknown kind.
+        DataError: the client of the object store is not installed.
     """
     if not is_address(address):
         yield LocalFiles(address)
         return
     scheme, _, place = address.partition("://")
-    if scheme not in _STORES:
+    if scheme not in STORES:
         raise UsageError(f"--data: got {address!r}, expected a local directory, s3:// or gs://")
-    bucket, _, prefix = place.strip("/").partition("/")
-    store = _STORES[scheme](address, bucket, f"{prefix}/" if prefix else "")
-    with (
-        tempfile.TemporaryDirectory(prefix="charseq-") as directory,
-        ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool,
-    ):
-        files = StoredFiles(f"{scheme}://{place.strip('/')}", store, directory, pool)
+    place = place.strip("/")
+    bucket, _, prefix = place.partition("/")
+    store = STORES[scheme](address, bucket, f"{prefix}/" if prefix else "")
+    with _temporary_directory() as small, _temporary_directory() as shards:
+        pool = ThreadPoolExecutor(_DOWNLOADS_AT_ONCE)
         try:
-            yield files
+            yield StoredFiles(f"{scheme}://{place}", store, small, shards, pool)
         finally:
-            files.close()
+            pool.shutdown(cancel_futures=True)
 
 
-def _missing(address: str, package: str, extra: str) -> DataError:
-    scheme = address.partition("://")[0]
-    return DataError(
-        f"{address}: {scheme}:// needs {package}, the extra `{extra}`: pip install {package}"
-    )
+def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="charseq-")

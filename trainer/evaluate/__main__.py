@@ -10,9 +10,9 @@ from charseq.cli import exit_status, heavy_imports
 from charseq.files import write_json
 from charseq.flags import flag, make_parser, parse, validate
 from charseq.manifest import SPLITS
+from trainer.addresses import check_local
 from trainer.config import DATA_HELP
-from trainer.data.files import check_local
-from trainer.data.manifest import open_dataset
+from trainer.data.dataset import open_dataset
 from trainer.evaluate.evaluation import evaluate, format_evaluation
 from trainer.evaluate.report import write_report
 from trainer.run_directory import evaluation_file, read_run
@@ -59,11 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluate(options: EvaluateOptions) -> None:
     run = read_run(options.model)
-    with open_dataset(options.data) as manifest:
+    with open_dataset(options.data) as dataset:
         with heavy_imports():
             import tensorflow  # noqa: F401
-        evaluation = evaluate(run, manifest, options.split)
-    if manifest.fingerprint != run.fingerprint:
+        evaluation = evaluate(run, dataset, options.split)
+    if dataset.manifest.fingerprint != run.fingerprint:
         print(f"{options.data} is not the dataset that {options.model} was trained on")
     print(f"{options.model} on {options.split} of {options.data}, {format_evaluation(evaluation)}")
     path = run.path(evaluation_file(options.split))

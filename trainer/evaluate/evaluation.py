@@ -11,7 +11,7 @@ import numpy.typing as npt
 from charseq.errors import DataError
 from charseq.html.escape import escape_terminal
 from charseq.metrics import Evaluation, Ints, MetricsAccumulator, worst_labels
-from trainer.data.manifest import Manifest
+from trainer.data.dataset import Dataset
 from trainer.run_directory import MODEL_FILE, Run
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _SHOWN_WIDTH = 32
 Predictions = tuple[Ints, npt.NDArray[np.float32], Ints]
 
 
-def evaluate(run: Run, manifest: Manifest, split: str) -> Evaluation:
+def evaluate(run: Run, dataset: Dataset, split: str) -> Evaluation:
     """Return the metrics of a run's model on a split.
 
     Raises:
@@ -37,9 +37,9 @@ def evaluate(run: Run, manifest: Manifest, split: str) -> Evaluation:
             or the model's outputs are not finite.
     """
     metrics = MetricsAccumulator(len(run.labels), run.max_length)
-    for labels, probabilities, lengths in predict(run, manifest, split):
+    for labels, probabilities, lengths in predict(run, dataset, split):
         metrics.add(labels, probabilities, lengths)
-    return metrics.evaluation(split, manifest.fingerprint, run.labels)
+    return metrics.evaluation(split, dataset.manifest.fingerprint, run.labels)
 
 
 def format_evaluation(evaluation: Evaluation) -> str:
@@ -63,7 +63,7 @@ def format_evaluation(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def predict(run: Run, manifest: Manifest, split: str) -> Iterator[Predictions]:
+def predict(run: Run, dataset: Dataset, split: str) -> Iterator[Predictions]:
     """Yield the predictions of a run's model for a split, by batch, in the order of the records.
 
     Raises:
@@ -72,14 +72,15 @@ def predict(run: Run, manifest: Manifest, split: str) -> Iterator[Predictions]:
     import keras
     import tensorflow as tf
 
-    from trainer.data.batches import Batches, resolve_representation
+    from trainer.data.batches import Batches
+    from trainer.data.representation import resolve_representation
 
-    check_same_ids(run, manifest)
-    manifest.check_not_empty(split)
-    representation = resolve_representation(run.representation, manifest)
+    check_same_ids(run, dataset)
+    dataset.check_not_empty(split)
+    representation = resolve_representation(run.representation, dataset)
     path = run.path(MODEL_FILE)
     model: keras.Model = keras.saving.load_model(path, compile=False)
-    batches = Batches(manifest, representation, run.batch_size)
+    batches = Batches(dataset, representation, run.batch_size)
     yield from predict_batches(tf.function(model, reduce_retracing=True), path, batches, split)
 
 
@@ -97,9 +98,9 @@ def predict_batches(
     Raises:
         DataError: a shard is corrupted, or the probabilities are not finite.
     """
-    from trainer.data.batches import unreadable_as_data_error
+    from trainer.data.records import read_errors_as_data_error
 
-    with unreadable_as_data_error(batches.manifest):
+    with read_errors_as_data_error(batches.dataset):
         for features, labels, weights in batches.evaluation(split):
             probabilities = model(features).numpy()
             if not np.isfinite(probabilities).all():
@@ -111,17 +112,17 @@ def predict_batches(
             yield labels.numpy()[rows], probabilities[rows], features["length"].numpy()[rows]
 
 
-def check_same_ids(run: Run, manifest: Manifest) -> None:
+def check_same_ids(run: Run, dataset: Dataset) -> None:
     """Check that a dataset has the same ids of characters and labels as the run's dataset.
 
     Raises:
         DataError: it does not; the message names the difference.
     """
     for name in ("max_length", "alphabet_size", "alphabet", "labels"):
-        got, expected = getattr(manifest, name), getattr(run, name)
+        got, expected = getattr(dataset.manifest, name), getattr(run, name)
         if got != expected:
             raise DataError(
-                f"{manifest.directory} does not fit the model of {run.directory}: "
+                f"{dataset.directory} does not fit the model of {run.directory}: "
                 f"{name.replace('_', ' ')}: got {_format_value(got)}, "
                 f"expected {_format_value(expected)}"
             )

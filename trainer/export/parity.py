@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from charseq.manifest import PARITY_FILE
-from trainer.data.manifest import Manifest
+from trainer.data.dataset import Dataset
 
 # From raw text (rows,) string to ids (rows, max_length) int64 and lengths (rows,) int64.
 Encode = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -51,16 +51,16 @@ class Parity:
         return self._labels.index(label) if label in self._labels else _UNKNOWN_LABEL_ID
 
 
-def read_parity(manifest: Manifest) -> Parity:
+def read_parity(dataset: Dataset) -> Parity:
     """Read the `parity.jsonl` of a dataset.
 
     Raises:
         DataError: the dataset has none.
     """
-    path = manifest.name(PARITY_FILE)
-    if manifest.files.size(PARITY_FILE) is None:
+    path = dataset.display_path(PARITY_FILE)
+    if dataset.files.size(PARITY_FILE) is None:
         raise DataError(f"{path}: no such file, but without it no export can be checked")
-    with open(manifest.path(PARITY_FILE), encoding="utf-8") as file:
+    with open(dataset.path(PARITY_FILE), encoding="utf-8") as file:
         rows = tuple(json.loads(line) for line in file)
     sequences = tf.constant([row["sequence"] for row in rows], tf.string)
-    return Parity(path, sequences, rows, manifest.labels)
+    return Parity(path, sequences, rows, dataset.manifest.labels)

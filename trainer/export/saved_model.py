@@ -17,7 +17,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from charseq.errors import DataError
-from charseq.manifest import MANIFEST_FILE, TRANSFORM_GRAPH_DIR
+from charseq.manifest import MANIFEST_FILE, TRANSFORM_GRAPH_DIR, Manifest
 from charseq.saved_model import (
     CLASSIFY,
     DATASET_ASSET,
@@ -33,8 +33,8 @@ from charseq.saved_model import (
     TOP_K,
     K,
 )
-from trainer.data.batches import represent
-from trainer.data.manifest import Manifest
+from trainer.data.dataset import Dataset
+from trainer.data.representation import represent
 from trainer.export.inference import forward
 from trainer.export.parity import Parity, read_parity
 from trainer.run_directory import MODEL_FILE, SAVED_MODEL, unfinished_run_file
@@ -52,15 +52,15 @@ class TextEncoder(tf.Module):
         DataError: the dataset has no graph, or the graph does not reproduce `parity.jsonl`.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, dataset: Dataset) -> None:
         super().__init__()
-        path = manifest.path(TRANSFORM_GRAPH_DIR)
+        path = dataset.path(TRANSFORM_GRAPH_DIR)
         if not tf.saved_model.contains_saved_model(path):
-            where = manifest.name(TRANSFORM_GRAPH_DIR)
+            where = dataset.display_path(TRANSFORM_GRAPH_DIR)
             raise DataError(f"{where}: no transform graph, expected a SavedModel")
         # Kept as an attribute: what is exported must own the tables of the graph that it calls.
         self._transform = tf.saved_model.load(path)
-        read_parity(manifest).replay(self.encode)
+        read_parity(dataset).replay(self.encode)
 
     def encode(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the ids (batch, max_length) int64 and lengths (batch,) int64 of (batch,) string.
@@ -155,7 +155,7 @@ def export(
     model: keras.Model,
     encoder: TextEncoder,
     representation: str,
-    manifest: Manifest,
+    dataset: Dataset,
 ) -> None:
     """Write `model.keras` and `saved_model/` into the directory of a run, each by a rename.
 
@@ -169,11 +169,11 @@ def export(
     final = os.path.join(directory, SAVED_MODEL)
     for path in (unfinished, final):  # An earlier export may have been cut short.
         shutil.rmtree(path, ignore_errors=True)
-    classifier = TextClassifier(encoder, model, representation, manifest)
+    classifier = TextClassifier(encoder, model, representation, dataset.manifest)
     tf.saved_model.save(classifier, unfinished, classifier.signatures())
-    shutil.copyfile(manifest.path(MANIFEST_FILE), os.path.join(unfinished, DATASET_ASSET))
+    shutil.copyfile(dataset.path(MANIFEST_FILE), os.path.join(unfinished, DATASET_ASSET))
     shutil.copyfile(unfinished_run_file(directory), os.path.join(unfinished, RUN_ASSET))
-    check_export(unfinished, classifier, read_parity(manifest))
+    check_export(unfinished, classifier, read_parity(dataset))
     shutil.move(unfinished, final)
 
 

@@ -1,4 +1,4 @@
-"""The model: LSTM layers over one another, and a softmax over the labels."""
+"""The model: a stack of LSTM layers, and a softmax over the labels."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from trainer.model.xla_lstm import XlaLSTM
 
 
 class EmbeddingSize(NamedTuple):
-    """ids: how many there are, padding and unknown among them. dim: the width of a vector."""
+    """num_ids: with padding and unknown among them. dim: the width of a vector."""
 
-    ids: int
+    num_ids: int
     dim: int
 
 
@@ -26,17 +26,17 @@ def build_model(
     dropout: float = 0.0,
     masked: bool = True,
 ) -> keras.Model:
-    """A stacked LSTM for sequence classification, of plain Keras layers and operations.
+    """Build a stacked LSTM for sequence classification from plain Keras layers and operations.
 
     Inputs: `sequence` (batch, *input_shape), int64 ids where there is an embedding, else float32,
     and, if masked, `length` (batch,) int64. Output: `probabilities` (batch, classes) float32.
-    dropout: of what each LSTM layer gives, while training.
+    dropout: the share of each LSTM layer's outputs that is dropped in training.
 
     Unmasked, on vectors, this is the "stacked LSTM for sequence classification" of Keras's own
     documentation: keras-team/keras, docs/templates/getting-started/sequential-model-guide.md
     """
     inputs = _inputs(input_shape, embedding)
-    x = _embedded(inputs["sequence"], embedding)
+    x = _embed(inputs["sequence"], embedding)
     mask = None
     if masked:
         mask = prefix_mask(inputs["length"], inputs["sequence"])
@@ -44,7 +44,7 @@ def build_model(
         del inputs["length"]
     for number, width in enumerate(units, start=1):
         lstm = keras.layers.LSTM(width, return_sequences=number < len(units), name=f"lstm_{number}")
-        x = _dropped(lstm(x, mask=mask), dropout, number)
+        x = _dropout(lstm(x, mask=mask), dropout, number)
     return keras.Model(inputs, _softmax(x, classes), name="stacked_lstm")
 
 
@@ -56,14 +56,14 @@ def build_xla_model(
     embedding: EmbeddingSize | None = None,
     dropout: float = 0.0,
 ) -> keras.Model:
-    """What `build_model` builds, masked, with the same weights in the same order; in XLA only."""
+    """Build the masked model of `build_model` for XLA only: the same weights in the same order."""
     inputs = _inputs(input_shape, embedding)
-    # Time first: a step is then one piece of memory.
+    # Time first, as `XlaLSTM` takes it.
     sequence = keras.ops.swapaxes(inputs["sequence"], 0, 1)
-    x = _embedded(sequence, embedding)
+    x = _embed(sequence, embedding)
     for number, width in enumerate(units, start=1):
         lstm = XlaLSTM(width, return_sequences=number < len(units), name=f"lstm_{number}")
-        x = _dropped(lstm(x, inputs["length"]), dropout, number)
+        x = _dropout(lstm(x, inputs["length"]), dropout, number)
     return keras.Model(inputs, _softmax(x, classes), name="stacked_lstm")
 
 
@@ -77,15 +77,15 @@ def _inputs(
     }
 
 
-def _embedded(x: keras.KerasTensor, embedding: EmbeddingSize | None) -> keras.KerasTensor:
+def _embed(x: keras.KerasTensor, embedding: EmbeddingSize | None) -> keras.KerasTensor:
     if not embedding:
         return x
-    # Of the size that an LSTM's first weights expect; Keras's own, of 0.03, takes epochs to grow.
+    # Of the size that an LSTM's first weights expect; Keras's default, 0.03, takes epochs to grow.
     vectors = keras.initializers.RandomNormal(stddev=1.0)
     return keras.layers.Embedding(*embedding, embeddings_initializer=vectors, name="embedding")(x)
 
 
-def _dropped(x: keras.KerasTensor, rate: float, number: int) -> keras.KerasTensor:
+def _dropout(x: keras.KerasTensor, rate: float, number: int) -> keras.KerasTensor:
     return keras.layers.Dropout(rate, name=f"dropout_{number}")(x) if rate else x
 
 
@@ -95,11 +95,10 @@ def _softmax(x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
 
 
 def prefix_mask(length: keras.KerasTensor, sequence: keras.KerasTensor) -> keras.KerasTensor:
-    """True where a character stands: lengths (batch,) int64 to (batch, timesteps) bool.
+    """Return True for each character: lengths (batch,) int64 to (batch, timesteps) bool.
 
-    Made from the length, not from the sequence, of which only the shape (batch, timesteps, …)
-    counts: the one-hot row of an unknown character is zero like that of padding, yet it is a
-    character.
+    Of the sequence only the shape (batch, timesteps, …) counts: the one-hot vector of an unknown
+    character is zero like that of padding, yet it is a character.
     """
     first = sequence if len(sequence.shape) == 2 else sequence[:, :, 0]
     numbers = keras.ops.cumsum(keras.ops.ones_like(first, dtype="int64"), axis=1)

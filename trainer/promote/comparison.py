@@ -11,8 +11,8 @@ from charseq.cli import heavy_imports
 from charseq.files import read_json_object
 from charseq.manifest import MANIFEST_FILE
 from charseq.saved_model import DATASET_ASSET
-from trainer.data.files import is_address
-from trainer.data.manifest import Manifest
+from trainer.addresses import is_address
+from trainer.data.dataset import Dataset
 from trainer.promote.lineage import read_model_json
 from trainer.promote.options import METRICS, Scores
 
@@ -41,7 +41,7 @@ class Comparison:
         return text
 
 
-def compare(candidate: str, previous: str | None, manifest: Manifest) -> Comparison:
+def compare(candidate: str, previous: str | None, dataset: Dataset) -> Comparison:
     """Measure two SavedModels on a dataset, and print their scores.
 
     Raises:
@@ -50,10 +50,10 @@ def compare(candidate: str, previous: str | None, manifest: Manifest) -> Compari
     with heavy_imports():
         import trainer.promote.measurement  # noqa: F401
     return Comparison(
-        data=_absolute(manifest.directory),
-        fingerprint=manifest.fingerprint,
-        candidate=_score(candidate, manifest),
-        previous=None if previous is None else _score(previous, manifest),
+        data=_absolute(dataset.directory),
+        fingerprint=dataset.manifest.fingerprint,
+        candidate=_score(candidate, dataset),
+        previous=None if previous is None else _score(previous, dataset),
     )
 
 
@@ -61,16 +61,16 @@ def _absolute(directory: str) -> str:
     return directory if is_address(directory) else os.path.abspath(directory)
 
 
-def _score(saved_model: str, manifest: Manifest) -> Scores:
+def _score(saved_model: str, dataset: Dataset) -> Scores:
     """Measure a SavedModel; print its scores and what limits their comparability."""
     from trainer.promote.measurement import measure
 
-    evaluation = measure(saved_model, manifest, SPLIT)
+    evaluation = measure(saved_model, dataset, SPLIT)
     scores = {name: getattr(evaluation, name) for name in METRICS}
     text = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
-    print(f"{saved_model} on {evaluation.rows:,} rows of {SPLIT} of {manifest.directory}: {text}")
+    print(f"{saved_model} on {evaluation.rows:,} rows of {SPLIT} of {dataset.directory}: {text}")
     trained_on = read_model_json(saved_model, DATASET_ASSET)
-    measured_on = read_json_object(manifest.path(MANIFEST_FILE))
+    measured_on = read_json_object(dataset.path(MANIFEST_FILE))
     for warning in comparability_warnings(trained_on, measured_on):
         print(f"note: {saved_model} {warning}")
     return {"rows": evaluation.rows, **scores}

@@ -16,10 +16,12 @@ import tensorflow as tf
 from charseq.errors import DataError
 from charseq.examples import to_ids
 from charseq.html.escape import escape_terminal
+from charseq.manifest import Manifest
 from charseq.metrics import Evaluation, MetricsAccumulator
 from charseq.saved_model import CLASSIFY, DATASET_ASSET, PROBABILITIES, SEQUENCE
-from trainer.data.batches import Batches, resolve_representation
-from trainer.data.manifest import Manifest
+from trainer.data.batches import Batches
+from trainer.data.dataset import Dataset
+from trainer.data.representation import resolve_representation
 from trainer.evaluate.evaluation import predict_batches
 from trainer.promote.lineage import read_model_json
 
@@ -28,7 +30,7 @@ _SHOWN_LABELS = 5
 _SHOWN_WIDTH = 32
 
 
-def measure(saved_model: str, manifest: Manifest, split: str) -> Evaluation:
+def measure(saved_model: str, dataset: Dataset, split: str) -> Evaluation:
     """Return the metrics of a SavedModel on every row of a split.
 
     Its labels are those of the dataset, then those that only the model knows.
@@ -38,14 +40,15 @@ def measure(saved_model: str, manifest: Manifest, split: str) -> Evaluation:
             corrupted, or the probabilities are not finite.
     """
     trained_on = read_model_json(saved_model, DATASET_ASSET)
-    _check_same_task(saved_model, trained_on["labels"], manifest)
-    manifest.check_not_empty(split)
+    _check_same_task(saved_model, trained_on["labels"], dataset)
+    dataset.check_not_empty(split)
+    manifest = dataset.manifest
     labels = union_of_labels(manifest.labels, trained_on["labels"])
     ids = {label: number for number, label in enumerate(labels)}
     columns = [ids[label] for label in trained_on["labels"]]
     metrics = MetricsAccumulator(len(labels), manifest.max_length)
     model = load_text_model(saved_model, manifest, trained_on["alphabet"])
-    batches = Batches(manifest, resolve_representation(None, manifest), _BATCH_SIZE)
+    batches = Batches(dataset, resolve_representation(None, dataset), _BATCH_SIZE)
     for row_labels, predicted, lengths in predict_batches(model, saved_model, batches, split):
         probabilities = np.zeros((len(predicted), len(labels)), np.float32)
         probabilities[:, columns] = predicted
@@ -53,16 +56,16 @@ def measure(saved_model: str, manifest: Manifest, split: str) -> Evaluation:
     return metrics.evaluation(split, manifest.fingerprint, labels)
 
 
-def _check_same_task(saved_model: str, labels: Sequence[str], manifest: Manifest) -> None:
+def _check_same_task(saved_model: str, labels: Sequence[str], dataset: Dataset) -> None:
     """Check that the model has a label of the dataset.
 
     Raises:
         DataError: it has none.
     """
-    if not set(labels) & set(manifest.labels):
+    if not set(labels) & set(dataset.manifest.labels):
         raise DataError(
-            f"{manifest.directory} does not fit {saved_model}: of its labels "
-            f"({_first_labels(manifest.labels)}) the model gives none, it gives "
+            f"{dataset.directory} does not fit {saved_model}: of its labels "
+            f"({_first_labels(dataset.manifest.labels)}) the model gives none, it gives "
             f"{_first_labels(labels)}; models of another task belong into another registry"
         )
 

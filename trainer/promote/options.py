@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from charseq.flags import flag, make_parser, parse, validate
-from trainer.data.files import check_local
+from trainer.addresses import check_local
 
 # Fields of `Evaluation`, and whether a higher value is better.
 METRICS = {

@@ -12,7 +12,7 @@ from typing import Any
 from charseq.errors import DataError
 from charseq.files import read_json_object, seal, sha256_of_file, write_json
 from charseq.saved_model import ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
-from trainer.data.manifest import Manifest, open_dataset
+from trainer.data.dataset import Dataset, open_dataset
 from trainer.promote.comparison import SPLIT, Comparison, compare
 from trainer.promote.lineage import (
     ENTRY_SEAL_KEY,
@@ -80,9 +80,9 @@ def promote(directory: str, registry: Registry, rules: PromotionRules) -> Outcom
         current = registry.pointer().current
         if number := _find_version(candidate, registry):
             return _report_existing(candidate, number, current, registry)
-        with _open_dataset(candidate, rules.data) as manifest:
+        with _open_dataset(candidate, rules.data) as dataset:
             previous = _path_of_current(registry, current)
-            comparison = compare(candidate.saved_model, previous, manifest)
+            comparison = compare(candidate.saved_model, previous, dataset)
         return _decide(candidate, registry, current, rules, comparison)
 
 
@@ -115,7 +115,7 @@ def _report_existing(
 
 
 @contextmanager
-def _open_dataset(candidate: Candidate, data: str | None) -> Iterator[Manifest]:
+def _open_dataset(candidate: Candidate, data: str | None) -> Iterator[Dataset]:
     """Open the dataset to measure on; without `data`, that of the candidate's training."""
     address = data
     if address is None:
@@ -123,16 +123,16 @@ def _open_dataset(candidate: Candidate, data: str | None) -> Iterator[Manifest]:
         address = str(run["options"]["data"])
     with ExitStack() as stack:
         try:
-            manifest = stack.enter_context(open_dataset(address))
+            dataset = stack.enter_context(open_dataset(address))
         except DataError as error:
             if data is not None:
                 raise
             raise DataError(
                 f"{error}; {candidate.directory} was trained on it: name a dataset with --data"
             ) from error
-        if manifest.fingerprint != candidate.fingerprint:
+        if dataset.manifest.fingerprint != candidate.fingerprint:
             print(f"{address} is not the dataset that {candidate.directory} was trained on")
-        yield manifest
+        yield dataset
 
 
 def _path_of_current(registry: Registry, current: int) -> str | None:

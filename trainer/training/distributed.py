@@ -1,4 +1,4 @@
-"""The devices to compute on, and the strategy that spreads a batch over them."""
+"""The devices to compute on, the strategy that splits a batch over them, and its workers."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ _TF_CONFIG = (
 
 
 def make_strategy(name: str, devices: Sequence[str]) -> tf.distribute.Strategy:
-    """The strategy called auto, none, mirrored or multi_worker, on devices like CPU:1 (() for all).
+    """Return a strategy. Call it before TensorFlow computes: only then can a CPU be divided.
 
-    To be called before TensorFlow computes anything: only then can a CPU be divided.
+    Args:
+        name: auto, none, mirrored or multi_worker.
+        devices: such as CPU:1; () for all.
 
     Raises:
         DataError: this machine has no such device, or TF_CONFIG names no workers.
     """
     if name == "multi_worker" or (name == "auto" and _workers()):
-        return _multi_worker(devices)
+        return _multi_worker_strategy(devices)
     _divide_cpu(devices)
     present = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
     for device in devices:
@@ -43,17 +45,17 @@ def make_strategy(name: str, devices: Sequence[str]) -> tf.distribute.Strategy:
 
 
 def strategy_name(strategy: tf.distribute.Strategy) -> str:
-    """Its name as `make_strategy` takes it."""
+    """Return the name of a strategy, as `make_strategy` takes it."""
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return "multi_worker"
     return "mirrored" if isinstance(strategy, tf.distribute.MirroredStrategy) else "none"
 
 
 def _workers() -> list[str]:
-    """The addresses of the workers that TF_CONFIG names.
+    """Return the addresses of the workers that TF_CONFIG names.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: TF_CONFIG cannot be read.
     """
     try:
         cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
@@ -62,7 +64,7 @@ def _workers() -> list[str]:
         raise DataError(f"TF_CONFIG: {error}, expected {_TF_CONFIG}") from error
 
 
-def _multi_worker(devices: Sequence[str]) -> tf.distribute.Strategy:
+def _multi_worker_strategy(devices: Sequence[str]) -> tf.distribute.Strategy:
     if not _workers():
         raise DataError(f"--strategy multi_worker: no workers in TF_CONFIG, expected {_TF_CONFIG}")
     if devices:
@@ -70,7 +72,8 @@ def _multi_worker(devices: Sequence[str]) -> tf.distribute.Strategy:
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
-def _is_chief(strategy: tf.distribute.Strategy) -> bool:
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Return whether this process writes and prints: it is no worker, or the chief of them."""
     if strategy_name(strategy) != "multi_worker":
         return True
     resolver = strategy.cluster_resolver
@@ -80,44 +83,44 @@ def _is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 @contextmanager
 def chief_output_dir(strategy: tf.distribute.Strategy, output: str) -> Iterator[str]:
-    """The directory to write to: `output` for the worker that speaks for all.
+    """Yield the directory to write to: `output` for the chief.
 
-    Another worker computes and writes the same; its files go to a directory that is removed, and
-    what it prints goes nowhere.
+    Other workers compute and write the same; their files go to a directory that is removed after
+    the block, and what they print is dropped.
     """
-    if _is_chief(strategy):
+    if is_chief(strategy):
         yield output
         return
     with (
         tempfile.TemporaryDirectory() as directory,
-        open(os.devnull, "w", encoding="utf-8") as nowhere,
-        redirect_stdout(nowhere),
+        open(os.devnull, "w", encoding="utf-8") as devnull,
+        redirect_stdout(devnull),
     ):
         yield directory
 
 
 def wait_for_workers(strategy: tf.distribute.Strategy) -> None:
-    """Return once every worker is here."""
-    _over_workers(strategy, 0)
+    """Return when every worker has called this."""
+    _sum_over_replicas(strategy, 0)
 
 
 def any_worker(strategy: tf.distribute.Strategy, flag: bool) -> bool:
-    """Whether `flag` is true for some worker."""
-    return _over_workers(strategy, int(flag)) > 0
+    """Return whether `flag` is true for at least one worker."""
+    return _sum_over_replicas(strategy, int(flag)) > 0
 
 
 def check_equal_on_workers(strategy: tf.distribute.Strategy, value: int, what: str) -> None:
-    """Look whether all workers have the same value.
+    """Check that all workers have the same value; `what` names it.
 
     Raises:
-        DataError: they have not.
+        DataError: they differ.
     """
-    if _over_workers(strategy, value) != value * strategy.num_replicas_in_sync:
+    if _sum_over_replicas(strategy, value) != value * strategy.num_replicas_in_sync:
         raise DataError(f"{what}: {value} here, another value elsewhere: --output must be shared")
 
 
-def _over_workers(strategy: tf.distribute.Strategy, value: int) -> int:
-    """The sum over all replicas of the value of each worker."""
+def _sum_over_replicas(strategy: tf.distribute.Strategy, value: int) -> int:
+    """Return the sum over all replicas of the value that their worker has."""
     if strategy_name(strategy) != "multi_worker":
         return value * int(strategy.num_replicas_in_sync)
     values = strategy.experimental_distribute_values_from_function(lambda _: tf.constant(value))
@@ -126,10 +129,10 @@ def _over_workers(strategy: tf.distribute.Strategy, value: int) -> int:
 
 @contextmanager
 def worker_loss_as_data_error() -> Iterator[None]:
-    """Give the loss of another worker, in the block, an error for people.
+    """Turn the loss of another worker, in the block, into a user-facing error.
 
     Raises:
-        DataError: one is lost.
+        DataError: a worker is lost.
     """
     try:
         yield
@@ -140,32 +143,32 @@ def worker_loss_as_data_error() -> Iterator[None]:
         ) from error
 
 
-def resolve_jit_compile(asked: str, strategy: tf.distribute.Strategy) -> bool:
-    """Whether steps are compiled with XLA, for auto, on or off.
+def resolve_jit_compile(option: str, strategy: tf.distribute.Strategy) -> bool:
+    """Return whether XLA compiles the steps, for the option auto, on or off.
 
-    auto: on CPUs, where it makes an LSTM twice as fast; on a GPU it would rule out the kernels of
+    auto: on CPUs, where XLA makes an LSTM twice as fast. On a GPU it would rule out the kernels of
     cuDNN.
     """
-    if asked != "auto":
-        return asked == "on"
+    if option != "auto":
+        return option == "on"
     return "device:CPU" in strategy.extended.worker_devices[0]
 
 
 @contextmanager
 def sigterm_event() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets, instead of ending the process, while the block runs."""
-    noticed = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: noticed.set())
+    """Yield an event that SIGTERM sets, instead of ending the process, while the block runs."""
+    received = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: received.set())
     try:
-        yield noticed
+        yield received
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def _divide_cpu(devices: Sequence[str]) -> None:
-    """Make as many logical CPUs as `devices` name: CPU:0 and CPU:1 are two."""
+    """Create as many logical CPUs as `devices` name: CPU:0 and CPU:1 are two."""
     numbers = [int(name.removeprefix("CPU:")) for name in devices if name.startswith("CPU:")]
     if max(numbers, default=0) > 0:
         cpu = tf.config.list_physical_devices("CPU")[0]
-        parts = [tf.config.LogicalDeviceConfiguration() for _ in range(max(numbers) + 1)]
-        tf.config.set_logical_device_configuration(cpu, parts)
+        logical = [tf.config.LogicalDeviceConfiguration() for _ in range(max(numbers) + 1)]
+        tf.config.set_logical_device_configuration(cpu, logical)

@@ -28,7 +28,7 @@ class History:
         self._epochs = list(epochs)
 
     def add(self, epoch: Epoch) -> None:
-        """Write down one more epoch."""
+        """Add an epoch to all three."""
         self._epochs.append(epoch)
         write_json(self._metrics_file, self._metrics())
         for split in SPLITS:
@@ -40,6 +40,7 @@ class History:
         self._write_csv()
 
     def _metrics(self) -> dict[str, object]:
+        """Return the content of `metrics.json`."""
         last = self._epochs[-1]
         seconds = sum(epoch.seconds for epoch in self._epochs)
         sequences = sum(epoch.seconds * epoch.sequences_per_second for epoch in self._epochs)
@@ -55,15 +56,12 @@ class History:
         }
 
     def _write_csv(self) -> None:
-        """All epochs, so that what a killed run wrote twice stands there once."""
+        """Write all epochs, so that one that a killed run wrote twice is in the file once."""
+        columns = [f"{split}_{name}" for split in SPLITS for name in ("loss", "accuracy")]
         with open(f"{self._csv_file}.tmp", "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            splits = [f"{split}_{name}" for split in SPLITS for name in ("loss", "accuracy")]
-            writer.writerow(["epoch", *splits, *_SPEED])
-            for epoch in self._epochs:
-                scores = [getattr(epoch, split) for split in SPLITS]
-                means = [v for s in scores for v in ((s.loss, s.accuracy) if s else ("", ""))]
-                writer.writerow([epoch.number, *means, *(getattr(epoch, name) for name in _SPEED)])
+            writer.writerow(["epoch", *columns, *_SPEED])
+            writer.writerows(map(_csv_row, self._epochs))
         os.replace(f"{self._csv_file}.tmp", self._csv_file)
 
     def _log(self, split: str, step: int, values: Mapping[str, float]) -> None:
@@ -75,3 +73,9 @@ class History:
             for name, value in values.items():
                 tf.summary.scalar(name, value)
         writer.flush()
+
+
+def _csv_row(epoch: Epoch) -> list[object]:
+    scores = [getattr(epoch, split) for split in SPLITS]
+    means = [mean for s in scores for mean in ((s.loss, s.accuracy) if s else ("", ""))]
+    return [epoch.number, *means, *(getattr(epoch, name) for name in _SPEED)]

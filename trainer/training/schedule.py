@@ -1,4 +1,4 @@
-"""The learning rate of each step, and the end of a run: functions of its options and position."""
+"""The learning rate of each step, and the end of a run: functions of its options and state."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ _PLATEAU_EPOCHS = 2
 _PLATEAU_FACTOR = 0.5
 
 
-def learning_rate(config: Config, position: TrainState, steps_per_epoch: int) -> float:
-    """The learning rate at a position.
+def learning_rate(config: Config, state: TrainState, steps_per_epoch: int) -> float:
+    """Return the learning rate of the next step.
 
     constant: `config.learning_rate`. cosine: from there down to 0 after the last epoch, half a
-    period (Loshchilov and Hutter, 2017, without restarts). plateau: halved after each two epochs
-    that were not better than the best.
+    period (Loshchilov and Hutter, 2017, without restarts). plateau: halved at every plateau.
     """
     if config.schedule == "cosine":
-        done = position.total_steps / (config.epochs * steps_per_epoch)
+        done = state.total_steps / (config.epochs * steps_per_epoch)
         return config.learning_rate * (1 + math.cos(math.pi * done)) / 2
     if config.schedule == "plateau":
-        return config.learning_rate * _PLATEAU_FACTOR ** plateaus(position.epochs)
+        return config.learning_rate * _PLATEAU_FACTOR ** count_plateaus(state.epochs)
     return config.learning_rate
 
 
-def plateaus(epochs: Sequence[Epoch]) -> int:
-    """How often two epochs in turn were not better than the best one before them."""
-    best, since, found = math.inf, 0, 0
+def count_plateaus(epochs: Sequence[Epoch]) -> int:
+    """Return how often two epochs in a row were not better than the best one before them."""
+    best, since_best, plateaus = math.inf, 0, 0
     for epoch in epochs:
         better = epoch.monitored_loss < best
-        best, since = min(best, epoch.monitored_loss), 0 if better else since + 1
-        if since == _PLATEAU_EPOCHS:
-            since, found = 0, found + 1
-    return found
+        best, since_best = min(best, epoch.monitored_loss), 0 if better else since_best + 1
+        if since_best == _PLATEAU_EPOCHS:
+            since_best, plateaus = 0, plateaus + 1
+    return plateaus
 
 
 def stops_early(config: Config, epochs: Sequence[Epoch]) -> bool:
-    """Whether the best epoch is `config.early_stop` or more epochs ago (0: never)."""
+    """Return whether the best epoch is `config.early_stop` or more epochs ago (0: never)."""
     if not config.early_stop or not epochs:
         return False
     return epochs[-1].number - best_epoch(epochs).number >= config.early_stop

@@ -1,4 +1,4 @@
-"""Where a run is, and what it has measured on the way there."""
+"""The state of a run: how far it is, and what it has measured so far."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch measured. seconds: of its training alone; number: from 1.
+    """What one epoch measured.
 
+    number: from 1. train: the mean over the epoch, while the weights change. validation: with the
+    weights at its end; None where the dataset has no such split. seconds: of its training alone.
     input_wait: the share of them, 0 to 1, in which the model waited for rows. learning_rate: at
-    its end. train is the mean over the epoch, while the weights change; validation, None where the
-    dataset has no such split, is measured with the weights at its end.
+    its end.
     """
 
     number: int
@@ -43,12 +44,12 @@ class Epoch:
 
     @property
     def monitored_loss(self) -> float:
-        """What epochs are compared by: the loss on the validation split, if there is one."""
+        """The loss that epochs are compared by: of the validation split, if there is one."""
         return (self.validation or self.train).loss
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Epoch:
-        """The epoch of which `asdict` made `content`."""
+        """Return the epoch that `asdict` turned into `content`."""
         validation = content["validation"]
         return cls(
             **{
@@ -60,7 +61,7 @@ class Epoch:
 
 
 def best_epoch(epochs: Sequence[Epoch]) -> Epoch:
-    """The epoch of the lowest judged loss, the first of equals."""
+    """Return the epoch of the lowest monitored loss, the first of equals."""
     return min(epochs, key=lambda epoch: epoch.monitored_loss)
 
 
@@ -73,11 +74,11 @@ class MetricSums(NamedTuple):
     waited: float = 0.0
 
     def plus(self, *more: float) -> MetricSums:
-        """The sums of these and of others, given in the order of the fields."""
-        return MetricSums(*(one + other for one, other in zip(self, more, strict=True)))
+        """Return these sums plus others, which come in the order of the fields."""
+        return MetricSums(*(mine + other for mine, other in zip(self, more, strict=True)))
 
     def score(self) -> Score:
-        """Their means."""
+        """Return the means."""
         return Score(self.loss / self.rows, self.correct / self.rows)
 
 
@@ -86,7 +87,7 @@ NO_METRICS = MetricSums()
 
 @dataclass(frozen=True)
 class TrainState:
-    """Where a run is: `step` steps of epoch `epoch` (from 1) are done, and all of `epochs`.
+    """How far a run is: `step` steps of epoch `epoch` (from 1) are done, and all of `epochs`.
 
     total_steps: since the first epoch. sums and seconds: of this epoch's steps so far.
     """
@@ -99,7 +100,7 @@ class TrainState:
     epochs: tuple[Epoch, ...] = ()
 
     def measured(self, validation: Score | None, learning_rate: float) -> Epoch:
-        """The epoch, all of whose steps are done."""
+        """Return the measures of the epoch, all of whose steps are done."""
         return Epoch(
             number=self.epoch,
             train=self.sums.score(),
@@ -111,19 +112,18 @@ class TrainState:
         )
 
     def after_epoch(self, epoch: Epoch) -> TrainState:
-        """The beginning of the next epoch."""
-        return TrainState(
-            self.epoch + 1, total_steps=self.total_steps, epochs=(*self.epochs, epoch)
-        )
+        """Return the state at the beginning of the next epoch."""
+        epochs = (*self.epochs, epoch)
+        return TrainState(self.epoch + 1, total_steps=self.total_steps, epochs=epochs)
 
     def after_steps(self, step: int, sums: MetricSums, seconds: float) -> TrainState:
-        """The same epoch with `step` of its steps done."""
+        """Return the state in the same epoch when `step` of its steps are done."""
         total_steps = self.total_steps + step - self.step
         return replace(self, step=step, total_steps=total_steps, sums=sums, seconds=seconds)
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> TrainState:
-        """The position of which `asdict` and JSON made `content`."""
+        """Return the state that `asdict` and JSON turned into `content`."""
         sums = MetricSums(*content["sums"])
         epochs = tuple(Epoch.from_json(epoch) for epoch in content["epochs"])
         return cls(**{**content, "sums": sums, "epochs": epochs})

@@ -21,7 +21,7 @@ def pod_spec(manifest: Manifest) -> Manifest:
     spec: Manifest = manifest["spec"]
     if manifest["kind"] == "CronJob":
         spec = spec["jobTemplate"]["spec"]
-    return spec if manifest["kind"] == "Pod" else spec["template"]["spec"]  # type: ignore[no-any-return]
+    return spec if manifest["kind"] == "Pod" else spec["template"]["spec"]
 
 
 def containers(spec: Manifest) -> Iterator[Manifest]:

@@ -52,7 +52,11 @@ def prepared(**options: Any) -> PreparedDataset:
         [Source("in.csv", 99, "csv", None, ("sequence", "label"), 0, 1, identity="sha256:aa")],
         "transform",
         ReadCounts(usable=6, truncated=1, rejected=Counter(too_long=1)),
-        Plan(Partition((*TRAIN, TEST), np.zeros(3, np.uint64)), Vocabulary(("C", "A"), "zyx"), 0),
+        Plan(
+            Partition((*TRAIN, TEST), np.zeros(3, np.uint64)),
+            Vocabulary(("C", "A"), ("z", "y", "x")),
+            0,
+        ),
         shards,
         [RejectedFile(0, "", Counter(too_long=1), ())],
     )

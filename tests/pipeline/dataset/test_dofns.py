@@ -15,6 +15,8 @@ from pipeline.rows.counts import add_counts
 from pipeline.rows.parts import cut_into_parts
 from pipeline.rows.sources import find_sources
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(("max_labels", "analyzed"), [(6, 6), (5, 5), (3, 3)])
 def test_labels_are_analyzed_until_they_are_too_many(

@@ -15,6 +15,8 @@ from pipeline.options import Options
 from pipeline.runtime.staging import output_lock
 from tests.support.manifests import toy_manifest
 
+pytestmark = pytest.mark.unit
+
 OPTIONS = Options(input=("data/*.csv",), output="prepared", max_labels=20, seed=4)
 A = InputFile("data/a.csv", 10, "sha256:aa")
 B = InputFile("s3://bucket/b.csv", 20, "etag:bb")

@@ -19,6 +19,8 @@ from pipeline.dataset.ordering import (
 )
 from pipeline.rows.hashing import hash_sequences
 
+pytestmark = pytest.mark.unit
+
 Row = tuple[str, str, str | None]
 
 
@@ -30,7 +32,7 @@ def batch(rows: list[Row]) -> pa.RecordBatch:
 
 
 def rows_of(found: pa.RecordBatch) -> list[Row]:
-    return [tuple(row.values()) for row in found.to_pylist()]  # type: ignore[misc]
+    return [tuple(row.values()) for row in found.to_pylist()]
 
 
 def test_equal_rows_are_kept_once_and_ambiguous_sequences_counted() -> None:

@@ -6,12 +6,15 @@ from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dataset.partition import PlannedShard, default_train_shards, plan_partition
 from pipeline.rows.hashing import hash_sequences
 from tests.support.reference import reference_hash
+
+pytestmark = pytest.mark.unit
 
 EIGHTY = {"train": Fraction(8, 10), "validation": Fraction(1, 10), "test": Fraction(1, 10)}
 

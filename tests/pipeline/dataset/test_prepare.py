@@ -152,6 +152,7 @@ def test_the_same_bytes_from_other_files_orders_and_workers(
     assert manifest["counts"] == expected["counts"]
 
 
+@pytest.mark.engine
 @pytest.mark.skipif(PRISM is None, reason="Beam's prism is not on the PATH")
 def test_the_same_bytes_from_prism(
     tmp_path: Path, dataset: Path, rows: list[tuple[str, str]]

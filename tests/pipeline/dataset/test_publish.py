@@ -22,6 +22,8 @@ from pipeline.rows.rejected_files import RejectedFile
 from pipeline.runtime.staging import DATASET, PREDICTIONS, Layout, prepare_output, staging_dir
 from tests.support.killed import Killed, kill_at_file_change
 
+pytestmark = pytest.mark.unit
+
 SHARDS = (PlannedShard("train", 0, 2), PlannedShard("train", 1, 2))
 
 
@@ -36,7 +38,8 @@ def stage(output: Path, content: str) -> PreparedDataset:
     graph = Path(transform, "transform_fn")
     graph.mkdir(parents=True)
     (graph / "saved_model.pb").write_text(content)
-    plan = Plan(Partition(SHARDS, np.array([1, 2**64 - 1], np.uint64)), Vocabulary(("A",), "xy"), 0)
+    partition = Partition(SHARDS, np.array([1, 2**64 - 1], np.uint64))
+    plan = Plan(partition, Vocabulary(("A",), ("x", "y")), 0)
     summaries = [
         ShardSummary(
             shard, str(staging / f"shard-{shard.index}"), records=1, bytes=5, sha256=content,

@@ -10,6 +10,8 @@ from pipeline.dataset.record_checks import Records, find_wrong_records, sequence
 from pipeline.dataset.tfrecord import one_hot_rows
 from tests.support.manifests import toy_manifest
 
+pytestmark = pytest.mark.unit
+
 IDS = toy_manifest()
 ONE_HOT = toy_manifest(encoding="one_hot")
 

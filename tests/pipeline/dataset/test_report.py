@@ -7,11 +7,15 @@ from collections import Counter, defaultdict
 from html.parser import HTMLParser
 from typing import Any
 
+import pytest
+
 from pipeline.dataset.ordering import AmbiguousSequence
 from pipeline.dataset.partition import PlannedShard
 from pipeline.dataset.report import render_report
 from pipeline.dataset.shards import ShardSummary
 from pipeline.rows.rejected_files import RejectedFile
+
+pytestmark = pytest.mark.unit
 
 VOID = {"meta", "br"}
 # What the page is made of; nothing here loads, runs or links.

@@ -6,11 +6,14 @@ from collections import Counter
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from pipeline.dataset.ordering import SHUFFLED
 from pipeline.dataset.shard_counts import ParityRow, ShardCounts
 from pipeline.dataset.transform_graph import Encoded
 from pipeline.options import Options
+
+pytestmark = pytest.mark.unit
 
 OPTIONS = Options(("i",), "o", max_length=3, alphabet="AC")
 

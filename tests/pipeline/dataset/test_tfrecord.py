@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from pipeline.dataset.crc32c import crc32c
 from pipeline.dataset.tfrecord import frame_records, one_hot_rows
 
+pytestmark = pytest.mark.unit
+
 
 def example(ids: list[int], length: int, label: int, one_hot_of: int | None) -> bytes:
     """One record as Protocol Buffers writes it."""

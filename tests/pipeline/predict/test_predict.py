@@ -341,9 +341,8 @@ def test_probabilities_of_any_size_are_json() -> None:
 def test_lost_rows_are_never_published(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = dofns.write_predictions
     monkeypatch.setattr(
-        dofns, "write_predictions", lambda part, values, *rest: real(part, [], *rest)
+        dofns, "write_predictions", lambda part, values, *rest: write_predictions(part, [], *rest)
     )
     (tmp_path / "rows.txt").write_text("A\nB\n")
     argv = ["--model", str(model), "--input", str(tmp_path / "rows.txt"), "--output"]

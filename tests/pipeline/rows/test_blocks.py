@@ -21,6 +21,8 @@ from pipeline.rows.blocks import iter_line_blocks, parse_block, read_blocks
 from pipeline.rows.parts import cut_into_parts
 from pipeline.rows.sources import Source, find_sources
 
+pytestmark = pytest.mark.unit
+
 
 def options(path: Path | str, **changes: object) -> InputOptions:
     options = Options(input=(str(path),), output="unused", **changes)  # type: ignore[arg-type]

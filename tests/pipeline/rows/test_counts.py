@@ -9,6 +9,8 @@ from pipeline.rows import counts
 from pipeline.rows.counts import ReadCounts, add_counts, count_labels
 from pipeline.rows.rejected import RejectedRow, choose_examples
 
+pytestmark = pytest.mark.unit
+
 
 def read(*labels: str) -> ReadCounts:
     return ReadCounts(train_labels=count_labels(pa.array(labels, pa.string())))

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.rows.lengths import bin_lengths, count_lengths, last_exact
 
+pytestmark = pytest.mark.unit
+
 
 def test_lengths_are_exact_to_twice_the_cut_and_then_double() -> None:
     lengths = np.array([1, 31, 31, 32, 80, 81, 160, 161, 50_000, 2**31 - 1], np.int32)

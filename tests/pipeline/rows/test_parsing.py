@@ -19,6 +19,8 @@ from pipeline.rows.parsed import KEPT_BYTES, ParsedRows, excerpt
 from pipeline.rows.tables import parse_table
 from pipeline.rows.text import parse_text
 
+pytestmark = pytest.mark.unit
+
 
 def rows(parsed: ParsedRows) -> list[tuple[int, bytes | None, bytes | None]]:
     return list(
@@ -84,8 +86,8 @@ def test_what_the_csv_module_writes_is_read_back(
     fields: list[tuple[str, str, str]], quote_all: bool
 ) -> None:
     text = io.StringIO()
-    quoting = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
-    csv.writer(text, quoting=quoting).writerows(fields)
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL)
+    writer.writerows(fields)
     parsed = parse_table(text.getvalue().encode(), columns=3, sequence=2, label=0)
     assert parsed.bad == ()
     assert rows(parsed) == [(n, row[2].encode(), row[0].encode()) for n, row in enumerate(fields)]

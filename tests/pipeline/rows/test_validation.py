@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from pipeline.options import Options
 from pipeline.rows.parsed import KEPT_BYTES, BadRow, ParsedRows
 from pipeline.rows.validation import validate_rows
+
+pytestmark = pytest.mark.unit
 
 EARLIER = BadRow(0, "broken_quoting", "earlier")
 

@@ -11,6 +11,8 @@ import pytest
 from pipeline.runtime import progress
 from pipeline.runtime.progress import ProgressTracker, Status
 
+pytestmark = pytest.mark.unit
+
 
 def test_each_stage_has_its_own_speed_and_time_left() -> None:
     tracker = ProgressTracker("starting", total_bytes=4000, now=100.0)

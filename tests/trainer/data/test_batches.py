@@ -14,14 +14,10 @@ from hypothesis import strategies as st
 from charseq.errors import DataError
 from tests.support.datasets import LABELS, encode, one_hot, rows_of, toy_rows, write_dataset
 from trainer.data import batches
-from trainer.data.batches import (
-    Batches,
-    input_shape,
-    length_bucketed_order,
-    represent,
-    resolve_representation,
-    unreadable_as_data_error,
-)
+from trainer.data.batches import Batches
+from trainer.data.order import length_bucketed_order
+from trainer.data.records import read_errors_as_data_error
+from trainer.data.representation import input_shape, represent, resolve_representation
 from trainer.training.steps import split_over_replicas
 
 
@@ -35,32 +31,32 @@ def rows():
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory, rows):
+def dataset(tmp_path_factory, rows):
     directory = tmp_path_factory.mktemp("ids")
     return write_dataset(directory, {"train": rows, "test": rows[:7]}, shards=3)
 
 
-def epoch(manifest, batch_size=16, seed=0, number=1, skip=0, **settings):
+def epoch(dataset, batch_size=16, seed=0, number=1, skip=0, **settings):
     settings = {"representation": "embedding", **settings}
-    return Batches(manifest, batch_size=batch_size, seed=seed, **settings).training(number, skip)
+    return Batches(dataset, batch_size=batch_size, seed=seed, **settings).training(number, skip)
 
 
 CACHES = pytest.mark.parametrize("cache", ["none", "memory"])
 
 
 @CACHES
-def test_an_epoch_holds_every_row_once_in_batches_of_one_size(manifest, rows, cache):
-    batches = list(epoch(manifest, cache=cache))
+def test_an_epoch_holds_every_row_once_in_batches_of_one_size(dataset, rows, cache):
+    batches = list(epoch(dataset, cache=cache))
     assert [len(labels) for _, labels, _ in batches] == [16, 16, 16, 16]
     assert sum(weights.numpy().sum() for *_, weights in batches) == len(rows)
-    assert sorted(rows_of(epoch(manifest, cache=cache))) == sorted(expected_rows(rows))
+    assert sorted(rows_of(epoch(dataset, cache=cache))) == sorted(expected_rows(rows))
 
 
 @CACHES
-def test_the_order_is_a_function_of_seed_and_epoch_alone(manifest, cache):
+def test_the_order_is_a_function_of_seed_and_epoch_alone(dataset, cache):
     def order(seed, number, global_seed=0):
         tf.random.set_seed(global_seed)
-        return rows_of(epoch(manifest, seed=seed, number=number, cache=cache))
+        return rows_of(epoch(dataset, seed=seed, number=number, cache=cache))
 
     first = order(3, 1)
     assert order(3, 1, global_seed=8) == first
@@ -70,24 +66,24 @@ def test_the_order_is_a_function_of_seed_and_epoch_alone(manifest, cache):
 
 @CACHES
 @pytest.mark.parametrize("skip", range(5))
-def test_what_is_skipped_is_the_beginning_of_the_same_order(manifest, monkeypatch, cache, skip):
+def test_what_is_skipped_is_the_beginning_of_the_same_order(dataset, monkeypatch, cache, skip):
     monkeypatch.setattr(batches, "_SHUFFLE_BLOCK", 32)  # Two batches of 16 in a block.
-    whole = list(epoch(manifest, cache=cache).as_numpy_iterator())
-    rest = list(epoch(manifest, skip=skip, cache=cache).as_numpy_iterator())
+    whole = list(epoch(dataset, cache=cache).as_numpy_iterator())
+    rest = list(epoch(dataset, skip=skip, cache=cache).as_numpy_iterator())
     assert len(rest) == 4 - skip
     for got, expected in zip(rest, whole[skip:], strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, got, expected)
 
 
-def test_blocks_of_any_size_hold_every_row(manifest, rows, monkeypatch):
+def test_blocks_of_any_size_hold_every_row(dataset, rows, monkeypatch):
     monkeypatch.setattr(batches, "_SHUFFLE_BLOCK", 20)
     for batch_size in (7, 16, 60):
-        order = rows_of(epoch(manifest, batch_size))
+        order = rows_of(epoch(dataset, batch_size))
         assert sorted(order) == sorted(expected_rows(rows))
 
 
-def test_rows_in_memory_take_a_byte_a_character_and_their_order_four(manifest):
-    held = Batches(manifest, "embedding", 16, cache="memory")._rows
+def test_rows_in_memory_take_a_byte_a_character_and_their_order_four(dataset):
+    held = Batches(dataset, "embedding", 16, cache="memory")._rows_in_memory
     assert {name: column.dtype for name, column in held._columns.items()} == {
         "sequence": np.uint8,
         "length": np.uint8,
@@ -102,8 +98,8 @@ def test_rows_in_memory_take_a_byte_a_character_and_their_order_four(manifest):
     assert 4 <= peak / held.count < 5
 
 
-def test_an_epoch_in_memory_is_over_when_the_next_begins(manifest):
-    batches = Batches(manifest, "embedding", 16, cache="memory")
+def test_an_epoch_in_memory_is_over_when_the_next_begins(dataset):
+    batches = Batches(dataset, "embedding", 16, cache="memory")
     first = batches.training(1)
     batches.training(2)
     with pytest.raises(tf.errors.UnknownError, match="another epoch has begun"):
@@ -112,7 +108,7 @@ def test_an_epoch_in_memory_is_over_when_the_next_begins(manifest):
 
 @CACHES
 @pytest.mark.parametrize("replicas", [1, 2])
-def test_batches_are_made_ahead_of_the_model(manifest, monkeypatch, cache, replicas):
+def test_batches_are_made_ahead_of_the_model(dataset, monkeypatch, cache, replicas):
     """Also while operations are to be deterministic, which stops what is stateful from it."""
     monkeypatch.setattr(batches, "_SHUFFLE_BLOCK", 16)
     tf.config.experimental.enable_op_determinism()
@@ -130,7 +126,7 @@ def test_batches_are_made_ahead_of_the_model(manifest, monkeypatch, cache, repli
     context = SimpleNamespace(
         num_replicas_in_sync=replicas, num_input_pipelines=1, input_pipeline_id=0
     )
-    iterator = iter(split_over_replicas(epoch(manifest, cache=cache), context))
+    iterator = iter(split_over_replicas(epoch(dataset, cache=cache), context))
     next(iterator)
     until = time.monotonic() + 20
     while len(arranged) < 4 and time.monotonic() < until:
@@ -158,9 +154,9 @@ def test_a_batch_is_of_rows_of_about_the_same_length(lengths, batch_size, seed):
     assert all(before[1] <= after[0] for before, after in pairwise(bounds))
 
 
-def test_evaluation_reads_the_split_once_in_one_order(manifest, rows):
+def test_evaluation_reads_the_split_once_in_one_order(dataset, rows):
     def order(batch_size):
-        return rows_of(Batches(manifest, "embedding", batch_size).evaluation("test"))
+        return rows_of(Batches(dataset, "embedding", batch_size).evaluation("test"))
 
     assert sorted(order(4)) == sorted(expected_rows(rows[:7]))
     assert order(4) == order(3)
@@ -169,17 +165,17 @@ def test_evaluation_reads_the_split_once_in_one_order(manifest, rows):
 @pytest.mark.parametrize("encoding", ["ids", "one_hot"])
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_one_hot_is_the_same_from_either_encoding(tmp_path, rows, encoding, compression):
-    manifest = write_dataset(
+    dataset = write_dataset(
         tmp_path, {"train": rows, "test": rows[:1]}, encoding=encoding, compression=compression
     )
-    ((features, labels, weights),) = Batches(manifest, "one_hot", 2).evaluation("test")
+    ((features, labels, weights),) = Batches(dataset, "one_hot", 2).evaluation("test")
     text, label = rows[0]
     assert features["sequence"].numpy().tolist() == [one_hot(encode(text))] * 2
     assert features["sequence"].dtype == tf.float32
     assert labels.numpy().tolist() == [LABELS.index(label)] * 2
     assert weights.numpy().tolist() == [1, 0]
-    in_memory = rows_of(epoch(manifest, representation="one_hot", cache="memory"))
-    streamed = rows_of(epoch(manifest, representation="one_hot"))
+    in_memory = rows_of(epoch(dataset, representation="one_hot", cache="memory"))
+    streamed = rows_of(epoch(dataset, representation="one_hot"))
     assert sorted(in_memory) == sorted(streamed)
 
 
@@ -192,15 +188,15 @@ def test_each_representation_of_one_row_of_ids():
     assert represent(ids, "scalar", 4).numpy().tolist() == [[[0.5], [1.25], [0]]]
 
 
-def test_input_shape_answers_the_question(manifest):
-    assert input_shape("embedding", manifest) == (6,)
-    assert input_shape("one_hot", manifest) == (6, 4)
-    assert input_shape("scalar", manifest) == (6, 1)
+def test_input_shape_of_each_representation():
+    assert input_shape("embedding", 6, 4) == (6,)
+    assert input_shape("one_hot", 6, 4) == (6, 4)
+    assert input_shape("scalar", 6, 4) == (6, 1)
 
 
-def test_representation_follows_the_records_unless_given(manifest, tmp_path, rows):
-    assert resolve_representation(None, manifest) == "embedding"
-    assert resolve_representation("scalar", manifest) == "scalar"
+def test_representation_follows_the_records_unless_given(dataset, tmp_path, rows):
+    assert resolve_representation(None, dataset) == "embedding"
+    assert resolve_representation("scalar", dataset) == "scalar"
     one_hot_records = write_dataset(tmp_path, {"train": rows}, encoding="one_hot")
     assert resolve_representation(None, one_hot_records) == "one_hot"
     assert resolve_representation("one_hot", one_hot_records) == "one_hot"
@@ -208,18 +204,18 @@ def test_representation_follows_the_records_unless_given(manifest, tmp_path, row
 
 @pytest.mark.parametrize("representation", ["embedding", "scalar"])
 def test_one_hot_records_take_no_other_representation(tmp_path, rows, representation):
-    manifest = write_dataset(tmp_path, {"train": rows}, encoding="one_hot")
+    dataset = write_dataset(tmp_path, {"train": rows}, encoding="one_hot")
     message = f"got '{representation}', expected 'one_hot' for the one_hot records"
     with pytest.raises(DataError, match=message):
-        resolve_representation(representation, manifest)
+        resolve_representation(representation, dataset)
 
 
-def test_a_corrupted_shard_is_an_error_for_people(tmp_path):
-    manifest = write_dataset(tmp_path, {"train": toy_rows(8)}, shards=1)
-    shard = tmp_path / manifest.shards[0].path
+def test_a_corrupted_shard_is_a_data_error(tmp_path):
+    dataset = write_dataset(tmp_path, {"train": toy_rows(8)}, shards=1)
+    shard = tmp_path / dataset.manifest.shards[0].path
     content = bytearray(shard.read_bytes())
     content[-20] ^= 0xFF  # In the last record.
     shard.write_bytes(content)
-    message = f"{tmp_path}: {manifest.shards[0].path}, record 8: corrupted, prepare"
-    with pytest.raises(DataError, match=message), unreadable_as_data_error(manifest):
-        list(epoch(manifest))
+    message = f"{tmp_path}: {dataset.manifest.shards[0].path}, record 8: corrupted, prepare"
+    with pytest.raises(DataError, match=message), read_errors_as_data_error(dataset):
+        list(epoch(dataset))

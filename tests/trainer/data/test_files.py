@@ -18,8 +18,8 @@ from tests.support.stores import files_below, gs_server, s3_server
 from trainer.__main__ import main
 from trainer.data import batches
 from trainer.data.batches import Batches
+from trainer.data.dataset import open_dataset, read_dataset
 from trainer.data.files import StoredFiles
-from trainer.data.manifest import open_dataset, read_manifest
 from trainer.evaluate.__main__ import main as evaluate_main
 from trainer.training.progress import Progress
 
@@ -157,8 +157,8 @@ def test_a_run_from_a_store_is_that_from_a_local_copy(
 def test_a_killed_run_goes_on_from_a_store(s3, whole, tmp_path, temp, monkeypatch):
     calls = []
 
-    def count(progress, position):
-        calls.append(position)
+    def count(progress, state):
+        calls.append(state)
         if len(calls) == 10:  # In epoch 2, after 6 of its 13 steps.
             raise Killed
 
@@ -172,18 +172,18 @@ def test_a_killed_run_goes_on_from_a_store(s3, whole, tmp_path, temp, monkeypatc
 
 
 def test_rows_kept_in_memory_are_those_of_a_local_copy(s3, local):
-    def order(manifest):
-        return rows_of(Batches(manifest, "embedding", 16, cache="memory").training(1))
+    def order(dataset):
+        return rows_of(Batches(dataset, "embedding", 16, cache="memory").training(1))
 
-    with open_dataset(S3) as manifest:
-        assert order(manifest) == order(read_manifest(str(local)))
+    with open_dataset(S3) as dataset:
+        assert order(dataset) == order(read_dataset(str(local)))
 
 
 def test_a_dataset_is_read_again_and_left_in_the_middle(s3, local, temp):
-    with open_dataset(S3) as manifest:
-        batches = Batches(manifest, "embedding", 16).training(1)
+    with open_dataset(S3) as dataset:
+        batches = Batches(dataset, "embedding", 16).training(1)
         next(iter(batches))
-        expected = rows_of(Batches(read_manifest(str(local)), "embedding", 16).training(1))
+        expected = rows_of(Batches(read_dataset(str(local)), "embedding", 16).training(1))
         assert rows_of(batches) == rows_of(batches) == expected
     assert ours_in(temp) == []
 
@@ -194,9 +194,9 @@ def test_shards_are_fetched_ahead_of_the_model(s3, downloaded, monkeypatch):
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
-    with open_dataset(S3) as manifest:
+    with open_dataset(S3) as dataset:
         downloaded.clear()
-        iterator = iter(Batches(manifest, "embedding", 16).training(1))
+        iterator = iter(Batches(dataset, "embedding", 16).training(1))
         next(iterator)
         until = time.monotonic() + 20
         while len(downloaded) <= ON_DISK and time.monotonic() < until:

@@ -49,25 +49,25 @@ def test_of_many_labels_the_table_shows_the_worst():
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory):
+def dataset(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("data"), {"train": toy_rows(5)})
 
 
-def run_on(manifest):
+def run_on(dataset):
     return Run(
         directory="runs/r",
         representation="embedding",
         batch_size=4,
         fingerprint="another",
-        max_length=manifest.max_length,
-        alphabet_size=manifest.alphabet_size,
-        alphabet=manifest.alphabet,
-        labels=manifest.labels,
+        max_length=dataset.manifest.max_length,
+        alphabet_size=dataset.manifest.alphabet_size,
+        alphabet=dataset.manifest.alphabet,
+        labels=dataset.manifest.labels,
     )
 
 
-def test_another_dataset_with_the_same_ids_is_accepted(manifest):
-    check_same_ids(run_on(manifest), manifest)
+def test_another_dataset_with_the_same_ids_is_accepted(dataset):
+    check_same_ids(run_on(dataset), dataset)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,6 @@ def test_another_dataset_with_the_same_ids_is_accepted(manifest):
         ("labels", ("x", "y", "z"), "labels: got y, x, z, expected x, y, z"),
     ],
 )
-def test_a_dataset_with_other_ids_is_refused_by_the_difference(manifest, name, value, message):
+def test_a_dataset_with_other_ids_is_refused_by_the_difference(dataset, name, value, message):
     with pytest.raises(DataError, match=message):
-        check_same_ids(replace(run_on(manifest), **{name: value}), manifest)
+        check_same_ids(replace(run_on(dataset), **{name: value}), dataset)

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import asdict
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from charseq.errors import DataError
 from charseq.metrics import MetricsAccumulator
 from trainer.evaluate.report import render_report, write_report
+
+pytestmark = pytest.mark.unit
 
 HOSTILE = ("<script>alert(1)</script>", "\u202e\x00", "😀שלום", "x" * 5000, '"><img src=//e>')
 
@@ -67,7 +70,10 @@ class Page(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
-        self.open, self.tags, self.text, self.attributes = [], [], "", []
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.attributes: list[tuple[str, Any]] = []
         self.feed(html)
         self.close()
         assert self.open == []

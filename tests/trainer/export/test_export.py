@@ -17,7 +17,7 @@ from trainer.data.files import LocalFiles
 from trainer.export.parity import read_parity
 from trainer.export.saved_model import TextClassifier, TextEncoder, check_export, export
 from trainer.run_directory import begin_run
-from trainer.training.loop import model_for
+from trainer.training.build import exported_model
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +26,14 @@ def written(tmp_path_factory):
 
 
 @pytest.fixture
-def manifest(written, tmp_path):
+def dataset(written, tmp_path):
     """A dataset that a test may break."""
     shutil.copytree(written.directory, tmp_path / "data")
     return replace(written, files=LocalFiles(str(tmp_path / "data")))
 
 
-def change_parity(manifest, line, **values):
-    path = manifest.path("parity.jsonl")
+def change_parity(dataset, line, **values):
+    path = dataset.path("parity.jsonl")
     with open(path, encoding="utf-8") as file:
         rows = [json.loads(text) for text in file]
     rows[line - 1].update(values)
@@ -50,24 +50,24 @@ def test_text_becomes_the_ids_that_records_hold(written):
 @pytest.mark.parametrize(
     "values", [{"ids": [1, 1, 1, 1, 1, 1]}, {"length": 9}, {"label_id": 7}, {"label": "unheard"}]
 )
-def test_a_parity_row_that_is_encoded_differently_is_refused(manifest, values):
-    change_parity(manifest, 3, **values)
+def test_a_parity_row_that_is_encoded_differently_is_refused(dataset, values):
+    change_parity(dataset, 3, **values)
     with pytest.raises(DataError, match=r"parity\.jsonl, line 3: ids, length and label id of"):
-        TextEncoder(manifest)
+        TextEncoder(dataset)
 
 
 @pytest.mark.parametrize("name", ["parity.jsonl", "transform"])
-def test_a_dataset_without_the_files_of_an_export_is_refused(manifest, name, tmp_path):
+def test_a_dataset_without_the_files_of_an_export_is_refused(dataset, name, tmp_path):
     (tmp_path / "data" / name).rename(tmp_path / name)
     with pytest.raises(DataError, match=name):
-        TextEncoder(manifest)
+        TextEncoder(dataset)
 
 
-def new_classifier(manifest, representation="embedding", seed=0):
+def new_classifier(dataset, representation="embedding", seed=0):
     config = Config(data="", output="", units=(4,), embedding_dim=2)
     keras.utils.set_random_seed(seed)
-    model = model_for(manifest, representation, config)
-    return TextClassifier(TextEncoder(manifest), model, representation, manifest), model
+    model = exported_model(dataset.manifest, representation, config)
+    return TextClassifier(TextEncoder(dataset), model, representation, dataset.manifest), model
 
 
 @pytest.mark.parametrize("representation", ["embedding", "one_hot", "scalar"])
@@ -94,12 +94,12 @@ def test_the_served_probabilities_are_those_that_keras_computes(written, represe
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:
-        model = model_for(written, representation, config)
+        model = exported_model(written.manifest, representation, config)
     finally:
         keras.config.set_dtype_policy(before)
     for variable in model.weights:  # A new bias is zero.
         variable.assign(3 * keras.random.normal(variable.shape))
-    classifier = TextClassifier(TextEncoder(written), model, representation, written)
+    classifier = TextClassifier(TextEncoder(written), model, representation, written.manifest)
     texts = tf.constant(["ABC?AB"[:length] for length in range(7)] + ["BCABCABCA"])
     got = classifier.classify(texts)["probabilities"].numpy()
     assert got.std() > 0.1
@@ -151,14 +151,14 @@ def test_files_move_where_directories_cannot_be_renamed(written, tmp_path, monke
     assert "top_k" in tf.saved_model.load(str(tmp_path / "saved_model")).signatures
 
 
-def test_an_export_that_encodes_differently_is_refused(manifest, tmp_path):
+def test_an_export_that_encodes_differently_is_refused(dataset, tmp_path):
     (tmp_path / "run").mkdir()
     begin_run(str(tmp_path / "run"), {})
-    _, model = new_classifier(manifest)
-    encoder = TextEncoder(manifest)
-    change_parity(manifest, 2, ids=[1, 1, 1, 1, 1, 1])
+    _, model = new_classifier(dataset)
+    encoder = TextEncoder(dataset)
+    change_parity(dataset, 2, ids=[1, 1, 1, 1, 1, 1])
     with pytest.raises(DataError, match=r"parity\.jsonl, line 2: ids, length and label id of"):
-        export(str(tmp_path / "run"), model, encoder, "embedding", manifest)
+        export(str(tmp_path / "run"), model, encoder, "embedding", dataset)
     assert not (tmp_path / "run" / "saved_model").exists()
 
 

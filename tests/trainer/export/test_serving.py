@@ -29,7 +29,7 @@ from tests.support.model_server import ModelServer
 from trainer.config import Config
 from trainer.export.saved_model import TextEncoder, export
 from trainer.run_directory import begin_run
-from trainer.training.loop import model_for
+from trainer.training.build import exported_model
 
 CLI = Path(sys.executable).with_name("saved_model_cli")
 TEXTS = ["AC?", "B", "CBACBACBA"]
@@ -39,12 +39,12 @@ TEXTS = ["AC?", "B", "CBACBACBA"]
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry directory with version 9, which nothing could load, and version 10."""
     folder = tmp_path_factory.mktemp("serving")
-    manifest = write_dataset(folder / "data", {"train": toy_rows(9)}, transform=True)
+    dataset = write_dataset(folder / "data", {"train": toy_rows(9)}, transform=True)
     keras.utils.set_random_seed(0)
-    model = model_for(manifest, "embedding", Config(data="", output="", units=(4, 3)))
+    model = exported_model(dataset.manifest, "embedding", Config(data="", output="", units=(4, 3)))
     (folder / "run").mkdir()
     begin_run(str(folder / "run"), {})
-    export(str(folder / "run"), model, TextEncoder(manifest), "embedding", manifest)
+    export(str(folder / "run"), model, TextEncoder(dataset), "embedding", dataset)
     shutil.copytree(folder / "run" / "saved_model", folder / "registry" / "10")
     (folder / "registry" / "9").mkdir()
     return folder / "registry"

@@ -4,6 +4,8 @@ import pytest
 
 from trainer.promote.comparison import Comparison, comparability_warnings
 
+pytestmark = pytest.mark.unit
+
 MEASURED_ON = {"alphabet": ["A", "B", "C"], "max_length": 6}
 
 

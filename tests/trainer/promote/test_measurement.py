@@ -14,7 +14,7 @@ from charseq.errors import DataError
 from tests.support.datasets import encode, one_hot, toy_rows, write_dataset
 from tests.support.paths import ROOT
 from trainer.__main__ import main as train_main
-from trainer.data.manifest import read_manifest
+from trainer.data.dataset import read_dataset
 from trainer.evaluate.evaluation import evaluate
 from trainer.promote.__main__ import main
 from trainer.promote.measurement import measure, text_decoder
@@ -51,24 +51,27 @@ def save(path, model, alphabet, labels, **changes):
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory):
+def dataset(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("data"), {"train": ROWS, "test": ROWS})
 
 
-def test_records_are_decoded_to_text(manifest):
+def test_records_are_decoded_to_text(dataset):
     texts = ["CAB", "C?", "ABCABC"]
     lengths = [len(text) for text in texts]
     ids = [encode(text) for text in texts]
-    got = text_decoder(manifest)(tf.constant(ids, tf.int64), tf.constant(lengths, tf.int64))
+    got = text_decoder(dataset.manifest)(tf.constant(ids, tf.int64), tf.constant(lengths, tf.int64))
     expected = [b"CAB", "C\ufffd".encode(), b"ABCABC"]
     assert got.numpy().tolist() == expected
     hot = tf.constant([one_hot(row) for row in ids])
-    assert text_decoder(manifest)(hot, tf.constant(lengths, tf.int64)).numpy().tolist() == expected
+    assert (
+        text_decoder(dataset.manifest)(hot, tf.constant(lengths, tf.int64)).numpy().tolist()
+        == expected
+    )
 
 
-def test_an_unknown_character_becomes_one_outside_both_alphabets(manifest):
+def test_an_unknown_character_becomes_one_outside_both_alphabets(dataset):
     ids, lengths = tf.constant([encode("?")], tf.int64), tf.constant([1], tf.int64)
-    got = text_decoder(manifest, ["\ufffd", "\ufffc"])(ids, lengths)
+    got = text_decoder(dataset.manifest, ["\ufffd", "\ufffc"])(ids, lengths)
     assert got.numpy().tolist() == ["\ufffb".encode()]
 
 
@@ -86,30 +89,30 @@ def test_a_model_of_another_order_of_labels_and_characters_is_measured(encoding,
     assert astuple(got.confusion) == ((0, 0, 1, 2), (0, 1, 1, 2), (1, 1, 1, 2))
 
 
-def test_a_model_that_lacks_a_label_never_predicts_it(manifest, tmp_path):
+def test_a_model_that_lacks_a_label_never_predicts_it(dataset, tmp_path):
     path = save(tmp_path / "model", ByFirstCharacter("A", ["x", "y"]), "A", ["x", "y"])
-    got = measure(path, manifest, "test")
+    got = measure(path, dataset, "test")
     assert got.accuracy == 0.4
     assert [score.recall for score in got.labels] == [0.5, 1.0, 0.0]
 
 
-def test_a_model_of_another_task_is_refused(manifest, tmp_path):
+def test_a_model_of_another_task_is_refused(dataset, tmp_path):
     path = save(tmp_path / "model", ByFirstCharacter("A", ["p", "q"]), "A", ["p", "q"])
     with pytest.raises(DataError, match=r"of its labels \(y, x, z\) the model gives none, it giv"):
-        measure(path, manifest, "test")
+        measure(path, dataset, "test")
 
 
-def test_probabilities_that_are_not_finite_are_refused(manifest, tmp_path):
+def test_probabilities_that_are_not_finite_are_refused(dataset, tmp_path):
     model = ByFirstCharacter("A", ["x", "y"], certain=float("nan"))
     path = save(tmp_path / "model", model, "A", ["x", "y"])
     with pytest.raises(DataError, match="its answers are not numbers"):
-        measure(path, manifest, "test")
+        measure(path, dataset, "test")
 
 
-def test_a_split_without_rows_is_refused(manifest, tmp_path):
+def test_a_split_without_rows_is_refused(dataset, tmp_path):
     path = save(tmp_path / "model", ByFirstCharacter("A", ["x", "y"]), "A", ["x", "y"])
     with pytest.raises(DataError, match="its split 'validation' has no row"):
-        measure(path, manifest, "validation")
+        measure(path, dataset, "validation")
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +135,9 @@ def runs(data, tmp_path_factory):
 
 
 def test_a_saved_model_scores_as_the_model_it_was_exported_from(data, runs):
-    manifest = read_manifest(str(data))
-    expected = evaluate(read_run(str(runs / "good")), manifest, "test")
-    got = measure(str(runs / "good" / "saved_model"), manifest, "test")
+    dataset = read_dataset(str(data))
+    expected = evaluate(read_run(str(runs / "good")), dataset, "test")
+    got = measure(str(runs / "good" / "saved_model"), dataset, "test")
     assert got.rows == expected.rows == 100
     assert got.labels == expected.labels
     assert got.confusion == expected.confusion

@@ -32,11 +32,11 @@ SCORES = {
 }
 
 
-def fake_measure(saved_model, manifest, split):
+def fake_measure(saved_model, dataset, split):
     """Return the scores that stand in a run's own `run.json`."""
     scores = {**SCORES, **read_model_json(saved_model, "assets/run.json")["scores"]}
     return Evaluation(
-        **scores, split=split, fingerprint=manifest.fingerprint, rows=1234,
+        **scores, split=split, fingerprint=dataset.manifest.fingerprint, rows=1234,
         labels=(), confusion=Confusion((), (), ()), lengths=(), reliability=(),
     )  # fmt: skip
 
@@ -48,7 +48,7 @@ def measured(monkeypatch):
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    monkeypatch.setattr("trainer.data.manifest.Manifest.check_not_empty", lambda *_: None)
+    monkeypatch.setattr("trainer.data.dataset.Dataset.check_not_empty", lambda *_: None)
     return write_data(tmp_path / "data")
 
 

@@ -15,6 +15,8 @@ from tests.support.paths import ROOT
 from tests.support.registries import write_data, write_entry, write_run
 from trainer.promote.registry import Pointer, Registry
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture
 def run(tmp_path):
@@ -196,6 +198,7 @@ with registry.locked():
 """
 
 
+@pytest.mark.integration
 def test_a_promotion_killed_anywhere_is_repaired_by_the_next(registry, run):
     """Promotions of 4, 5, …, each killed one step later than the one before."""
     for previous in (None, 1, 2):
@@ -239,6 +242,7 @@ def hold(directory, held, seconds):
         time.sleep(seconds)
 
 
+@pytest.mark.integration
 def test_another_process_waits_for_the_lock(registry, capfd):
     context = multiprocessing.get_context("spawn")
     held = context.Event()

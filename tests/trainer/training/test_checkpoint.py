@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from charseq.errors import DataError
 from tests.support.datasets import toy_rows, write_dataset
 from tests.support.killed import Killed
 from tests.support.paths import ROOT
 from tests.support.workers import tf_configs
 from trainer.__main__ import main
 from trainer.config import Interval
-from trainer.training.checkpoint import Checkpoints
+from trainer.training.checkpoint import Checkpoints, keyed_variables
 from trainer.training.progress import Progress
 from trainer.training.state import Epoch, MetricSums, Score, TrainState
 from trainer.training.steps import Steps
@@ -31,7 +32,7 @@ FLAGS = ["--batch-size", str(BATCH), "--units", "4,3", "--checkpoint-every", "3"
 FLAGS += ["--jit-compile", "off", "--steps-per-execution", str(STEPS_PER_CALL)]
 FLAGS += ["--schedule", "plateau", "--dropout", "0.2"]
 
-POSITION = TrainState(
+STATE = TrainState(
     epoch=2,
     step=5,
     total_steps=12,
@@ -67,8 +68,8 @@ def run_killed(data, output, call, *flags):
     with pytest.MonkeyPatch.context() as patch:
         calls = []
 
-        def count(progress, position):
-            calls.append(position)
+        def count(progress, state):
+            calls.append(state)
             if len(calls) == call:
                 raise Killed
 
@@ -90,7 +91,7 @@ def assert_same_run(got, expected):
     # The optimizer's variables too.
     archives = [np.load(output / "checkpoints" / saved(output)[-1]) for output in (got, expected)]
     for name in archives[1].files:
-        if name != "position":
+        if name != "state":
             np.testing.assert_array_equal(archives[0][name], archives[1][name])
     scores = [
         [
@@ -100,6 +101,17 @@ def assert_same_run(got, expected):
         for output in (got, expected)
     ]
     assert scores[0] == scores[1]
+
+
+def test_a_run_continues_from_checkpoints_of_an_earlier_version(data, uninterrupted, tmp_path):
+    output = tmp_path / "run"
+    run_killed(data, output, 6)
+    for path in (output / "checkpoints").glob("*.npz"):
+        with np.load(path) as archive:
+            names = [name for name in archive.files if name != "state"]
+        rename_as_earlier_versions(path, names)
+    assert run(data, output) == 0
+    assert_same_run(output, uninterrupted)
 
 
 @pytest.mark.parametrize("calls", [(1,), (5, 3)])
@@ -112,18 +124,18 @@ def test_killed_and_started_again_it_ends_as_if_it_had_not_been(
     assert_same_run(tmp_path / "run", uninterrupted)
 
 
-def run_killed_in(function, data, output, *flags):
+def run_killed_in(module, function, data, output, *flags):
     def killed(*_):
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(f"trainer.training.loop.{function}", killed)
+        patch.setattr(f"trainer.training.{module}.{function}", killed)
         with pytest.raises(Killed):
             run(data, output, *flags)
 
 
 def test_killed_before_an_epoch_is_validated(data, uninterrupted, tmp_path):
-    run_killed_in("validate", data, tmp_path / "run", "--checkpoint-every", "1")
+    run_killed_in("loop", "validate", data, tmp_path / "run", "--checkpoint-every", "1")
     assert saved(tmp_path / "run")[-1] == "step-0000000007.npz"
     assert run(data, tmp_path / "run") == 0
     assert_same_run(tmp_path / "run", uninterrupted)
@@ -166,7 +178,7 @@ def test_a_run_goes_on_in_another_version_and_says_so(data, tmp_path, capsys):
 
 
 def test_killed_before_the_export(data, uninterrupted, tmp_path, capsys):
-    run_killed_in("export", data, tmp_path / "run")
+    run_killed_in("train", "export", data, tmp_path / "run")
     assert run(data, tmp_path / "run", epochs=1) == 1
     assert "--epochs: got 1, but 3 are done" in capsys.readouterr().err
     assert run(data, tmp_path / "run", "--resume", "must") == 0
@@ -179,8 +191,8 @@ import os, sys
 from trainer.__main__ import main
 from trainer.training.progress import Progress
 calls, at, number = [], int(sys.argv[1]), int(sys.argv[2])
-def count(progress, position):
-    calls.append(position)
+def count(progress, state):
+    calls.append(state)
     if len(calls) == at:
         os.kill(os.getpid(), number)
 Progress.update = count
@@ -205,15 +217,15 @@ def test_a_signal_to_a_mirrored_run(data, tmp_path, signal_number, status):
         process = start_signalled(data, output, at, signal_number, *flags)
         return (*process.communicate(timeout=240), process.returncode)
 
-    _, told, killed = train(tmp_path / "run", 5)
+    _, errors, killed = train(tmp_path / "run", 5)
     assert killed == status
     # At SIGTERM what is done is saved, whether or not it was due.
     last = {signal.SIGKILL: 7, signal.SIGTERM: 9}[signal_number]
     assert saved(tmp_path / "run")[-1] == f"step-{last:010}.npz"
     if signal_number == signal.SIGTERM:
-        assert told.endswith("SIGTERM: saved after step 9\n")
-    printed, told, again = train(tmp_path / "run", 0)
-    assert again == 0, told
+        assert errors.endswith("SIGTERM: saved after step 9\n")
+    printed, errors, again = train(tmp_path / "run", 0)
+    assert again == 0, errors
     where = "going on in epoch 2 after 2 of its steps" if status == 143 else "epoch 2 after 0 of"
     assert where in printed
     assert train(tmp_path / "whole", 0)[-1] == 0
@@ -226,20 +238,20 @@ def test_a_worker_that_is_killed_ends_the_other_and_both_go_on(data, tmp_path):
             start_signalled(data, output, at, signal.SIGKILL, TF_CONFIG=config)
             for at, config in zip((0, second_at), tf_configs(2), strict=True)
         ]
-        told = [process.communicate(timeout=240) for process in processes]
-        return told, [process.returncode for process in processes]
+        outputs = [process.communicate(timeout=240) for process in processes]
+        return outputs, [process.returncode for process in processes]
 
-    told, statuses = train(tmp_path / "run", 5)
-    assert statuses == [1, -9], told
-    assert "another worker is lost; start all of them again" in told[0][1]
-    told, statuses = train(tmp_path / "run", 0)
-    assert statuses == [0, 0], told
-    assert "going on in epoch 2 after 0 of its steps" in told[0][0]
+    outputs, statuses = train(tmp_path / "run", 5)
+    assert statuses == [1, -9], outputs
+    assert "another worker is lost; start all of them again" in outputs[0][1]
+    outputs, statuses = train(tmp_path / "run", 0)
+    assert statuses == [0, 0], outputs
+    assert "going on in epoch 2 after 0 of its steps" in outputs[0][0]
     assert train(tmp_path / "whole", 0)[1] == [0, 0]
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
-def test_a_broken_checkpoint_is_passed_over_aloud(data, uninterrupted, tmp_path, capsys):
+def test_a_broken_checkpoint_is_reported_and_passed_over(data, uninterrupted, tmp_path, capsys):
     run_killed(data, tmp_path / "run", 7)
     newest = tmp_path / "run" / "checkpoints" / saved(tmp_path / "run")[-1]
     content = bytearray(newest.read_bytes())
@@ -299,7 +311,7 @@ def small_model():
     return model, optimizer
 
 
-def test_a_position_and_its_variables_come_back_bit_by_bit(tmp_path, small_model):
+def test_a_state_and_its_variables_come_back_bit_by_bit(tmp_path, small_model):
     model, optimizer = small_model
     checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(steps=1), 2)
     assert checkpoints.restore(str(tmp_path)) == TrainState()
@@ -307,11 +319,115 @@ def test_a_position_and_its_variables_come_back_bit_by_bit(tmp_path, small_model
     variables[0].assign([[0.1, -0.0]])
     variables[-1].assign([np.inf, 1e-45])
     before = [np.array(variable).tobytes() for variable in variables]
-    checkpoints.save(POSITION)
+    checkpoints.save(STATE)
     for variable in variables:
         variable.assign(keras.ops.ones_like(variable))
-    assert checkpoints.restore(str(tmp_path)) == POSITION
+    assert checkpoints.restore(str(tmp_path)) == STATE
     assert [np.array(variable).tobytes() for variable in variables] == before
+
+
+def test_a_checkpoint_names_the_variables_by_their_paths(tmp_path, small_model):
+    model, optimizer = small_model
+    Checkpoints(str(tmp_path), *small_model, Interval(steps=1), 2).save(STATE)
+    with np.load(tmp_path / "checkpoints" / "step-0000000012.npz") as archive:
+        names = set(archive.files)
+    assert f"model/{model.name}/{model.layers[0].name}/kernel" in names
+    assert f"optimizer/{optimizer.name}/iteration" in names
+    assert len(names) == len(model.variables) + len(optimizer.variables) + 1
+
+
+def test_models_with_dropout_have_the_same_names_wherever_they_are_built():
+    def names():
+        model = keras.Sequential([keras.Input((1,)), *(keras.layers.Dropout(0.1) for _ in "ab")])
+        return list(keyed_variables("model", model.variables))
+
+    assert names() == names() == ["model/seed_generator_0", "model/seed_generator_1"]
+
+
+def rename_as_earlier_versions(path, names):
+    """Rename these variables of a checkpoint to arr_0, arr_1, …, and its state to `position`."""
+    with np.load(path) as archive:
+        content = dict(archive)
+    numbered = {f"arr_{number}": content.pop(name) for number, name in enumerate(names)}
+    state = {"position": content.pop("state")} if "state" in content else {}
+    assert content == {}
+    np.savez(path, **numbered, **state)
+
+
+def test_a_checkpoint_of_an_earlier_version_comes_back_bit_by_bit(tmp_path, small_model):
+    model, optimizer = small_model
+    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(steps=1), 2)
+    model_variables = keyed_variables("model", model.variables)
+    variables = {**model_variables, **keyed_variables("optimizer", optimizer.variables)}
+    before = [np.array(variable).tobytes() for variable in variables.values()]
+    checkpoints.save(STATE)
+    checkpoints.save_best()
+    directory = tmp_path / "checkpoints"
+    rename_as_earlier_versions(directory / "step-0000000012.npz", variables)
+    rename_as_earlier_versions(directory / "best.npz", model_variables)
+    for variable in variables.values():
+        variable.assign(keras.ops.ones_like(variable))
+    checkpoints.restore_best()
+    after = [np.array(variable).tobytes() for variable in variables.values()]
+    assert after[: len(model_variables)] == before[: len(model_variables)]
+    assert checkpoints.restore(str(tmp_path)) == STATE
+    assert [np.array(variable).tobytes() for variable in variables.values()] == before
+
+
+def checkpoints_of_layers(directory, units):
+    """Checkpoints of a model with one dense layer for each name in `units`."""
+    layers = [keras.layers.Dense(width, name=name) for name, width in units.items()]
+    model = keras.Sequential([keras.Input((1,)), *layers], name="stack")
+    optimizer = keras.optimizers.SGD(name="sgd")
+    optimizer.build(model.trainable_variables)
+    return Checkpoints(str(directory), model, optimizer, Interval(steps=1), 2), model
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_checkpoint_of_another_shape_is_an_error_and_changes_nothing(tmp_path, earlier):
+    wider, _ = checkpoints_of_layers(tmp_path, {"first": 1, "second": 3})
+    wider.save(STATE)
+    if earlier:
+        path = tmp_path / "checkpoints" / "step-0000000012.npz"
+        with np.load(path) as archive:
+            # A file holds its variables in their order.
+            rename_as_earlier_versions(path, [name for name in archive.files if name != "state"])
+    checkpoints, model = checkpoints_of_layers(tmp_path, {"first": 1, "second": 2})
+    before = [weights.tobytes() for weights in model.get_weights()]
+    message = (
+        r"step-0000000012\.npz: model/stack/second/kernel: got shape \(1, 3\), expected \(1, 2\): "
+        "the checkpoint is of another model"
+    )
+    with pytest.raises(DataError, match=message):
+        checkpoints.restore(str(tmp_path))
+    assert [weights.tobytes() for weights in model.get_weights()] == before
+
+
+@pytest.mark.parametrize(
+    ("held", "expected", "message"),
+    [
+        ({"a": 1, "b": 1}, {"a": 1}, "it has model/stack/b/bias"),
+        ({"a": 1}, {"a": 1, "b": 1}, "it lacks model/stack/b/bias"),
+    ],
+)
+def test_a_checkpoint_of_other_variables_is_an_error(tmp_path, held, expected, message):
+    checkpoints_of_layers(tmp_path, held)[0].save(STATE)
+    with pytest.raises(DataError, match=f"{message}: the checkpoint is of another model"):
+        checkpoints_of_layers(tmp_path, expected)[0].restore(str(tmp_path))
+
+
+def test_a_run_whose_checkpoint_does_not_fit_stops(data, tmp_path, capsys):
+    output = tmp_path / "run"
+    run_killed(data, output, 6)
+    newest = output / "checkpoints" / saved(output)[-1]
+    with np.load(newest) as archive:
+        content = dict(archive)
+    content["model/lstm_2/lstm_cell/bias"] = np.zeros(16, np.float32)
+    np.savez(newest, **content)
+    assert run(data, output) == 1
+    error = capsys.readouterr().err
+    assert "model/lstm_2/lstm_cell/bias: got shape (16,), expected (12,)" in error
+    assert saved(output)[-1] == newest.name
 
 
 def test_the_best_weights_come_back_without_the_optimizer(tmp_path, small_model):

@@ -20,8 +20,9 @@ from tests.support.workers import tf_configs
 from trainer.config import Config
 from trainer.data.batches import Batches
 from trainer.model.network import EmbeddingSize, build_model, prefix_mask
+from trainer.training.build import balanced_weights, training_model
 from trainer.training.distributed import make_strategy, resolve_jit_compile
-from trainer.training.loop import balanced_weights, model_for
+from trainer.training.replica import Objective, Replica
 from trainer.training.state import NO_METRICS
 from trainer.training.steps import Steps
 
@@ -32,21 +33,23 @@ RATE = 0.1
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory):
+def dataset(tmp_path_factory):
     rows = toy_rows(ROWS + 10)
     splits = {"train": rows[:ROWS], "validation": rows[ROWS:]}
     return write_dataset(tmp_path_factory.mktemp("data"), splits, transform=True)
 
 
-def new_steps(manifest, *, jit_compile=False, **settings):
+def new_steps(
+    dataset, *, jit_compile=False, class_weights=None, clip_norm=None, steps_per_execution=16
+):
     config = Config(data="", output="", units=(4, 3), embedding_dim=2)
     keras.utils.set_random_seed(0)
-    model = model_for(manifest, "embedding", config, trained_compiled=jit_compile)
+    model = training_model(dataset.manifest, "embedding", config, jit_compile=jit_compile)
     optimizer = keras.optimizers.SGD(RATE)
     optimizer.build(model.trainable_variables)
-    strategy = make_strategy("none", ())
-    settings = {"batch_size": BATCH, "jit_compile": jit_compile, **settings}
-    return Steps(strategy, model, optimizer, **settings), model
+    objective = Objective(model, class_weights, jit_compile=jit_compile)
+    replica = Replica(objective, optimizer, num_replicas=1, batch_size=BATCH, clip_norm=clip_norm)
+    return Steps(make_strategy("none", ()), replica, steps_per_execution), model
 
 
 def plain_epoch(model, batches, class_weights=(1.0, 1.0, 1.0), clip_norm=np.inf):
@@ -77,12 +80,12 @@ def assert_same_weights(model, reference):
 @pytest.mark.parametrize(
     "settings", [{}, {"class_weights": (0.5, 2.0, 3.0), "clip_norm": 0.1}], ids=["plain", "all"]
 )
-def test_an_epoch_of_steps_equals_plain_gradient_descent(manifest, jit_compile, settings):
-    batches = Batches(manifest, "embedding", BATCH)
-    steps, model = new_steps(manifest, jit_compile=jit_compile, steps_per_execution=2, **settings)
+def test_an_epoch_of_steps_equals_plain_gradient_descent(dataset, jit_compile, settings):
+    batches = Batches(dataset, "embedding", BATCH)
+    steps, model = new_steps(dataset, jit_compile=jit_compile, steps_per_execution=2, **settings)
     taken = steps.train(batches.training(1), range(3), NO_METRICS, lambda: RATE)
     done, sums = zip(*taken, strict=True)
-    _, reference = new_steps(manifest)
+    _, reference = new_steps(dataset)
     losses = plain_epoch(reference, batches.training(1), **settings)
     assert done == (2, 3)
     assert sums[-1].rows == len(losses) == ROWS
@@ -90,40 +93,40 @@ def test_an_epoch_of_steps_equals_plain_gradient_descent(manifest, jit_compile, 
     assert_same_weights(model, reference)
 
 
-def test_the_learning_rate_is_asked_before_each_few_steps(manifest):
-    batches = Batches(manifest, "embedding", BATCH)
-    steps, model = new_steps(manifest, steps_per_execution=2)
+def test_the_learning_rate_is_set_before_each_execution(dataset):
+    batches = Batches(dataset, "embedding", BATCH)
+    steps, model = new_steps(dataset, steps_per_execution=2)
     rates = iter([RATE, 0.0])
     list(steps.train(batches.training(1), range(3), NO_METRICS, lambda: next(rates)))
-    _, reference = new_steps(manifest)
+    _, reference = new_steps(dataset)
     plain_epoch(reference, batches.training(1).take(2))
     assert_same_weights(model, reference)
 
 
-def test_a_step_begins_when_the_clock_has_been_read(manifest, monkeypatch):
+def test_a_step_begins_when_the_clock_has_been_read(dataset, monkeypatch):
     """Else the reading waits for a free core, and work counts as waiting for rows."""
     waited_for = []
 
-    def step(_steps, *batch):
+    def step(_replica, *batch):
         for tensor in tf.nest.flatten(batch):
             (clock,) = tensor.op.control_inputs
             waited_for.append((tensor.op.type, clock.inputs[0].op.type))
         return tf.zeros(3)
 
-    monkeypatch.setattr(Steps, "_evaluation_step", step)
-    steps, _ = new_steps(manifest)
-    batches = Batches(manifest, "embedding", BATCH).evaluation("train")
+    monkeypatch.setattr(Replica, "evaluate", step)
+    steps, _ = new_steps(dataset)
+    batches = Batches(dataset, "embedding", BATCH).evaluation("train")
     list(steps.evaluate(batches, range(3), NO_METRICS))
     assert waited_for == [("Identity", "PyFunc")] * 4
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_evaluation_means_are_over_rows_and_change_nothing(manifest, jit_compile):
-    steps, model = new_steps(manifest, jit_compile=jit_compile)
-    _, plain = new_steps(manifest)
-    batches = Batches(manifest, "embedding", BATCH).evaluation("train")
+def test_evaluation_means_are_over_rows_and_change_nothing(dataset, jit_compile):
+    steps, model = new_steps(dataset, jit_compile=jit_compile)
+    _, plain = new_steps(dataset)
+    batches = Batches(dataset, "embedding", BATCH).evaluation("train")
     *_, (_, sums) = steps.evaluate(batches, range(3), NO_METRICS)
-    ((features, labels, _),) = Batches(manifest, "embedding", ROWS).evaluation("train")
+    ((features, labels, _),) = Batches(dataset, "embedding", ROWS).evaluation("train")
     probabilities = plain(features).numpy()
     losses = -np.log(probabilities[np.arange(ROWS), labels])
     assert sums.score().loss == pytest.approx(losses.mean(), rel=1e-5)
@@ -131,8 +134,8 @@ def test_evaluation_means_are_over_rows_and_change_nothing(manifest, jit_compile
     assert_same_weights(model, plain)
 
 
-def test_balanced_labels_weigh_the_same_together(manifest):
-    weights = dict(zip(manifest.labels, balanced_weights(manifest), strict=True))
+def test_balanced_labels_weigh_the_same_together(dataset):
+    weights = dict(zip(dataset.manifest.labels, balanced_weights(dataset.manifest), strict=True))
     counts = Counter(label for _, label in toy_rows(ROWS + 10)[:ROWS])
     assert [weights[label] * count for label, count in counts.items()] == pytest.approx([11.0] * 3)
 
@@ -153,8 +156,8 @@ def test_a_device_that_is_not_there():
         make_strategy("auto", ("GPU:7",))
 
 
-def test_mirrored_training_reaches_what_one_device_reaches(manifest, tmp_path):
-    flags = ["--data", manifest.directory, "--batch-size", str(BATCH), "--units", "4,3"]
+def test_mirrored_training_reaches_what_one_device_reaches(dataset, tmp_path):
+    flags = ["--data", dataset.directory, "--batch-size", str(BATCH), "--units", "4,3"]
     flags += ["--epochs", "3", "--seed", "5", "--optimizer", "rmsprop"]
     mirrored = ["--strategy", "mirrored", "--devices", "CPU:0,CPU:1", "--output", "mirrored"]
     one = ["--strategy", "none", "--output", "one"]
@@ -181,21 +184,21 @@ sys.exit(main({[*flags, *mirrored]!r}) or main({[*flags, *one]!r}))
         np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-def test_two_workers_reach_what_one_process_reaches(manifest, tmp_path):
-    flags = ["--data", manifest.directory, "--batch-size", str(BATCH), "--units", "4,3"]
+def test_two_workers_reach_what_one_process_reaches(dataset, tmp_path):
+    flags = ["--data", dataset.directory, "--batch-size", str(BATCH), "--units", "4,3"]
     flags += ["--epochs", "2", "--seed", "5", "--optimizer", "rmsprop"]
     # Each leaves its weights, too, where it trained.
     script = """
 import sys
 import numpy as np
-from trainer.training import loop
+from trainer.training import train
 from trainer.__main__ import main
 built = []
-model_for = loop.model_for
+training_model = train.training_model
 def kept(*args, **kwargs):
-    built.append(model_for(*args, **kwargs))
+    built.append(training_model(*args, **kwargs))
     return built[-1]
-loop.model_for = kept
+train.training_model = kept
 status = main(sys.argv[2:])
 np.savez(sys.argv[1], *built[0].get_weights())
 sys.exit(status)
@@ -211,10 +214,10 @@ sys.exit(status)
     configs = zip(("first", "second"), tf_configs(2), strict=True)
     processes = [start(name, "workers", TF_CONFIG=config) for name, config in configs]
     processes.append(start("alone", "one"))
-    told = [process.communicate(timeout=240) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], told
-    assert "epoch 2/2" in told[0][0]
-    assert told[1][0] == ""  # One of them speaks for both.
+    outputs = [process.communicate(timeout=240) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], outputs
+    assert "epoch 2/2" in outputs[0][0]
+    assert outputs[1][0] == ""  # Only the chief prints.
     first, second, alone = (np.load(tmp_path / f"{n}.npz") for n in ("first", "second", "alone"))
     for name in alone.files:
         np.testing.assert_array_equal(first[name], second[name])
@@ -241,7 +244,7 @@ def test_multi_worker_needs_workers(monkeypatch):
 
 def test_cudnn_takes_the_layers_and_their_masks(monkeypatch):
     """By Keras's own rules; only whether there is a GPU is made up."""
-    # The package gives a function of that name: the module has to be asked for by its own.
+    # The package has a function of that name, which hides the module.
     rnn = importlib.import_module("keras.src.backend.tensorflow.rnn")
     config = Config(data="", output="", units=(4, 3))
     monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from trainer.config import Config
-from trainer.training.schedule import learning_rate, plateaus, stops_early
+from trainer.training.schedule import count_plateaus, learning_rate, stops_early
 from trainer.training.state import Epoch, Score, TrainState
+
+pytestmark = pytest.mark.unit
 
 
 def config(**options):
@@ -22,10 +24,10 @@ def epochs(*losses):
     ("total_steps", "rate"), [(0, 0.4), (10, 0.3414213562), (20, 0.2), (40, 0.0)]
 )
 def test_cosine_goes_from_the_rate_to_zero_over_all_steps(total_steps, rate):
-    position = TrainState(total_steps=total_steps)
+    state = TrainState(total_steps=total_steps)
     cosine = config(schedule="cosine", epochs=4)
-    assert learning_rate(cosine, position, steps_per_epoch=10) == pytest.approx(rate)
-    assert learning_rate(config(epochs=4), position, steps_per_epoch=10) == 0.4
+    assert learning_rate(cosine, state, steps_per_epoch=10) == pytest.approx(rate)
+    assert learning_rate(config(epochs=4), state, steps_per_epoch=10) == 0.4
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ def test_cosine_goes_from_the_rate_to_zero_over_all_steps(total_steps, rate):
     ],
 )
 def test_plateau_halves_after_two_epochs_that_were_not_better(losses, expected):
-    assert plateaus(epochs(*losses)) == expected
+    assert count_plateaus(epochs(*losses)) == expected
     rate = learning_rate(config(schedule="plateau"), TrainState(epochs=epochs(*losses)), 10)
     assert rate == 0.4 / 2**expected
 

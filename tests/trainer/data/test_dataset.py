@@ -5,8 +5,9 @@ import json
 import pytest
 
 from charseq.errors import DataError
+from charseq.manifest import Feature
 from tests.support.datasets import toy_rows, write_dataset
-from trainer.data.manifest import Feature, read_manifest
+from trainer.data.dataset import read_dataset
 
 
 @pytest.fixture
@@ -22,46 +23,47 @@ def change(dataset, **values):
 
 
 def test_manifest_holds_what_was_written(dataset):
-    manifest = read_manifest(str(dataset))
+    read = read_dataset(str(dataset))
+    manifest = read.manifest
     assert manifest.labels == ("y", "x", "z")
     assert manifest.alphabet == ("A", "B", "C")
     assert manifest.feature_spec["sequence"] == Feature((6,), "int64")
     assert [shard.records for shard in manifest.shards_of("train")] == [5, 4]
     assert manifest.records("train") == 9
-    assert manifest.path("parity.jsonl") == f"{dataset}/parity.jsonl"
+    assert read.path("parity.jsonl") == f"{dataset}/parity.jsonl"
 
 
 def test_a_split_without_rows_has_no_shards_to_read(dataset):
-    manifest = read_manifest(str(dataset))
-    assert manifest.shards_of("test") == ()
-    assert manifest.records("test") == 0
-    manifest.check_not_empty("train")
+    read = read_dataset(str(dataset))
+    assert read.manifest.shards_of("test") == ()
+    assert read.manifest.records("test") == 0
+    read.check_not_empty("train")
     with pytest.raises(DataError, match="its split 'test' has no row"):
-        manifest.check_not_empty("test")
+        read.check_not_empty("test")
 
 
 def test_no_directory(tmp_path):
     with pytest.raises(DataError, match="none: no such directory"):
-        read_manifest(str(tmp_path / "none"))
+        read_dataset(str(tmp_path / "none"))
 
 
 def test_no_manifest(dataset):
     (dataset / "dataset.json").unlink()
     with pytest.raises(DataError, match=r"holds no dataset\.json: not a dataset, or its prep"):
-        read_manifest(str(dataset))
+        read_dataset(str(dataset))
 
 
 def test_newer_format(dataset):
     change(dataset, format_version=2)
     with pytest.raises(DataError, match="got format version 2, expected at most 1"):
-        read_manifest(str(dataset))
+        read_dataset(str(dataset))
 
 
 @pytest.mark.parametrize("text", ["{", "\xff", ""])
 def test_broken_json(dataset, text):
     (dataset / "dataset.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match=r"dataset\.json: not JSON"):
-        read_manifest(str(dataset))
+        read_dataset(str(dataset))
 
 
 @pytest.mark.parametrize(
@@ -75,13 +77,13 @@ def test_broken_json(dataset, text):
 def test_json_that_is_no_manifest(dataset, content, message):
     (dataset / "dataset.json").write_text(content)
     with pytest.raises(DataError, match=message):
-        read_manifest(str(dataset))
+        read_dataset(str(dataset))
 
 
 def test_missing_shard(dataset):
     (dataset / "train" / "part-00001-of-00002.tfrecord").unlink()
     with pytest.raises(DataError, match=r"part-00001-of-00002\.tfrecord: no such file"):
-        read_manifest(str(dataset))
+        read_dataset(str(dataset))
 
 
 def test_torn_shard(dataset):
@@ -89,4 +91,12 @@ def test_torn_shard(dataset):
     size = shard.stat().st_size
     shard.write_bytes(shard.read_bytes()[:-3])
     with pytest.raises(DataError, match=f"got {size - 3} bytes, expected {size}"):
-        read_manifest(str(dataset))
+        read_dataset(str(dataset))
+
+
+def test_a_dataset_of_the_first_versions_has_no_digests_of_files(dataset):
+    path = dataset / "dataset.json"
+    content = json.loads(path.read_text())
+    del content["files"], content["manifest_sha256"]
+    path.write_text(json.dumps(content))
+    assert read_dataset(str(dataset)).manifest.files == ()

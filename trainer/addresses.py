@@ -1,0 +1,22 @@
+"""Addresses of object stores, and the options that take only local paths."""
+
+from __future__ import annotations
+
+from charseq.errors import UsageError
+
+
+def is_address(path: str) -> bool:
+    """Return whether `path` names a place in an object store, such as s3://bucket/name."""
+    return "://" in path
+
+
+def check_local(flag: str, path: str) -> None:
+    """Check that `path`, the value of `flag`, is on this machine's file system.
+
+    Raises:
+        UsageError: it is an address.
+    """
+    if is_address(path):
+        raise UsageError(
+            f"{flag}: got {path!r}, expected a local directory; a mounted bucket will do"
+        )

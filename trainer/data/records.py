@@ -1,0 +1,110 @@
+"""Records of shards as tensors, read inside tf.data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+from charseq.errors import DataError
+from charseq.examples import parse_examples, read_tfrecords
+from charseq.manifest import Manifest
+from trainer.data.dataset import Dataset
+from trainer.data.files import OPEN_SHARDS
+
+_CHUNK = 128
+_READ_BUFFER_BYTES = 1 << 20
+PARALLEL_CALLS = 2
+
+# Features of several rows by name: (rows, …) each.
+Rows = dict[str, tf.Tensor]
+
+
+def read_rows(dataset: Dataset, shards: Sequence[str], batch_size: int) -> tf.data.Dataset:
+    """Return the rows of several shards, some of each in turn, `batch_size` in an element."""
+    records = read_records(dataset, shards, batch_size)
+    return parse_rows(records, dataset.manifest)
+
+
+def read_records(dataset: Dataset, shards: Sequence[str], batch_size: int) -> tf.data.Dataset:
+    """Return serialized Examples of several shards, some of each in turn: (batch,) string.
+
+    The path of a shard is requested inside `interleave`, which opens the shard at once and
+    requests the paths in order; TensorFlow may run a `map` before it in parallel and far ahead.
+    """
+
+    def shard_path(index: int) -> str:
+        return dataset.files.shard_path(shards, index)
+
+    def read(index: tf.Tensor) -> tf.data.Dataset:
+        path = tf.ensure_shape(call_python(shard_path, index, tf.string), [])
+        # In chunks: tf.data spends more on an element than reading a record takes.
+        return _read_shard(path, dataset.manifest).batch(_CHUNK)
+
+    indices = tf.data.Dataset.range(len(shards))
+    return indices.interleave(read, cycle_length=OPEN_SHARDS).rebatch(batch_size)
+
+
+def parse_rows(records: tf.data.Dataset, manifest: Manifest) -> tf.data.Dataset:
+    """Return the features of each element of serialized Examples."""
+    return parallel_map(records, lambda batch: parse_examples(batch, manifest.feature_spec))
+
+
+def parallel_map(dataset: tf.data.Dataset, function: Callable[..., object]) -> tf.data.Dataset:
+    """Return `dataset` mapped by `function`, a few elements at a time and in their order."""
+    return dataset.map(function, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+
+
+def call_python(function: Callable[[Any], Any], value: tf.Tensor, types: Any) -> Any:
+    """Return what a Python function makes of a tensor's value, in tensors of unknown shape.
+
+    It is declared stateless. Anything stateful in a pipeline (`from_tensors` counts too) makes
+    TensorFlow run all of it in one thread, and only on demand, while operations have to be
+    deterministic. These functions do change something, a cache, but never what they return.
+    """
+    return tf.numpy_function(function, [value], types, stateful=False)
+
+
+@contextmanager
+def read_errors_as_data_error(dataset: Dataset) -> Iterator[None]:
+    """Turn a record that cannot be read, or a failed download, into a user-facing error.
+
+    Raises:
+        DataError: it happened in the block; the message names the shard, and the record.
+    """
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        where = next(_corrupted_records(dataset), "a shard was, but is not any more")
+        raise DataError(
+            f"{dataset.directory}: {where}: corrupted, prepare the dataset again; "
+            f"python -m pipeline.inspect {dataset.directory} --verify looks at all of it"
+        ) from error
+    except tf.errors.OpError as error:
+        cause = dataset.files.download_error
+        if not cause:
+            raise
+        raise DataError(
+            f"{cause}; give the same command again: a training goes on from its newest checkpoint"
+        ) from error
+
+
+def _corrupted_records(dataset: Dataset) -> Iterator[str]:
+    """Yield each shard that cannot be read to its end, with its first bad record, from 1.
+
+    The shards are copied anew: a pipeline that has failed may still request others.
+    """
+    for shard in dataset.manifest.shards:
+        num_read = 0
+        try:
+            with dataset.files.local_copy(shard.path) as path:
+                for _ in _read_shard(path, dataset.manifest):
+                    num_read += 1
+        except tf.errors.DataLossError:
+            yield f"{shard.path}, record {num_read + 1:,}"
+
+
+def _read_shard(path: str | tf.Tensor, manifest: Manifest) -> tf.data.Dataset:
+    return read_tfrecords(path, manifest, _READ_BUFFER_BYTES)

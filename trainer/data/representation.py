@@ -1,0 +1,43 @@
+"""How a sequence of ids enters the model: as ids to embed, one-hot vectors, or scalars."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from charseq.errors import DataError
+from trainer.data.dataset import Dataset
+
+
+def resolve_representation(representation: str | None, dataset: Dataset) -> str:
+    """Return the representation to train on: the requested one, or the default for the records.
+
+    Raises:
+        DataError: the records cannot be represented so.
+    """
+    if dataset.manifest.encoding == "ids":
+        return representation or "embedding"
+    if representation not in (None, "one_hot"):
+        raise DataError(
+            f"--representation: got {representation!r}, expected 'one_hot' for the one_hot records "
+            f"of {dataset.directory}; {representation!r} needs a dataset of --encoding ids"
+        )
+    return "one_hot"
+
+
+def input_shape(representation: str, max_length: int, alphabet_size: int) -> tuple[int, ...]:
+    """Return the shape of one sequence at the model's input."""
+    features = {"embedding": (), "one_hot": (alphabet_size,), "scalar": (1,)}
+    return (max_length, *features[representation])
+
+
+def represent(ids: tf.Tensor, representation: str, alphabet_size: int) -> tf.Tensor:
+    """Turn ids (batch, max_length) int64 into the model's input (batch, *input_shape).
+
+    embedding: the ids themselves, int64. one_hot: float32; padding and unknown characters are
+    zero vectors. scalar: float32, id / alphabet_size, so that values stay about 0 to 1.
+    """
+    if representation == "one_hot":
+        return tf.one_hot(ids - 1, alphabet_size)
+    if representation == "scalar":
+        return tf.cast(ids[..., tf.newaxis], tf.float32) / alphabet_size
+    return ids

@@ -1,0 +1,52 @@
+"""What `run.json` holds."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from charseq.manifest import Manifest
+from trainer.config import Config
+from trainer.training.distributed import strategy_name
+
+
+def describe_run(
+    config: Config,
+    manifest: Manifest,
+    representation: str,
+    strategy: tf.distribute.Strategy,
+    jit_compile: bool,
+) -> dict[str, Any]:
+    """Return the content of `run.json`: every resolved option, the dataset, the versions.
+
+    asked: the options that another machine may resolve to something else, as the user gave them.
+    """
+    requested = config.to_json()
+    resolved = {
+        "representation": representation,
+        "jit_compile": "on" if jit_compile else "off",
+        "strategy": strategy_name(strategy),
+        "devices": [name.split("device:")[1] for name in strategy.extended.worker_devices],
+    }
+    return {
+        "options": {**requested, **resolved, "replicas": strategy.num_replicas_in_sync},
+        "asked": {name: requested[name] for name in resolved},
+        "dataset": {
+            "fingerprint": manifest.fingerprint,
+            "encoding": manifest.encoding,
+            "max_length": manifest.max_length,
+            "alphabet_size": manifest.alphabet_size,
+            "alphabet": manifest.alphabet,
+            "labels": manifest.labels,
+        },
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+    }

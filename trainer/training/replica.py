@@ -1,0 +1,139 @@
+"""What one replica computes in a step: loss, gradients and the update of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer.training.microbatches import Batch, num_microbatches, split_batch, trim_padding
+
+
+class Objective:
+    """The loss of a model, on one microbatch.
+
+    Args:
+        model: to train; one of `build_xla_model` if jit_compile.
+        class_weights: of the loss of each label, in the order of their ids.
+        jit_compile: whether XLA compiles it.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        class_weights: Sequence[float] | None = None,
+        *,
+        jit_compile: bool = False,
+    ) -> None:
+        self.variables = model.trainable_variables
+        self.jit_compile = jit_compile
+        self.gradients = tf.function(self._gradients, jit_compile=jit_compile)
+        self.sums = tf.function(self._sums, jit_compile=jit_compile)
+        self._model = model
+        self._class_weights = class_weights
+
+    def _gradients(
+        self, features: dict[str, tf.Tensor], labels: tf.Tensor, weights: tf.Tensor, rows: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Return a microbatch's part of the gradients of the mean loss, and its sums.
+
+        rows: () float32, of the whole batch, over which the mean is taken.
+        """
+        with tf.GradientTape() as tape:
+            probabilities = self._model(features, training=True)
+            loss = _loss(labels, probabilities)
+            balanced = weights * self._weights_of(labels)
+            mean = tf.reduce_sum(loss * balanced) / rows
+        # The embedding's is sparse: dense it has one shape, whatever the batch, and is far smaller.
+        gradients = [tf.convert_to_tensor(each) for each in tape.gradient(mean, self.variables)]
+        return gradients, _metric_sums(labels, probabilities, loss, weights)
+
+    def _sums(
+        self, features: dict[str, tf.Tensor], labels: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        """Return the sums of a microbatch; the model is not in training mode."""
+        probabilities = self._model(features, training=False)
+        return _metric_sums(labels, probabilities, _loss(labels, probabilities), weights)
+
+    def _weights_of(self, labels: tf.Tensor) -> tf.Tensor | float:
+        return tf.gather(self._class_weights, labels) if self._class_weights else 1.0
+
+
+class Replica:
+    """One replica's part of a step; each method is called in its replica context.
+
+    Args:
+        objective: what is minimised.
+        optimizer: built for the variables of the objective.
+        num_replicas: that share a batch.
+        batch_size: of all replicas together.
+        clip_norm: the largest norm of all gradients together.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: keras.optimizers.Optimizer,
+        *,
+        num_replicas: int,
+        batch_size: int,
+        clip_norm: float | None = None,
+    ) -> None:
+        self.optimizer = optimizer
+        self._objective = objective
+        self._num_replicas = num_replicas
+        self._num_microbatches = num_microbatches(batch_size // num_replicas)
+        self._clip_norm = clip_norm
+        # Over several replicas the optimizer sums the gradients, which XLA cannot do.
+        compiled = objective.jit_compile and num_replicas == 1
+        self._apply = tf.function(self._update, jit_compile=True) if compiled else self._update
+
+    def train(self, *batch: Any) -> tf.Tensor:
+        """Update the weights; return loss, correct answers and rows, (3,) float32, summed."""
+        replica = tf.distribute.get_replica_context()
+        *_, weights = batch
+        rows = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
+        results = [self._objective.gradients(*part, rows) for part in self._microbatches(batch)]
+        gradients = [tf.add_n(parts) for parts in zip(*(g for g, _ in results), strict=True)]
+        if self._clip_norm:
+            gradients = self._clip(gradients, self._clip_norm)
+        with tf.control_dependencies([self._apply(*gradients)]):  # A step ends with its update.
+            return tf.add_n([sums for _, sums in results])
+
+    def evaluate(self, *batch: Any) -> tf.Tensor:
+        """Return loss, correct answers and rows, (3,) float32, summed."""
+        return tf.add_n([self._objective.sums(*part) for part in self._microbatches(batch)])
+
+    def _microbatches(self, batch: Batch) -> list[Batch]:
+        if self._objective.jit_compile:
+            return split_batch(batch, self._num_microbatches)
+        return [trim_padding(batch)]
+
+    def _clip(self, gradients: list[tf.Tensor], clip_norm: float) -> list[tf.Tensor]:
+        """Clip the sum of all replicas' gradients, and return this replica's share of it.
+
+        The optimizer sums over the replicas too, but clips before that.
+        """
+        replica = tf.distribute.get_replica_context()
+        total = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        clipped, _ = tf.clip_by_global_norm(total, clip_norm)
+        return [each / self._num_replicas for each in clipped]
+
+    def _update(self, *gradients: tf.Tensor) -> tf.Tensor:
+        self.optimizer.apply(gradients, self._objective.variables)
+        return tf.identity(self.optimizer.iterations)
+
+
+def _loss(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+    return keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+
+
+def _metric_sums(
+    labels: tf.Tensor, probabilities: tf.Tensor, loss: tf.Tensor, weights: tf.Tensor
+) -> tf.Tensor:
+    """Return loss, correct answers and rows, (3,) float32, summed over rows of weight 1."""
+    correct = tf.cast(tf.argmax(probabilities, axis=1) == labels, tf.float32)
+    sums = [tf.reduce_sum(values * weights) for values in (loss, correct)]
+    return tf.stack([*sums, tf.reduce_sum(weights)])

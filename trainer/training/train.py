@@ -1,0 +1,181 @@
+"""A training run from an empty directory, or an unfinished one, to an exported model."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from charseq.errors import DataError
+from charseq.files import directory_lock
+from trainer.config import Config
+from trainer.data.batches import Batches
+from trainer.data.dataset import Dataset
+from trainer.data.records import read_errors_as_data_error
+from trainer.data.representation import resolve_representation
+from trainer.export.saved_model import TextEncoder, export
+from trainer.run_checks import can_resume, check_output, version_warning
+from trainer.run_directory import begin_run, complete_run, resume_run
+from trainer.training.build import (
+    balanced_weights,
+    build_optimizer,
+    exported_model,
+    training_model,
+)
+from trainer.training.checkpoint import Checkpoints
+from trainer.training.describe import describe_run
+from trainer.training.distributed import (
+    check_equal_on_workers,
+    chief_output_dir,
+    make_strategy,
+    resolve_jit_compile,
+    sigterm_event,
+    wait_for_workers,
+    worker_loss_as_data_error,
+)
+from trainer.training.loop import TrainingLoop
+from trainer.training.replica import Objective, Replica
+from trainer.training.state import TrainState
+from trainer.training.steps import Steps
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The options and the dataset of a run, and what they are resolved to."""
+
+    config: Config
+    dataset: Dataset
+    representation: str
+    strategy: tf.distribute.Strategy
+    jit_compile: bool
+
+
+def train(config: Config, dataset: Dataset) -> None:
+    """Train on a dataset, export the model, and leave a complete run in `config.output`.
+
+    Raises:
+        DataError: the records do not fit the representation, a device does not exist, another run
+            is in the directory, a shard is corrupted, a worker is lost, or the transform graph
+            does not give the ids that the records hold.
+        Preempted: SIGTERM came, and what was done is saved.
+    """
+    representation = resolve_representation(config.representation, dataset)
+    strategy = make_strategy(config.strategy, config.devices)
+    jit_compile = resolve_jit_compile(config.jit_compile, strategy)
+    setup = Setup(config, dataset, representation, strategy, jit_compile)
+    with (
+        worker_loss_as_data_error(),
+        chief_output_dir(strategy, config.output) as output,
+        directory_lock(output),
+    ):
+        check_output(output, config.overwrite)  # Once more: another run may just have ended.
+        encoder = TextEncoder(dataset)  # First of all: it fails on what cannot be exported.
+        resuming = open_run(setup, output)
+        wait_for_workers(strategy)
+        model, optimizer = build(setup)
+        checkpoints = Checkpoints(output, model, optimizer, config.checkpoint_every, config.keep)
+        state = restore(setup, checkpoints, resuming)
+        fit(setup, model, optimizer, checkpoints, state)
+        checkpoints.restore_best()
+        export_model(setup, output, model, encoder)
+        complete_run(output)
+        wait_for_workers(strategy)
+
+
+def open_run(setup: Setup, output: str) -> bool:
+    """Write `run.json.partial`; return whether the run continues an unfinished one.
+
+    Raises:
+        DataError: an unfinished run is there that was made with other options or another dataset.
+    """
+    config = setup.config
+    description = describe_run(
+        config, setup.dataset.manifest, setup.representation, setup.strategy, setup.jit_compile
+    )
+    if not can_resume(output, description, config.resume, config.overwrite):
+        begin_run(output, description)
+        return False
+    if warning := version_warning(output, description):
+        print(warning, file=sys.stderr)
+    resume_run(output, description)
+    return True
+
+
+def build(setup: Setup) -> tuple[keras.Model, keras.optimizers.Optimizer]:
+    """Return the model and its optimizer, with first weights that follow from the seed."""
+    config, manifest = setup.config, setup.dataset.manifest
+    keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()
+    if config.mixed_precision:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    with setup.strategy.scope():
+        model = training_model(
+            manifest, setup.representation, config, jit_compile=setup.jit_compile
+        )
+        return model, build_optimizer(config, model)
+
+
+def restore(setup: Setup, checkpoints: Checkpoints, resuming: bool) -> TrainState:
+    """Restore the newest checkpoint, if there is one, and return the state to begin with.
+
+    Raises:
+        DataError: the workers see different checkpoints, or more epochs are done than requested.
+    """
+    config = setup.config
+    # Of `config.output`, which is the chief's: other workers write elsewhere, and have none.
+    state = checkpoints.restore(config.output)
+    what = "the steps of the newest checkpoint"
+    check_equal_on_workers(setup.strategy, state.total_steps, what)
+    if len(state.epochs) > config.epochs:
+        raise DataError(f"--epochs: got {config.epochs}, but {len(state.epochs)} are done")
+    if resuming:
+        print(f"going on in epoch {state.epoch} after {state.step} of its steps", flush=True)
+    return state
+
+
+def fit(
+    setup: Setup,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    checkpoints: Checkpoints,
+    state: TrainState,
+) -> None:
+    """Train from `state` to the end of the last epoch.
+
+    Raises:
+        DataError: a shard cannot be read.
+        Preempted: SIGTERM came, and what was done is saved.
+    """
+    config, dataset = setup.config, setup.dataset
+    batches = Batches(dataset, setup.representation, config.batch_size, config.seed, config.cache)
+    with read_errors_as_data_error(dataset), sigterm_event() as preempted:
+        steps = make_steps(setup, model, optimizer)
+        TrainingLoop(config, batches, steps, checkpoints, preempted, state).run()
+
+
+def make_steps(setup: Setup, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Steps:
+    """Return the steps of a run."""
+    config, manifest = setup.config, setup.dataset.manifest
+    class_weights = balanced_weights(manifest) if config.class_weights == "balanced" else None
+    replica = Replica(
+        Objective(model, class_weights, jit_compile=setup.jit_compile),
+        optimizer,
+        num_replicas=setup.strategy.num_replicas_in_sync,
+        batch_size=config.batch_size,
+        clip_norm=config.clip_norm,
+    )
+    return Steps(setup.strategy, replica, config.steps_per_execution)
+
+
+def export_model(setup: Setup, output: str, model: keras.Model, encoder: TextEncoder) -> None:
+    """Export a copy of the model in float32, made outside the scope of the strategy.
+
+    Raises:
+        DataError: the exported model does not predict what the model predicts.
+    """
+    keras.config.set_dtype_policy("float32")
+    plain = exported_model(setup.dataset.manifest, setup.representation, setup.config)
+    plain.set_weights(model.get_weights())
+    export(output, plain, encoder, setup.representation, setup.dataset)
