@@ -1,26 +1,17 @@
-"""python -m pipeline.inspect: what a dataset holds, and records turned back into text."""
+"""python -m pipeline.inspect: print the counts of a dataset, and records turned back into text."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
 
 from charseq.cli import exit_status, heavy_imports
 from charseq.flags import flag, make_parser, parse_known, require, validate
-from charseq.manifest import SPLITS
+from charseq.manifest import SPLITS, Manifest
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import tensorflow as tf
-
-    from pipeline.dataset.manifest import Manifest
-
-_UNKNOWN = "�"
-_MANY = 20
+_SHOWN_LABELS = 20
 
 
 @dataclass(frozen=True)
@@ -45,14 +36,6 @@ class InspectOptions:
         validate(self)
 
 
-class Record(NamedTuple):
-    """A record as text: a character outside the alphabet is shown as U+FFFD."""
-
-    sequence: str
-    length: int
-    label: str
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the counts and some records of a dataset; return the exit status."""
     return exit_status(lambda: _inspect(argv))
@@ -75,8 +58,16 @@ def parse_command_line(argv: Sequence[str] | None) -> tuple[InspectOptions, list
 
 def _inspect(argv: Sequence[str] | None) -> None:
     options, beam_flags = parse_command_line(argv)
+    _set_up(options, beam_flags)
+    if options.verify:
+        _verify(options)
+    else:
+        _print_dataset(options)
+
+
+def _set_up(options: InspectOptions, beam_flags: Sequence[str]) -> None:
+    """Configure Beam's file systems, and check that they reach the dataset."""
     with heavy_imports():
-        from pipeline.dataset.manifest import read_manifest
         from pipeline.runtime.beam_options import to_beam_options
         from pipeline.runtime.filesystems import check_store
         from pipeline.runtime.process import configure_process, silence_error_logs
@@ -85,84 +76,46 @@ def _inspect(argv: Sequence[str] | None) -> None:
     to_beam_options(beam_flags)
     silence_error_logs(local=True)
     check_store(options.dataset)
-    if options.verify:
-        with heavy_imports():
-            from pipeline.verify import verify
-        verified = verify(options.dataset)
-        print(f"{options.dataset}: {verified:,} records and all files are as the manifest says")
-        return
+
+
+def _verify(options: InspectOptions) -> None:
+    with heavy_imports():
+        from pipeline.verify import verify
+    records = verify(options.dataset)
+    print(f"{options.dataset}: {records:,} records and all files are as the manifest says")
+
+
+def _print_dataset(options: InspectOptions) -> None:
+    with heavy_imports():
+        from pipeline.dataset.manifest import read_manifest
+        from pipeline.dataset.records import read_records
     manifest = read_manifest(options.dataset)
     if options.label is not None:
-        labels = manifest["labels"]
-        expected = f"one of {', '.join(labels[:_MANY])}"
-        require(options.label in labels, "--label", options.label, expected)
+        expected = f"one of {', '.join(manifest.labels[:_SHOWN_LABELS])}"
+        require(options.label in manifest.labels, "--label", options.label, expected)
     print(summary_table(manifest))
     print(f"\n{options.split}:")
     records = read_records(options.dataset, manifest, options.split, options.label)
     for record in islice(records, options.count):
-        print(f"  {record.sequence:<{manifest['max_length']}}  {record.length:>4}  {record.label}")
+        print(f"  {record.sequence:<{manifest.max_length}}  {record.length:>4}  {record.label}")
 
 
 def summary_table(manifest: Manifest) -> str:
-    """The counts of a dataset, a line each."""
-    counts = manifest["counts"]
-    rows = [(name, counts[name]) for name in ("read", *SPLITS, "duplicates", "rejected")]
-    rows += [(f"  {reason}", n) for reason, n in counts["rejected_by_reason"].items()]
-    rows += [(name, counts[name]) for name in ("truncated", "ambiguous", "unknown_characters")]
-    lines = [f"{name:<24}{count:>14,}" for name, count in rows]
+    """Return the counts of a dataset, one per line, and what is needed to read it."""
+    rows: dict[str, int] = {}
+    for name, count in asdict(manifest.counts).items():
+        if name == "rejected_by_reason":
+            rows |= {f"  {reason}": rejected for reason, rejected in count.items()}
+        else:
+            rows[name] = count
+    lines = [f"{name:<24}{count:>14,}" for name, count in rows.items()]
     lines += [
-        f"{'encoding':<24}{manifest['encoding']:>14}",
-        f"{'alphabet':<24}{''.join(manifest['alphabet'])!r}",
-        f"{'labels':<24}{', '.join(manifest['labels'][:_MANY])}",
-        f"{'fingerprint':<24}{manifest['fingerprint']}",
+        f"{'encoding':<24}{manifest.encoding:>14}",
+        f"{'alphabet':<24}{''.join(manifest.alphabet)!r}",
+        f"{'labels':<24}{', '.join(manifest.labels[:_SHOWN_LABELS])}",
+        f"{'fingerprint':<24}{manifest.fingerprint}",
     ]
     return "\n".join(lines)
-
-
-def read_records(
-    dataset: str, manifest: Manifest, split: str, label: str | None = None
-) -> Iterator[Record]:
-    """The records of a split (of `label` only, if given) as text, in the order they are stored."""
-    import tensorflow as tf
-
-    spec = {
-        name: tf.io.FixedLenFeature(feature["shape"], feature["dtype"])
-        for name, feature in manifest["feature_spec"].items()
-    }
-    for batch in _read_batches(dataset, manifest, split):
-        parsed = tf.io.parse_example(batch, spec)
-        ids = _to_ids(parsed["sequence"].numpy())
-        lengths, labels = parsed["length"].numpy(), parsed["label"].numpy()
-        for row, length, number in zip(ids, lengths.tolist(), labels.tolist(), strict=True):
-            name = manifest["labels"][number]
-            if label in (None, name):
-                yield Record(to_text(row[:length].tolist(), manifest["alphabet"]), length, name)
-
-
-def _read_batches(dataset: str, manifest: Manifest, split: str) -> Iterator[tf.Tensor]:
-    """Serialized records, (batch,) string."""
-    import tensorflow as tf
-    from apache_beam.io.filesystems import FileSystems
-
-    from pipeline.runtime.filesystems import local_file
-
-    compression = "GZIP" if manifest["compression"] == "gzip" else ""
-    for shard in manifest["shards"]:
-        if shard["split"] == split:
-            with local_file(FileSystems.join(dataset, *shard["path"].split("/"))) as path:
-                yield from tf.data.TFRecordDataset(path, compression).batch(256)
-
-
-def _to_ids(sequence: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
-    """Ids of either encoding; one-hot can't tell unknown from padding, both become 0."""
-    if sequence.ndim == 2:
-        return sequence.astype("int64")
-    return (sequence.argmax(axis=2) + 1) * (sequence.max(axis=2) > 0)  # type: ignore[no-any-return]
-
-
-def to_text(ids: Sequence[int], alphabet: Sequence[str]) -> str:
-    """The characters of ids that are not behind the end of the sequence."""
-    return "".join(alphabet[i - 1] if 0 < i <= len(alphabet) else _UNKNOWN for i in ids)
 
 
 if __name__ == "__main__":

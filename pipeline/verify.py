@@ -1,210 +1,168 @@
-"""`python -m pipeline.inspect --verify`: a dataset read again, against what its manifest says."""
+"""`python -m pipeline.inspect --verify`: a dataset read again and checked against its manifest."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Any
+from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
-from pipeline.dataset.encoding import encode_rows
-from pipeline.dataset.manifest import (
+from charseq.examples import parse_examples, read_tfrecords, to_ids
+from charseq.files import FileDigest
+from charseq.manifest import (
+    MANIFEST_FILE,
+    PARITY_FILE,
+    TRANSFORM_DIR,
     Manifest,
-    checksum,
-    fingerprint,
+    Shard,
     parse_manifest,
-    read_text,
-    to_text,
 )
-from pipeline.runtime.filesystems import local_file, open_file
+from pipeline.dataset.manifest import read_manifest_text
+from pipeline.dataset.record_checks import Keys, Records, find_wrong_records, sequence_keys
+from pipeline.dataset.transform_graph import encode_texts
+from pipeline.runtime.filesystems import digest_file, local_file
 
-_BATCH = 4096
-_CHUNK = 1 << 20
+_BATCH_RECORDS = 4096
+
+
+class _Seen:
+    """What was read so far: counts by split, and keys of the sequences of each split."""
+
+    def __init__(self) -> None:
+        self.lengths: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self.labels: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self.keys: defaultdict[str, list[Keys]] = defaultdict(list)
+
+    def add(self, split: str, records: Records, unknown_id: int) -> None:
+        self.lengths[split].update(records.length.tolist())
+        self.labels[split].update(records.label.tolist())
+        self.keys[split].append(sequence_keys(records, unknown_id))
 
 
 def verify(dataset: str) -> int:
     """Check every file, record and count of a dataset; return the number of records.
 
     Raises:
-        DataError: the first thing that is not as it should be, with its file and record.
+        DataError: the first thing that is wrong, with its file and record.
     """
-    text = read_text(dataset)
-    manifest = parse_manifest(text, dataset)
-    _require(checksum(manifest), manifest.get("manifest_sha256"), "dataset.json: its own SHA-256")
-    _require(text == to_text(manifest), True, "dataset.json: written as the pipeline does")
-    _require(fingerprint(manifest), manifest["fingerprint"], "dataset.json: the fingerprint")
-    for file in manifest["files"]:
-        _verify_bytes(_existing(dataset, file), file)
-    seen: dict[str, list[npt.NDArray[np.uint64]]] = {}
-    tally: Counter[tuple[str, str, int]] = Counter()
-    for shard in manifest["shards"]:
-        with local_file(_existing(dataset, shard)) as path:
-            _verify_shard(path, manifest, shard, seen, tally)
-    _verify_counts(manifest, tally)
-    _verify_no_leak(seen)
+    manifest = _verify_manifest(dataset)
+    for file in manifest.files:
+        _verify_digest(_existing(dataset, file.path), file)
+    seen = _Seen()
+    for shard in manifest.shards:
+        with local_file(_existing(dataset, shard.path)) as path:
+            _verify_shard(path, manifest, shard, seen)
+    _verify_counts(manifest, seen)
+    _verify_no_leak(seen.keys)
     _verify_parity(dataset)
-    return sum(shard["records"] for shard in manifest["shards"])
+    return sum(shard.records for shard in manifest.shards)
 
 
-def _require(found: object, expected: object, what: str) -> None:
-    if found != expected:
-        raise DataError(f"{what} is {found}, expected {expected}")
+def _require(actual: object, expected: object, subject: str) -> None:
+    if actual != expected:
+        raise DataError(f"{subject} is {actual}, expected {expected}")
 
 
-def _path(dataset: str, name: str) -> str:
-    return str(FileSystems.join(dataset, *name.split("/")))
+def _verify_manifest(dataset: str) -> Manifest:
+    """Check that `dataset.json` is as it was written, and return what it says."""
+    text = read_manifest_text(dataset)
+    manifest = parse_manifest(text, FileSystems.join(dataset, MANIFEST_FILE))
+    _require(manifest.compute_seal(), manifest.manifest_sha256, "dataset.json: its own SHA-256")
+    _require(text == manifest.to_text(), True, "dataset.json: written as the pipeline does")
+    _require(manifest.compute_fingerprint(), manifest.fingerprint, "dataset.json: the fingerprint")
+    return manifest
 
 
-def _existing(dataset: str, file: Mapping[str, Any]) -> str:
-    path = _path(dataset, file["path"])
+def _existing(dataset: str, name: str) -> str:
+    path = str(FileSystems.join(dataset, name))
     if not FileSystems.exists(path):
-        raise DataError(f"{file['path']}: the file is missing")
+        raise DataError(f"{name}: the file is missing")
     return path
 
 
-def _verify_bytes(path: str, file: Mapping[str, Any]) -> None:
-    """Compare size and SHA-256 of the file at `path` with the manifest's."""
-    digest, size = hashlib.sha256(), 0
-    with open_file(path) as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    _require(size, file["bytes"], f"{file['path']}: the size in bytes")
-    _require(digest.hexdigest(), file["sha256"], f"{file['path']}: the SHA-256")
+def _verify_digest(path: str, file: FileDigest | Shard) -> None:
+    """Check size and SHA-256 of the file at `path` against the manifest."""
+    digest = digest_file(path, file.path)
+    _require(digest.bytes, file.bytes, f"{file.path}: the size in bytes")
+    _require(digest.sha256, file.sha256, f"{file.path}: the SHA-256")
 
 
-def _verify_shard(
-    path: str,
-    manifest: Manifest,
-    shard: Mapping[str, Any],
-    seen: dict[str, list[npt.NDArray[np.uint64]]],
-    tally: Counter[tuple[str, str, int]],
-) -> None:
-    """Check the shard at `path`; add keys of its sequences to `seen`, its counts to `tally`."""
+def _verify_shard(path: str, manifest: Manifest, shard: Shard, seen: _Seen) -> None:
+    """Check the shard at the local `path`; add its records to `seen`."""
     try:
-        _verify_bytes(path, shard)
+        _verify_digest(path, shard)
     except DataError as error:
         raise DataError(f"{error}{_first_torn_record(path, manifest)}") from error
-    records = 0
-    for ids, length, label in _read_shard(path, manifest, shard):
-        _verify_rows(manifest, f"{shard['path']}, record", records, ids, length, label)
-        records += len(ids)
-        unambiguous = ~(ids == manifest["unknown_id"]).any(axis=1)
-        seen.setdefault(shard["split"], []).append(_keys(ids[unambiguous]))
-        for name, values in (("length", length), ("label", label)):
-            counts = np.bincount(values)
-            tally.update({(shard["split"], name, int(v)): int(counts[v])
-                          for v in np.flatnonzero(counts)})  # fmt: skip
-    _require(records, shard["records"], f"{shard['path']}: the number of records")
-
-
-def _dataset(path: str, manifest: Manifest) -> tf.data.Dataset:
-    compression = "GZIP" if manifest["compression"] == "gzip" else ""
-    return tf.data.TFRecordDataset(path, compression)
+    num_records = 0
+    for records in _read_shard(path, manifest, shard):
+        for problem, wrong in find_wrong_records(records, manifest):
+            if wrong.any():
+                number = num_records + int(np.argwhere(wrong)[0, 0])
+                raise DataError(f"{shard.path}, record {number}: {problem}")
+        num_records += len(records.ids)
+        seen.add(shard.split, records, manifest.unknown_id)
+    _require(num_records, shard.records, f"{shard.path}: the number of records")
 
 
 def _first_torn_record(path: str, manifest: Manifest) -> str:
-    records = 0
+    """Return how far a damaged shard can be read, as the end of a message."""
+    num_records = 0
     try:
-        for _ in _dataset(path, manifest):
-            records += 1
+        for _ in read_tfrecords(path, manifest):
+            num_records += 1
     except (tf.errors.DataLossError, tf.errors.OutOfRangeError):
-        return f"; record {records} is the first that cannot be read"
+        return f"; record {num_records} is the first that cannot be read"
     except tf.errors.OpError as error:
         return f"; {error.message}"
-    return f"; all its {records} records can be read"
+    return f"; all its {num_records} records can be read"
 
 
-def _read_shard(
-    path: str, manifest: Manifest, shard: Mapping[str, Any]
-) -> Iterator[tuple[npt.NDArray[np.int64], ...]]:
-    """Batches of (ids (n, max_length), length (n,), label (n,)).
-
-    Of one_hot, ids can't tell unknown from padding: both are 0 here.
-    """
-    spec = {
-        name: tf.io.FixedLenFeature(feature["shape"], feature["dtype"])
-        for name, feature in manifest["feature_spec"].items()
-    }
-    for batch in _dataset(path, manifest).batch(_BATCH):
+def _read_shard(path: str, manifest: Manifest, shard: Shard) -> Iterator[Records]:
+    for batch in read_tfrecords(path, manifest).batch(_BATCH_RECORDS):
         try:
-            parsed = tf.io.parse_example(batch, spec)
+            parsed = parse_examples(batch, manifest.feature_spec)
         except tf.errors.InvalidArgumentError as error:
-            raise DataError(f"{shard['path']}: not the feature spec: {error.message}") from error
-        sequence = parsed["sequence"].numpy()
-        if manifest["encoding"] == "one_hot":
-            sequence = sequence @ np.arange(1, manifest["alphabet_size"] + 1)
-        yield sequence.astype(np.int64), parsed["length"].numpy(), parsed["label"].numpy()
+            raise DataError(f"{shard.path}: not the feature spec: {error.message}") from error
+        features = (
+            parsed["sequence"],
+            to_ids(parsed["sequence"]),
+            parsed["length"],
+            parsed["label"],
+        )
+        yield Records(*(feature.numpy() for feature in features))
 
 
-def _verify_rows(
-    manifest: Manifest,
-    where: str,
-    first: int,
-    ids: npt.NDArray[np.int64],
-    length: npt.NDArray[np.int64],
-    label: npt.NDArray[np.int64],
-) -> None:
-    """Check the ranges of values, and that padding is what stands behind the length."""
-    max_length, one_hot = manifest["max_length"], manifest["encoding"] == "one_hot"
-    inside = np.arange(max_length) < length[:, None]
-    wrong_padding = (ids != 0) & ~inside | (ids == 0) & inside & (not one_hot)
-    for what, wrong in (
-        (f"length not in 1 to {max_length}", (length < 1) | (length > max_length)),
-        (f"label not in 0 to {len(manifest['labels']) - 1}",
-         (label < 0) | (label >= len(manifest["labels"]))),
-        (f"id above {manifest['unknown_id']}", (ids > manifest["unknown_id"]).any(axis=1)),
-        ("padding not exactly behind the length", wrong_padding.any(axis=1)),
-    ):  # fmt: skip
-        if wrong.any():
-            raise DataError(f"{where} {first + int(np.argmax(wrong))}: {what}")
+def _verify_counts(manifest: Manifest, seen: _Seen) -> None:
+    for split, expected in manifest.length_histogram.items():
+        by_length = {str(length): records for length, records in seen.lengths[split].items()}
+        _require(by_length, expected, f"{split}: the counts by length")
+    for split, expected in manifest.label_counts.items():
+        by_label = {manifest.labels[label]: rows for label, rows in seen.labels[split].items()}
+        _require(by_label, expected, f"{split}: the counts by label")
+        total = seen.labels[split].total()
+        _require(total, getattr(manifest.counts, split), f"{split}: the records")
 
 
-def _keys(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """A 64-bit key of each row of ids."""
-    key = np.zeros(len(ids), np.uint64)
-    for column in ids.T:
-        key = (key ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-        key ^= key >> np.uint64(29)
-    return key
-
-
-def _verify_counts(manifest: Manifest, tally: Counter[tuple[str, str, int]]) -> None:
-    for split, expected in manifest["length_histogram"].items():
-        found = {str(v): n for (s, kind, v), n in tally.items() if (s, kind) == (split, "length")}
-        _require(found, expected, f"{split}: the counts by length")
-    for split, expected in manifest["label_counts"].items():
-        found = {manifest["labels"][v]: n
-                 for (s, kind, v), n in tally.items() if (s, kind) == (split, "label")}  # fmt: skip
-        _require(found, expected, f"{split}: the counts by label")
-        _require(sum(found.values()), manifest["counts"][split], f"{split}: the records")
-
-
-def _verify_no_leak(seen: Mapping[str, list[npt.NDArray[np.uint64]]]) -> None:
-    """No sequence stands in two splits; those with unknown characters may differ in them."""
-    keys = {split: np.unique(np.concatenate(found)) for split, found in seen.items()}
-    splits = list(keys)
-    for position, one in enumerate(splits):
-        for other in splits[position + 1 :]:
-            shared = np.intersect1d(keys[one], keys[other], assume_unique=True)
-            _require(len(shared), 0, f"the number of sequences both in {one} and in {other}")
+def _verify_no_leak(keys: Mapping[str, list[Keys]]) -> None:
+    """Check that no sequence is in two splits."""
+    distinct = {split: np.unique(np.concatenate(batches)) for split, batches in keys.items()}
+    for split, other in combinations(distinct, 2):
+        shared = np.intersect1d(distinct[split], distinct[other], assume_unique=True)
+        _require(len(shared), 0, f"the number of sequences both in {split} and in {other}")
 
 
 def _verify_parity(dataset: str) -> None:
-    """The saved graph still gives the ids that were written."""
-    with FileSystems.open(_path(dataset, "parity.jsonl")) as file:
+    """Check that the saved graph still encodes the parity rows as they were written."""
+    with FileSystems.open(FileSystems.join(dataset, PARITY_FILE)) as file:
         rows = [json.loads(line) for line in file]
     sequences, labels = [row["sequence"] for row in rows], [row["label"] for row in rows]
-    encoded = encode_rows(_path(dataset, "transform"), sequences, labels)
+    encoded = encode_texts(FileSystems.join(dataset, TRANSFORM_DIR), sequences, labels)
     for number, row in enumerate(rows):
-        found = (encoded.ids[number].tolist(), int(encoded.length[number]))
-        _require(
-            found, (row["ids"], row["length"]), f"parity.jsonl, row {number + 1}: (ids, length)"
-        )
+        actual = (encoded.ids[number].tolist(), int(encoded.length[number]))
+        expected = (row["ids"], row["length"])
+        _require(actual, expected, f"{PARITY_FILE}, row {number + 1}: (ids, length)")

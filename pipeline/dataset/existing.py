@@ -1,86 +1,87 @@
-"""Whether a complete dataset is the one that a command asks for: its options, its inputs."""
+"""A complete dataset compared with a command: with its options and its input files."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
 from charseq.errors import DataError
-from pipeline.dataset.manifest import Manifest
+from charseq.manifest import InputFile, Manifest
 from pipeline.options import Options
 from pipeline.runtime.filesystems import is_local
 
 # `input` is compared by the files it matches.
-_FREE_OPTIONS = {"input", "output", "overwrite"}
+_NOT_COMPARED = {"input", "output", "overwrite"}
 # A dataset within a limit is within a higher one, too.
 _LIMITS = {"max_rejected_fraction", "max_labels"}
 _SHOWN_FILES = 5
 
 
 def check_existing_dataset(
-    manifest: Manifest, options: Options, inputs: Sequence[Mapping[str, Any]]
+    manifest: Manifest, options: Options, inputs: Iterable[InputFile]
 ) -> None:
-    """Look whether a dataset was made with `options` from `inputs`.
+    """Check that a dataset was made with `options` from `inputs`.
 
-    inputs: as `describe_inputs` gives them. Identities of two kinds cannot be compared, sizes can.
+    Identities of two kinds cannot be compared; then the sizes of the files count.
 
     Raises:
         DataError: it was not; the message names the options and the files that differ.
     """
-    different = [
-        *_different_options(manifest["options"], options),
-        *_different_files(manifest["inputs"], inputs),
+    differences = [
+        *_different_options(manifest.options, options),
+        *_different_files(manifest.inputs, inputs),
     ]
-    if different:
+    if differences:
         raise DataError(
-            f"{options.output} already holds a dataset, but not this one: {'; '.join(different)}. "
-            "Choose another --output, or replace it with --overwrite"
+            f"{options.output} already holds a dataset, but not this one: {'; '.join(differences)}."
+            " Choose another --output, or replace it with --overwrite"
         )
 
 
-def _different_options(held: Mapping[str, Any], options: Options) -> Iterator[str]:
+def _different_options(existing: Mapping[str, Any], options: Options) -> Iterator[str]:
     defaults = {field.name: field.default for field in fields(Options)}
     for name, now in options.to_json().items():
         # An option that came after the dataset was made had its default then.
-        then = held.get(name, defaults[name])
+        then = existing.get(name, defaults[name])
         differs = now < then if name in _LIMITS else now != then
-        if name not in _FREE_OPTIONS and differs:
-            yield f"--{name.replace('_', '-')} {_as_flag(then)}, now {_as_flag(now)}"
+        if name not in _NOT_COMPARED and differs:
+            yield f"--{name.replace('_', '-')} {_to_text(then)}, now {_to_text(now)}"
 
 
-def _as_flag(value: object) -> str:
+def _to_text(value: object) -> str:
     return "not given" if value is None else str(value)
 
 
-def _different_files(
-    held: Sequence[Mapping[str, Any]], inputs: Sequence[Mapping[str, Any]]
-) -> Iterator[str]:
-    then, now = _by_place(held), _by_place(inputs)
+def _different_files(existing: Iterable[InputFile], inputs: Iterable[InputFile]) -> Iterator[str]:
+    then, now = _by_location(existing), _by_location(inputs)
     changed = [
-        f"{now[place]['path']} has changed"
-        for place in then.keys() & now.keys()
-        if _has_changed(then[place], now[place])
+        f"{now[location].path} has changed"
+        for location in then.keys() & now.keys()
+        if _has_changed(then[location], now[location])
     ]
-    added = [f"{now[place]['path']} is new" for place in now.keys() - then.keys()]
-    gone = [f"{then[place]['path']} is not there" for place in then.keys() - now.keys()]
-    found = [*sorted(changed), *sorted(added), *sorted(gone)]
-    yield from found[:_SHOWN_FILES]
-    if more := len(found[_SHOWN_FILES:]):
+    added = [f"{now[location].path} is new" for location in now.keys() - then.keys()]
+    gone = [f"{then[location].path} is not there" for location in then.keys() - now.keys()]
+    differences = [*sorted(changed), *sorted(added), *sorted(gone)]
+    yield from differences[:_SHOWN_FILES]
+    if more := len(differences[_SHOWN_FILES:]):
         yield f"and {more:,} more files"
 
 
-def _has_changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    # Older datasets know no identity, and how one is taken depends on the other inputs, too.
-    one, other = then.get("identity", ""), now["identity"]
-    comparable = one.partition(":")[0] == other.partition(":")[0]
-    return bool(then["bytes"] != now["bytes"] or (comparable and one != other))
+def _has_changed(then: InputFile, now: InputFile) -> bool:
+    """Return whether size or identity of a file differ; see `pipeline.rows.sources.identify`."""
+    return then.bytes != now.bytes or (_is_comparable(then, now) and then.identity != now.identity)
 
 
-def _by_place(files: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The files by where they are, however that is spelled."""
+def _is_comparable(then: InputFile, now: InputFile) -> bool:
+    """Return whether both identities are of one kind, which depends on the other inputs, too."""
+    kinds = {(file.identity or "").partition(":")[0] for file in (then, now)}
+    return len(kinds) == 1
+
+
+def _by_location(files: Iterable[InputFile]) -> dict[str, InputFile]:
+    """Return the files by where they are, however that is spelled."""
     return {
-        os.path.abspath(file["path"]) if is_local(file["path"]) else file["path"]: file
-        for file in files
+        os.path.abspath(file.path) if is_local(file.path) else file.path: file for file in files
     }

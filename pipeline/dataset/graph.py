@@ -1,4 +1,4 @@
-"""The whole Beam graph.
+"""The whole Beam graph of a preparation.
 
 read ─▶ check ─▶ partition by hash ─▶ GroupByKey(shard) ─▶ write shard ─▶ publish
            └──▶ analyze train rows ──▶ plan ─ ┴ ─ ─ ─ ─ ─ ─ ─ ┘ side inputs
@@ -11,78 +11,124 @@ from functools import partial
 
 import apache_beam as beam
 import tensorflow_transform.beam as tft_beam
-from apache_beam.pvalue import AsList, AsSingleton
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.pvalue import AsList, AsSingleton, DoOutputsTuple
+from tensorflow_transform import TFTransformOutput
+from tensorflow_transform.beam.tft_beam_io.beam_metadata_io import BeamDatasetMetadata
 
-from pipeline.dataset.dofns import (
-    COUNTS,
-    ROWS,
-    TRAIN,
-    PartitionRows,
-    ReadAndCheck,
-    WriteShard,
-    save_transform,
-)
+from pipeline.dataset.dofns import COUNTS, ROWS, TRAIN, PartitionRows, ReadAndCheck, WriteShard
 from pipeline.dataset.encoding import analyzer_config, encode_text
 from pipeline.dataset.plan import make_plan
-from pipeline.dataset.publish import publish, transform_dir
+from pipeline.dataset.prepared import PreparedDataset
+from pipeline.dataset.publish import new_transform_dir, publish
 from pipeline.options import Options
 from pipeline.rows.counts import add_counts
-from pipeline.rows.parts import cut_into_parts
+from pipeline.rows.parts import Part, cut_into_parts
 from pipeline.rows.rejected_files import REJECTED, write_all_rejected
 from pipeline.rows.sources import Source
+from pipeline.runtime.filesystems import copy_tree
 from pipeline.runtime.staging import staging_dir
 
 
 def build(
     pipeline: beam.Pipeline, sources: Sequence[Source], options: Options, temp_dir: str
 ) -> beam.PCollection:
-    """Add the preparation of `sources` to `pipeline`; the result is the fingerprint.
+    """Add the preparation of `sources` to `pipeline`.
 
-    The directory `staging_dir(options.output)` must exist. All workers and their TensorFlow must be
-    able to write to `temp_dir`.
+    Args:
+        pipeline: where the steps are added.
+        sources: the input files.
+        options: the options of the preparation; the directory `staging_dir(options.output)` must
+            exist.
+        temp_dir: where all workers, and TensorFlow in them, can write.
+
+    Returns:
+        The fingerprint of the dataset, once it is published.
     """
     parts = cut_into_parts(sources)
-    staging, transform = staging_dir(options.output), transform_dir(options.output)
+    staging, transform = staging_dir(options.output), new_transform_dir(options.output)
     once = pipeline | "Once" >> beam.Create([None])
+    read = _read_and_check(pipeline, parts, options)
+    counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
+    saved = _analyze(read[TRAIN], options, temp_dir, transform)
+    plan = once | "Plan" >> beam.Map(
+        lambda _, counted, _saved: make_plan(counted, transform, parts, options),
+        AsSingleton(counts),
+        AsList(saved),
+    )
+    partitioned = read[ROWS] | "Partition" >> beam.ParDo(
+        PartitionRows(options), AsSingleton(plan)
+    ).with_outputs(REJECTED, main=ROWS)
+    shards = _write_shards(partitioned[ROWS], plan, WriteShard(staging, transform, options))
+    rejected = (read[REJECTED], partitioned[REJECTED]) | "Rejected" >> beam.Flatten()
+    rejected_files = write_all_rejected(rejected, counts, parts, staging)
+    return once | "Publish" >> beam.Map(
+        lambda _, *results: publish(PreparedDataset(options, sources, transform, *results)),
+        AsSingleton(counts),
+        AsSingleton(plan),
+        AsList(shards),
+        AsList(rejected_files),
+    )
 
-    read = (
+
+def _read_and_check(
+    pipeline: beam.Pipeline, parts: Sequence[Part], options: Options
+) -> DoOutputsTuple:
+    """Return the outputs of ReadAndCheck for all parts."""
+    return (
         pipeline
         | "Parts" >> beam.Create(parts)
         | "Spread" >> beam.Reshuffle()
         | "ReadAndCheck"
         >> beam.ParDo(ReadAndCheck(options)).with_outputs(TRAIN, COUNTS, REJECTED, main=ROWS)
     )
-    counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
 
+
+def _analyze(
+    train: beam.PCollection, options: Options, temp_dir: str, transform_dir: str
+) -> beam.PCollection:
+    """Analyze the train rows and save the graph; return an element for each part written."""
     with tft_beam.Context(temp_dir=temp_dir):
-        analyzed = (read[TRAIN], analyzer_config()) | "Analyze" >> tft_beam.AnalyzeDataset(
+        analyzed = (train, analyzer_config()) | "Analyze" >> tft_beam.AnalyzeDataset(
             partial(encode_text, options=options)
         )
-    saved = save_transform(analyzed, temp_dir, transform)
-    plan = once | "Plan" >> beam.Map(
-        lambda _, counted, _saved: make_plan(counted, transform, parts, options),
-        AsSingleton(counts),
-        AsList(saved),
-    )
+    return _save_transform(analyzed, temp_dir, transform_dir)
 
-    partitioned = read[ROWS] | "Partition" >> beam.ParDo(
-        PartitionRows(options), AsSingleton(plan)
-    ).with_outputs(REJECTED, main=ROWS)
+
+def _save_transform(
+    analyzed: tuple[beam.PCollection, BeamDatasetMetadata], temp_dir: str, directory: str
+) -> beam.PCollection:
+    """Write what TFT learned as TFTransformOutput reads it; return an element for each part.
+
+    tft_beam.WriteTransformFn moves its files at the end, and fails where a runner repeats that.
+    Here TensorFlow writes to `temp_dir`, and Beam copies to `directory`, also onto a store.
+    """
+    graph, metadata = analyzed
+    graph_dir = FileSystems.join(directory, TFTransformOutput.TRANSFORM_FN_DIR)
+    metadata_dir = FileSystems.join(directory, TFTransformOutput.TRANSFORMED_METADATA_DIR)
+    return (
+        graph | "SaveGraph" >> beam.Map(copy_tree, graph_dir),
+        metadata
+        | "WriteMetadata"
+        >> tft_beam.WriteMetadata(
+            FileSystems.join(temp_dir, "metadata"),
+            graph.pipeline,
+            write_to_unique_subdirectory=True,
+        )
+        | "SaveMetadata" >> beam.Map(copy_tree, metadata_dir),
+    ) | "Saved" >> beam.Flatten()
+
+
+def _write_shards(
+    rows: beam.PCollection, plan: beam.PCollection, write: WriteShard
+) -> beam.PCollection:
+    """Return a ShardSummary for every shard of the plan, also for one without a row."""
     every_shard = plan | "EveryShard" >> beam.FlatMap(
         lambda planned: [(number, b"") for number in range(len(planned.partition.shards))]
     )
-    shards = (
-        (partitioned[ROWS], every_shard)
+    return (
+        (rows, every_shard)
         | "Rows" >> beam.Flatten()
         | "GroupByShard" >> beam.GroupByKey()
-        | "WriteShard" >> beam.ParDo(WriteShard(staging, transform, options), AsSingleton(plan))
-    )
-    rejected = (read[REJECTED], partitioned[REJECTED]) | "Rejected" >> beam.Flatten()
-    rejected_files = write_all_rejected(rejected, counts, parts, staging)
-    return once | "Publish" >> beam.Map(
-        lambda _, *found: publish(options, sources, transform, *found),
-        AsSingleton(counts),
-        AsSingleton(plan),
-        AsList(shards),
-        AsList(rejected_files),
+        | "WriteShard" >> beam.ParDo(write, AsSingleton(plan))
     )

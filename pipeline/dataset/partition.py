@@ -1,7 +1,16 @@
-"""Which split and shard a row goes to: a stable hash of its sequence, and ranges of it.
+"""Which split and shard a row goes to: ranges of a stable hash of its sequence.
 
-The dataset is all rows in the order of their 64-bit hash, cut into splits and those into shards.
-So equal sequences meet in one shard, and every shard is shuffled, whatever order rows came in.
+A dataset is all rows in the order of their 64-bit hash, cut into splits, and those into shards.
+Three promises follow from that alone, on any runner and with any number of workers. Equal
+sequences have equal hashes, so they meet in one shard: no sequence is in two splits, and
+duplicates can be removed a shard at a time. The hash has nothing to do with the order of the
+input, so every shard, and all of them in order, are shuffled. And the place of a row depends on
+its sequence and `--seed` only, so the same rows give the same files, however they arrive.
+
+The range is cut with exact fractions, not with floats: 0.8 of 2**64 has no exact float, and a
+limit that were off by one would move rows between splits from one version to another. The splits
+come in a fixed order, train first, so that the limits between them do not depend on the number of
+shards: whether a row is in the train split is known before the rows are counted.
 """
 
 from __future__ import annotations
@@ -15,57 +24,62 @@ import numpy as np
 import numpy.typing as npt
 
 ROWS_PER_SHARD = 1 << 18
+_NUM_HASHES = 1 << 64
 
 
 @dataclass(frozen=True, order=True)
-class Shard:
-    """One file of a split: `index` of `count`."""
+class PlannedShard:
+    """One file of a split to be written: `index` of `count`."""
 
     split: str
     index: int
     count: int
 
     def file_name(self, compression: str) -> str:
-        """Its path in the dataset directory."""
+        """Return its path in the dataset directory."""
         suffix = ".gz" if compression == "gzip" else ""
         return f"{self.split}/part-{self.index:05d}-of-{self.count:05d}.tfrecord{suffix}"
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Shards in hash order; `last[i]` is the greatest hash that belongs to shard i."""
+    """Shards in hash order; upper_bounds[i] is the greatest hash that belongs to shard i."""
 
-    shards: tuple[Shard, ...]
-    last: npt.NDArray[np.uint64]
+    shards: tuple[PlannedShard, ...]
+    upper_bounds: npt.NDArray[np.uint64]
 
-    def of(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-        """The position in `shards` of each hash: (n,) uint64 to (n,) int64."""
-        return np.searchsorted(self.last, hashes, side="left")
+    def assign(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """Return the position in `shards` of each hash: (n,) uint64 to (n,) int64."""
+        return np.searchsorted(self.upper_bounds, hashes, side="left")
 
 
 def plan_partition(fractions: Mapping[str, Fraction], train_shards: int) -> Partition:
     """Cut the hash range by split, and each split evenly by shard.
 
-    The other splits get as many shards as keep theirs near the size of a train shard.
+    Args:
+        fractions: of each split; those of 0 get no shard.
+        train_shards: the number of shards of the train split. The other splits get as many as keep
+            their size near that of a train shard.
     """
-    shards: list[Shard] = []
-    last: list[int] = []
+    shards: list[PlannedShard] = []
+    upper_bounds: list[int] = []
     start = Fraction(0)
     for split, fraction in fractions.items():
         count = math.ceil(train_shards * fraction / fractions["train"])
         for index in range(count):
-            shards.append(Shard(split, index, count))
-            last.append(math.ceil((start + fraction * (index + 1) / count) * 2**64) - 1)
+            end = start + fraction * (index + 1) / count
+            shards.append(PlannedShard(split, index, count))
+            upper_bounds.append(math.ceil(end * _NUM_HASHES) - 1)
         start += fraction
-    return Partition(tuple(shards), np.array(last, np.uint64))
+    return Partition(tuple(shards), np.array(upper_bounds, np.uint64))
 
 
 def last_train_hash(fractions: Mapping[str, Fraction]) -> np.uint64:
-    """The greatest hash of the train split, which comes first whatever the number of shards."""
-    last: np.uint64 = plan_partition(fractions, 1).last[0]
-    return last
+    """Return the greatest hash of the train split, whatever the number of shards."""
+    bound: np.uint64 = plan_partition(fractions, 1).upper_bounds[0]
+    return bound
 
 
 def default_train_shards(rows: int, fractions: Mapping[str, Fraction]) -> int:
-    """As many shards as hold `ROWS_PER_SHARD` rows each."""
+    """Return the number of train shards of about `ROWS_PER_SHARD` rows each."""
     return max(1, math.ceil(rows * fractions["train"] / ROWS_PER_SHARD))

@@ -1,4 +1,4 @@
-"""What is decided once all rows were read and analyzed, before the first one is shuffled."""
+"""What is decided once all rows are read and analyzed, before the first one is shuffled."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from charseq.errors import DataError
-from pipeline.dataset.encoding import Vocabulary, read_vocabulary
 from pipeline.dataset.limits import check_label_count, check_rejected_fraction, label_flag_hint
 from pipeline.dataset.partition import Partition, default_train_shards, plan_partition
+from pipeline.dataset.transform_graph import Vocabulary, read_vocabulary
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.parts import Part
 
 PARITY_ROWS = 256
+_NUM_PARITY_HASHES = 1 << 32
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The shards there will be, the vocabulary, and which rows become examples of parity.
+    """The shards to write, the vocabulary, and which rows go to parity.jsonl.
 
-    A row whose hash has lower 32 bits below `parity_limit` goes to parity.jsonl.
+    parity_limit: the rows whose hash has lower 32 bits below it, `PARITY_ROWS` of them, about.
     """
 
     partition: Partition
@@ -31,11 +32,31 @@ class Plan:
 def make_plan(
     counts: ReadCounts, transform_dir: str, parts: Sequence[Part], options: Options
 ) -> Plan:
-    """Decide on the shards, with the vocabulary that was saved in `transform_dir`.
+    """Return the plan for the rows that were counted.
+
+    Args:
+        counts: of all rows.
+        transform_dir: the graph of the analysis, with its vocabulary.
+        parts: all parts of the input, for messages.
+        options: the options of the preparation.
 
     Raises:
         DataError: too many rows are rejected, or there are too few rows or labels to train on.
     """
+    _check_rows(counts, parts, options)
+    check_label_count(len(counts.train_labels), options)
+    vocabulary = read_vocabulary(transform_dir, options)
+    _check_labels(vocabulary, options)
+    fractions = options.split_fractions
+    train_shards = options.num_shards or default_train_shards(counts.usable, fractions)
+    return Plan(
+        plan_partition(fractions, train_shards),
+        vocabulary,
+        parity_limit=min(_NUM_PARITY_HASHES, _NUM_PARITY_HASHES * PARITY_ROWS // counts.usable),
+    )
+
+
+def _check_rows(counts: ReadCounts, parts: Sequence[Part], options: Options) -> None:
     if counts.read == 0:
         raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
     check_rejected_fraction(counts, parts, options)
@@ -44,18 +65,12 @@ def make_plan(
             f"no row falls into the train split: {counts.usable} of {counts.read} rows are "
             "usable; more rows or another --seed are needed"
         )
-    check_label_count(len(counts.train_labels), options)
-    vocabulary = read_vocabulary(transform_dir, options)
+
+
+def _check_labels(vocabulary: Vocabulary, options: Options) -> None:
     if len(vocabulary.labels) < 2:
         raise DataError(
             f"the train rows have only the label {vocabulary.labels[0]!r}, expected at least "
             f"two; {label_flag_hint(options)}"
         )
     check_label_count(len(vocabulary.labels), options)
-    fractions = options.split_fractions
-    train_shards = options.num_shards or default_train_shards(counts.usable, fractions)
-    return Plan(
-        plan_partition(fractions, train_shards),
-        vocabulary,
-        parity_limit=min(2**32, 2**32 * PARITY_ROWS // counts.usable),
-    )

@@ -4,92 +4,87 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.dataset.manifest import Manifest, build_manifest, read_manifest, seal, to_text
-from pipeline.dataset.plan import Plan
+from charseq.manifest import PARITY_FILE, REPORT_FILE, TRANSFORM_DIR, Manifest
+from pipeline.dataset.describe import build_manifest
+from pipeline.dataset.manifest import read_manifest
+from pipeline.dataset.prepared import PreparedDataset
 from pipeline.dataset.report import render_report
 from pipeline.dataset.shards import ShardSummary
-from pipeline.options import Options
-from pipeline.rows.counts import ReadCounts
-from pipeline.rows.rejected_files import RejectedFile
-from pipeline.rows.sources import Source
 from pipeline.runtime.filesystems import copy_tree, digest_file, list_tree, write_text
 from pipeline.runtime.staging import DATASET, StagedFile, publish_staged, staging_dir
 
-_TRANSFORM = "transform"
 
+def new_transform_dir(output: str) -> str:
+    """Return where a run writes the transform graph: a new place each time.
 
-def transform_dir(output: str) -> str:
-    """Where a run writes the transform graph: never the same place twice.
-
-    A worker that outlives a run keeps the graph it has loaded from a place.
+    A worker that outlives a run keeps the graph that it has loaded from a place.
     """
-    return str(FileSystems.join(staging_dir(output), f"{_TRANSFORM}-{uuid.uuid4().hex}"))
+    return str(FileSystems.join(staging_dir(output), f"{TRANSFORM_DIR}-{uuid.uuid4().hex}"))
 
 
-def publish(
-    options: Options,
-    sources: Sequence[Source],
-    transform: str,
-    counts: ReadCounts,
-    plan: Plan,
-    shards: Sequence[ShardSummary],
-    rejected_files: Sequence[RejectedFile],
-) -> str:
-    """Move everything into place, the manifest last; return the fingerprint.
+def publish(prepared: PreparedDataset) -> str:
+    """Move all files into place, the manifest last; return the fingerprint.
 
     A runner may call this again after it was cut short anywhere.
 
     Raises:
         DataError: the counts do not add up.
     """
-
-    def stage() -> list[StagedFile]:
-        manifest = build_manifest(options, sources, counts, plan, shards, rejected_files)
-        return _stage_the_rest(manifest, options, transform, counts, shards, rejected_files)
-
-    publish_staged(DATASET, options.output, stage)
-    return str(read_manifest(options.output)["fingerprint"])
+    output = prepared.options.output
+    publish_staged(DATASET, output, lambda: stage_all_files(prepared))
+    return read_manifest(output).fingerprint
 
 
-def _stage_the_rest(
-    manifest: Manifest,
-    options: Options,
-    transform: str,
-    counts: ReadCounts,
-    shards: Sequence[ShardSummary],
-    rejected_files: Sequence[RejectedFile],
-) -> list[StagedFile]:
-    """Write what is not yet in the staging directory; return every file, the manifest last."""
-    staging = staging_dir(options.output)
-    others = {file.staged_path: file.file_name for file in rejected_files}
-    others |= _transform_moves(transform, staging)
-    for name, text in (
-        ("parity.jsonl", _parity_lines(shards)),
-        ("report.html", render_report(manifest, counts.lengths, shards, rejected_files)),
-    ):
-        others[write_text(FileSystems.join(staging, name), text)] = name
-    sealed = seal(manifest, [digest_file(staged, name) for staged, name in sorted(others.items())])
-    manifest_path = write_text(FileSystems.join(staging, DATASET.manifest), to_text(sealed))
+def stage_all_files(prepared: PreparedDataset) -> list[StagedFile]:
+    """Write the files that are not yet staged; return all staged files, the manifest last.
+
+    Raises:
+        DataError: the counts do not add up.
+    """
+    manifest = build_manifest(prepared)
+    staging = staging_dir(prepared.options.output)
+    others = [
+        *(StagedFile(file.staged_path, file.file_name) for file in prepared.rejected_files),
+        *_stage_transform(prepared.transform_dir, staging),
+        _stage_text(staging, PARITY_FILE, to_parity_lines(prepared.shards)),
+        _stage_text(staging, REPORT_FILE, _render(manifest, prepared)),
+    ]
+    digests = [
+        digest_file(file.staged_path, file.name)
+        for file in sorted(others, key=lambda file: file.name)
+    ]
+    sealed = manifest.sealed(tuple(digests))
     return [
         *(
-            StagedFile(summary.staged_path, summary.shard.file_name(options.compression))
-            for summary in shards
+            StagedFile(summary.staged_path, summary.shard.file_name(manifest.compression))
+            for summary in prepared.shards
         ),
-        *(StagedFile(path, name) for path, name in others.items()),
-        StagedFile(manifest_path, DATASET.manifest),
+        *others,
+        _stage_text(staging, DATASET.manifest, sealed.to_text()),
     ]
 
 
-def _transform_moves(transform: str, staging: str) -> dict[str, str]:
-    # A copy moves: a worker that the runner starts again still reads the graph where it was.
-    staged = copy_tree(transform, FileSystems.join(staging, "transform_to_move"))
-    return {path: _TRANSFORM + path[len(staged) :].replace("\\", "/") for path in list_tree(staged)}
+def _render(manifest: Manifest, prepared: PreparedDataset) -> str:
+    return render_report(
+        manifest.to_json(), prepared.counts.lengths, prepared.shards, prepared.rejected_files
+    )
 
 
-def _parity_lines(shards: Iterable[ShardSummary]) -> str:
+def _stage_text(staging: str, name: str, text: str) -> StagedFile:
+    return StagedFile(write_text(FileSystems.join(staging, name), text), name)
+
+
+def _stage_transform(transform_dir: str, staging: str) -> list[StagedFile]:
+    """Stage a copy of the graph: a worker that the runner starts again still reads the original."""
+    copy = copy_tree(transform_dir, FileSystems.join(staging, "transform_to_move"))
+    return [StagedFile(path, TRANSFORM_DIR + path[len(copy) :]) for path in list_tree(copy)]
+
+
+def to_parity_lines(shards: Iterable[ShardSummary]) -> str:
+    """Return the text of `parity.jsonl`: the rows of all shards in order, a JSON object each."""
     rows = sorted(row for summary in shards for row in summary.parity)
     return "".join(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in rows)

@@ -11,7 +11,7 @@ from typing import Any
 from charseq.html import render
 from charseq.html.charts import chart_lengths, split_flow
 from charseq.manifest import SPLITS
-from pipeline.dataset.ambiguity import merge_most_ambiguous
+from pipeline.dataset.ordering import merge_most_ambiguous
 from pipeline.dataset.shards import ShardSummary
 from pipeline.rows.lengths import bin_lengths, last_exact
 from pipeline.rows.rejected import EXAMPLES_PER_REASON

@@ -18,7 +18,7 @@ def _predict(argv: Sequence[str] | None) -> None:
     options, beam_flags = parse_command_line(argv)
     # Imported late: TensorFlow and Beam take seconds, and --help must not.
     with heavy_imports():
-        from pipeline.predict.graph import predict
+        from pipeline.predict.run import predict
         from pipeline.runtime.process import configure_process
     configure_process()
     predict(options, beam_flags)

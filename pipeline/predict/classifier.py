@@ -1,11 +1,9 @@
-"""An exported model: which one it is, and its answers for a column of sequences."""
+"""A loaded model, and its predictions for a column of sequences."""
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,82 +12,35 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
-from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
-from charseq.files import FileDigest
-from pipeline.runtime.filesystems import digest_file, list_tree, local_tree, open_file
+from charseq.saved_model import CLASSIFY, LABEL, PROBABILITY, SEQUENCE
+from pipeline.predict.model import Model, read_model
+from pipeline.runtime.filesystems import local_tree
 
-_SIGNATURE = "serving_default"
-_SAVED_MODEL = "saved_model.pb"
-_DATASET = "assets/dataset.json"
 # A batch is as long as its longest sequence, so a column is sorted by length before it is cut.
 # Of 256 to 4096, sequences per CPU second were most at 512.
 _BATCH_ROWS = 512
 
 
-@dataclass(frozen=True)
-class Model:
-    """A SavedModel directory, known by its content.
-
-    fingerprint: of the dataset that it was trained on. max_length: what it cuts sequences at.
-    files: all it consists of, by their path in `directory`.
-    """
-
-    directory: str
-    fingerprint: str
-    max_length: int
-    files: tuple[FileDigest, ...]
-
-
-class Answers(NamedTuple):
-    """For n sequences: label (n,) string, and its probability (n,) float32."""
+class Predictions(NamedTuple):
+    """The predictions for n sequences: label (n,) string, and its probability (n,) float32."""
 
     label: pa.StringArray
     probability: npt.NDArray[np.float32]
 
 
-def read_model(directory: str) -> Model:
-    """Look into a SavedModel directory, and read all of it once.
-
-    Raises:
-        DataError: it is none, or has no `assets/dataset.json` that tells what it was trained on.
-    """
-    directory = directory.rstrip("/")
-    if not FileSystems.exists(FileSystems.join(directory, _SAVED_MODEL)):
-        raise DataError(f"{directory} holds no {_SAVED_MODEL}: not a SavedModel{_hint(directory)}")
-    paths = {path[len(directory) + 1 :]: path for path in list_tree(directory)}
-    if _DATASET not in paths:
-        raise DataError(f"{directory} holds no {_DATASET}: not a model that the trainer exported")
-    try:
-        with open_file(paths[_DATASET]) as file:
-            dataset = json.load(file)
-        fingerprint, max_length = str(dataset["fingerprint"]), int(dataset["max_length"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{paths[_DATASET]}: not the manifest of a dataset: {error!r}") from error
-    files = tuple(digest_file(path, name) for name, path in sorted(paths.items()))
-    return Model(directory, fingerprint, max_length, files)
-
-
-def _hint(directory: str) -> str:
-    """The model that may have been meant: that of a run, or the newest version of a registry."""
-    below = FileSystems.match([FileSystems.join(directory, "*", _SAVED_MODEL)])[0].metadata_list
-    models = [FileSystems.split(found.path)[0].rstrip("/") for found in below]
-    newest = max(models, key=lambda path: (len(path), path), default=None)
-    return "" if newest is None else f"; did you mean --model {newest}?"
-
-
-# Threads that come at once wait for one to fetch and load it.
-_loading = threading.Lock()
+# Threads that need the model at the same time wait for one of them to fetch and load it.
+_load_lock = threading.Lock()
 
 
 def load_classifier(model: Model) -> Classifier:
-    """The model, ready to be asked; loaded once in a process.
+    """Return the loaded model; it is loaded once in a process.
 
     Raises:
-        DataError: it cannot be loaded, is no longer what it was, or does not tell labels.
+        DataError: it cannot be loaded, is no longer as `model` says, or does not predict labels.
     """
-    with _loading:
+    with _load_lock:
         return _load(model)
 
 
@@ -102,27 +53,37 @@ def _load(model: Model) -> Classifier:
             loaded = tf.saved_model.load(local)
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise DataError(f"{model.directory}: cannot be loaded: {_first_line(error)}") from error
-    ask = loaded.signatures.get(_SIGNATURE)
-    takes = {} if ask is None else ask.structured_input_signature[1]
-    gives = {} if ask is None else ask.structured_outputs
-    if set(takes) != {"sequence"} or not {"label", "probability"} <= set(gives):
+    signature = loaded.signatures.get(CLASSIFY)
+    _check_signature(model.directory, signature)
+    return Classifier(model.directory, loaded, signature)
+
+
+def _check_signature(directory: str, signature: Any) -> None:
+    """Check that the signature, or None, has the input and the outputs that are used here.
+
+    Raises:
+        DataError: it does not.
+    """
+    inputs = {} if signature is None else signature.structured_input_signature[1]
+    outputs = {} if signature is None else signature.structured_outputs
+    if set(inputs) != {SEQUENCE} or not {LABEL, PROBABILITY} <= set(outputs):
         raise DataError(
-            f"{model.directory}: signature {_SIGNATURE} takes {sorted(takes)} and gives "
-            f"{sorted(gives)}; expected to take ['sequence'] and to give 'label' and 'probability'"
+            f"{directory}: signature {CLASSIFY} takes {sorted(inputs)} and gives "
+            f"{sorted(outputs)}; expected to take ['{SEQUENCE}'] and to give '{LABEL}' and "
+            f"'{PROBABILITY}'"
         )
-    return Classifier(model.directory, loaded, ask)
 
 
 class Classifier:
-    """A loaded model; several threads may ask it at once."""
+    """A loaded model; several threads may use it at once."""
 
-    def __init__(self, directory: str, loaded: Any, ask: Callable[..., Any]) -> None:
+    def __init__(self, directory: str, loaded: Any, signature: Callable[..., Any]) -> None:
         self._directory = directory
-        self._loaded = loaded  # The tables of its graph live as long as it.
-        self._ask = ask
+        self._loaded = loaded  # The lookup tables of its graph live as long as it.
+        self._signature = signature
 
-    def classify(self, sequence: pa.StringArray) -> Answers:
-        """The answers for a column of n sequences, in its order.
+    def classify(self, sequence: pa.StringArray) -> Predictions:
+        """Return the predictions for a column of n sequences, in its order.
 
         Raises:
             DataError: the model fails, or gives something that is not a probability.
@@ -132,21 +93,27 @@ class Classifier:
         label = np.empty(len(texts), object)
         probability = np.empty(len(texts), np.float32)
         for start in range(0, len(texts), _BATCH_ROWS):
-            places = order[start : start + _BATCH_ROWS]
-            label[places], probability[places] = self._answer(texts[start : start + _BATCH_ROWS])
-        if not ((probability >= 0) & (probability <= 1)).all():
-            wrong = probability[~((probability >= 0) & (probability <= 1))][0]
-            raise DataError(f"{self._directory}: the model gives {wrong} where 0 to 1 was expected")
-        return Answers(pa.array(label, pa.binary()).cast(pa.string()), probability)
+            rows = order[start : start + _BATCH_ROWS]
+            label[rows], probability[rows] = self._run(texts[start : start + _BATCH_ROWS])
+        self._check_probability(probability)
+        return Predictions(pa.array(label, pa.binary()).cast(pa.string()), probability)
 
-    def _answer(
+    def _run(
         self, texts: npt.NDArray[np.object_]
     ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.float32]]:
+        """Return label (n,) bytes and probability (n,) of n texts in UTF-8."""
         try:
-            answer = self._ask(sequence=tf.constant(texts))
+            outputs = self._signature(**{SEQUENCE: tf.constant(texts)})
         except tf.errors.OpError as error:
             raise DataError(f"{self._directory}: the model fails: {_first_line(error)}") from error
-        return answer["label"].numpy(), answer["probability"].numpy()
+        return outputs[LABEL].numpy(), outputs[PROBABILITY].numpy()
+
+    def _check_probability(self, probability: npt.NDArray[np.float32]) -> None:
+        wrong = probability[~((probability >= 0) & (probability <= 1))]
+        if len(wrong):
+            raise DataError(
+                f"{self._directory}: the model gives {wrong[0]} where 0 to 1 was expected"
+            )
 
 
 def _first_line(error: Exception) -> str:

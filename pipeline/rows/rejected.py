@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from pipeline.rows.parsed import BadRow
 from pipeline.rows.parts import Part
 
 EXAMPLES_PER_REASON = 3
@@ -28,6 +29,11 @@ class RejectedRow(NamedTuple):
             "reason": self.reason,
             "raw": self.raw,
         }
+
+
+def locate_rejected(part: Part, bad: Iterable[BadRow]) -> list[RejectedRow]:
+    """Return rejected rows of a part with the index of the part."""
+    return [RejectedRow(part.index, row.row, row.reason, row.raw) for row in bad]
 
 
 def first_rows(parts: Sequence[Part], rows_in_part: Mapping[int, int]) -> list[int]:

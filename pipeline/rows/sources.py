@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError, UsageError
 from charseq.files import sha256_of_file
+from charseq.manifest import InputFile
 from pipeline.options import NO_LABEL_FROM, InputOptions
 from pipeline.rows.headers import Header, read_header
 from pipeline.runtime.filesystems import is_local, open_file
@@ -243,9 +244,6 @@ def _identify(path: str, hashed: bool) -> str:
     return f"sha256:{sha256_of_file(path)}"
 
 
-def describe_inputs(sources: Sequence[Source]) -> list[dict[str, Any]]:
+def describe_inputs(sources: Sequence[Source]) -> tuple[InputFile, ...]:
     """Return path, size and identity of each file, as a manifest holds them."""
-    return [
-        {"path": source.path, "bytes": source.bytes, "identity": source.identity}
-        for source in sources
-    ]
+    return tuple(InputFile(source.path, source.bytes, source.identity) for source in sources)

@@ -6,13 +6,14 @@ import hashlib
 import json
 import random
 import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from charseq.manifest import manifest_from_json
 from pipeline.__main__ import main
-from pipeline.dataset.manifest import checksum, fingerprint, to_text
 from pipeline.dataset.tfrecord import frame_records
 from pipeline.inspect import main as inspect_main
 
@@ -103,6 +104,19 @@ def test_records_that_were_never_right(
     assert said in verify(dataset, capsys)[1]
 
 
+def test_a_one_hot_dataset_with_unknown_characters_passes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`A?` and `A!` are the same vectors, and those of `A` but for the length."""
+    sequences = ["".join(pair) for pair in product("AC", ["", "?", "!", "+", "-", "A", "C"])]
+    rows = [f"{sequence},{'xy'[n % 2]}" for n, sequence in enumerate(sequences)]
+    (tmp_path / "rows.csv").write_text("\n".join(["sequence,label", *rows]))
+    argv = ["--input", str(tmp_path / "rows.csv"), "--output", str(tmp_path / "dataset")]
+    split = ["--split", "train=0.5,validation=0.5"]
+    assert main([*argv, *split, "--encoding", "one_hot", "--alphabet", "AC"]) == 0
+    assert verify(tmp_path / "dataset", capsys)[0] == 0
+
+
 def test_a_sequence_in_two_splits_is_found(
     dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,13 +129,12 @@ def test_a_sequence_in_two_splits_is_found(
 def replace_test_shard(dataset: Path, data: bytes, records: int, like: str = "test") -> None:
     """Put `data` in place of the test shard, in the manifest as well."""
     path = dataset / "dataset.json"
-    manifest = json.loads(path.read_text())
-    (shard,) = (shard for shard in manifest["shards"] if shard["split"] == "test")
+    content = json.loads(path.read_text())
+    (shard,) = (shard for shard in content["shards"] if shard["split"] == "test")
     (dataset / shard["path"]).write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
     shard.update(records=records, bytes=len(data), sha256=digest)
     for name in ("length_histogram", "label_counts", "counts"):
-        manifest[name]["test"] = manifest[name][like]
-    manifest["fingerprint"] = fingerprint(manifest)
-    manifest["manifest_sha256"] = checksum(manifest)
-    path.write_text(to_text(manifest))
+        content[name]["test"] = content[name][like]
+    manifest = manifest_from_json(content, str(path))
+    path.write_text(manifest.with_fingerprint().sealed(manifest.files).to_text())

@@ -116,7 +116,7 @@ def manifest_first(publish_staged: Function) -> Function:
 
 
 def compare_sizes_only(_: Function) -> Function:
-    return lambda then, now: then["bytes"] != now["bytes"]
+    return lambda then, now: then.bytes != now.bytes
 
 
 def ignore_digests(require: Function) -> Function:
@@ -130,10 +130,13 @@ def ignore_digests(require: Function) -> Function:
 def believe_the_files(summarize: Function) -> Function:
     """Count as read what was written."""
 
-    def broken(options: Any, model: Any, sources: Any, counts: Any, files: Any, *more: Any) -> Any:
-        rejected: Counter[str] = sum((file.by_reason for file in more[0]), Counter())
-        counts = replace(counts, usable=sum(file.rows for file in files), rejected=rejected)
-        return summarize(options, model, sources, counts, files, *more)
+    def broken(prepared: Any) -> Any:
+        rejected: Counter[str] = sum(
+            (file.by_reason for file in prepared.rejected_files), Counter()
+        )
+        written = sum(file.rows for file in prepared.files)
+        counts = replace(prepared.counts, usable=written, rejected=rejected)
+        return summarize(replace(prepared, counts=counts))
 
     return broken
 
@@ -186,7 +189,7 @@ def unknown_as_last_character(encode_text: Function) -> Function:
         import tensorflow as tf
 
         features = encode_text(inputs, options)
-        known = tf.constant(options.alphabet_size, tf.int64)
+        known = tf.constant(options.num_characters, tf.int64)
         return {**features, "sequence": tf.minimum(features["sequence"], known)}
 
     return broken
@@ -196,16 +199,16 @@ BREAKAGES = (
     Breakage(
         "unseen-labels-vanish",
         "every row is accounted for: an unseen label is written down",
-        "pipeline.dataset.dofns:_unseen",
+        "pipeline.dataset.shuffling:unseen_labels",
         always([]),
         "tests/pipeline/dataset/test_prepare.py -k unseen or seen_in_no_train_row",
     ),
     Breakage(
         "sum-unchecked",
         "every row is accounted for: a sum that does not hold publishes nothing",
-        "pipeline.dataset.manifest:_require_all_rows",
+        "pipeline.dataset.describe:require_all_rows",
         always(None),
-        "tests/pipeline/dataset/test_manifest.py",
+        "tests/pipeline/dataset/test_describe.py",
     ),
     Breakage(
         "range-loses-a-line",
@@ -217,28 +220,28 @@ BREAKAGES = (
     Breakage(
         "ties-as-they-arrive",
         "the same bytes: whatever the order of arrival",
-        "pipeline.dataset.shards:order_rows",
+        "pipeline.dataset.ordering:order_rows",
         reorder(lambda hashed, arrival: (hashed, arrival)),
-        "tests/pipeline/dataset/test_shards.py",
+        "tests/pipeline/dataset/test_ordering.py",
     ),
     Breakage(
         "rows-as-they-arrive",
         "the same bytes: from other files, orders and workers",
-        "pipeline.dataset.shards:order_rows",
+        "pipeline.dataset.ordering:order_rows",
         reorder(lambda hashed, arrival: (arrival,)),
         "tests/pipeline/dataset/test_prepare.py -k same_bytes",
     ),
     Breakage(
         "another-checksum",
         "the same bytes: as protobuf and TFRecord writers write them",
-        "pipeline.dataset.tfrecord:_mask",
+        "pipeline.dataset.crc32c:mask_crc",
         add_one,
         "tests/pipeline/dataset/test_tfrecord.py",
     ),
     Breakage(
         "hash-before-the-cut",
         "no leak: equal after the cut means the same split",
-        "pipeline.dataset.dofns:cut",
+        "pipeline.dataset.checking:cut",
         leave_uncut,
         "tests/pipeline/dataset/test_prepare.py -k plain_python",
     ),
@@ -252,14 +255,14 @@ BREAKAGES = (
     Breakage(
         "duplicates-kept",
         "no leak: equal rows are written once",
-        "pipeline.dataset.shards:order_rows",
+        "pipeline.dataset.ordering:order_rows",
         keep_duplicates,
-        "tests/pipeline/dataset/test_shards.py",
+        "tests/pipeline/dataset/test_ordering.py",
     ),
     Breakage(
         "hash-order-reversed",
         "globally shuffled: rows lie in hash order",
-        "pipeline.dataset.shards:order_rows",
+        "pipeline.dataset.ordering:order_rows",
         reorder(lambda hashed, arrival: (-hashed,)),
         "tests/pipeline/dataset/test_prepare.py -k plain_python",
     ),
@@ -287,14 +290,14 @@ BREAKAGES = (
     Breakage(
         "predictions-uncounted",
         "every row is predicted once: a sum that does not hold publishes nothing",
-        "pipeline.predict.output:summarize",
+        "pipeline.predict.publish:summarize",
         believe_the_files,
         "tests/pipeline/predict/test_predict.py -k lost_rows",
     ),
     Breakage(
         "predicted-twice",
         "every row is predicted once: two predictions of a row publish nothing",
-        "pipeline.predict.output:write_predictions",
+        "pipeline.predict.predicted_files:write_predictions",
         write_despite_errors,
         "tests/pipeline/predict/test_predict.py -k predicted_twice",
     ),

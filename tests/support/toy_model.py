@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+
+from tests.support.manifests import toy_manifest
 
 MAX_LENGTH = 6
 FINGERPRINT = "0123456789abcdef" * 4
@@ -43,6 +44,7 @@ def save_toy_model(directory: Path, signature: str = "classify") -> Path:
     model = ToyModel()
     signatures: dict[str, Any] = {"serving_default": getattr(model, signature)}
     tf.saved_model.save(model, str(directory), signatures)
-    manifest = {"fingerprint": FINGERPRINT, "max_length": MAX_LENGTH}
-    (directory / "assets" / "dataset.json").write_text(json.dumps(manifest))
+    (directory / "assets" / "dataset.json").write_text(
+        toy_manifest(fingerprint=FINGERPRINT, max_length=MAX_LENGTH).to_text()
+    )
     return directory

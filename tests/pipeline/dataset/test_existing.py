@@ -1,4 +1,4 @@
-"""A dataset that is there already is known again, or what differs is named."""
+"""An existing dataset is accepted for the same options and inputs, or what differs is named."""
 
 from __future__ import annotations
 
@@ -9,28 +9,25 @@ from typing import Any
 import pytest
 
 from charseq.errors import DataError
+from charseq.manifest import InputFile
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.options import Options
 from pipeline.runtime.staging import output_lock
+from tests.support.manifests import toy_manifest
 
 pytestmark = pytest.mark.unit
 
 OPTIONS = Options(input=("data/*.csv",), output="prepared", max_labels=20, seed=4)
-A, B = (
-    {"path": "data/a.csv", "bytes": 10, "identity": "sha256:aa"},
-    {"path": "s3://bucket/b.csv", "bytes": 20, "identity": "etag:bb"},
-)
+A = InputFile("data/a.csv", 10, "sha256:aa")
+B = InputFile("s3://bucket/b.csv", 20, "etag:bb")
+EXISTING = toy_manifest(options=OPTIONS.to_json(), inputs=(A, B))
 
 
-def manifest(**options: Any) -> dict[str, Any]:
-    made = {**OPTIONS.to_json(), **options}
-    return {"options": made, "inputs": [A, B]}
-
-
-def differences(options: Options, inputs: list[dict[str, Any]], **made: Any) -> str:
-    """What the refusal names; nothing where there is none."""
+def differences(options: Options, inputs: list[InputFile], **existing: Any) -> str:
+    """Return what the error names, or nothing; `existing`: options of the existing dataset."""
+    manifest = replace(EXISTING, options={**OPTIONS.to_json(), **existing})
     try:
-        check_existing_dataset(manifest(**made), options, inputs)
+        check_existing_dataset(manifest, options, inputs)
     except DataError as error:
         before, _, rest = str(error).partition(
             "prepared already holds a dataset, but not this one: "
@@ -58,7 +55,7 @@ def test_the_same_options(options: Options) -> None:
 
 
 def test_the_same_files_in_other_words() -> None:
-    spelled = {**A, "path": str(Path.cwd() / "data" / ".." / "data" / "a.csv")}
+    spelled = replace(A, path=str(Path.cwd() / "data" / ".." / "data" / "a.csv"))
     assert differences(OPTIONS, [B, spelled]) == ""
 
 
@@ -77,8 +74,9 @@ def test_other_options_are_named(options: Any, made: Any, named: str) -> None:
 
 
 def test_a_dataset_made_before_an_option_was_there() -> None:
-    before = manifest()
-    del before["options"]["too_long"]
+    options = OPTIONS.to_json()
+    del options["too_long"]
+    before = replace(EXISTING, options=options)
     check_existing_dataset(before, OPTIONS, [A, B])
     with pytest.raises(DataError, match="--too-long truncate, now reject"):
         check_existing_dataset(before, replace(OPTIONS, too_long="reject"), [A, B])
@@ -87,28 +85,27 @@ def test_a_dataset_made_before_an_option_was_there() -> None:
 @pytest.mark.parametrize(
     ("inputs", "named"),
     [
-        ([A, {**B, "identity": "etag:b2"}], "s3://bucket/b.csv has changed"),
-        ([A, {**B, "bytes": 21}], "s3://bucket/b.csv has changed"),
+        ([A, replace(B, identity="etag:b2")], "s3://bucket/b.csv has changed"),
+        ([A, replace(B, bytes=21)], "s3://bucket/b.csv has changed"),
         ([A], "s3://bucket/b.csv is not there"),
-        ([A, B, {**B, "path": "data/c.csv"}], "data/c.csv is new"),
+        ([A, B, replace(B, path="data/c.csv")], "data/c.csv is new"),
         (
-            [{**A, "bytes": 11}, *({**A, "path": f"data/{n}.csv"} for n in range(1, 1200))],
+            [replace(A, bytes=11), *(replace(A, path=f"data/{n}.csv") for n in range(1, 1200))],
             "data/a.csv has changed; data/1.csv is new; data/10.csv is new; data/100.csv is new; "
             "data/1000.csv is new; and 1,196 more files",
         ),
     ],
 )
-def test_other_files_are_named(inputs: list[dict[str, Any]], named: str) -> None:
+def test_other_files_are_named(inputs: list[InputFile], named: str) -> None:
     assert differences(OPTIONS, inputs) == named
 
 
-@pytest.mark.parametrize("known", [{}, {"identity": "mtime:1"}])
-def test_identities_that_cannot_be_compared(known: dict[str, str]) -> None:
-    before = manifest()
-    before["inputs"] = [{"path": "data/a.csv", "bytes": 10, **known}]
-    check_existing_dataset(before, OPTIONS, [{**A, "identity": "sha256:other"}])
+@pytest.mark.parametrize("identity", [None, "mtime:1"])
+def test_identities_that_cannot_be_compared(identity: str | None) -> None:
+    before = replace(EXISTING, inputs=(replace(A, identity=identity),))
+    check_existing_dataset(before, OPTIONS, [replace(A, identity="sha256:other")])
     with pytest.raises(DataError, match=r"data/a\.csv has changed"):
-        check_existing_dataset(before, OPTIONS, [{**A, "bytes": 11}])
+        check_existing_dataset(before, OPTIONS, [replace(A, bytes=11)])
 
 
 def test_two_runs_never_write_one_directory(tmp_path: Path) -> None:

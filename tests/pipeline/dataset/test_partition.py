@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dataset.partition import Shard, default_train_shards, plan_partition
+from pipeline.dataset.partition import PlannedShard, default_train_shards, plan_partition
 from pipeline.rows.hashing import hash_sequences
 from tests.support.reference import reference_hash
 
@@ -42,31 +42,35 @@ def test_the_hash_never_changes() -> None:
 def test_splits_and_shards_are_ranges_of_the_hash() -> None:
     partition = plan_partition(EIGHTY, train_shards=4)
     assert partition.shards == (
-        Shard("train", 0, 4), Shard("train", 1, 4), Shard("train", 2, 4), Shard("train", 3, 4),
-        Shard("validation", 0, 1), Shard("test", 0, 1),
-    )  # fmt: skip
+        PlannedShard("train", 0, 4),
+        PlannedShard("train", 1, 4),
+        PlannedShard("train", 2, 4),
+        PlannedShard("train", 3, 4),
+        PlannedShard("validation", 0, 1),
+        PlannedShard("test", 0, 1),
+    )
     edges = np.array([0, 2**64 // 5 - 1, 2**64 // 5 + 1, 2**64 - 1], np.uint64)
-    assert partition.of(edges).tolist() == [0, 0, 1, 5]
+    assert partition.assign(edges).tolist() == [0, 0, 1, 5]
 
 
 def test_a_split_without_share_has_no_shard() -> None:
     partition = plan_partition({"train": Fraction(1), "validation": Fraction(0)}, 1)
-    assert partition.shards == (Shard("train", 0, 1),)
-    assert partition.of(np.array([0, 2**64 - 1], np.uint64)).tolist() == [0, 0]
+    assert partition.shards == (PlannedShard("train", 0, 1),)
+    assert partition.assign(np.array([0, 2**64 - 1], np.uint64)).tolist() == [0, 0]
 
 
 def test_the_split_does_not_depend_on_the_number_of_shards() -> None:
     hashes = np.random.default_rng(0).integers(0, 2**64, 1000, np.uint64)
     few, many = plan_partition(EIGHTY, 1), plan_partition(EIGHTY, 7)
-    assert [few.shards[i].split for i in few.of(hashes)] == [
-        many.shards[i].split for i in many.of(hashes)
+    assert [few.shards[i].split for i in few.assign(hashes)] == [
+        many.shards[i].split for i in many.assign(hashes)
     ]
 
 
 def test_shares_are_met() -> None:
     texts = pa.array([f"sequence {n}" for n in range(20_000)])
     partition = plan_partition(EIGHTY, 1)
-    found = np.bincount(partition.of(hash_sequences(texts, seed=0))) / 20_000
+    found = np.bincount(partition.assign(hash_sequences(texts, seed=0))) / 20_000
     np.testing.assert_allclose(found, [0.8, 0.1, 0.1], atol=0.01)
 
 
@@ -77,5 +81,5 @@ def test_default_shards_follow_the_rows() -> None:
 
 
 def test_file_names() -> None:
-    assert Shard("train", 3, 16).file_name("none") == "train/part-00003-of-00016.tfrecord"
-    assert Shard("test", 0, 1).file_name("gzip") == "test/part-00000-of-00001.tfrecord.gz"
+    assert PlannedShard("train", 3, 16).file_name("none") == "train/part-00003-of-00016.tfrecord"
+    assert PlannedShard("test", 0, 1).file_name("gzip") == "test/part-00000-of-00001.tfrecord.gz"

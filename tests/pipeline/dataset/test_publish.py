@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from charseq.errors import DataError
-from pipeline.dataset.encoding import Vocabulary
-from pipeline.dataset.partition import Partition, Shard
+from pipeline.dataset.partition import Partition, PlannedShard
 from pipeline.dataset.plan import Plan
-from pipeline.dataset.publish import publish, transform_dir
+from pipeline.dataset.prepared import PreparedDataset
+from pipeline.dataset.publish import new_transform_dir, publish
 from pipeline.dataset.shards import ShardSummary
+from pipeline.dataset.transform_graph import Vocabulary
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.rejected_files import RejectedFile
@@ -24,17 +24,17 @@ from tests.support.killed import Killed, kill_at_file_change
 
 pytestmark = pytest.mark.unit
 
-SHARDS = (Shard("train", 0, 2), Shard("train", 1, 2))
+SHARDS = (PlannedShard("train", 0, 2), PlannedShard("train", 1, 2))
 
 
-def stage(output: Path, content: str) -> tuple[Any, ...]:
-    """What a run leaves in the staging directory, and the arguments `publish` gets."""
+def stage(output: Path, content: str) -> PreparedDataset:
+    """Stage the files of a run, as `publish` gets them."""
     options = Options(input=("in.csv",), output=str(output), split="train=1", overwrite=True)
     prepare_output(DATASET, options.output, options.overwrite)
     staging = Path(staging_dir(str(output)))
     for name in ("shard-0", "shard-1", "rejected-0"):
         (staging / name).write_text(f"{content} {name}")
-    transform = transform_dir(str(output))
+    transform = new_transform_dir(str(output))
     graph = Path(transform, "transform_fn")
     graph.mkdir(parents=True)
     (graph / "saved_model.pb").write_text(content)
@@ -50,7 +50,7 @@ def stage(output: Path, content: str) -> tuple[Any, ...]:
     ]  # fmt: skip
     rejected = [RejectedFile(0, str(staging / "rejected-0"), Counter(empty_sequence=1), ())]
     counts = ReadCounts(usable=2, rejected=Counter(empty_sequence=1), lengths=Counter({1: 2}))
-    return options, [], transform, counts, plan, summaries, rejected
+    return PreparedDataset(options, [], transform, counts, plan, summaries, rejected)
 
 
 def files(output: Path) -> dict[str, str]:
@@ -62,7 +62,7 @@ def files(output: Path) -> dict[str, str]:
 
 
 def without_manifest(found: dict[str, str]) -> dict[str, str]:
-    """All but dataset.json; and of the report, which holds the path of the output, its name."""
+    """Return all but dataset.json; and of the report, which shows the output's path, its name."""
     return {
         name: "" if name == "report.html" else text
         for name, text in found.items()
@@ -73,7 +73,7 @@ def without_manifest(found: dict[str, str]) -> dict[str, str]:
 @pytest.mark.parametrize("replaced", [False, True])
 def test_killed_at_any_step_and_called_again(tmp_path: Path, replaced: bool) -> None:
     whole = tmp_path / "whole"
-    publish(*stage(whole, "new"))
+    publish(stage(whole, "new"))
     expected = files(whole)
     assert list(expected) == [
         "dataset.json", "parity.jsonl", "rejected/part-00000.jsonl", "report.html",
@@ -85,13 +85,13 @@ def test_killed_at_any_step_and_called_again(tmp_path: Path, replaced: bool) -> 
         output = tmp_path / f"{replaced}-{step}"
         before: dict[str, str] = {}
         if replaced:
-            publish(*stage(output, "old"))
+            publish(stage(output, "old"))
             before = files(output)
-        arguments = stage(output, "new")
+        prepared = stage(output, "new")
         with pytest.MonkeyPatch.context() as patch:
             kill_at_file_change(step, patch)
             try:
-                publish(*arguments)
+                publish(prepared)
                 cut_short = False
             except Killed:
                 pass
@@ -99,7 +99,7 @@ def test_killed_at_any_step_and_called_again(tmp_path: Path, replaced: bool) -> 
         if "dataset.json" in found and found != before:
             assert without_manifest(found) == without_manifest(expected)
             assert json.loads(found["dataset.json"])["shards"][0]["sha256"] == "new"
-        publish(*arguments)
+        publish(prepared)
         assert without_manifest(files(output)) == without_manifest(expected)
         step += 1
     assert step > 10

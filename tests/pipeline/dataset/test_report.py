@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.dataset.ambiguity import AmbiguousSequence
-from pipeline.dataset.partition import Shard
+from pipeline.dataset.ordering import AmbiguousSequence
+from pipeline.dataset.partition import PlannedShard
 from pipeline.dataset.report import render_report
 from pipeline.dataset.shards import ShardSummary
 from pipeline.rows.rejected_files import RejectedFile
@@ -86,8 +86,8 @@ def manifest(**changes: Any) -> dict[str, Any]:
 
 def shard(**changes: Any) -> ShardSummary:
     values: dict[str, Any] = {
-        "shard": Shard("train", 0, 1), "staged_path": "", "records": 0, "bytes": 0, "sha256": "",
-        "duplicates": 0, "ambiguous": 0, "most_ambiguous": (), "label_counts": (),
+        "shard": PlannedShard("train", 0, 1), "staged_path": "", "records": 0, "bytes": 0,
+        "sha256": "", "duplicates": 0, "ambiguous": 0, "most_ambiguous": (), "label_counts": (),
         "length_counts": (), "id_counts": (0, 6, 3, 0), "unknown_characters": Counter(),
         "parity": (),
     }  # fmt: skip

@@ -10,7 +10,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dataset.tfrecord import crc32c, frame_records, one_hot_rows
+from pipeline.dataset.crc32c import crc32c
+from pipeline.dataset.tfrecord import frame_records, one_hot_rows
 
 pytestmark = pytest.mark.unit
 

@@ -21,17 +21,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from charseq.errors import DataError
-from pipeline.predict import graph
+from pipeline.predict import dofns
 from pipeline.predict.__main__ import main
-from pipeline.predict.classifier import Model, load_classifier, read_model
+from pipeline.predict.classifier import load_classifier
+from pipeline.predict.model import Model, read_model
 from pipeline.predict.options import PredictOptions
-from pipeline.predict.output import (
+from pipeline.predict.predicted_files import (
     PREDICTED,
     PredictedRows,
-    publish_predictions,
     to_lines,
     write_predictions,
 )
+from pipeline.predict.publish import PreparedPredictions, publish_predictions
 from pipeline.rows import parts
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.packing import pack_rows
@@ -40,6 +41,7 @@ from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
 from pipeline.runtime.staging import PREDICTIONS, prepare_output, remove_staging, staging_dir
 from tests.support.killed import Killed, kill_at_file_change
+from tests.support.manifests import toy_manifest
 from tests.support.paths import ROOT
 from tests.support.toy_model import FINGERPRINT, answer, save_toy_model
 
@@ -195,7 +197,7 @@ def test_the_same_bytes_from_two_workers(
 def test_rows_of_several_slices_keep_their_numbers(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graph, "_SLICE_ROWS", 7)
+    monkeypatch.setattr(dofns, "_SLICE_ROWS", 7)
     rows = write_many(tmp_path / "rows.csv", 100)
     predict(model, tmp_path / "rows.csv", tmp_path / "out")
     assert_same(read_lines(tmp_path / "out", "predictions"), expected(tmp_path / "rows.csv", rows))
@@ -214,7 +216,7 @@ def test_a_run_that_fails_after_writing_leaves_nothing_and_can_be_run_again(
             raise OSError("the disk is gone")
         return written
 
-    monkeypatch.setattr(graph, "write_predictions", fail_once)
+    monkeypatch.setattr(dofns, "write_predictions", fail_once)
     argv = [
         "--model", str(model), "--input", str(tmp_path / "rows.csv"),
         "--output", str(tmp_path / "out"),
@@ -276,8 +278,8 @@ def test_a_row_predicted_twice_is_never_published(
         write_predictions(PART, twice, 100, str(tmp_path))
 
 
-def stage(output: Path, label: str) -> tuple[Any, ...]:
-    """What a run leaves in the staging directory, and the arguments `publish_predictions` gets."""
+def stage(output: Path, label: str) -> PreparedPredictions:
+    """Stage the files of a run, as `publish_predictions` gets them."""
     options = PredictOptions("model", ("in.csv",), str(output), overwrite=True)
     prepare_output(PREDICTIONS, str(output), options.overwrite)
     staging = staging_dir(str(output))
@@ -288,12 +290,13 @@ def stage(output: Path, label: str) -> tuple[Any, ...]:
     (Path(staging) / "rejected-0").write_text(label)
     rejected = [RejectedFile(0, f"{staging}/rejected-0", Counter(empty_sequence=1), ())]
     model = Model("model", "fingerprint", 6, ())
-    return options, model, [PART.source], ReadCounts(2, rejected=Counter("x")), files, rejected
+    counts = ReadCounts(2, rejected=Counter("x"))
+    return PreparedPredictions(options, model, [PART.source], counts, files, rejected)
 
 
 @pytest.mark.parametrize("replaced", [False, True])
 def test_killed_at_any_step_of_publishing_and_called_again(tmp_path: Path, replaced: bool) -> None:
-    publish_predictions(*stage(tmp_path / "whole", "new"))
+    publish_predictions(stage(tmp_path / "whole", "new"))
     remove_staging(str(tmp_path / "whole"))
     whole = files_of(tmp_path / "whole")
     assert list(whole) == [
@@ -304,14 +307,14 @@ def test_killed_at_any_step_of_publishing_and_called_again(tmp_path: Path, repla
     while cut_short:
         output = tmp_path / str(step)
         if replaced:
-            publish_predictions(*stage(output, "old"))
+            publish_predictions(stage(output, "old"))
             remove_staging(str(output))
         before = files_of(output)
-        arguments = stage(output, "new")
+        prepared = stage(output, "new")
         with pytest.MonkeyPatch.context() as patch:
             kill_at_file_change(step, patch)
             try:
-                publish_predictions(*arguments)
+                publish_predictions(prepared)
                 cut_short = False
             except Killed:
                 pass
@@ -319,7 +322,7 @@ def test_killed_at_any_step_of_publishing_and_called_again(tmp_path: Path, repla
             found = files_of(output)
             published = {name: found[name] for name in found if not name.startswith(".staging")}
             assert published in (whole, before)
-        publish_predictions(*arguments)
+        publish_predictions(prepared)
         remove_staging(str(output))
         assert files_of(output) == whole
         step += 1
@@ -339,9 +342,7 @@ def test_lost_rows_are_never_published(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        graph,
-        "write_predictions",
-        lambda part, values, *rest, **more: write_predictions(part, [], *rest, **more),
+        dofns, "write_predictions", lambda part, values, *rest: write_predictions(part, [], *rest)
     )
     (tmp_path / "rows.txt").write_text("A\nB\n")
     argv = ["--model", str(model), "--input", str(tmp_path / "rows.txt"), "--output"]
@@ -388,7 +389,7 @@ def test_what_is_no_model_is_told_at_once(
     (broken / "saved_model.pb").write_bytes(b"no protocol buffer")
     assert told(broken).startswith(f"error: {broken}: cannot be loaded: ")
     (broken / "assets" / "dataset.json").write_text("[]")
-    assert "dataset.json: not the manifest of a dataset: " in told(broken)
+    assert "dataset.json: not a manifest: " in told(broken)
     (broken / "assets" / "dataset.json").unlink()
     assert told(broken) == (
         f"error: {broken} holds no assets/dataset.json: not a model that the trainer exported"
@@ -405,7 +406,7 @@ def test_a_worker_never_uses_another_model_than_the_one_described(
 ) -> None:
     copy = Path(shutil.copytree(model, tmp_path / "model"))
     described = read_model(f"{copy}/")
-    (copy / "assets" / "dataset.json").write_text('{"fingerprint": "another", "max_length": 6}')
+    (copy / "assets" / "dataset.json").write_text(toy_manifest(fingerprint="another").to_text())
     with pytest.raises(DataError, match="model: the model changed while it was used"):
         load_classifier(described)
 

@@ -16,9 +16,8 @@ from google.cloud import storage
 
 from charseq.errors import UsageError
 from pipeline.__main__ import main
-from pipeline.dataset.run import _temp_dir
+from pipeline.dataset.temp_dir import transform_temp_dir
 from pipeline.inspect import main as inspect_main
-from pipeline.options import Options
 from pipeline.rows.parts import cut_into_parts
 from pipeline.rows.sources import Source
 from pipeline.runtime.beam_options import to_beam_options
@@ -221,7 +220,7 @@ def test_parts_of_a_store_are_larger_than_what_beam_reads_at_a_time() -> None:
 
 def test_tensorflow_transform_writes_where_tensorflow_and_all_workers_can(tmp_path: Path) -> None:
     def temp_dir(output: str, *flags: str) -> str:
-        with _temp_dir(Options(("a.csv",), output), to_beam_options(flags)) as directory:
+        with transform_temp_dir(output, to_beam_options(flags)) as directory:
             return directory
 
     flink = "--runner=FlinkRunner"

@@ -1,4 +1,4 @@
-"""A shard's rows: their order, their duplicates, and how they travel."""
+"""The rows of a shard: their order, their duplicates and their ambiguous sequences."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dataset.ambiguity import AmbiguousSequence, merge_most_ambiguous
-from pipeline.dataset.shards import SHUFFLED, order_rows
+from pipeline.dataset.ordering import (
+    SHUFFLED,
+    AmbiguousSequence,
+    merge_most_ambiguous,
+    order_rows,
+)
 from pipeline.rows.hashing import hash_sequences
-from pipeline.rows.packing import pack_rows, unpack_rows
 
 pytestmark = pytest.mark.unit
 
@@ -86,10 +89,3 @@ def test_the_most_ambiguous_are_the_same_from_any_number_of_shards(shards: int) 
     ]
     merged = merge_most_ambiguous(found.most_ambiguous for found in of_shards)
     assert merged == expected_most_ambiguous(rows)
-
-
-def test_rows_travel_in_pieces() -> None:
-    rows: list[Row] = [("é", "x", None), ("C", "y", "C…")]
-    pieces = [pack_rows(batch(rows[:1])), b"", pack_rows(batch(rows[1:]))]
-    assert rows_of(unpack_rows(pieces, SHUFFLED)) == rows
-    assert rows_of(unpack_rows([b""], SHUFFLED)) == []

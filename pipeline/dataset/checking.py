@@ -1,0 +1,82 @@
+"""A block of the input checked: its usable rows, the train rows to analyze, the rejected rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.dataset.encoding import to_analyze
+from pipeline.dataset.partition import last_train_hash
+from pipeline.options import Options
+from pipeline.rows.blocks import Block, parse_block
+from pipeline.rows.counts import ReadCounts, count_labels
+from pipeline.rows.hashing import hash_sequences
+from pipeline.rows.packing import pack_rows
+from pipeline.rows.rejected import RejectedRow, choose_examples, locate_rejected
+from pipeline.rows.validation import ValidatedRows, validate_rows
+
+# `step`: the difference to the number of the row before; compresses to nothing.
+USABLE = pa.schema([("sequence", pa.string()), ("label", pa.string()), ("step", pa.int32())])
+
+
+class UsableRows(NamedTuple):
+    """Usable rows of a block, packed, of schema USABLE.
+
+    part: the index of the part. first: the number in the part of the block's first row, from which
+    the first step counts.
+    """
+
+    part: int
+    first: int
+    packed: bytes
+
+
+class CheckedBlock(NamedTuple):
+    """What became of the rows of a block; train: the rows that TFT analyzes."""
+
+    rows: UsableRows
+    train: pa.RecordBatch
+    rejected: list[RejectedRow]
+    counts: ReadCounts
+
+
+def check_block(block: Block, options: Options) -> CheckedBlock:
+    """Parse and check the rows of a block.
+
+    Raises:
+        DataError: the block cannot be parsed.
+    """
+    parsed = parse_block(block)
+    checked = validate_rows(parsed, options.row_rules)
+    sequence = cut(checked.sequence, options)
+    last = last_train_hash(options.split_fractions)
+    is_train = hash_sequences(sequence, options.seed) <= last
+    train_labels = checked.label.filter(is_train)
+    rejected = locate_rejected(block.part, checked.bad)
+    counts = ReadCounts(
+        usable=len(checked.row),
+        train=int(is_train.sum()),
+        truncated=checked.truncated,
+        rejected=Counter(row.reason for row in rejected),
+        examples=choose_examples(rejected),
+        rows_in_part=Counter({block.part.index: parsed.rows}),
+        lengths=checked.lengths,
+        train_labels=count_labels(train_labels),
+    )
+    train = to_analyze(sequence.filter(is_train), train_labels)
+    return CheckedBlock(_pack_usable(block, checked), train, rejected, counts)
+
+
+def cut(sequence: pa.StringArray, options: Options) -> pa.StringArray:
+    """Return the first `max_length` characters of each sequence."""
+    return pc.utf8_slice_codeunits(sequence, 0, options.max_length)
+
+
+def _pack_usable(block: Block, checked: ValidatedRows) -> UsableRows:
+    step = np.diff(checked.row, prepend=block.first - 1).astype(np.int32)
+    rows = pa.RecordBatch.from_arrays([checked.sequence, checked.label, step], schema=USABLE)
+    return UsableRows(block.part.index, block.first, pack_rows(rows))

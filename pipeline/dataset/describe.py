@@ -1,0 +1,128 @@
+"""The manifest of a prepared dataset, from what its steps have counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from itertools import zip_longest
+
+from charseq.errors import DataError
+from charseq.examples import feature_spec
+from charseq.manifest import FORMAT_VERSION, SPLITS, Manifest, RowCounts, Shard
+from pipeline.dataset.prepared import PreparedDataset
+from pipeline.dataset.shards import ShardSummary
+from pipeline.rows.sources import describe_inputs
+
+_LIBRARIES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "numpy")
+
+
+def build_manifest(prepared: PreparedDataset) -> Manifest:
+    """Return the manifest of a dataset, except `files` and `manifest_sha256`.
+
+    Raises:
+        DataError: the rows written, duplicate and rejected are not the rows read.
+    """
+    options, vocabulary = prepared.options, prepared.plan.vocabulary
+    counts = count_rows(prepared)
+    require_all_rows(counts)
+    by_split = _group_by_split(prepared)
+    lengths = [str(length) for length in range(options.max_length + 1)]
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        fingerprint="",
+        encoding=options.encoding,
+        compression=options.compression,
+        max_length=options.max_length,
+        alphabet_size=options.num_characters,
+        padding_id=0,
+        unknown_id=options.unknown_id,
+        alphabet=vocabulary.alphabet,
+        labels=vocabulary.labels,
+        feature_spec=feature_spec(options.encoding, options.max_length, options.num_characters),
+        counts=counts,
+        length_histogram={
+            split: _name_counts(lengths, (shard.length_counts for shard in shards))
+            for split, shards in by_split.items()
+        },
+        label_counts={
+            split: _name_counts(vocabulary.labels, (shard.label_counts for shard in shards))
+            for split, shards in by_split.items()
+        },
+        shards=tuple(
+            _describe_shard(shard, options.compression)
+            for shards in by_split.values()
+            for shard in shards
+        ),
+        inputs=describe_inputs(prepared.sources),
+        options=options.to_json(),
+        versions={library: version(library) for library in _LIBRARIES},
+    ).with_fingerprint()
+
+
+def _group_by_split(prepared: PreparedDataset) -> dict[str, list[ShardSummary]]:
+    """Return the shards of each split, in the order of the plan; no split without a shard."""
+    written = {summary.shard: summary for summary in prepared.shards}
+    by_split: dict[str, list[ShardSummary]] = {}
+    for shard in prepared.plan.partition.shards:
+        by_split.setdefault(shard.split, []).append(written[shard])
+    return by_split
+
+
+def count_rows(prepared: PreparedDataset) -> RowCounts:
+    """Return what became of all rows that were read."""
+    shards = prepared.shards
+    by_reason: Counter[str] = sum((file.by_reason for file in prepared.rejected_files), Counter())
+    records = dict.fromkeys(SPLITS, 0)
+    for summary in shards:
+        records[summary.shard.split] += summary.records
+    return RowCounts(
+        read=prepared.counts.read,
+        **records,
+        duplicates=sum(summary.duplicates for summary in shards),
+        rejected=by_reason.total(),
+        rejected_by_reason=dict(sorted(by_reason.items())),
+        truncated=prepared.counts.truncated,
+        ambiguous=sum(summary.ambiguous for summary in shards),
+        unknown_characters=sum(
+            summary.id_counts[prepared.options.unknown_id] for summary in shards
+        ),
+    )
+
+
+def require_all_rows(counts: RowCounts) -> None:
+    """Check that every row read is a record, a duplicate or rejected.
+
+    Raises:
+        DataError: the numbers do not add up.
+    """
+    parts = {
+        name: getattr(counts, name)
+        for name in ("train", "validation", "test", "duplicates", "rejected")
+    }
+    total = sum(parts.values())
+    if total != counts.read:
+        shown = " + ".join(f"{rows} {name}" for name, rows in parts.items())
+        raise DataError(
+            f"{counts.read} rows were read, but {shown} make {total}; nothing was published. "
+            "This is a defect of the pipeline or its runner, please report it"
+        )
+
+
+def _name_counts(names: Sequence[str], counts: Iterable[Sequence[int]]) -> Mapping[str, int]:
+    """Return the sums of several count vectors that are not 0, by the name of the position.
+
+    A vector may be shorter than `names`: the counts that it lacks are 0.
+    """
+    totals = map(sum, zip_longest(*counts, fillvalue=0))
+    return {name: total for name, total in zip(names, totals, strict=False) if total}
+
+
+def _describe_shard(summary: ShardSummary, compression: str) -> Shard:
+    return Shard(
+        path=summary.shard.file_name(compression),
+        split=summary.shard.split,
+        records=summary.records,
+        bytes=summary.bytes,
+        sha256=summary.sha256,
+    )

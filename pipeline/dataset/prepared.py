@@ -1,0 +1,30 @@
+"""All that the steps of a preparation have made, before the dataset is published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.dataset.plan import Plan
+from pipeline.dataset.shards import ShardSummary
+from pipeline.options import Options
+from pipeline.rows.counts import ReadCounts
+from pipeline.rows.rejected_files import RejectedFile
+from pipeline.rows.sources import Source
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """A dataset whose files are staged.
+
+    transform_dir: the graph that encodes. counts: of all rows that were read. shards,
+    rejected_files: in any order.
+    """
+
+    options: Options
+    sources: Sequence[Source]
+    transform_dir: str
+    counts: ReadCounts
+    plan: Plan
+    shards: Sequence[ShardSummary]
+    rejected_files: Sequence[RejectedFile]

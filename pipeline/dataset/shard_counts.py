@@ -1,0 +1,84 @@
+"""Counts of the records of a shard, added up over the slices in which it is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.dataset.transform_graph import Encoded
+from pipeline.options import Options
+
+
+class ParityRow(NamedTuple):
+    """A row as it was read, and what was written for it."""
+
+    sequence: str
+    ids: list[int]
+    length: int
+    label: str
+    label_id: int
+
+
+class ShardCounts:
+    """Counts of the records that were added so far, and the rows for parity.jsonl among them.
+
+    labels: by label id. lengths, ids: position i counts length or id i. unknown_characters: those
+    of the records that are outside the alphabet.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._unknown_id = options.unknown_id
+        self.labels: npt.NDArray[np.intp] = np.zeros(0, np.intp)
+        self.lengths = np.zeros(options.max_length + 1, np.int64)
+        self.ids = np.zeros(options.unknown_id + 1, np.int64)
+        self.unknown_characters: Counter[str] = Counter()
+        self.parity: list[ParityRow] = []
+
+    def add(self, rows: pa.RecordBatch, encoded: Encoded) -> None:
+        """Add n rows of schema SHUFFLED, and their n records."""
+        labels = np.bincount(encoded.label, minlength=len(self.labels))
+        labels[: len(self.labels)] += self.labels
+        self.labels = labels
+        self.lengths += np.bincount(encoded.length, minlength=len(self.lengths))
+        self.ids += np.bincount(encoded.ids.ravel(), minlength=len(self.ids))
+        self.unknown_characters.update(count_unknown(rows["sequence"], encoded, self._unknown_id))
+        self.parity += _parity_rows(rows, encoded)
+
+
+def count_unknown(sequence: pa.StringArray, encoded: Encoded, unknown_id: int) -> dict[str, int]:
+    """Return how often each character occurs whose id is `unknown_id`.
+
+    Args:
+        sequence: (n,) string, cut at max_length.
+        encoded: the same n rows.
+        unknown_id: the id of characters outside the alphabet.
+    """
+    unknown = encoded.ids == unknown_id
+    rows = np.flatnonzero(unknown.any(axis=1))
+    if not len(rows):
+        return {}
+    # The ids of these rows without padding stand one to one beside the characters of their text.
+    inside = np.arange(unknown.shape[1]) < encoded.length[rows][:, None]
+    text = "".join(sequence.take(pa.array(rows)).to_pylist())
+    code_points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    distinct, counts = np.unique(code_points[unknown[rows][inside]], return_counts=True)
+    return dict(zip(map(chr, distinct.tolist()), counts.tolist(), strict=True))
+
+
+def _parity_rows(rows: pa.RecordBatch, encoded: Encoded) -> list[ParityRow]:
+    """Return the rows with a raw text, which were chosen for parity.jsonl."""
+    chosen = np.flatnonzero(rows["raw"].is_valid().to_numpy(zero_copy_only=False))
+    return [
+        ParityRow(
+            sequence=rows["raw"][i].as_py(),
+            ids=encoded.ids[i].tolist(),
+            length=int(encoded.length[i]),
+            label=rows["label"][i].as_py(),
+            label_id=int(encoded.label[i]),
+        )
+        for i in chosen.tolist()
+    ]

@@ -1,0 +1,133 @@
+"""The DoFns of a batch prediction: they run its steps in threads, emit and count the results."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
+
+from pipeline.options import RowRules
+from pipeline.predict.classifier import Classifier, load_classifier
+from pipeline.predict.model import Model
+from pipeline.predict.predicted_files import (
+    PREDICTED,
+    PredictedFile,
+    PredictedRows,
+    write_predictions,
+)
+from pipeline.rows.blocks import Block, parse_block, read_blocks
+from pipeline.rows.counts import ReadCounts
+from pipeline.rows.packing import pack_rows
+from pipeline.rows.parts import Part
+from pipeline.rows.rejected import locate_rejected
+from pipeline.rows.rejected_files import tag_rejected
+from pipeline.rows.validation import ValidatedRows, validate_rows
+from pipeline.runtime import progress
+from pipeline.runtime.threads import ThreadedDoFn
+
+# Tags of outputs.
+COUNTS = "counts"
+ROWS = "predicted"
+
+# Enough that batches of one length can be cut from them, few enough for several threads at once.
+_SLICE_ROWS = 1 << 13
+
+
+class PredictedSlice(NamedTuple):
+    """Usable rows of a part with their predictions; part: the index of the part."""
+
+    part: int
+    num_rows: int
+    rows: PredictedRows
+
+
+class Predict(ThreadedDoFn):
+    """Part to (its index, PredictedRows).
+
+    To COUNTS a ReadCounts per block, to REJECTED the rows that are not usable.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._rules = RowRules(model.max_length, "truncate", label_column=None)
+        self._read = Metrics.counter("rows", "read")
+        self._predicted = Metrics.counter("rows", "predicted")
+
+    def setup(self) -> None:
+        """See the class."""
+        super().setup()
+        self._classifier = load_classifier(self._model)
+
+    def process(self, part: Part) -> Iterator[tuple[int, PredictedRows] | TaggedOutput]:
+        """See the class."""
+        for block in read_blocks(part):
+            parsed = parse_block(block)
+            checked = validate_rows(parsed, self._rules)
+            yield from self._emit_counts(part, parsed.rows, checked)
+            for start in range(0, len(checked.row), _SLICE_ROWS):
+                yield from self.submit(predict_slice, self._classifier, block, checked, start)
+        progress.advance(bytes_read=part.bytes)
+
+    def _emit_counts(
+        self, part: Part, num_rows: int, checked: ValidatedRows
+    ) -> Iterator[TaggedOutput]:
+        """Yield the counts and the rejected rows of a block that uses `num_rows` row numbers."""
+        rejected = locate_rejected(part, checked.bad)
+        counts = ReadCounts(
+            usable=len(checked.row),
+            truncated=checked.truncated,
+            rejected=Counter(row.reason for row in rejected),
+            rows_in_part=Counter({part.index: num_rows}),
+        )
+        self._read.inc(counts.read)
+        yield TaggedOutput(COUNTS, counts)
+        yield from tag_rejected(rejected)
+
+    def emit(self, done: PredictedSlice) -> Iterator[tuple[int, PredictedRows]]:
+        """See the class."""
+        self._predicted.inc(done.num_rows)
+        progress.advance(read=done.num_rows, usable=done.num_rows)
+        yield done.part, done.rows
+
+
+def predict_slice(
+    classifier: Classifier, block: Block, checked: ValidatedRows, start: int
+) -> PredictedSlice:
+    """Predict the usable rows of a block from number `start` on, `_SLICE_ROWS` at most."""
+    predictions = classifier.classify(checked.sequence.slice(start, _SLICE_ROWS))
+    before = int(checked.row[start - 1]) if start else block.first - 1
+    row = checked.row[start : start + _SLICE_ROWS]
+    step = np.diff(row, prepend=before).astype(np.int32)
+    rows = pa.RecordBatch.from_arrays(
+        [predictions.label, pa.array(predictions.probability), pa.array(step)], schema=PREDICTED
+    )
+    return PredictedSlice(block.part.index, len(row), PredictedRows(before, pack_rows(rows)))
+
+
+class WritePart(ThreadedDoFn):
+    """(Index of a part, its PredictedRows, and None) to the PredictedFile written."""
+
+    def __init__(self, parts: Sequence[Part], staging: str) -> None:
+        self._parts, self._staging = parts, staging
+        self._written = Metrics.counter("rows", "written")
+
+    def process(
+        self, group: tuple[int, Iterable[PredictedRows | None]], first_rows: Sequence[int]
+    ) -> Iterator[PredictedFile]:
+        """See the class."""
+        index, values = group
+        rows = [value for value in values if value is not None]
+        yield from self.submit(
+            write_predictions, self._parts[index], rows, first_rows[index], self._staging
+        )
+
+    def emit(self, file: PredictedFile) -> Iterator[PredictedFile]:
+        """See the class."""
+        self._written.inc(file.rows)
+        progress.advance(written=file.rows)
+        yield file

@@ -1,0 +1,145 @@
+"""The directory of predictions: `predictions.json` written, and all files moved into place."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+from apache_beam.io.filesystems import FileSystems
+
+from charseq.errors import DataError
+from charseq.files import FileDigest, to_json_text
+from pipeline.predict.model import Model
+from pipeline.predict.options import PredictOptions
+from pipeline.predict.predicted_files import PredictedFile
+from pipeline.rows.counts import ReadCounts
+from pipeline.rows.rejected_files import RejectedFile
+from pipeline.rows.sources import Source, describe_inputs
+from pipeline.runtime.filesystems import digest_file, write_text
+from pipeline.runtime.staging import PREDICTIONS, StagedFile, publish_staged, staging_dir
+
+FORMAT_VERSION = 1
+_LIBRARIES = ("apache-beam", "tensorflow", "pyarrow", "numpy")
+
+
+@dataclass(frozen=True)
+class PreparedPredictions:
+    """Predictions whose files are staged.
+
+    counts: of all rows that were read. files, rejected_files: in any order.
+    """
+
+    options: PredictOptions
+    model: Model
+    sources: Sequence[Source]
+    counts: ReadCounts
+    files: Sequence[PredictedFile]
+    rejected_files: Sequence[RejectedFile]
+
+
+def publish_predictions(prepared: PreparedPredictions) -> None:
+    """Move all files into place, `predictions.json` last.
+
+    A runner may call this again after it was cut short anywhere.
+
+    Raises:
+        DataError: the counts do not add up.
+    """
+    publish_staged(PREDICTIONS, prepared.options.output, lambda: _stage_all_files(prepared))
+
+
+def _stage_all_files(prepared: PreparedPredictions) -> list[StagedFile]:
+    """Write `predictions.json`; return all staged files, that one last."""
+    path = FileSystems.join(staging_dir(prepared.options.output), PREDICTIONS.manifest)
+    text = to_json_text(summarize(prepared))
+    num_files = len(prepared.files)
+    return [
+        *(StagedFile(file.staged_path, file.file_name(num_files)) for file in prepared.files),
+        *(StagedFile(file.staged_path, file.file_name) for file in prepared.rejected_files),
+        StagedFile(write_text(path, text), PREDICTIONS.manifest),
+    ]
+
+
+def summarize(prepared: PreparedPredictions) -> dict[str, Any]:
+    """Return the content of `predictions.json`.
+
+    Raises:
+        DataError: the rows predicted and rejected are not the rows read.
+    """
+    model = prepared.model
+    return {
+        "format_version": FORMAT_VERSION,
+        "counts": count_rows(prepared),
+        "model": {
+            "path": model.directory,
+            "dataset_fingerprint": model.fingerprint,
+            "max_length": model.max_length,
+            "files": [asdict(file) for file in model.files],
+        },
+        "inputs": [file.to_json() for file in describe_inputs(prepared.sources)],
+        "options": {**asdict(prepared.options), "input": list(prepared.options.input)},
+        "versions": {library: version(library) for library in _LIBRARIES},
+        "files": [*_describe_predicted(prepared.files), *_describe_rejected(prepared)],
+    }
+
+
+def count_rows(prepared: PreparedPredictions) -> dict[str, Any]:
+    """Return what became of all rows that were read.
+
+    Raises:
+        DataError: the rows predicted and rejected are not the rows read.
+    """
+    by_reason: Counter[str] = sum((file.by_reason for file in prepared.rejected_files), Counter())
+    rejected = by_reason.total()
+    predicted = sum(file.rows for file in prepared.files)
+    read = prepared.counts.read
+    if predicted + rejected != read:
+        raise DataError(
+            f"{read} rows were read, but {predicted} predicted + {rejected} rejected make "
+            f"{predicted + rejected}; nothing was published. This is a defect of the pipeline or "
+            "its runner, please report it"
+        )
+    return {
+        "read": read,
+        "predicted": predicted,
+        "rejected": rejected,
+        "rejected_by_reason": dict(sorted(by_reason.items())),
+        "truncated": prepared.counts.truncated,
+    }
+
+
+def _describe_predicted(files: Sequence[PredictedFile]) -> list[dict[str, Any]]:
+    return [
+        _describe_file(
+            FileDigest(file.file_name(len(files)), file.bytes, file.sha256), num_rows=file.rows
+        )
+        for file in sorted(files, key=lambda file: file.index)
+    ]
+
+
+def _describe_rejected(prepared: PreparedPredictions) -> list[dict[str, Any]]:
+    return [
+        _describe_file(
+            digest_file(file.staged_path, file.file_name), num_rows=file.by_reason.total()
+        )
+        for file in sorted(prepared.rejected_files, key=lambda file: file.index)
+    ]
+
+
+def _describe_file(digest: FileDigest, num_rows: int) -> dict[str, Any]:
+    return {
+        "path": digest.path,
+        "rows": num_rows,
+        "bytes": digest.bytes,
+        "sha256": digest.sha256,
+    }
+
+
+def read_summary(output: str) -> dict[str, Any]:
+    """Return the content of `predictions.json`."""
+    with FileSystems.open(FileSystems.join(output, PREDICTIONS.manifest)) as file:
+        return json.load(file)  # type: ignore[no-any-return]
