@@ -149,7 +149,7 @@ def prepare_data(sample: Sample, directory: Path) -> Data:
         import tensorflow as tf
 
         from pipeline.dataset.manifest import read_manifest
-        from pipeline.dataset.records import read_records
+        from pipeline.verification.records import read_records
     # It would keep the memory of a GPU from those that are measured.
     tf.config.set_visible_devices([], "GPU")
     manifest = read_manifest(str(dataset))

@@ -80,7 +80,7 @@ def _set_up(options: InspectOptions, beam_flags: Sequence[str]) -> None:
 
 def _verify(options: InspectOptions) -> None:
     with heavy_imports():
-        from pipeline.verify import verify
+        from pipeline.verification.verify import verify
     records = verify(options.dataset)
     print(f"{options.dataset}: {records:,} records and all files are as the manifest says")
 
@@ -88,7 +88,7 @@ def _verify(options: InspectOptions) -> None:
 def _print_dataset(options: InspectOptions) -> None:
     with heavy_imports():
         from pipeline.dataset.manifest import read_manifest
-        from pipeline.dataset.records import read_records
+        from pipeline.verification.records import read_records
     manifest = read_manifest(options.dataset)
     if options.label is not None:
         expected = f"one of {', '.join(manifest.labels[:_SHOWN_LABELS])}"

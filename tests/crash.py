@@ -21,7 +21,7 @@ from pathlib import Path
 
 from charseq.errors import DataError
 from pipeline.sample import main as write_sample
-from pipeline.verify import verify
+from pipeline.verification.verify import verify
 
 
 def main() -> int:

@@ -9,8 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.dataset.encoding import to_analyze
-from pipeline.dataset.partition import last_train_hash
 from pipeline.options import Options
 from pipeline.rows.blocks import Block, parse_block
 from pipeline.rows.counts import ReadCounts, count_labels
@@ -18,6 +16,8 @@ from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.rejected import RejectedRow, choose_examples, locate_rejected
 from pipeline.rows.validation import ValidatedRows, validate_rows
+from pipeline.shards.partition import last_train_hash
+from pipeline.transform.encoding import to_analyze
 
 # `step`: the difference to the number of the row before; compresses to nothing.
 USABLE = pa.schema([("sequence", pa.string()), ("label", pa.string()), ("step", pa.int32())])

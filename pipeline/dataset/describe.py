@@ -11,8 +11,8 @@ from charseq.errors import DataError
 from charseq.examples import feature_spec
 from charseq.manifest import FORMAT_VERSION, SPLITS, Manifest, RowCounts, Shard
 from pipeline.dataset.prepared import PreparedDataset
-from pipeline.dataset.shards import ShardSummary
 from pipeline.rows.sources import describe_inputs
+from pipeline.shards.write import ShardSummary
 
 _LIBRARIES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "numpy")
 

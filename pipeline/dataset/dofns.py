@@ -11,7 +11,6 @@ from apache_beam.pvalue import TaggedOutput
 
 from pipeline.dataset.checking import CheckedBlock, UsableRows, check_block
 from pipeline.dataset.plan import Plan
-from pipeline.dataset.shards import ShardSummary, write_shard
 from pipeline.dataset.shuffling import PartitionedRows, partition_rows
 from pipeline.options import Options
 from pipeline.rows.blocks import read_blocks
@@ -20,6 +19,7 @@ from pipeline.rows.parts import Part
 from pipeline.rows.rejected_files import tag_rejected
 from pipeline.runtime import progress
 from pipeline.runtime.threads import ThreadedDoFn
+from pipeline.shards.write import ShardSummary, write_shard
 
 # Tags of outputs.
 COUNTS = "counts"

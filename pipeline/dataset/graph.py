@@ -17,7 +17,6 @@ from tensorflow_transform import TFTransformOutput
 from tensorflow_transform.beam.tft_beam_io.beam_metadata_io import BeamDatasetMetadata
 
 from pipeline.dataset.dofns import COUNTS, ROWS, TRAIN, PartitionRows, ReadAndCheck, WriteShard
-from pipeline.dataset.encoding import analyzer_config, encode_text
 from pipeline.dataset.plan import make_plan
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.dataset.publish import new_transform_dir, publish
@@ -28,6 +27,7 @@ from pipeline.rows.rejected_files import REJECTED, write_all_rejected
 from pipeline.rows.sources import Source
 from pipeline.runtime.filesystems import copy_tree
 from pipeline.runtime.staging import staging_dir
+from pipeline.transform.encoding import analyzer_config, encode_text
 
 
 def build(

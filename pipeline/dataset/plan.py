@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from charseq.errors import DataError
 from pipeline.dataset.limits import check_label_count, check_rejected_fraction, label_flag_hint
-from pipeline.dataset.partition import Partition, default_train_shards, plan_partition
-from pipeline.dataset.transform_graph import Vocabulary, read_vocabulary
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.parts import Part
+from pipeline.shards.partition import Partition, default_train_shards, plan_partition
+from pipeline.transform.saved_graph import Vocabulary, read_vocabulary
 
 PARITY_ROWS = 256
 _NUM_PARITY_HASHES = 1 << 32

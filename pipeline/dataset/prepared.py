@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.dataset.plan import Plan
-from pipeline.dataset.shards import ShardSummary
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
+from pipeline.shards.write import ShardSummary
 
 
 @dataclass(frozen=True)

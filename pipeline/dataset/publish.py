@@ -13,9 +13,9 @@ from pipeline.dataset.describe import build_manifest
 from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.dataset.report import render_report
-from pipeline.dataset.shards import ShardSummary
 from pipeline.runtime.filesystems import copy_tree, digest_file, list_tree, write_text
 from pipeline.runtime.staging import DATASET, StagedFile, publish_staged, staging_dir
+from pipeline.shards.write import ShardSummary
 
 
 def new_transform_dir(output: str) -> str:

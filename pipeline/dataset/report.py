@@ -11,12 +11,12 @@ from typing import Any
 from charseq.html import render
 from charseq.html.charts import chart_lengths, split_flow
 from charseq.manifest import SPLITS
-from pipeline.dataset.ordering import merge_most_ambiguous
-from pipeline.dataset.shards import ShardSummary
 from pipeline.rows.lengths import bin_lengths, last_exact
 from pipeline.rows.rejected import EXAMPLES_PER_REASON
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.validation import REASONS
+from pipeline.shards.ordering import merge_most_ambiguous
+from pipeline.shards.write import ShardSummary
 
 _SHOWN_CHARACTERS = 60
 _SHOWN_UNKNOWN = 20

@@ -11,7 +11,6 @@ from charseq.manifest import SPLITS, Manifest
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.dataset.graph import build
 from pipeline.dataset.manifest import read_manifest
-from pipeline.dataset.temp_dir import transform_temp_dir
 from pipeline.options import Options
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
@@ -23,6 +22,7 @@ from pipeline.runtime.staging import (
     prepare_output,
     remove_staging,
 )
+from pipeline.transform.temp_dir import transform_temp_dir
 
 
 def prepare(options: Options, beam_flags: Sequence[str]) -> None:

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.dataset.checking import USABLE, UsableRows, cut
-from pipeline.dataset.ordering import SHUFFLED
 from pipeline.dataset.plan import Plan
 from pipeline.options import Options
 from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.packing import pack_rows, unpack_rows
 from pipeline.rows.rejected import RejectedRow
+from pipeline.shards.ordering import SHUFFLED
 
 _LOWER_32_BITS = np.uint64(0xFFFFFFFF)
 

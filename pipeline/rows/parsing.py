@@ -11,12 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.rows.jsonl import parse_jsonl
-from pipeline.rows.parquet import parse_columns
-from pipeline.rows.parsed import ParsedRows
+from pipeline.formats.jsonl import parse_jsonl
+from pipeline.formats.parquet import parse_columns
+from pipeline.formats.parsed import ParsedRows
+from pipeline.formats.tables import parse_table
+from pipeline.formats.text import parse_text
 from pipeline.rows.sources import Source
-from pipeline.rows.tables import parse_table
-from pipeline.rows.text import parse_text
 
 
 def parse_rows(data: bytes | pa.RecordBatch, source: Source) -> ParsedRows:

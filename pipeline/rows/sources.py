@@ -15,8 +15,8 @@ from apache_beam.io.filesystems import FileSystems
 from charseq.errors import DataError, UsageError
 from charseq.files import sha256_of_file
 from charseq.manifest import InputFile
+from pipeline.formats.headers import Header, read_header
 from pipeline.options import NO_LABEL_FROM, InputOptions
-from pipeline.rows.headers import Header, read_header
 from pipeline.runtime.filesystems import is_local, open_file
 
 # Hashing more takes this one machine seconds, in which a cluster may have read it all.

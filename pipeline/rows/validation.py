@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.formats.parsed import KEPT_BYTES, BadRow, ParsedRows
 from pipeline.options import RowRules
 from pipeline.rows.lengths import count_lengths
-from pipeline.rows.parsed import KEPT_BYTES, BadRow, ParsedRows
 
 # By reason, in the words of the report and of error messages.
 REASONS = {

@@ -191,7 +191,7 @@ def _prepared(service: Service, output: Path) -> dict[str, Any]:
 def read_checked(output: Path) -> dict[str, Any]:
     """The manifest, after every file and record was checked against it."""
     with heavy_imports():
-        from pipeline.verify import verify
+        from pipeline.verification.verify import verify
     verify(str(output))
     return json.loads((output / "dataset.json").read_text())  # type: ignore[no-any-return]
 

@@ -12,15 +12,15 @@ import pytest
 from charseq.errors import DataError
 from charseq.manifest import Feature, InputFile, RowCounts, Shard
 from pipeline.dataset.describe import build_manifest, require_all_rows
-from pipeline.dataset.partition import Partition, PlannedShard
 from pipeline.dataset.plan import Plan
 from pipeline.dataset.prepared import PreparedDataset
-from pipeline.dataset.shards import ShardSummary
-from pipeline.dataset.transform_graph import Vocabulary
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
+from pipeline.shards.partition import Partition, PlannedShard
+from pipeline.shards.write import ShardSummary
+from pipeline.transform.saved_graph import Vocabulary
 
 pytestmark = pytest.mark.unit
 

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from charseq.errors import DataError
-from pipeline.dataset.partition import Partition, PlannedShard
 from pipeline.dataset.plan import Plan
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.dataset.publish import new_transform_dir, publish
-from pipeline.dataset.shards import ShardSummary
-from pipeline.dataset.transform_graph import Vocabulary
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.runtime.staging import DATASET, PREDICTIONS, Layout, prepare_output, staging_dir
+from pipeline.shards.partition import Partition, PlannedShard
+from pipeline.shards.write import ShardSummary
+from pipeline.transform.saved_graph import Vocabulary
 from tests.support.killed import Killed, kill_at_file_change
 
 pytestmark = pytest.mark.unit

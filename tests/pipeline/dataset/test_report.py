@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.dataset.ordering import AmbiguousSequence
-from pipeline.dataset.partition import PlannedShard
 from pipeline.dataset.report import render_report
-from pipeline.dataset.shards import ShardSummary
 from pipeline.rows.rejected_files import RejectedFile
+from pipeline.shards.ordering import AmbiguousSequence
+from pipeline.shards.partition import PlannedShard
+from pipeline.shards.write import ShardSummary
 
 pytestmark = pytest.mark.unit
 

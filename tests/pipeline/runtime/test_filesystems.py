@@ -16,7 +16,6 @@ from google.cloud import storage
 
 from charseq.errors import UsageError
 from pipeline.__main__ import main
-from pipeline.dataset.temp_dir import transform_temp_dir
 from pipeline.inspect import main as inspect_main
 from pipeline.rows.parts import cut_into_parts
 from pipeline.rows.sources import Source
@@ -24,6 +23,7 @@ from pipeline.runtime.beam_options import to_beam_options
 from pipeline.runtime.filesystems import copy_tree, list_tree, local_file, remove_tree
 from pipeline.runtime.job import _to_user_error
 from pipeline.runtime.staging import move
+from pipeline.transform.temp_dir import transform_temp_dir
 from tests.support.stores import Bucket, s3_server
 
 FLAGS = ["--max-length", "4", "--alphabet-size", "3", "--num-shards", "2"]

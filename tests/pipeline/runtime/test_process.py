@@ -28,7 +28,7 @@ def settings():
     return pa.default_memory_pool().backend_name, boto3_client.Client.__name__
 
 seen = [settings()]
-import pipeline.dataset.graph, pipeline.predict.graph, pipeline.verify
+import pipeline.dataset.graph, pipeline.predict.graph, pipeline.verification.verify
 from pipeline.runtime.process import configure_process
 seen.append(settings())
 configure_process()

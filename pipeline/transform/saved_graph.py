@@ -14,9 +14,9 @@ import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from pipeline.dataset.encoding import ALPHABET_FILE, LABELS_FILE
 from pipeline.options import Options
 from pipeline.runtime.filesystems import local_tree
+from pipeline.transform.encoding import ALPHABET_FILE, LABELS_FILE
 
 
 @dataclass(frozen=True)

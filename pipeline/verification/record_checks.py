@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charseq.manifest import Manifest
-from pipeline.dataset.tfrecord import one_hot_rows
+from pipeline.tfrecord.framing import one_hot_rows
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]

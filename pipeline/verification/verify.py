@@ -23,9 +23,9 @@ from charseq.manifest import (
     parse_manifest,
 )
 from pipeline.dataset.manifest import read_manifest_text
-from pipeline.dataset.record_checks import Keys, Records, find_wrong_records, sequence_keys
-from pipeline.dataset.transform_graph import encode_texts
 from pipeline.runtime.filesystems import digest_file, local_file
+from pipeline.transform.saved_graph import encode_texts
+from pipeline.verification.record_checks import Keys, Records, find_wrong_records, sequence_keys
 
 _BATCH_RECORDS = 4096
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from pipeline.rows.lines import Lines, find_lines
-from pipeline.rows.parsed import BadRow, ParsedRows, no_labels
+from pipeline.formats.lines import Lines, find_lines
+from pipeline.formats.parsed import BadRow, ParsedRows, no_labels
 
 
 def parse_text(block: bytes, label: str | None) -> ParsedRows:

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dataset.ordering import (
+from pipeline.rows.hashing import hash_sequences
+from pipeline.shards.ordering import (
     SHUFFLED,
     AmbiguousSequence,
     merge_most_ambiguous,
     order_rows,
 )
-from pipeline.rows.hashing import hash_sequences
 
 pytestmark = pytest.mark.unit
 

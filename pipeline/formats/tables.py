@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from pipeline.rows.lines import Lines, find_lines
-from pipeline.rows.parsed import BadRow, ParsedRows, no_labels
+from pipeline.formats.lines import Lines, find_lines
+from pipeline.formats.parsed import BadRow, ParsedRows, no_labels
 
 _QUOTE = b'"'[0]
 _QUOTES_AT_ONCE = 1 << 20

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.dataset.ordering import SHUFFLED
-from pipeline.dataset.shard_counts import ParityRow, ShardCounts
-from pipeline.dataset.transform_graph import Encoded
 from pipeline.options import Options
+from pipeline.shards.counts import ParityRow, ShardCounts
+from pipeline.shards.ordering import SHUFFLED
+from pipeline.transform.saved_graph import Encoded
 
 pytestmark = pytest.mark.unit
 

@@ -16,8 +16,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.dataset.crc32c import mask_crc
-from pipeline.dataset.record_template import (
+from pipeline.tfrecord.crc32c import mask_crc
+from pipeline.tfrecord.template import (
     FOOTER_BYTES,
     HEADER_BYTES,
     Template,
@@ -25,7 +25,7 @@ from pipeline.dataset.record_template import (
     ids_template,
     one_hot_template,
 )
-from pipeline.dataset.varints import Bytes, Ints, varint_bytes
+from pipeline.tfrecord.varints import Bytes, Ints, varint_bytes
 
 
 def one_hot_rows(ids: Ints, alphabet_size: int) -> npt.NDArray[np.float32]:

@@ -14,8 +14,8 @@ import pytest
 
 from charseq.manifest import manifest_from_json
 from pipeline.__main__ import main
-from pipeline.dataset.tfrecord import frame_records
 from pipeline.inspect import main as inspect_main
+from pipeline.tfrecord.framing import frame_records
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.dataset.ordering import SHUFFLED, AmbiguousSequence, order_rows
-from pipeline.dataset.partition import PlannedShard
-from pipeline.dataset.shard_counts import ParityRow, ShardCounts
-from pipeline.dataset.shard_file import ShardFile
-from pipeline.dataset.tfrecord import frame_records
-from pipeline.dataset.transform_graph import encode
 from pipeline.options import Options
 from pipeline.rows.packing import unpack_rows
+from pipeline.shards.counts import ParityRow, ShardCounts
+from pipeline.shards.file import ShardFile
+from pipeline.shards.ordering import SHUFFLED, AmbiguousSequence, order_rows
+from pipeline.shards.partition import PlannedShard
+from pipeline.tfrecord.framing import frame_records
+from pipeline.transform.saved_graph import encode
 
 _SLICE_BYTES = 4 << 20
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rows import tables
-from pipeline.rows.jsonl import parse_jsonl
-from pipeline.rows.parquet import parse_columns
-from pipeline.rows.parsed import KEPT_BYTES, ParsedRows, excerpt
-from pipeline.rows.tables import parse_table
-from pipeline.rows.text import parse_text
+from pipeline.formats import tables
+from pipeline.formats.jsonl import parse_jsonl
+from pipeline.formats.parquet import parse_columns
+from pipeline.formats.parsed import KEPT_BYTES, ParsedRows, excerpt
+from pipeline.formats.tables import parse_table
+from pipeline.formats.text import parse_text
 
 pytestmark = pytest.mark.unit
 

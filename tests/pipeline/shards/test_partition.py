@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dataset.partition import PlannedShard, default_train_shards, plan_partition
 from pipeline.rows.hashing import hash_sequences
+from pipeline.shards.partition import PlannedShard, default_train_shards, plan_partition
 from tests.support.reference import reference_hash
 
 pytestmark = pytest.mark.unit

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.dataset.transform_graph import Encoded
 from pipeline.options import Options
+from pipeline.transform.saved_graph import Encoded
 
 
 class ParityRow(NamedTuple):

@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from charseq.errors import DataError
+from pipeline.formats import headers
+from pipeline.formats.headers import Header, read_header
 from pipeline.options import FORMATS, Options
 from pipeline.predict.options import PredictOptions
-from pipeline.rows import headers, parsing, sources
-from pipeline.rows.headers import Header, read_header
+from pipeline.rows import parsing, sources
 
 OPTIONS = Options(input=("i",), output="o").input_options
 WITHOUT_LABELS = PredictOptions(model="m", input=("i",), output="o").input_options

@@ -10,8 +10,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dataset.crc32c import crc32c
-from pipeline.dataset.tfrecord import frame_records, one_hot_rows
+from pipeline.tfrecord.crc32c import crc32c
+from pipeline.tfrecord.framing import frame_records, one_hot_rows
 
 pytestmark = pytest.mark.unit
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.json as pa_json
 
-from pipeline.rows.lines import Lines, find_lines
-from pipeline.rows.parsed import BadRow, ParsedRows, no_labels
+from pipeline.formats.lines import Lines, find_lines
+from pipeline.formats.parsed import BadRow, ParsedRows, no_labels
 
 
 def parse_jsonl(block: bytes, sequence: str, label: str | None = None) -> ParsedRows:

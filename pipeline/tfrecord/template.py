@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipeline.dataset.crc32c import Crcs, byte_differences, crc32c, mask_crc
-from pipeline.dataset.varints import Bytes, Ints, repeated_byte, to_varints
+from pipeline.tfrecord.crc32c import Crcs, byte_differences, crc32c, mask_crc
+from pipeline.tfrecord.varints import Bytes, Ints, repeated_byte, to_varints
 
 HEADER_BYTES = 12  # the size (uint64) and its masked CRC (uint32)
 FOOTER_BYTES = 4  # the masked CRC of the record

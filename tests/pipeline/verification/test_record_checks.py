@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from charseq.manifest import Manifest
-from pipeline.dataset.record_checks import Records, find_wrong_records, sequence_keys
-from pipeline.dataset.tfrecord import one_hot_rows
+from pipeline.tfrecord.framing import one_hot_rows
+from pipeline.verification.record_checks import Records, find_wrong_records, sequence_keys
 from tests.support.manifests import toy_manifest
 
 pytestmark = pytest.mark.unit
