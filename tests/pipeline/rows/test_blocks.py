@@ -38,7 +38,8 @@ COMPRESSIONS = [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress), (".
 
 def read_all(found: list[Source]) -> list[tuple[int, bytes, bytes]]:
     """(row number in the file, sequence, label) of every row, read part by part."""
-    out, first = [], {source.path: source.first_row for source in found}
+    out: list[tuple[int, bytes, bytes]] = []
+    first = {source.path: source.first_row for source in found}
     for part in cut_into_parts(found):
         used = 0
         for parsed in map(parse_block, read_blocks(part)):
@@ -54,7 +55,7 @@ def read_all(found: list[Source]) -> list[tuple[int, bytes, bytes]]:
     st.integers(1, 10),
 )
 def test_ranges_of_bytes_hold_every_line_once(data: bytes, size: int) -> None:
-    blocks = []
+    blocks: list[bytes] = []
     for start in range(0, len(data), size):
         stream = io.BytesIO(data)
         stream.seek(max(0, start - 1))

@@ -31,7 +31,7 @@ def test_each_reason() -> None:
         (b"AC", b"x"), (b"", b"x"), (None, b"x"), (b"A", b""), (b"A", None), (b"A", b" \t"),
         (b"\xff", b"x"), (b"A", b"\xff"), (b"A", b"x\ny"), ("é\n".encode(), b"y"),
     )  # fmt: skip
-    checked = validate_rows(rows, Options(input=("i",), output="o", max_length=2))
+    checked = validate_rows(rows, Options(input=("i",), output="o", max_length=2).row_rules)
     assert checked.sequence.to_pylist() == ["AC", "é\n"]
     assert checked.label.to_pylist() == ["x", "y"]
     assert checked.row.tolist() == [0, 90]
@@ -51,10 +51,10 @@ def test_each_reason() -> None:
 
 def test_length_is_in_code_points_and_too_long_is_cut_or_rejected() -> None:
     rows = parsed(("😀é".encode(), b"x"), ("😀éA".encode(), b"x"))
-    cut = validate_rows(rows, Options(input=("i",), output="o", max_length=2))
+    cut = validate_rows(rows, Options(input=("i",), output="o", max_length=2).row_rules)
     assert (cut.sequence.to_pylist(), cut.truncated) == (["😀é", "😀éA"], 1)
     rejected = validate_rows(
-        rows, Options(input=("i",), output="o", max_length=2, too_long="reject")
+        rows, Options(input=("i",), output="o", max_length=2, too_long="reject").row_rules
     )
     assert (rejected.sequence.to_pylist(), rejected.truncated) == (["😀é"], 0)
     assert cut.lengths == rejected.lengths == {2: 1, 3: 1}
@@ -63,11 +63,13 @@ def test_length_is_in_code_points_and_too_long_is_cut_or_rejected() -> None:
 
 def test_an_absurdly_long_sequence_goes_on_without_its_end() -> None:
     rows = parsed((b"A" * (KEPT_BYTES + 1), b"x"), ("é".encode() * KEPT_BYTES, b"x"), (b"A", b"x"))
-    checked = validate_rows(rows, Options(input=("i",), output="o"))
+    checked = validate_rows(rows, Options(input=("i",), output="o").row_rules)
     assert checked.sequence.to_pylist() == ["A" * KEPT_BYTES, "é" * KEPT_BYTES, "A"]
     assert checked.truncated == 2
-    whole = validate_rows(rows, Options(input=("i",), output="o", max_length=KEPT_BYTES + 1))
+    whole = validate_rows(
+        rows, Options(input=("i",), output="o", max_length=KEPT_BYTES + 1).row_rules
+    )
     assert (len(whole.sequence[0].as_py()), whole.truncated) == (KEPT_BYTES + 1, 0)
-    rejected = validate_rows(rows, Options(input=("i",), output="o", too_long="reject"))
+    rejected = validate_rows(rows, Options(input=("i",), output="o", too_long="reject").row_rules)
     assert rejected.sequence.to_pylist() == ["A"]
     assert [row.reason for row in rejected.bad[1:]] == ["too_long", "too_long"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.data.batches import represent
+from trainer.data.representation import represent
 from trainer.model.network import EmbeddingSize, build_model, build_xla_model, prefix_mask
 
 TIMESTEPS = 6

@@ -192,8 +192,9 @@ def train_signalled(at, number, *argv):
         if len(calls) == at:
             os.kill(os.getpid(), number)
 
-    Progress.update = count
-    return main(list(argv))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Progress, "update", count)
+        return main(list(argv))
 
 
 def start_signalled(data, output, at, number, *flags, **environment):
@@ -315,7 +316,7 @@ def small_model():
 
 def test_a_state_and_its_variables_come_back_bit_by_bit(tmp_path, small_model):
     model, optimizer = small_model
-    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(steps=1), 2)
+    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 2)
     assert checkpoints.restore(str(tmp_path)) == TrainState()
     variables = [*model.variables, *optimizer.variables]
     variables[0].assign([[0.1, -0.0]])
@@ -330,7 +331,7 @@ def test_a_state_and_its_variables_come_back_bit_by_bit(tmp_path, small_model):
 
 def test_a_checkpoint_names_the_variables_by_their_paths(tmp_path, small_model):
     model, optimizer = small_model
-    Checkpoints(str(tmp_path), *small_model, Interval(steps=1), 2).save(STATE)
+    Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 2).save(STATE)
     with np.load(tmp_path / "checkpoints" / "step-0000000012.npz") as archive:
         names = set(archive.files)
     assert f"model/{model.name}/{model.layers[0].name}/kernel" in names
@@ -358,7 +359,7 @@ def rename_as_earlier_versions(path, names):
 
 def test_a_checkpoint_of_an_earlier_version_comes_back_bit_by_bit(tmp_path, small_model):
     model, optimizer = small_model
-    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(steps=1), 2)
+    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 2)
     model_variables = keyed_variables("model", model.variables)
     variables = {**model_variables, **keyed_variables("optimizer", optimizer.variables)}
     before = [np.array(variable).tobytes() for variable in variables.values()]
@@ -434,7 +435,7 @@ def test_a_run_whose_checkpoint_does_not_fit_stops(data, tmp_path, capsys):
 
 def test_the_best_weights_come_back_without_the_optimizer(tmp_path, small_model):
     model, optimizer = small_model
-    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(steps=1), 2)
+    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 2)
     model.set_weights([np.array([[1.0, 2.0]]), np.array([3.0, 4.0])])
     checkpoints.save_best()
     model.set_weights([np.array([[5.0, 6.0]]), np.array([7.0, 8.0])])
@@ -445,16 +446,19 @@ def test_the_best_weights_come_back_without_the_optimizer(tmp_path, small_model)
 
 
 def test_the_newest_stay_and_a_save_is_due_after_so_many_steps(tmp_path, small_model):
-    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(steps=4), 2)
+    model, optimizer = small_model
+    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=4), 2)
     for step in range(1, 15):
         checkpoints.save_if_due(TrainState(total_steps=step))
     assert saved(tmp_path) == ["step-0000000008.npz", "step-0000000012.npz"]
 
 
 def test_a_save_is_due_after_so_many_seconds(tmp_path, monkeypatch, small_model):
-    monkeypatch.setattr("trainer.training.checkpoint.time.monotonic", lambda: now)
-    now = 100.0
-    checkpoints = Checkpoints(str(tmp_path), *small_model, Interval(seconds=30), 2)
-    for now, step in ((129.0, 1), (130.0, 2), (159.0, 3), (161.0, 4)):  # noqa: B007
+    seconds = [100.0]
+    monkeypatch.setattr("trainer.training.checkpoint.time.monotonic", lambda: seconds[-1])
+    model, optimizer = small_model
+    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(seconds=30), 2)
+    for second, step in ((129.0, 1), (130.0, 2), (159.0, 3), (161.0, 4)):
+        seconds.append(second)
         checkpoints.save_if_due(TrainState(total_steps=step))
     assert saved(tmp_path) == ["step-0000000002.npz", "step-0000000004.npz"]
