@@ -14,6 +14,8 @@ from pipeline.predict.options import PredictOptions
 from pipeline.rows import headers, parsing, sources
 from pipeline.rows.headers import Header, read_header
 
+pytestmark = pytest.mark.unit
+
 OPTIONS = Options(input=("i",), output="o").input_options
 WITHOUT_LABELS = PredictOptions(model="m", input=("i",), output="o").input_options
 
