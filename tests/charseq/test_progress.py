@@ -8,6 +8,8 @@ import pytest
 
 from charseq.progress import StatusLine
 
+pytestmark = pytest.mark.unit
+
 ERASE_LINE = "\x1b[2K"
 
 

@@ -20,6 +20,8 @@ from pipeline.runtime.beam_options import unknown_to_beam
 from tests.deploy.support.pods import command, containers, environment, on_volume, pod_spec, read
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.unit
+
 DEPLOY = ROOT / "deploy"
 BASE = DEPLOY / "kubernetes" / "base"
 OVERLAYS = DEPLOY / "kubernetes" / "overlays"

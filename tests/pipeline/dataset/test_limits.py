@@ -15,6 +15,8 @@ from pipeline.rows.parts import Part
 from pipeline.rows.rejected import RejectedRow
 from pipeline.rows.sources import Source
 
+pytestmark = pytest.mark.unit
+
 
 def options(**changes: object) -> Options:
     return Options(input=("i",), output="o", **changes)  # type: ignore[arg-type]

@@ -15,6 +15,8 @@ from pipeline.options import FORMATS, Options
 from pipeline.predict.options import PredictOptions
 from pipeline.rows import parsing, sources
 
+pytestmark = pytest.mark.unit
+
 OPTIONS = Options(input=("i",), output="o").input_options
 WITHOUT_LABELS = PredictOptions(model="m", input=("i",), output="o").input_options
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected import RejectedRow, describe_rejected, first_rows
 from pipeline.rows.sources import Source
+
+pytestmark = pytest.mark.unit
 
 
 def make_parts(*paths: str) -> list[Part]:

@@ -19,6 +19,8 @@ from pipeline.options import InputOptions, Options
 from pipeline.rows import sources
 from pipeline.rows.sources import find_nonempty_sources, find_sources, identify
 
+pytestmark = pytest.mark.unit
+
 # sha256sum of "abc" (FIPS 180-2, B.1) and of nothing.
 ABC = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 NOTHING = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -215,6 +217,7 @@ def test_much_is_known_by_the_time_of_its_last_change(
     assert identify({paths[0]: 3}) == {paths[0]: ABC}
 
 
+@pytest.mark.integration
 def test_a_dataset_names_what_it_was_made_from_but_its_fingerprint_does_not(
     tmp_path: Path,
 ) -> None:

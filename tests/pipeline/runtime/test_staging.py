@@ -9,6 +9,8 @@ import pytest
 from charseq.errors import DataError
 from pipeline.runtime.staging import output_lock
 
+pytestmark = pytest.mark.unit
+
 
 def test_a_local_directory_has_one_writer(tmp_path: Path) -> None:
     output = str(tmp_path / "new")

@@ -11,6 +11,8 @@ from apache_beam.pvalue import TaggedOutput
 
 from pipeline.runtime.threads import ThreadedDoFn
 
+pytestmark = pytest.mark.unit
+
 ELEMENTS = list(range(100))
 
 

@@ -10,6 +10,8 @@ import pytest
 from charseq.errors import DataError
 from trainer.data.shard_cache import ShardCache
 
+pytestmark = pytest.mark.unit
+
 NAMES = [f"shard-{number}" for number in range(10)]
 
 

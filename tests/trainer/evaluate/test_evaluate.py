@@ -10,6 +10,8 @@ from tests.support.datasets import toy_rows, write_dataset
 from trainer.evaluate.evaluation import check_same_ids, format_evaluation
 from trainer.run_directory import Run
 
+pytestmark = pytest.mark.unit
+
 
 def evaluation_of(*labels):
     return Evaluation(

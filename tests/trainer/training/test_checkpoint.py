@@ -192,8 +192,9 @@ def train_signalled(at, number, *argv):
         if len(calls) == at:
             os.kill(os.getpid(), number)
 
-    Progress.update = count  # type: ignore[method-assign]
-    return main(list(argv))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Progress, "update", count)
+        return main(list(argv))
 
 
 def start_signalled(data, output, at, number, *flags, **environment):
@@ -453,10 +454,11 @@ def test_the_newest_stay_and_a_save_is_due_after_so_many_steps(tmp_path, small_m
 
 
 def test_a_save_is_due_after_so_many_seconds(tmp_path, monkeypatch, small_model):
+    seconds = [100.0]
+    monkeypatch.setattr("trainer.training.checkpoint.time.monotonic", lambda: seconds[-1])
     model, optimizer = small_model
-    now = 100.0
-    monkeypatch.setattr("trainer.training.checkpoint.time.monotonic", lambda: now)
     checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(seconds=30), 2)
-    for now, step in ((129.0, 1), (130.0, 2), (159.0, 3), (161.0, 4)):  # noqa: B007
+    for second, step in ((129.0, 1), (130.0, 2), (159.0, 3), (161.0, 4)):
+        seconds.append(second)
         checkpoints.save_if_due(TrainState(total_steps=step))
     assert saved(tmp_path) == ["step-0000000002.npz", "step-0000000004.npz"]

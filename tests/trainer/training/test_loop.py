@@ -191,8 +191,9 @@ def train_and_save(weights_file, *argv):
         built.append(training_model(*args, **kwargs))
         return built[-1]
 
-    train.training_model = kept  # type: ignore[attr-defined]
-    status = main(list(argv))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "training_model", kept)
+        status = main(list(argv))
     np.savez(weights_file, *built[0].get_weights())
     return status
 

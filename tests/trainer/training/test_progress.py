@@ -5,6 +5,8 @@ import pytest
 from trainer.training.progress import Progress, format_duration
 from trainer.training.state import MetricSums, TrainState
 
+pytestmark = pytest.mark.unit
+
 SECOND_EPOCH = TrainState(epoch=2, step=3, total_steps=13, sums=MetricSums(15.0, 20.0, 30.0, 0.0))
 
 
