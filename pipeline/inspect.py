@@ -87,7 +87,7 @@ def _verify(options: InspectOptions) -> None:
 
 def _print_dataset(options: InspectOptions) -> None:
     with heavy_imports():
-        from pipeline.dataset.manifest import read_manifest
+        from pipeline.dataset.read_manifest import read_manifest
         from pipeline.verification.records import read_records
     manifest = read_manifest(options.dataset)
     if options.label is not None:

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.manifest import PARITY_FILE, REPORT_FILE, TRANSFORM_DIR, Manifest
-from pipeline.dataset.describe import build_manifest
-from pipeline.dataset.manifest import read_manifest
+from pipeline.dataset.build_manifest import build_manifest
 from pipeline.dataset.prepared import PreparedDataset
+from pipeline.dataset.read_manifest import read_manifest
 from pipeline.dataset.report import render_report
 from pipeline.runtime.filesystems import copy_tree, digest_file, list_tree, write_text
 from pipeline.runtime.staging import DATASET, StagedFile, publish_staged, staging_dir

@@ -10,7 +10,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 from charseq.manifest import SPLITS, Manifest
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.dataset.graph import build
-from pipeline.dataset.manifest import read_manifest
+from pipeline.dataset.read_manifest import read_manifest
 from pipeline.options import Options
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.json as pa_json
 
 from pipeline.formats.lines import Lines, find_lines
-from pipeline.formats.parsed import BadRow, ParsedRows, no_labels
+from pipeline.formats.parsed_rows import BadRow, ParsedRows, no_labels
 
 
 def parse_jsonl(block: bytes, sequence: str, label: str | None = None) -> ParsedRows:

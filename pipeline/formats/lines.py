@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.formats.parsed import excerpt
+from pipeline.formats.parsed_rows import excerpt
 
 _NEWLINE, _RETURN = b"\n"[0], b"\r"[0]
 

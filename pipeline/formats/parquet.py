@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pyarrow as pa
 
-from pipeline.formats.parsed import ParsedRows, excerpt, no_labels
+from pipeline.formats.parsed_rows import ParsedRows, excerpt, no_labels
 
 
 def parse_columns(sequence: pa.Array, label: pa.Array | None = None) -> ParsedRows:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from pipeline.formats.lines import Lines, find_lines
-from pipeline.formats.parsed import BadRow, ParsedRows, no_labels
+from pipeline.formats.parsed_rows import BadRow, ParsedRows, no_labels
 
 _QUOTE = b'"'[0]
 _QUOTES_AT_ONCE = 1 << 20

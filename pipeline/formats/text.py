@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.formats.lines import Lines, find_lines
-from pipeline.formats.parsed import BadRow, ParsedRows, no_labels
+from pipeline.formats.parsed_rows import BadRow, ParsedRows, no_labels
 
 
 def parse_text(block: bytes, label: str | None) -> ParsedRows:

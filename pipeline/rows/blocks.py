@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from charseq.errors import DataError
-from pipeline.formats.parsed import ParsedRows
+from pipeline.formats.parsed_rows import ParsedRows
 from pipeline.rows.parsing import parse_rows
 from pipeline.rows.parts import Part
 from pipeline.rows.sources import open_bytes

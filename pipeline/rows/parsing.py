@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipeline.formats.jsonl import parse_jsonl
 from pipeline.formats.parquet import parse_columns
-from pipeline.formats.parsed import ParsedRows
+from pipeline.formats.parsed_rows import ParsedRows
 from pipeline.formats.tables import parse_table
 from pipeline.formats.text import parse_text
 from pipeline.rows.sources import Source

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from pipeline.formats.parsed import BadRow
+from pipeline.formats.parsed_rows import BadRow
 from pipeline.rows.parts import Part
 
 EXAMPLES_PER_REASON = 3

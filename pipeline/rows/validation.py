@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.formats.parsed import KEPT_BYTES, BadRow, ParsedRows
+from pipeline.formats.parsed_rows import KEPT_BYTES, BadRow, ParsedRows
 from pipeline.options import RowRules
 from pipeline.rows.lengths import count_lengths
 

@@ -22,7 +22,7 @@ from charseq.manifest import (
     Shard,
     parse_manifest,
 )
-from pipeline.dataset.manifest import read_manifest_text
+from pipeline.dataset.read_manifest import read_manifest_text
 from pipeline.runtime.filesystems import digest_file, local_file
 from pipeline.transform.saved_graph import encode_texts
 from pipeline.verification.record_checks import Keys, Records, find_wrong_records, sequence_keys

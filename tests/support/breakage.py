@@ -206,9 +206,9 @@ BREAKAGES = (
     Breakage(
         "sum-unchecked",
         "every row is accounted for: a sum that does not hold publishes nothing",
-        "pipeline.dataset.describe:require_all_rows",
+        "pipeline.dataset.build_manifest:require_all_rows",
         always(None),
-        "tests/pipeline/dataset/test_describe.py",
+        "tests/pipeline/dataset/test_build_manifest.py",
     ),
     Breakage(
         "range-loses-a-line",
@@ -311,14 +311,14 @@ BREAKAGES = (
     Breakage(
         "model-tracked",
         "served: a session can run what was exported",
-        "trainer.export.saved_model:TextClassifier.__init__",
+        "trainer.export.serving_model:TextClassifier.__init__",
         track_the_model,
         "tests/trainer/export/test_serving.py -k cli",
     ),
     Breakage(
         "one-step-too-far",
         "served: a row's answer is of its last character",
-        "trainer.export.inference:_last_output",
+        "trainer.export.forward_pass:_last_output",
         read_one_step_further,
         "tests/trainer/export/test_export.py -k keras_computes",
     ),

@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             if not url or bool(url["verb"]) != (self.command == "POST"):
                 raise RequestError(404, f"Malformed request: {self.command} {self.path}")
             if url["name"] != self.server.name:
-                raise RequestError(404, f"Servable not found for request: Latest({found['name']})")
+                raise RequestError(404, f"Servable not found for request: Latest({url['name']})")
             if url["version"] not in (None, str(self.server.version)):
                 raise RequestError(404, f"Servable not found for request: Specific({url[0]})")
             status, content = 200, make()

@@ -14,7 +14,7 @@ from charseq.saved_model import DATASET_ASSET
 from trainer.addresses import is_address
 from trainer.data.dataset import Dataset
 from trainer.promote.lineage import read_model_json
-from trainer.promote.options import METRICS, Scores
+from trainer.promote.options import METRICS, PromotionRules, Scores
 
 SPLIT = "test"
 # Options of a preparation that decide which rows are in which split.
@@ -39,6 +39,17 @@ class Comparison:
         if self.previous:
             text += f", {previous} has {self.previous[metric]:.6f}"
         return text
+
+
+def is_better(candidate: Scores, current: Scores | None, rules: PromotionRules) -> bool:
+    """Return whether a candidate is better than the current model by more than `min_improvement`.
+
+    The first model of a registry is better than none.
+    """
+    if current is None:
+        return True
+    gain = candidate[rules.metric] - current[rules.metric]
+    return (gain if METRICS[rules.metric] else -gain) > rules.min_improvement
 
 
 def compare(candidate: str, previous: str | None, dataset: Dataset) -> Comparison:

@@ -60,13 +60,6 @@ class PromotionRules:
     def __post_init__(self) -> None:
         validate(self)
 
-    def prefer(self, candidate: Scores, current: Scores | None) -> bool:
-        """Return whether the candidate is better by more than `min_improvement`."""
-        if current is None:
-            return True
-        gain = candidate[self.metric] - current[self.metric]
-        return (gain if METRICS[self.metric] else -gain) > self.min_improvement
-
 
 def _parse_number(text: str) -> int:
     """Return the number of a version.

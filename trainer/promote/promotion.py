@@ -13,7 +13,7 @@ from charseq.errors import DataError
 from charseq.files import read_json_object, seal, sha256_of_file, write_json
 from charseq.saved_model import ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
 from trainer.data.dataset import Dataset, open_dataset
-from trainer.promote.comparison import SPLIT, Comparison, compare
+from trainer.promote.comparison import SPLIT, Comparison, compare, is_better
 from trainer.promote.lineage import (
     ENTRY_SEAL_KEY,
     check_lineage,
@@ -156,7 +156,7 @@ def _decide(
 ) -> Outcome:
     """Publish a candidate and remove the oldest versions if it is better; print the decision."""
     scores = comparison.format(rules.metric, registry.path(current))
-    if not rules.prefer(comparison.candidate, comparison.previous):
+    if not is_better(comparison.candidate, comparison.previous, rules):
         margin = f" by more than {rules.min_improvement:g}" if rules.min_improvement else ""
         print(f"not promoted: {candidate.directory} is not better{margin}: {scores}")
         return _outcome("not_better", None, current, rules.metric, comparison)

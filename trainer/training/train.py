@@ -15,7 +15,8 @@ from trainer.data.batches import Batches
 from trainer.data.dataset import Dataset
 from trainer.data.records import read_errors_as_data_error
 from trainer.data.representation import resolve_representation
-from trainer.export.saved_model import TextEncoder, export
+from trainer.export.saved_model import export
+from trainer.export.serving_model import TextEncoder
 from trainer.run_checks import can_resume, check_output, version_warning
 from trainer.run_directory import begin_run, complete_run, resume_run
 from trainer.training.build import (
@@ -25,7 +26,6 @@ from trainer.training.build import (
     training_model,
 )
 from trainer.training.checkpoint import Checkpoints
-from trainer.training.describe import describe_run
 from trainer.training.distributed import (
     check_equal_on_workers,
     chief_output_dir,
@@ -37,6 +37,7 @@ from trainer.training.distributed import (
 )
 from trainer.training.loop import TrainingLoop
 from trainer.training.replica import Objective, Replica
+from trainer.training.run_description import describe_run
 from trainer.training.state import TrainState
 from trainer.training.steps import Steps
 

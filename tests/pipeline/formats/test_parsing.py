@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline.formats import tables
 from pipeline.formats.jsonl import parse_jsonl
 from pipeline.formats.parquet import parse_columns
-from pipeline.formats.parsed import KEPT_BYTES, ParsedRows, excerpt
+from pipeline.formats.parsed_rows import KEPT_BYTES, ParsedRows, excerpt
 from pipeline.formats.tables import parse_table
 from pipeline.formats.text import parse_text
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.formats.parsed import KEPT_BYTES, BadRow, ParsedRows
+from pipeline.formats.parsed_rows import KEPT_BYTES, BadRow, ParsedRows
 from pipeline.options import Options
 from pipeline.rows.validation import validate_rows
 

@@ -15,7 +15,8 @@ from tests.support.datasets import LABELS, encode, toy_rows, write_dataset
 from trainer.config import Config
 from trainer.data.files import LocalFiles
 from trainer.export.parity import read_parity
-from trainer.export.saved_model import TextClassifier, TextEncoder, check_export, export
+from trainer.export.saved_model import check_export, export
+from trainer.export.serving_model import TextClassifier, TextEncoder
 from trainer.run_directory import begin_run
 from trainer.training.build import exported_model
 

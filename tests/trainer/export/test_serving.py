@@ -27,7 +27,8 @@ from pipeline.predict.__main__ import main as predict
 from tests.support.datasets import LABELS, toy_rows, write_dataset
 from tests.support.model_server import ModelServer
 from trainer.config import Config
-from trainer.export.saved_model import TextEncoder, export
+from trainer.export.saved_model import export
+from trainer.export.serving_model import TextEncoder
 from trainer.run_directory import begin_run
 from trainer.training.build import exported_model
 

@@ -11,7 +11,7 @@ import pytest
 
 from charseq.errors import DataError
 from charseq.manifest import Feature, InputFile, RowCounts, Shard
-from pipeline.dataset.describe import build_manifest, require_all_rows
+from pipeline.dataset.build_manifest import build_manifest, require_all_rows
 from pipeline.dataset.plan import Plan
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.options import Options

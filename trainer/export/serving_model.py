@@ -1,0 +1,140 @@
+"""The model that is served: raw strings in, and the signatures that a SavedModel offers.
+
+It contains the transform graph that encoded the training data, so that a served string gets the
+ids that its record would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from charseq.errors import DataError
+from charseq.manifest import TRANSFORM_GRAPH_DIR, Manifest
+from charseq.saved_model import (
+    CLASSIFY,
+    ENCODE,
+    IDS,
+    LABEL,
+    LABELS,
+    LENGTH,
+    PROBABILITIES,
+    PROBABILITY,
+    SEQUENCE,
+    TOP_K,
+    K,
+)
+from trainer.data.dataset import Dataset
+from trainer.data.representation import represent
+from trainer.export.forward_pass import forward
+from trainer.export.parity import read_parity
+
+_TEXTS = tf.TensorSpec([None], tf.string, name=SEQUENCE)
+
+
+class TextEncoder(tf.Module):
+    """Raw text to ids, by the transform graph that encoded the records of a dataset.
+
+    Raises:
+        DataError: the dataset has no graph, or the graph does not reproduce `parity.jsonl`.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        super().__init__()
+        path = dataset.path(TRANSFORM_GRAPH_DIR)
+        if not tf.saved_model.contains_saved_model(path):
+            where = dataset.display_path(TRANSFORM_GRAPH_DIR)
+            raise DataError(f"{where}: no transform graph, expected a SavedModel")
+        # Kept as an attribute: what is exported must own the tables of the graph that it calls.
+        self._transform = tf.saved_model.load(path)
+        read_parity(dataset).replay(self.encode)
+
+    def encode(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the ids (batch, max_length) int64 and lengths (batch,) int64 of (batch,) string.
+
+        No record has length 0, but a client may send an empty string: it becomes one padding.
+        """
+        labels = tf.fill(tf.shape(text), "")
+        encoded = self._transform.transform_fn({"sequence": text, "label": labels})
+        return encoded["sequence"], tf.maximum(encoded["length"], 1)
+
+
+class TextClassifier(tf.Module):
+    """Raw text to labels: the encoder, the representation and the model in one.
+
+    The names of attributes and methods are part of the exported graph.
+    """
+
+    def __init__(
+        self, encoder: TextEncoder, model: keras.Model, representation: str, manifest: Manifest
+    ) -> None:
+        super().__init__()
+        self._encoder = encoder
+        # The model is hidden in a function, which tf.Module does not track. Of a tracked Keras
+        # model each variable is saved twice, as Keras's and as TensorFlow's inside it. A session,
+        # such as TensorFlow Serving's, restores one of them and reads the other;
+        # tf.saved_model.load copes with both.
+        self._model: Callable[[], Any] = lambda: model
+        self._weights = [variable.value for variable in model.weights]
+        self._representation = representation
+        self._alphabet_size = manifest.alphabet_size
+        self._labels = tf.constant(manifest.labels)
+
+    def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+        """Return the signatures of the SavedModel, by name; see `charseq.saved_model`."""
+        return {CLASSIFY: self.classify, TOP_K: self.top_k, ENCODE: self.encode}
+
+    @tf.function(input_signature=[_TEXTS])
+    def classify(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the most probable label of each text (batch,) string, and all probabilities.
+
+        Returns:
+            `label` (batch,) string, its `probability` (batch,) float32, and `probabilities`
+            (batch, labels) float32, in the order of the manifest's labels.
+        """
+        probabilities = self._probabilities(sequence)
+        return {
+            LABEL: tf.gather(self._labels, tf.argmax(probabilities, axis=1)),
+            PROBABILITY: tf.reduce_max(probabilities, axis=1),
+            PROBABILITIES: probabilities,
+        }
+
+    @tf.function(input_signature=[_TEXTS, tf.TensorSpec([], tf.int32, name=K)])
+    def top_k(self, sequence: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the k most probable labels of each text, the most probable first.
+
+        Args:
+            sequence: (batch,) string.
+            k: () int32; where there are fewer labels, all are returned.
+
+        Returns:
+            `labels` (batch, k) string and their `probabilities` (batch, k) float32.
+        """
+        probabilities = self._probabilities(sequence)
+        best = tf.math.top_k(probabilities, tf.minimum(k, tf.size(self._labels)))
+        return {LABELS: tf.gather(self._labels, best.indices), PROBABILITIES: best.values}
+
+    @tf.function(input_signature=[_TEXTS])
+    def encode(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return `ids` (batch, max_length) int64 and `length` (batch,) int64 of (batch,) string."""
+        ids, length = self._encoder.encode(sequence)
+        return {IDS: ids, LENGTH: length}
+
+    def keras_probabilities(self, sequence: tf.Tensor) -> tf.Tensor:
+        """Return the probabilities (batch, labels) that Keras computes for (batch,) string."""
+        inputs, length = self._model_inputs(sequence)
+        return self._model()({"sequence": inputs, "length": length}, training=False)
+
+    def _probabilities(self, sequence: tf.Tensor) -> tf.Tensor:
+        # `forward` computes in float32 only.
+        if self._model().get_layer("lstm_1").compute_dtype != "float32":
+            return self.keras_probabilities(sequence)
+        return forward(self._model(), *self._model_inputs(sequence))
+
+    def _model_inputs(self, sequence: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the model's inputs `sequence` and `length` for raw text (batch,) string."""
+        ids, length = self._encoder.encode(sequence)
+        return represent(ids, self._representation, self._alphabet_size), length
