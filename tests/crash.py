@@ -1,8 +1,8 @@
-"""python -m tests.crash: kill the preparation at random moments, and see what it leaves.
+"""python -m tests.crash: kill the preparation at random moments, and check what it leaves.
 
-Every other time it is killed while it replaces a dataset. Whatever the moment: where a
-dataset.json is, it stands over a complete dataset; and the same command, run again, ends with the
-same fingerprint.
+Every other time it is killed while it replaces a dataset. Whatever the moment, a directory with a
+dataset.json must hold a complete dataset, and the same command, run again, must end with the same
+fingerprint.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.verify import verify
 
 
 def main() -> int:
-    """Kill as many times as asked; return 1 at the first promise broken."""
+    """Kill `--times` preparations; return 1 at the first promise that is broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--rows", type=int, default=300_000)
@@ -47,16 +47,18 @@ def main() -> int:
             moment = rng.uniform(0.3, 1.0) * seconds
             outcome = kill_once(sample, output, moment, replace)
             start(sample, output, "--overwrite").wait()
-            found = read_fingerprint(output)
-            print(f"{number}: killed after {moment:.1f} s: {outcome}; the rerun gives {found}")
-            if outcome == "BROKEN" or found != expected:
+            fingerprint = read_fingerprint(output)
+            print(
+                f"{number}: killed after {moment:.1f} s: {outcome}; then {fingerprint}", flush=True
+            )
+            if outcome == "BROKEN" or fingerprint != expected:
                 return 1
     print(f"{args.times} passed, 0 failed")
     return 0
 
 
 def start(sample: Path, output: Path, *flags: str) -> subprocess.Popen[bytes]:
-    """The preparation as a process group of its own."""
+    """Start a preparation in a process group of its own."""
     command = [sys.executable, "-m", "pipeline", "--input", str(sample), "--output", str(output)]
     return subprocess.Popen(
         [*command, "--num-shards", "8", *flags],
@@ -67,7 +69,7 @@ def start(sample: Path, output: Path, *flags: str) -> subprocess.Popen[bytes]:
 
 
 def kill_once(sample: Path, output: Path, moment: float, replace: bool) -> str:
-    """Kill a run after `moment` seconds; say what stands there then."""
+    """Kill a preparation after `moment` seconds, and describe what its output holds then."""
     process = start(sample, output, *(["--overwrite"] if replace else []))
     try:
         process.wait(moment)
@@ -85,7 +87,7 @@ def kill_once(sample: Path, output: Path, moment: float, replace: bool) -> str:
 
 
 def read_fingerprint(output: Path) -> str:
-    """The fingerprint of a dataset, shortened."""
+    """Return the first 16 digits of a dataset's fingerprint."""
     return str(json.loads((output / "dataset.json").read_text())["fingerprint"])[:16]
 
 

@@ -1,8 +1,8 @@
-"""python -m tests.crash_training: kill a training at random steps, and see how it ends.
+"""python -m tests.crash_training: kill a training at random steps, and check how it ends.
 
-One run is left alone; another is killed again and again (SIGKILL) and started again each time. Both
-must end with the same weights, bit by bit. Of two workers, only one is killed, and the other must
-end by itself.
+One run is left alone; another is killed (SIGKILL) and started again several times. Both must end
+with the same weights, bit by bit. Of two workers only one is killed, and the other must end by
+itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FLAGS = ("--epochs", "3", "--batch-size", "128", "--checkpoint-every", "1")
 
 
 def main() -> int:
-    """Kill as many times as asked under each strategy; return 1 where the weights differ."""
+    """Kill `--times` times under each strategy; return 1 if the weights differ under one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--rows", type=int, default=150_000)
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def prepare(folder: Path, rows: int) -> None:
-    """A dataset at `folder`/data."""
+    """Write a dataset of `rows` rows at `folder`/data."""
     sample = folder / "sample.csv"
     for command in (
         ["pipeline.sample", "--rows", str(rows), "--output", str(sample)],
@@ -67,34 +67,42 @@ def prepare(folder: Path, rows: int) -> None:
 
 
 def start(run: Path, strategy: str) -> list[subprocess.Popen[bytes]]:
-    """The processes of a training."""
+    """Start the processes of a training."""
     environments: list[dict[str, str]] = [{}]
     if strategy == "multi_worker":
         environments = [{"TF_CONFIG": config} for config in tf_configs(_WORKERS)]
+    paths = ("--data", str(run.parent / "data"), "--output", str(run))
+    flags = (*paths, *FLAGS, "--strategy", strategy, *STRATEGIES[strategy])
     return [
         subprocess.Popen(
-            [*(sys.executable, "-m", "trainer", "--data", str(run.parent / "data")),
-             *("--output", str(run)), *FLAGS, "--strategy", strategy, *STRATEGIES[strategy]],
+            [sys.executable, "-m", "trainer", *flags],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, **environment},
         )
         for environment in environments
-    ]  # fmt: skip
+    ]
 
 
 def finish(processes: list[subprocess.Popen[bytes]]) -> None:
-    """Wait until all have ended well."""
+    """Wait for all processes.
+
+    Raises:
+        RuntimeError: one of them failed.
+    """
     statuses = [process.wait() for process in processes]
     if any(statuses):
         raise RuntimeError(f"a training ended with {statuses}")
 
 
 def kill_once(run: Path, strategy: str, rng: random.Random) -> int:
-    """Kill one process up to half a second after its first new checkpoint; the last one's step.
+    """Kill one process within half a second after its first new checkpoint.
+
+    Returns:
+        The step of the newest checkpoint.
 
     Raises:
-        RuntimeError: it ended before it could be killed: there were too few rows.
+        RuntimeError: the training ended first: there were too few rows.
     """
     before = last_step(run)
     processes = start(run, strategy)
@@ -110,13 +118,17 @@ def kill_once(run: Path, strategy: str, rng: random.Random) -> int:
 
 
 def last_step(run: Path) -> int:
-    """The step of the newest checkpoint; 0 if there is none."""
+    """Return the step of the newest checkpoint; 0 if there is none."""
     names = [path.stem for path in (run / "checkpoints").glob("step-*.npz")]
     return int(max(names).removeprefix("step-")) if names else 0
 
 
 def last_variables(run: Path) -> list[np.ndarray]:
-    """Every variable of the model and the optimizer at the end of a complete run."""
+    """Return every variable of the model and the optimizer at the end of a complete run.
+
+    Raises:
+        RuntimeError: the run is not complete.
+    """
     if not (run / "run.json").exists():
         raise RuntimeError(f"{run} did not end")
     with np.load(max((run / "checkpoints").glob("step-*.npz"))) as archive:

@@ -27,7 +27,7 @@ from tests.deploy.support.google import (
     workplace,
 )
 from tests.support.paths import ROOT
-from tests.support.template_values import TAKEN
+from tests.support.template_values import ACCEPTED_AND_REFUSED
 
 _DIRECTORY = ROOT / "deploy" / "dataflow"
 _README = _DIRECTORY / "README.md"
@@ -69,7 +69,7 @@ def _check_request(python: Path, request: dict[str, Any], expected: Options) -> 
 
 def _check_patterns(python: Path) -> None:
     patterns = {parameter["name"]: parameter["regexes"] for parameter in metadata()["parameters"]}
-    asked = [(patterns[name][0], good + bad) for name, good, bad in TAKEN]
+    asked = [(patterns[name][0], good + bad) for name, good, bad in ACCEPTED_AND_REFUSED]
     for (pattern, values), matched in zip(asked, egrep_matches(python, asked), strict=True):
         expected = [re.search(pattern, value) is not None for value in values]
         require_equal(matched, expected, f"{pattern} by RE2 on {values}")

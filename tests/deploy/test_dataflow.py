@@ -30,7 +30,7 @@ from pipeline.options import Options, make_parser, parse_command_line
 from pipeline.runtime.beam_options import unknown_to_beam
 from tests.deploy.support.google import SETTINGS, commands
 from tests.support.paths import ROOT
-from tests.support.template_values import TAKEN
+from tests.support.template_values import ACCEPTED_AND_REFUSED
 
 DIRECTORY = ROOT / "deploy" / "dataflow"
 PARAMETERS = {parameter["name"]: parameter for parameter in metadata()["parameters"]}
@@ -122,7 +122,7 @@ def test_the_console_may_fill_in_all_defaults() -> None:
     }
 
 
-@pytest.mark.parametrize(("name", "good", "bad"), TAKEN)
+@pytest.mark.parametrize(("name", "good", "bad"), ACCEPTED_AND_REFUSED)
 def test_a_pattern_takes_what_the_option_takes(name: str, good: list[str], bad: list[str]) -> None:
     for value in good:
         assert (accepts(name, value), matches(name, value)) == (True, True), value

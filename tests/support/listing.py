@@ -1,4 +1,4 @@
-"""What is in a directory, to see whether anything in it has changed."""
+"""The state of a directory, to check that a command changed nothing in it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 
 def listing(folder: Path, without: Container[str] = ()) -> dict[str, tuple[int, int, str]]:
-    """Size, time of the last change (ns) and SHA-256 of each file; `without` those of these names.
+    """Return (bytes, time of the last change in ns, SHA-256) of each file below `folder`.
 
-    Names are relative to the folder.
+    Args:
+        folder: its files are named relative to it.
+        without: names to leave out.
     """
     return {
         name: (

@@ -1,4 +1,4 @@
-"""python -m tests.support.model_server REGISTRY: a minimal twin of TensorFlow Serving.
+"""python -m tests.support.model_server REGISTRY: a minimal stand-in for TensorFlow Serving.
 
 It loads the greatest version in a registry directory, as `tensorflow_model_server` does by default,
 and answers the predict requests of its REST interface:
@@ -23,7 +23,7 @@ _URL = re.compile(r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+))?(?
 
 
 class RequestError(Exception):
-    """What is wrong with a request, and the HTTP status that says so."""
+    """A request that is refused with an HTTP status and a message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -50,13 +50,13 @@ class ModelServer(HTTPServer):
         name = request.get("signature_name", "serving_default")
         if name not in self.model.signatures:
             raise RequestError(400, f'Serving signature name: "{name}" not found in signature def')
-        ask = self.model.signatures[name]
-        specs = ask.structured_input_signature[1]
+        signature = self.model.signatures[name]
+        specs = signature.structured_input_signature[1]
         columns = _columns(request, list(specs))
         if set(columns) != set(specs):
             raise RequestError(400, f"got inputs {sorted(columns)}, expected {sorted(specs)}")
         try:
-            answer = ask(
+            answer = signature(
                 **{
                     name: tf.constant(_plain(columns[name]), spec.dtype)
                     for name, spec in specs.items()
@@ -72,7 +72,7 @@ class ModelServer(HTTPServer):
 
 
 def _columns(request: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
-    """The inputs by name; where there is only one, its name may be left out."""
+    """Return the inputs by name; where there is only one, a client may leave out its name."""
     if "inputs" in request:
         inputs = request["inputs"]
         return inputs if isinstance(inputs, dict) else {names[0]: inputs}
@@ -83,7 +83,7 @@ def _columns(request: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Text as bytes; `{"b64": …}` is binary."""
+    """Return text as bytes; `{"b64": …}` stands for binary content."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if isinstance(value, dict):
@@ -118,13 +118,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, make: Any) -> None:
         try:
-            found = _URL.fullmatch(self.path)
-            if not found or bool(found["verb"]) != (self.command == "POST"):
+            url = _URL.fullmatch(self.path)
+            if not url or bool(url["verb"]) != (self.command == "POST"):
                 raise RequestError(404, f"Malformed request: {self.command} {self.path}")
-            if found["name"] != self.server.name:
-                raise RequestError(404, f"Servable not found for request: Latest({found['name']})")
-            if found["version"] not in (None, str(self.server.version)):
-                raise RequestError(404, f"Servable not found for request: Specific({found[0]})")
+            if url["name"] != self.server.name:
+                raise RequestError(404, f"Servable not found for request: Latest({url['name']})")
+            if url["version"] not in (None, str(self.server.version)):
+                raise RequestError(404, f"Servable not found for request: Specific({url[0]})")
             status, content = 200, make()
         except RequestError as error:
             status, content = error.status, {"error": str(error)}
@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing."""
+        """Keep quiet."""
 
 
 def main() -> None:

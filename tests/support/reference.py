@@ -1,4 +1,4 @@
-"""The preparation in plain Python, a row at a time: what the pipeline must equal."""
+"""The preparation in plain Python, one row at a time: the pipeline must give the same."""
 
 from __future__ import annotations
 
@@ -28,7 +28,14 @@ def reference_hash(data: bytes, seed: int) -> int:
 def prepare(
     rows: Iterable[tuple[str, str]], max_length: int, size: int, seed: int
 ) -> tuple[dict[str, list[tuple[list[int], int, str]]], Counter[str]]:
-    """(sequence, label) rows to the records of each split in order, and the counts."""
+    """Return the records (ids, length, label) of each split in order, and the counts of rows.
+
+    Args:
+        rows: (sequence, label).
+        max_length: of sequences, in characters.
+        size: of the alphabet.
+        seed: of the hash.
+    """
     counts: Counter[str] = Counter()
     groups: dict[str, set[tuple[int, bytes, bytes]]] = defaultdict(set)
     characters: Counter[str] = Counter()
@@ -50,17 +57,17 @@ def prepare(
     by_count = sorted(characters, key=lambda c: (-characters[c], _TieOrder(c)))[:size]
     ids = {character: number for number, character in enumerate(by_count, start=1)}
     records: dict[str, list[tuple[list[int], int, str]]] = {}
-    for split, found in groups.items():
+    for split, group in groups.items():
         records[split] = [
             ([ids.get(c, size + 1) for c in text.decode()], len(text.decode()), label.decode())
-            for _, text, label in sorted(found)
+            for _, text, label in sorted(group)
             if label in known
         ]
     return records, counts
 
 
 class _TieOrder(str):
-    """Of equally frequent characters TFT takes the greater token first, compared as text."""
+    """Orders equally frequent characters as TFT does: the greater token first, as text."""
 
     def __lt__(self, other: str) -> bool:
         return str(ord(self)) > str(ord(other))

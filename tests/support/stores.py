@@ -19,7 +19,7 @@ from moto.server import ThreadedMotoServer
 
 
 class Bucket(SimpleNamespace):
-    """The bucket `bucket` of an S3 server: its client, its address, Beam's flags for it."""
+    """The bucket `bucket` of an S3 server, with its client, its address and Beam's flags for it."""
 
     client: Any
     url: str
@@ -35,11 +35,11 @@ class Bucket(SimpleNamespace):
         self.client.delete_object(Bucket="bucket", Key=key)
 
     def keys(self, prefix: str) -> list[str]:
-        found = self.client.list_objects_v2(Bucket="bucket", Prefix=prefix)
-        return [item["Key"] for item in found.get("Contents", [])]
+        response = self.client.list_objects_v2(Bucket="bucket", Prefix=prefix)
+        return [item["Key"] for item in response.get("Contents", [])]
 
     def demand_credentials(self, after: str) -> None:
-        """Let the server check credentials from so many requests on."""
+        """Make the server check credentials after `after` more requests."""
         request = urllib.request.Request(f"{self.url}/moto-api/reset-auth", after.encode())
         request.add_header("Content-Type", "text/plain")
         urllib.request.urlopen(request).close()
@@ -47,7 +47,7 @@ class Bucket(SimpleNamespace):
 
 @contextmanager
 def s3_server() -> Iterator[Bucket]:
-    """A server, and credentials for it in the environment, as long as the block."""
+    """Run an S3 server while the block runs, with credentials for it in the environment."""
     logging.getLogger("werkzeug").disabled = True
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -65,7 +65,7 @@ def s3_server() -> Iterator[Bucket]:
 
 @contextmanager
 def gs_server() -> Iterator[storage.Bucket]:
-    """An emulator, named in the environment, as long as the block."""
+    """Run a gs:// emulator while the block runs, named in the environment."""
     logging.getLogger("gcp_storage_emulator").setLevel(logging.CRITICAL)
     server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="bucket")
     server.start()
@@ -79,7 +79,7 @@ def gs_server() -> Iterator[storage.Bucket]:
 
 
 def files_below(directory: Path) -> dict[str, bytes]:
-    """The content of each file, by its path relative to the directory."""
+    """Return the content of each file, by its path relative to the directory."""
     return {
         str(path.relative_to(directory)): path.read_bytes()
         for path in sorted(directory.rglob("*"))

@@ -1,9 +1,9 @@
-"""What parameters of the Flex Template may be, and may not."""
+"""Values of the parameters of the Flex Template."""
 
 from __future__ import annotations
 
-# Of each parameter, values that its option takes and values that it does not.
-TAKEN: list[tuple[str, list[str], list[str]]] = [
+# Of each parameter: its name, values that its option accepts and values that it refuses.
+ACCEPTED_AND_REFUSED: list[tuple[str, list[str], list[str]]] = [
     ("input", ["gs://b/a.csv", "gs://b/x y/*.csv", "gs://b/a,b.csv,gs://c/**"], []),
     ("output", ["gs://b/out", "gs://b/a b/c"], []),
     ("format", ["auto", "csv", "text"], ["CSV", "xml", "csv,tsv", " csv"]),
@@ -17,8 +17,7 @@ TAKEN: list[tuple[str, list[str], list[str]]] = [
     ("too_long", ["truncate", "reject"], ["cut", "Reject"]),
     (
         "split",
-        ["train=1", "train=0.8,validation=0.1,test=0.1", "test=1/4,train=3/4",
-         "train=.5,test=.5"],
+        ["train=1", "train=0.8,validation=0.1,test=0.1", "test=1/4,train=3/4", "train=.5,test=.5"],
         ["train", "train=", "all=1", "train=1;", "train=0.8,", "train=-1,test=2", "train=1/0"],
     ),
     ("num_shards", ["1", "16"], ["0", "auto"]),
@@ -31,4 +30,4 @@ TAKEN: list[tuple[str, list[str], list[str]]] = [
     ),
     ("max_labels", ["2", "9", "10", "10000"], ["0", "1", "-2", "1e4"]),
     ("overwrite", ["true", "false"], ["True", "yes", "1"]),
-]  # fmt: skip
+]

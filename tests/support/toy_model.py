@@ -1,4 +1,4 @@
-"""A SavedModel with the signature of an exported one, whose answers a test can tell beforehand."""
+"""A SavedModel with the signature of an exported one, whose answers follow from the text."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FINGERPRINT = "0123456789abcdef" * 4
 
 
 def answer(sequence: str) -> tuple[str, float]:
-    """The label and the probability that the toy model gives."""
+    """Return the label and the probability that the toy model gives."""
     return f"is {sequence[0]}", 1 / len(sequence)
 
 
 class ToyModel(tf.Module):
-    """`FAIL` makes its graph fail; `NAN` gives what is no probability."""
+    """Answers from the first character and the length; FAIL is an error, and NAN gives a NaN."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sequence")])
     def classify(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -40,7 +40,7 @@ class ToyModel(tf.Module):
 
 
 def save_toy_model(directory: Path, signature: str = "classify") -> Path:
-    """Write the model; `signature`: the method that becomes its default one."""
+    """Write the model with one of its methods as `serving_default`, and return the directory."""
     model = ToyModel()
     signatures: dict[str, Any] = {"serving_default": getattr(model, signature)}
     tf.saved_model.save(model, str(directory), signatures)

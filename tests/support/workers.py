@@ -1,4 +1,4 @@
-"""What describes several workers on this machine to each of them."""
+"""Clusters of several workers on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 
 def tf_configs(count: int) -> list[str]:
-    """The TF_CONFIG of each of so many workers, on ports that are free."""
+    """Return the TF_CONFIG of each worker of a cluster, on free ports."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
