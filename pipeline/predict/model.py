@@ -51,9 +51,8 @@ def read_model(directory: str) -> Model:
 
 def _suggest_model(directory: str) -> str:
     """Return a question about the model below `directory`: of a run, or a registry's newest."""
-    pattern = FileSystems.join(directory, "*", SAVED_MODEL_FILE)
-    files = FileSystems.match([pattern])[0].metadata_list
-    models = [FileSystems.split(file.path)[0].rstrip("/") for file in files]
+    parts = [path[len(directory) + 1 :].split("/") for path in list_tree(directory)]
+    models = [f"{directory}/{name[0]}" for name in parts if name[1:] == [SAVED_MODEL_FILE]]
     # Versions of a registry are numbers: the longer name is the newer version.
     newest = max(models, key=lambda path: (len(path), path), default=None)
     return "" if newest is None else f"; did you mean --model {newest}?"

@@ -33,6 +33,7 @@ _FORMAT_OF_SUFFIX = {
 }
 _COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 _NAME_OF_CHECKSUM = {"s3": "etag", "gs": "crc32c"}
+_GLOB = re.compile(r"[*?\[]")
 # A line break, or (as Python shows it) a byte of a file name that is not UTF-8.
 _NOT_IN_A_LABEL = re.compile("[\r\n\ud800-\udfff]")
 
@@ -95,11 +96,11 @@ def find_sources(options: InputOptions) -> list[Source]:
         UsageError: `--label-from` is missing for text, or set for another format.
     """
     sizes: dict[str, int] = {}
-    matches = FileSystems.match([_with_directory(pattern) for pattern in options.input])
-    for pattern, match in zip(options.input, matches, strict=True):
-        if not match.metadata_list:
+    for pattern in options.input:
+        matches = _match(pattern)
+        if not matches:
             raise DataError(f"no file matches --input {pattern!r}")
-        sizes.update({file.path: file.size_in_bytes for file in match.metadata_list})
+        sizes.update(matches)
     paths = _without_other_spellings(sizes)
     with ThreadPoolExecutor(_CONCURRENT_FILES) as pool:
         sources = list(pool.map(lambda path: _read_source(path, sizes[path], options), paths))
@@ -107,9 +108,20 @@ def find_sources(options: InputOptions) -> list[Source]:
     return [replace(source, identity=identities[source.path]) for source in sources]
 
 
+def _match(pattern: str) -> dict[str, int]:
+    """Return path and size in bytes of the file of that very name or, without one, of all matches.
+
+    So `data[1].csv` is the file of that name, if it exists.
+    """
+    if _GLOB.search(pattern) and FileSystems.exists(pattern):
+        return {pattern: FileSystems.get_filesystem(pattern).size(pattern)}
+    files = FileSystems.match([_with_directory(pattern)])[0].metadata_list
+    return {file.path: file.size_in_bytes for file in files}
+
+
 def _with_directory(pattern: str) -> str:
     """Return a pattern of the same files that Beam can match: `*.csv` becomes `./*.csv`."""
-    before_glob = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    before_glob = _GLOB.split(pattern, maxsplit=1)[0]
     if before_glob == pattern or os.path.dirname(before_glob) or FileSystems.get_scheme(pattern):
         return pattern
     return os.path.join(".", pattern)

@@ -6,10 +6,11 @@ it reads is fetched through Beam, and what it wrote is copied to its place.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -84,9 +85,32 @@ def digest_file(path: str, name: str) -> FileDigest:
 
 
 def list_tree(directory: str) -> list[str]:
-    """Return the paths of all files below `directory`; none where it does not exist."""
-    matches = FileSystems.match([FileSystems.join(directory, "**")])[0].metadata_list
-    return [file.path for file in matches]
+    """Return the paths of all files below `directory`; none where it does not exist.
+
+    `directory` is a name, never a pattern: `FileSystems.match` would take brackets for one.
+    """
+    prefix = f"{directory.rstrip('/')}/"
+    return [file.path for file in FileSystems.get_filesystem(directory)._list(prefix)]
+
+
+def delete_files(paths: Sequence[str]) -> None:
+    """Delete files, all on one file system, whose paths are names, never patterns.
+
+    Beam's own `delete` matches local paths and those of gs:// as patterns: `run[1]/a` is `run1/a`.
+
+    Raises:
+        OSError: a file cannot be deleted.
+    """
+    scheme = FileSystems.get_scheme(paths[0])
+    if scheme is None:
+        for path in paths:
+            os.remove(path)
+    elif scheme == "gs":
+        for path, error in FileSystems.get_filesystem(paths[0])._gcsIO().delete_batch(paths):
+            if error:
+                raise OSError(f"{path}: cannot be deleted: {error}")
+    else:
+        FileSystems.delete(paths)
 
 
 def copy_tree(source: str, target: str) -> str:
@@ -113,11 +137,11 @@ def make_parent(path: str) -> None:
 
 def remove_tree(directory: str) -> None:
     """Remove `directory` and all below it, if it exists."""
-    if FileSystems.get_filesystem(directory).has_dirs():
-        if FileSystems.exists(directory):
-            FileSystems.delete([directory])
+    if is_local(directory):
+        if os.path.lexists(directory):
+            shutil.rmtree(directory)
     elif files := list_tree(directory):
-        FileSystems.delete(files)
+        delete_files(files)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from apache_beam.io.filesystems import FileSystems
@@ -21,7 +22,14 @@ from charseq.manifest import (
     SPLITS,
     TRANSFORM_DIR,
 )
-from pipeline.runtime.filesystems import is_local, make_parent, remove_tree, write_text
+from pipeline.runtime.filesystems import (
+    delete_files,
+    is_local,
+    list_tree,
+    make_parent,
+    remove_tree,
+    write_text,
+)
 
 PREDICTIONS_FILE = "predictions.json"
 _STAGING = ".staging"
@@ -173,12 +181,27 @@ def _withdraw_replaced(layout: Layout, output: str) -> None:
         FileSystems.rename([manifest], [marker])
     if FileSystems.exists(marker):
         _remove_others(layout, output)
-        FileSystems.delete([marker])
+        delete_files([marker])
 
 
 def _remove_others(layout: Layout, output: str) -> None:
     """Remove the files of such an output, except its manifest, and no other files."""
-    patterns = [FileSystems.join(output, *pattern.split("/")) for pattern in layout.others]
-    matches = FileSystems.match(patterns)
-    if paths := [file.path for match in matches for file in match.metadata_list]:
-        FileSystems.delete(paths)
+    if paths := [path for pattern in layout.others for path in _match_below(output, pattern)]:
+        delete_files(paths)
+
+
+def _match_below(output: str, pattern: str) -> list[str]:
+    """Return the files in `output`, a name, that match a pattern of a layout.
+
+    A pattern is a file name, or a directory and a pattern of the names in it; `**` are all files
+    below it.
+    """
+    directory, slash, names = pattern.rpartition("/")
+    if not slash:
+        path = FileSystems.join(output, pattern)
+        return [path] if FileSystems.exists(path) else []
+    parent = FileSystems.join(output, directory)
+    files = {path: path[len(parent) + 1 :] for path in list_tree(parent)}
+    if names == "**":
+        return list(files)
+    return [path for path, name in files.items() if "/" not in name and fnmatchcase(name, names)]

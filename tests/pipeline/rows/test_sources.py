@@ -238,3 +238,12 @@ def test_a_dataset_names_what_it_was_made_from_but_its_fingerprint_does_not(
     ]
     assert found[1]["inputs"][0]["identity"] != found[0]["inputs"][0]["identity"]
     assert found[0]["fingerprint"] == found[1]["fingerprint"]
+
+
+def test_a_file_with_the_name_of_a_pattern_is_that_file(tmp_path: Path) -> None:
+    for name, row in (("rows[1].csv", "AC,x"), ("rows1.csv", "CA,y")):
+        (tmp_path / name).write_text(f"sequence,label\n{row}\n")
+    options = Options(input=(str(tmp_path / "rows[1].csv"),), output="o").input_options
+    assert [Path(source.path).name for source in find_sources(options)] == ["rows[1].csv"]
+    (tmp_path / "rows[1].csv").unlink()
+    assert [Path(source.path).name for source in find_sources(options)] == ["rows1.csv"]
