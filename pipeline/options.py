@@ -22,7 +22,7 @@ NO_LABEL_FROM = (
 INPUT_HELP = "file or glob, also s3:// or gs://; may be repeated"
 FORMAT_HELP = "format of the input; auto goes by the file name"
 BEAM_FLAGS_HELP = (
-    "Every other flag is passed to Apache Beam, for example --runner=FlinkRunner or "
+    "Every other flag is passed to Apache Beam, for example --runner=PortableRunner or "
     "--direct_num_workers=2."
 )
 _TEXT_HAS_NO_COLUMNS = ("label_from", "text has no columns")
