@@ -90,7 +90,7 @@ def _test_images(storage: Storage, folder: Path) -> None:
 
 def test_the_builder_is_sent_only_what_is_tracked(storage: Storage) -> None:
     """No data, no runs, no .git, nothing that an image does not need."""
-    folders = ("pipeline", "trainer", "requirements")
+    folders = ("charseq", "pipeline", "trainer", "requirements")
     files = ("LICENSE", "README.md", "pyproject.toml", "setup.py", "deploy/dataflow/launch.py")
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders, *files]
     tracked = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
