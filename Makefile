@@ -69,10 +69,10 @@ lint: $(READY) ## ruff and mypy only
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 
-crash-test: $(READY) ## Break each promise once, kill preparations and trainings (10 minutes)
+crash-test: $(READY) ## Break each promise once, kill preparations and trainings (7 minutes)
 	$(VENV_PYTHON) -m tests.break_promises
 	$(VENV_PYTHON) -m tests.crash --times 4
-	$(VENV_PYTHON) -m tests.crash_training --times 2
+	$(VENV_PYTHON) -m tests.crash_training --times 2 --rows 30000
 
 flink-test: $(READY) ## The same bytes from a Flink cluster on this machine (Java, Maven; 5 minutes)
 	$(VENV_PYTHON) -m tests.engines.flink
