@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 
 import keras
@@ -76,6 +77,20 @@ def run_killed(data, output, call, *flags):
             run(data, output, *flags)
 
 
+@pytest.fixture(scope="module")
+def killed_in_epoch_2(data, tmp_path_factory):
+    """The directory of a training that was killed after 11 steps, 4 of them in epoch 2."""
+    output = tmp_path_factory.mktemp("killed") / "run"
+    run_killed(data, output, 6)
+    return output
+
+
+@pytest.fixture
+def unfinished(killed_in_epoch_2, tmp_path):
+    """A copy of `killed_in_epoch_2` to go on from."""
+    return shutil.copytree(killed_in_epoch_2, tmp_path / "run")
+
+
 def saved(output):
     return sorted(path.name for path in (output / "checkpoints").glob("step-*"))
 
@@ -101,15 +116,13 @@ def assert_same_run(got, expected):
     assert scores[0] == scores[1]
 
 
-def test_a_run_continues_from_checkpoints_of_an_earlier_version(data, uninterrupted, tmp_path):
-    output = tmp_path / "run"
-    run_killed(data, output, 6)
-    for path in (output / "checkpoints").glob("*.npz"):
+def test_a_run_continues_from_checkpoints_of_an_earlier_version(data, uninterrupted, unfinished):
+    for path in (unfinished / "checkpoints").glob("*.npz"):
         with np.load(path) as archive:
             names = [name for name in archive.files if name != "state"]
         rename_as_earlier_versions(path, names)
-    assert run(data, output) == 0
-    assert_same_run(output, uninterrupted)
+    assert run(data, unfinished) == 0
+    assert_same_run(unfinished, uninterrupted)
 
 
 @pytest.mark.parametrize("calls", [(1,), (5, 3)])
@@ -162,17 +175,16 @@ def test_sigterm_in_a_validation_ends_it_at_once(data, tmp_path, capsys):
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
-def test_a_run_goes_on_in_another_version_and_says_so(data, tmp_path, capsys):
-    output = tmp_path / "run"
-    run_killed(data, output, 6)
-    partial = output / "run.json.partial"
+def test_a_run_goes_on_in_another_version_and_says_so(data, unfinished, capsys):
+    partial = unfinished / "run.json.partial"
     content = json.loads(partial.read_text())
     partial.write_text(json.dumps({**content, "versions": {"tensorflow": "2.1", "keras": "3.2"}}))
-    assert run(data, output) == 0
-    said = f"note: {output} was begun with tensorflow 2.1, now {tf.__version__}; keras 3.2, now "
+    assert run(data, unfinished) == 0
+    changes = f"tensorflow 2.1, now {tf.__version__}; keras 3.2, now "
     (note,) = capsys.readouterr().err.splitlines()
-    assert note.startswith(said)
-    assert json.loads((output / "run.json").read_text())["versions"]["keras"] == keras.__version__
+    assert note.startswith(f"note: {unfinished} was begun with {changes}")
+    versions = json.loads((unfinished / "run.json").read_text())["versions"]
+    assert versions["keras"] == keras.__version__
 
 
 def test_killed_before_the_export(data, uninterrupted, tmp_path, capsys):
@@ -254,52 +266,47 @@ def test_a_worker_that_is_killed_ends_the_other_and_both_go_on(data, tmp_path):
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
-def test_a_broken_checkpoint_is_reported_and_passed_over(data, uninterrupted, tmp_path, capsys):
-    run_killed(data, tmp_path / "run", 7)
-    newest = tmp_path / "run" / "checkpoints" / saved(tmp_path / "run")[-1]
+def test_a_broken_checkpoint_is_reported_and_passed_over(data, uninterrupted, unfinished, capsys):
+    newest = unfinished / "checkpoints" / saved(unfinished)[-1]
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
-    assert run(data, tmp_path / "run") == 0
+    assert run(data, unfinished) == 0
     assert f"{newest}: broken, trying the one before it: Bad CRC-32" in capsys.readouterr().err
-    assert_same_run(tmp_path / "run", uninterrupted)
+    assert_same_run(unfinished, uninterrupted)
 
 
-def test_options_that_change_the_weights_are_refused_by_name(data, tmp_path, capsys):
-    output = tmp_path / "run"
-    run_killed(data, output, 6)
-    assert run(data, output, "--units", "5,3", "--seed", "1") == 1
+def test_options_that_change_the_weights_are_refused_by_name(data, unfinished, tmp_path, capsys):
+    assert run(data, unfinished, "--units", "5,3", "--seed", "1") == 1
     error = capsys.readouterr().err
     assert "unfinished run with --units 4,3, now 5,3; --seed 0, now 1: give it the same" in error
     other = tmp_path / "other"
     other.symlink_to(data)
-    assert run(other, output, "--keep", "2", epochs=4) == 0
-    assert len(json.loads((output / "metrics.json").read_text())["epochs"]) == 4
-    assert len(saved(output)) == 2
-    assert json.loads((output / "run.json").read_text())["options"]["epochs"] == 4
+    assert run(other, unfinished, "--keep", "2", epochs=4) == 0
+    assert len(json.loads((unfinished / "metrics.json").read_text())["epochs"]) == 4
+    assert len(saved(unfinished)) == 2
+    assert json.loads((unfinished / "run.json").read_text())["options"]["epochs"] == 4
 
 
-def test_another_dataset_is_refused_and_overwrite_begins_anew(data, tmp_path, capsys):
-    output = tmp_path / "run"
-    run_killed(data, output, 6)
-    partial = output / "run.json.partial"
+def test_another_dataset_is_refused_and_overwrite_begins_anew(data, unfinished, capsys):
+    partial = unfinished / "run.json.partial"
     content = json.loads(partial.read_text())
     content["dataset"]["fingerprint"] = "f" * 64
     partial.write_text(json.dumps(content))
-    assert run(data, output) == 1
+    assert run(data, unfinished) == 1
     error = capsys.readouterr().err
     assert f"the dataset of fingerprint {'f' * 16}…, now 0123456789abcdef…" in error
-    assert run(data, output, "--resume", "must", "--overwrite") == 1
-    assert run(data, output, "--overwrite", epochs=1) == 0
+    assert run(data, unfinished, "--resume", "must", "--overwrite") == 1
+    assert run(data, unfinished, "--overwrite", epochs=1) == 0
     assert "going on" not in capsys.readouterr().out
 
 
-def test_resume_never_and_must(data, uninterrupted, tmp_path, capsys):
+def test_resume_never_and_must(data, uninterrupted, killed_in_epoch_2, tmp_path, capsys):
     output = tmp_path / "run"
     assert run(data, output, "--resume", "must") == 1
     assert "no unfinished run with a checkpoint, but --resume must" in capsys.readouterr().err
     assert not output.exists()
-    run_killed(data, output, 6)
+    shutil.copytree(killed_in_epoch_2, output)
     assert run(data, output, "--resume", "never") == 0
     assert "going on" not in capsys.readouterr().out
     assert_same_run(output, uninterrupted)
@@ -419,18 +426,16 @@ def test_a_checkpoint_of_other_variables_is_an_error(tmp_path, held, expected, m
         checkpoints_of_layers(tmp_path, expected)[0].restore(str(tmp_path))
 
 
-def test_a_run_whose_checkpoint_does_not_fit_stops(data, tmp_path, capsys):
-    output = tmp_path / "run"
-    run_killed(data, output, 6)
-    newest = output / "checkpoints" / saved(output)[-1]
+def test_a_run_whose_checkpoint_does_not_fit_stops(data, unfinished, capsys):
+    newest = unfinished / "checkpoints" / saved(unfinished)[-1]
     with np.load(newest) as archive:
         content = dict(archive)
     content["model/lstm_2/lstm_cell/bias"] = np.zeros(16, np.float32)
     np.savez(newest, **content)
-    assert run(data, output) == 1
+    assert run(data, unfinished) == 1
     error = capsys.readouterr().err
     assert "model/lstm_2/lstm_cell/bias: got shape (16,), expected (12,)" in error
-    assert saved(output)[-1] == newest.name
+    assert saved(unfinished)[-1] == newest.name
 
 
 def test_the_best_weights_come_back_without_the_optimizer(tmp_path, small_model):

@@ -155,36 +155,13 @@ def test_a_device_that_is_not_there():
         make_strategy("auto", ("GPU:7",))
 
 
-def train_both(first, second):
-    return main(first) or main(second)
-
-
-def test_mirrored_training_reaches_what_one_device_reaches(dataset, tmp_path):
-    flags = ["--data", dataset.directory, "--batch-size", str(BATCH), "--units", "4,3"]
-    flags += ["--epochs", "3", "--seed", "5", "--optimizer", "rmsprop"]
-    mirrored = ["--strategy", "mirrored", "--devices", "CPU:0,CPU:1", "--output", "mirrored"]
-    one = ["--strategy", "none", "--output", "one"]
-    # In a process of its own: a CPU can be divided only before TensorFlow computes.
-    process = Process(train_both, [*flags, *mirrored], [*flags, *one], cwd=tmp_path)
-    outputs = process.communicate(timeout=240)
-    assert process.returncode == 0, outputs
-    options = json.loads((tmp_path / "mirrored" / "run.json").read_text())["options"]
-    assert (options["strategy"], options["devices"]) == ("mirrored", ["CPU:0", "CPU:1"])
-    metrics = {
-        name: json.loads((tmp_path / name / "metrics.json").read_text())["epochs"]
-        for name in ("mirrored", "one")
-    }
-    for got, expected in zip(metrics["mirrored"], metrics["one"], strict=True):
-        for split in ("train", "validation"):
-            assert got[split]["loss"] == pytest.approx(expected[split]["loss"], rel=1e-5)
-            assert got[split]["accuracy"] == expected[split]["accuracy"]
-    models = [keras.saving.load_model(tmp_path / name / "model.keras") for name in metrics]
-    for got, expected in zip(*(model.get_weights() for model in models), strict=True):
-        np.testing.assert_allclose(got, expected, atol=1e-5)
+def training_flags(dataset):
+    paths = ["--data", dataset.directory, "--batch-size", str(BATCH)]
+    return [*paths, *["--units", "4,3", "--epochs", "3", "--seed", "5", "--optimizer", "rmsprop"]]
 
 
 def train_and_save(weights_file, *argv):
-    """Train, and save the weights, too, where they were trained."""
+    """Train, and save the final weights, which only a chief writes otherwise."""
     built = []
 
     def kept(*args, **kwargs):
@@ -198,33 +175,59 @@ def train_and_save(weights_file, *argv):
     return status
 
 
-def test_two_workers_reach_what_one_process_reaches(dataset, tmp_path):
-    flags = ["--data", dataset.directory, "--batch-size", str(BATCH), "--units", "4,3"]
-    flags += ["--epochs", "2", "--seed", "5", "--optimizer", "rmsprop"]
+@pytest.fixture(scope="module")
+def alone(dataset, tmp_path_factory):
+    """The directory of a training on one device: its run, and its final weights."""
+    folder = tmp_path_factory.mktemp("alone")
+    argv = [*training_flags(dataset), "--strategy", "none", "--output", str(folder / "run")]
+    assert train_and_save(folder / "weights.npz", *argv) == 0
+    return folder
 
-    def start(name, output, **environment):
-        argv = [f"{name}.npz", *flags, "--output", output]
-        return Process(train_and_save, *argv, cwd=tmp_path, environment=environment)
 
-    configs = zip(("first", "second"), tf_configs(2), strict=True)
-    processes = [start(name, "workers", TF_CONFIG=config) for name, config in configs]
-    processes.append(start("alone", "one"))
+def epochs_of(run):
+    return json.loads((run / "metrics.json").read_text())["epochs"]
+
+
+def test_mirrored_training_reaches_what_one_device_reaches(dataset, alone, tmp_path):
+    flags = ["--strategy", "mirrored", "--devices", "CPU:0,CPU:1", "--output", "run"]
+    # In a process of its own: a CPU can be divided only before TensorFlow computes.
+    process = Process(main, [*training_flags(dataset), *flags], cwd=tmp_path)
+    outputs = process.communicate(timeout=240)
+    assert process.returncode == 0, outputs
+    options = json.loads((tmp_path / "run" / "run.json").read_text())["options"]
+    assert (options["strategy"], options["devices"]) == ("mirrored", ["CPU:0", "CPU:1"])
+    runs = (tmp_path / "run", alone / "run")
+    for got, expected in zip(*map(epochs_of, runs), strict=True):
+        for split in ("train", "validation"):
+            assert got[split]["loss"] == pytest.approx(expected[split]["loss"], rel=1e-5)
+            assert got[split]["accuracy"] == expected[split]["accuracy"]
+    models = [keras.saving.load_model(run / "model.keras") for run in runs]
+    for got, expected in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_two_workers_reach_what_one_process_reaches(dataset, alone, tmp_path):
+    processes = [
+        Process(
+            *(train_and_save, f"{name}.npz", *training_flags(dataset), "--output", "run"),
+            cwd=tmp_path,
+            environment={"TF_CONFIG": config},
+        )
+        for name, config in zip(("first", "second"), tf_configs(2), strict=True)
+    ]
     outputs = [process.communicate(timeout=240) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], outputs
-    assert "epoch 2/2" in outputs[0][0]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert "epoch 3/3" in outputs[0][0]
     assert outputs[1][0] == ""  # Only the chief prints.
-    first, second, alone = (np.load(tmp_path / f"{n}.npz") for n in ("first", "second", "alone"))
-    for name in alone.files:
+    first, second = (np.load(tmp_path / f"{name}.npz") for name in ("first", "second"))
+    expected = np.load(alone / "weights.npz")
+    for name in expected.files:
         np.testing.assert_array_equal(first[name], second[name])
-        np.testing.assert_allclose(first[name], alone[name], atol=1e-5)
-    epochs = {
-        name: json.loads((tmp_path / name / "metrics.json").read_text())["epochs"]
-        for name in ("workers", "one")
-    }
-    for got, expected in zip(epochs["workers"], epochs["one"], strict=True):
-        assert got["train"]["loss"] == pytest.approx(expected["train"]["loss"], rel=1e-5)
-        assert got["validation"] == pytest.approx(expected["validation"], rel=1e-5)
-    options = json.loads((tmp_path / "workers" / "run.json").read_text())["options"]
+        np.testing.assert_allclose(first[name], expected[name], atol=1e-5)
+    for got, epoch in zip(epochs_of(tmp_path / "run"), epochs_of(alone / "run"), strict=True):
+        assert got["train"]["loss"] == pytest.approx(epoch["train"]["loss"], rel=1e-5)
+        assert got["validation"] == pytest.approx(epoch["validation"], rel=1e-5)
+    options = json.loads((tmp_path / "run" / "run.json").read_text())["options"]
     assert (options["strategy"], options["replicas"]) == ("multi_worker", 2)
 
 
