@@ -58,8 +58,8 @@ demo: $(READY) ## Write a sample, prepare it, train on it and ask the model (1 m
 check: lint ## Lint, types and the unit tests, between two edits (1 minute)
 	$(PYTEST) -m 'unit and not integration'
 
-test: lint ## Lint, types and all of pytest, before a commit (4 minutes)
-	$(PYTEST)
+test: lint ## Lint, types and most tests, before a commit (4 minutes)
+	$(PYTEST) -m 'not engine and not crash'
 
 # Each part once, the quickest first.
 test-all: test crash-test flink-test deploy-test ## All of it but image-test (25 minutes)
@@ -69,7 +69,8 @@ lint: $(READY) ## ruff and mypy only
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 
-crash-test: $(READY) ## Break each promise once, kill preparations and trainings (7 minutes)
+crash-test: $(READY) ## Other runners, kills at any moment, each promise broken once (8 minutes)
+	$(PYTEST) -m 'engine or crash'
 	$(VENV_PYTHON) -m tests.break_promises
 	$(VENV_PYTHON) -m tests.crash --times 4
 	$(VENV_PYTHON) -m tests.crash_training --times 2 --rows 30000

@@ -134,6 +134,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "whole"
 
 
+@pytest.mark.crash
 def test_a_chain_killed_at_every_step_ends_as_one_that_was_not(whole: Path) -> None:
     folder = whole.parent / "killed"
     for place, call in MOMENTS:

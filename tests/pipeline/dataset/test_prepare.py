@@ -133,7 +133,12 @@ def test_parity_rows_are_raw_text_with_the_ids_of_a_record(
 
 
 @pytest.mark.parametrize(
-    ("files", "mode"), [(1, "in_memory"), (7, "in_memory"), (7, "multi_processing")]
+    ("files", "mode"),
+    [
+        (1, "in_memory"),
+        (7, "in_memory"),
+        pytest.param(7, "multi_processing", marks=pytest.mark.engine),
+    ],
 )
 def test_the_same_bytes_from_other_files_orders_and_workers(
     tmp_path: Path, dataset: Path, rows: list[tuple[str, str]], files: int, mode: str

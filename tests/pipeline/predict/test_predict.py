@@ -175,6 +175,7 @@ def write_many(path: Path, rows: int) -> list[tuple[int, str]]:
     return [(row, text) for row, text in enumerate(found, 2) if text]
 
 
+@pytest.mark.engine
 def test_the_same_bytes_from_two_workers(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

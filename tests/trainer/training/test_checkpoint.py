@@ -230,6 +230,7 @@ def uninterrupted_mirrored(data, tmp_path_factory):
     return output
 
 
+@pytest.mark.crash
 @pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
 def test_a_signal_to_a_mirrored_run(data, uninterrupted_mirrored, tmp_path, signal_number, status):
     output = tmp_path / "run"
@@ -247,6 +248,7 @@ def test_a_signal_to_a_mirrored_run(data, uninterrupted_mirrored, tmp_path, sign
     assert_same_run(output, uninterrupted_mirrored)
 
 
+@pytest.mark.crash
 def test_a_worker_that_is_killed_ends_the_other_and_both_go_on(data, tmp_path):
     def train(output, second_at):
         processes = [
