@@ -8,6 +8,8 @@ TEST_PROCESSES ?= 2
 
 VENV_PYTHON := .venv/bin/python
 # A process takes whole files, in the order of tests/conftest.py.
+# What `make test` leaves to `make test-all`.
+SLOW := engine or crash or (deploy and integration)
 PYTEST := $(VENV_PYTHON) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
 	--no-loadscope-reorder --durations 5
 READY := .venv/.ready
@@ -59,7 +61,7 @@ check: lint ## Lint, types and the unit tests, between two edits (1 minute)
 	$(PYTEST) -m 'unit and not integration'
 
 test: lint ## Lint, types and most tests, before a commit (4 minutes)
-	$(PYTEST) -m 'not engine and not crash'
+	$(PYTEST) -m 'not ($(SLOW))'
 
 # Each part once, the quickest first.
 test-all: test crash-test flink-test deploy-test ## All of it but image-test (25 minutes)
@@ -69,8 +71,8 @@ lint: $(READY) ## ruff and mypy only
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 
-crash-test: $(READY) ## Other runners, kills at any moment, each promise broken once (8 minutes)
-	$(PYTEST) -m 'engine or crash'
+crash-test: $(READY) ## Other runners and devices, kills, each guarantee broken once (10 minutes)
+	$(PYTEST) -m '$(SLOW)'
 	$(VENV_PYTHON) -m tests.break_promises
 	$(VENV_PYTHON) -m tests.crash --times 4
 	$(VENV_PYTHON) -m tests.crash_training --times 2 --rows 30000

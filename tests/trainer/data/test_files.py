@@ -154,6 +154,7 @@ def test_a_run_from_a_store_is_that_from_a_local_copy(
     assert ours_in(temp) == []
 
 
+@pytest.mark.crash
 def test_a_killed_run_goes_on_from_a_store(s3, whole, tmp_path, temp, monkeypatch):
     calls = []
 
@@ -228,6 +229,7 @@ def test_a_torn_shard_is_named(s3, whole, tmp_path, temp, capsys):
         assert ours_in(temp) == []
 
 
+@pytest.mark.crash
 def test_a_store_that_fails_in_mid_run(s3, whole, tmp_path, temp, monkeypatch, capsys):
     key = "some/prepared/train/part-00007-of-00040.tfrecord"
     content = s3.get(key)

@@ -125,6 +125,7 @@ def test_a_run_continues_from_checkpoints_of_an_earlier_version(data, uninterrup
     assert_same_run(unfinished, uninterrupted)
 
 
+@pytest.mark.crash
 @pytest.mark.parametrize("calls", [(1,), (5, 3)])
 def test_killed_and_started_again_it_ends_as_if_it_had_not_been(
     data, uninterrupted, tmp_path, calls
@@ -152,6 +153,7 @@ def test_killed_before_an_epoch_is_validated(data, uninterrupted, tmp_path):
     assert_same_run(tmp_path / "run", uninterrupted)
 
 
+@pytest.mark.crash
 def test_sigterm_in_a_validation_ends_it_at_once(data, tmp_path, capsys):
     # Two batches, and so two returns to Python.
     flags = ["--steps-per-execution", "1"]
@@ -187,6 +189,7 @@ def test_a_run_goes_on_in_another_version_and_says_so(data, unfinished, capsys):
     assert versions["keras"] == keras.__version__
 
 
+@pytest.mark.crash
 def test_killed_before_the_export(data, uninterrupted, tmp_path, capsys):
     run_killed_in("train", "export", data, tmp_path / "run")
     assert run(data, tmp_path / "run", epochs=1) == 1

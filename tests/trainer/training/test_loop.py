@@ -188,6 +188,7 @@ def epochs_of(run):
     return json.loads((run / "metrics.json").read_text())["epochs"]
 
 
+@pytest.mark.engine
 def test_mirrored_training_reaches_what_one_device_reaches(dataset, alone, tmp_path):
     flags = ["--strategy", "mirrored", "--devices", "CPU:0,CPU:1", "--output", "run"]
     # In a process of its own: a CPU can be divided only before TensorFlow computes.
@@ -206,6 +207,7 @@ def test_mirrored_training_reaches_what_one_device_reaches(dataset, alone, tmp_p
         np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
+@pytest.mark.engine
 def test_two_workers_reach_what_one_process_reaches(dataset, alone, tmp_path):
     processes = [
         Process(
