@@ -77,7 +77,7 @@ class Rows(NamedTuple):
 
 
 def draw_chains(seed: int) -> NDArray[np.uint8]:
-    """Each label's chain: (labels, states, 256) uint8, the next letter for each random byte."""
+    """Return the chain of each label: (labels, states, 256) uint8, the next letter by random byte."""
     shape = (len(LABELS), _GROUPS, len(ALPHABET))
     draws = _source(seed, _CHAINS_STREAM).random_raw(int(np.prod(shape))).reshape(shape)
     choices = np.argsort(draws, axis=-1, kind="stable").astype(np.uint8) + np.uint8(1)
@@ -86,7 +86,7 @@ def draw_chains(seed: int) -> NDArray[np.uint8]:
 
 
 def count_slots(chains: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """How many of the 256 bytes lead where: (labels, states, states) int64."""
+    """Count how many of the 256 bytes lead to each state: (labels, states, states) int64."""
     return np.stack([(chains == state).sum(axis=-1) for state in range(_STATES)], axis=-1)
 
 
@@ -122,7 +122,7 @@ def _walk(
 
 
 def score_transitions(chains: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """The log likelihood of each transition: (states, states, labels) int32, in 2**-20 bits.
+    """Return the log likelihood of transitions: (states, states, labels) int32, in 2**-20 bits.
 
     What leads to state 0, the end, scores 0, for length does not depend on the label.
     """
@@ -132,7 +132,7 @@ def score_transitions(chains: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 
 def classify(letters: NDArray[np.uint8], scores: NDArray[np.int32]) -> NDArray[np.int64]:
-    """The most probable label of each row of letters, by Bayes' rule: (rows,) int64.
+    """Return the most probable label of each row, by Bayes' rule: (rows,) int64.
 
     Labels are equally frequent, so the largest likelihood decides; no classifier does better.
     """
@@ -146,7 +146,7 @@ def classify(letters: NDArray[np.uint8], scores: NDArray[np.int32]) -> NDArray[n
 
 
 def encode_csv(rows: Rows) -> bytes:
-    """The rows as lines `sequence,label`."""
+    """Return the rows as lines `sequence,label`."""
     symbols = np.frombuffer(b"\0" + ALPHABET.encode(), np.uint8)
     fields = np.array([f",{label}\n".encode() for label in LABELS])
     endings = fields.view(np.uint8).reshape(len(LABELS), -1)
@@ -170,11 +170,11 @@ class Accuracy:
         self._all += np.bincount(cut, minlength=len(self._all))
 
     def overall(self) -> float:
-        """Over all rows."""
+        """Return the accuracy over all rows."""
         return float(self._right.sum() / self._all.sum())
 
     def by_length(self) -> dict[int, float]:
-        """For each length that occurs."""
+        """Return the accuracy of each length that occurs."""
         return {
             int(length): float(self._right[length] / self._all[length])
             for length in np.flatnonzero(self._all)
