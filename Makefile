@@ -7,9 +7,9 @@ PYTHON ?= python3 python3.13 python3.12 python3.11 python3.10
 TEST_PROCESSES ?= 2
 
 VENV_PYTHON := .venv/bin/python
-# A process takes whole files, in the order of tests/conftest.py.
 # What `make test` leaves to `make test-all`.
 SLOW := engine or crash or (deploy and integration)
+# A process takes whole files, in the order of tests/conftest.py.
 PYTEST := $(VENV_PYTHON) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
 	--no-loadscope-reorder --durations 5
 READY := .venv/.ready
