@@ -77,7 +77,7 @@ class Rows(NamedTuple):
 
 
 def draw_chains(seed: int) -> NDArray[np.uint8]:
-    """Return the chain of each label: (labels, states, 256) uint8, the next letter by random byte."""
+    """Return the chain of each label: (labels, states, 256) uint8, next letters by random byte."""
     shape = (len(LABELS), _GROUPS, len(ALPHABET))
     draws = _source(seed, _CHAINS_STREAM).random_raw(int(np.prod(shape))).reshape(shape)
     choices = np.argsort(draws, axis=-1, kind="stable").astype(np.uint8) + np.uint8(1)
