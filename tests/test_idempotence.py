@@ -105,8 +105,11 @@ main(sys.argv[1:])
     argv = commands(folder)[0][1]
     done = subprocess.run(
         [sys.executable, "-c", script, *argv],
-        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 9, done.stderr
 
 

@@ -35,11 +35,15 @@ PARAMS = {
         {}, type="object", description='flags of python -m pipeline, such as {"max-length": 31}'
     ),
     "train": Param(
-        [], type="array", items={"type": "string"},
+        [],
+        type="array",
+        items={"type": "string"},
         description="flags of python -m trainer, such as --epochs and 5, each a line",
     ),
     "promote": Param(
-        [], type="array", items={"type": "string"},
+        [],
+        type="array",
+        items={"type": "string"},
         description="flags of python -m trainer.promote, such as --metric and macro_f1",
     ),
     "min_train_rows": Param(1000, type="integer", minimum=1),
@@ -47,11 +51,14 @@ PARAMS = {
         1, type="integer", minimum=0, description="in each of train, validation and test"
     ),
     "max_rejected_fraction": Param(
-        0.01, type="number", minimum=0, maximum=1,
+        0.01,
+        type="number",
+        minimum=0,
+        maximum=1,
         description="of the rows read; python -m pipeline has a limit of its own",
     ),
     "max_truncated_fraction": Param(0.2, type="number", minimum=0, maximum=1),
-}  # fmt: skip
+}
 
 
 class PrepareOperator(BeamRunPythonPipelineOperator):

@@ -21,9 +21,14 @@ def main() -> None:
     parser.add_argument("--provision_endpoint", required=True)
     flags, _ = parser.parse_known_args()
     with grpc.insecure_channel(flags.provision_endpoint) as channel:
-        info = beam_provision_api_pb2_grpc.ProvisionServiceStub(channel).GetProvisionInfo(
-            beam_provision_api_pb2.GetProvisionInfoRequest(), metadata=(("worker_id", flags.id),)
-        ).info  # fmt: skip
+        info = (
+            beam_provision_api_pb2_grpc.ProvisionServiceStub(channel)
+            .GetProvisionInfo(
+                beam_provision_api_pb2.GetProvisionInfoRequest(),
+                metadata=(("worker_id", flags.id),),
+            )
+            .info
+        )
     os.environ.update(
         WORKER_ID=flags.id,
         PIPELINE_OPTIONS=json_format.MessageToJson(info.pipeline_options),

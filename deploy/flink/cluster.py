@@ -158,8 +158,12 @@ class Cluster:
             "expansion-port": expansion,
             "artifacts-dir": self._folder / "artifacts",
         }
-        self._start_java("job-server", "512m", _JOB_SERVER,
-                         *(f"--{name}={value}" for name, value in flags.items()))  # fmt: skip
+        self._start_java(
+            "job-server",
+            "512m",
+            _JOB_SERVER,
+            *(f"--{name}={value}" for name, value in flags.items()),
+        )
 
     def wait_until_ready(self) -> None:
         """Wait for the TaskManagers and the job server.

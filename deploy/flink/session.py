@@ -36,15 +36,34 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 ended by Ctrl-C or SIGTERM, 1 the cluster could not start or one of "
         "its processes ended, 2 the command line is wrong.",
     )
-    parser.add_argument("--task-managers", type=int, default=2, metavar="N",
-                        help="number of TaskManagers, with one slot each (default: 2)")  # fmt: skip
-    parser.add_argument("--environment", choices=("PROCESS", "EXTERNAL"), default="PROCESS",
-                        help="what starts the Python workers: PROCESS, each TaskManager, or "
-                        "EXTERNAL, a worker pool next to them (default: PROCESS)")  # fmt: skip
-    parser.add_argument("--rest-port", type=int, default=8081, metavar="PORT",
-                        help="port of Flink's web page and REST API (default: 8081)")  # fmt: skip
-    parser.add_argument("--job-port", type=int, default=8099, metavar="PORT",
-                        help="port of Beam's job server (default: 8099)")  # fmt: skip
+    parser.add_argument(
+        "--task-managers",
+        type=int,
+        default=2,
+        metavar="N",
+        help="number of TaskManagers, with one slot each (default: 2)",
+    )
+    parser.add_argument(
+        "--environment",
+        choices=("PROCESS", "EXTERNAL"),
+        default="PROCESS",
+        help="what starts the Python workers: PROCESS, each TaskManager, or "
+        "EXTERNAL, a worker pool next to them (default: PROCESS)",
+    )
+    parser.add_argument(
+        "--rest-port",
+        type=int,
+        default=8081,
+        metavar="PORT",
+        help="port of Flink's web page and REST API (default: 8081)",
+    )
+    parser.add_argument(
+        "--job-port",
+        type=int,
+        default=8099,
+        metavar="PORT",
+        help="port of Beam's job server (default: 8099)",
+    )
     return parser
 
 

@@ -59,8 +59,14 @@ def test_levels_of_an_axis(values: Sequence[float], levels: Sequence[float]) -> 
 
 def test_round_numbers() -> None:
     assert [round_up(number) for number in (0.3, 1, 3, 10, 11, 999, 1000)] == [
-        0.5, 1, 5, 10, 20, 1000, 1000,
-    ]  # fmt: skip
+        0.5,
+        1,
+        5,
+        10,
+        20,
+        1000,
+        1000,
+    ]
     assert round_counts(3, 8) == [1, 2, 3]
     assert round_counts(31, 8) == [5, 10, 15, 20, 25, 30]
     assert round_counts(0, 4) == []
@@ -104,8 +110,10 @@ def test_a_single_epoch_stands_in_the_middle() -> None:
 def test_a_histogram_of_lengths_with_a_tail() -> None:
     chart = chart_lengths([(1, 1, 3), (2, 2, 1), (3, 4, 4)], 1, 2, "cut at 1")
     assert [(bar.left, bar.right, bar.kind) for bar in chart.bars] == [
-        (0, 25, "kept"), (25, 50, "cut"), (50, 100, "cut"),
-    ]  # fmt: skip
+        (0, 25, "kept"),
+        (25, 50, "cut"),
+        (50, 100, "cut"),
+    ]
     assert [text for _, text in chart.ticks] == ["4", "2", "1"]
     assert chart.bars[2].title == "3–4: 4 (50.0 %)"
     assert chart.mark == 25
@@ -131,12 +139,23 @@ def test_a_flow_splits_in_proportion() -> None:
 
 def test_numbers_as_text() -> None:
     assert [format_measure(one) for one in (None, 0.5, 0.00012, 8723.2)] == [
-        "–", "0.5000", "0.00012", "8,723",
-    ]  # fmt: skip
+        "–",
+        "0.5000",
+        "0.00012",
+        "8,723",
+    ]
     assert [format_share(one) for one in (0, 0.00004, 0.0004, 0.5, 0.9999, 1)] == [
-        "0 %", "< 0.01 %", "0.04 %", "50.0 %", "> 99.9 %", "100 %",
-    ]  # fmt: skip
+        "0 %",
+        "< 0.01 %",
+        "0.04 %",
+        "50.0 %",
+        "> 99.9 %",
+        "100 %",
+    ]
     assert [shorten(one) for one in (9_999, 10_000, 25_600, 12_000_000)] == [
-        "9,999", "10k", "26k", "12M",
-    ]  # fmt: skip
+        "9,999",
+        "10k",
+        "26k",
+        "12M",
+    ]
     assert (format_plural(1, "row"), format_plural(1_000, "row")) == ("1 row", "1,000 rows")

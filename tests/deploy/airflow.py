@@ -73,9 +73,13 @@ def _run_tests() -> None:
 
         def run(*arguments: str) -> Finished:
             done = subprocess.run(
-                [airflow, *arguments], env=environment, cwd=folder, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                [airflow, *arguments],
+                env=environment,
+                cwd=folder,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
             return Finished(done.returncode, done.stdout)
 
         expect(run("db", "migrate"), 0)
@@ -94,17 +98,22 @@ def test_twice_for_one_date(run: Callable[..., Finished], folder: Path) -> None:
     sample(folder, "20260102", 3000)
     first = run("dags", "test", "charseq", "2026-01-02", "--conf", json.dumps(CONF))
     expect(
-        first, 0,
-        "SIGTERM: saved after step", "going on in epoch",
+        first,
+        0,
+        "SIGTERM: saved after step",
+        "going on in epoch",
         f"promoted: {folder}/data/runs/20260102 is {folder}/data/registry/1, the current one",
-    )  # fmt: skip
+    )
     print("2026-01-02: prepared, looked at, trained (ended once, gone on), evaluated, promoted")
     before = listing(folder / "data", REWRITTEN)
     second = run("dags", "test", "charseq", "2026-01-02", "--conf", json.dumps(CONF))
     expect(
-        second, 0, "datasets/20260102 is already prepared from these inputs",
-        "runs/20260102 is already trained on this dataset", "registry/1, the current one",
-    )  # fmt: skip
+        second,
+        0,
+        "datasets/20260102 is already prepared from these inputs",
+        "runs/20260102 is already trained on this dataset",
+        "registry/1, the current one",
+    )
     after = listing(folder / "data", REWRITTEN)
     if changed := sorted(set(before.items()) ^ set(after.items())):
         raise DataError(f"the second run changed {changed}")
@@ -130,9 +139,12 @@ def test_bad_data_is_not_trained_on(run: Callable[..., Finished], folder: Path) 
     conf = {**CONF, "max_rejected_fraction": 0.1, "min_train_rows": 5000}
     fourth = run("dags", "test", "charseq", "2026-01-03", "--conf", json.dumps(conf))
     expect(
-        fourth, 1, "datasets/20260103 is not trained on: train has ", "expected 5000 or more; "
-        "500 of 2500 rows are rejected: 20.00%, expected 10.00% or less", "DagRun failed",
-    )  # fmt: skip
+        fourth,
+        1,
+        "datasets/20260103 is not trained on: train has ",
+        "expected 5000 or more; 500 of 2500 rows are rejected: 20.00%, expected 10.00% or less",
+        "DagRun failed",
+    )
     if (folder / "data" / "runs" / "20260103").exists():
         raise DataError("bad data was trained on")
     print("2026-01-03, bad data: not trained on")

@@ -152,8 +152,13 @@ def run_workers(job: Manifest, settings: dict[str, str], data: Path) -> None:
     """
     (step,) = containers(pod_spec(job))
     count = job["spec"]["completions"]
-    found = {**settings, "DATASET": f"/data/datasets/{NAME}", "RUN": "/data/runs/workers",
-             "EPOCHS": "1", "BATCH_SIZE": "256"}  # fmt: skip
+    found = {
+        **settings,
+        "DATASET": f"/data/datasets/{NAME}",
+        "RUN": "/data/runs/workers",
+        "EPOCHS": "1",
+        "BATCH_SIZE": "256",
+    }
     ports = iter(free_ports(count))
     addresses = {f"train-{index}.train:2222": f"{LOOPBACK}:{next(ports)}" for index in range(count)}
     started = time.monotonic()
@@ -184,8 +189,19 @@ def started_container(
     variables = {name: on_volume(value, place) for name, value in variables.items()}
     variables["PATH"] = f"{checkout}/.venv/bin:{os.environ['PATH']}"
     if root:
-        words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-                 "sh", str(CONTAINER), str(data), str(ROOT), *words]  # fmt: skip
+        words = [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "sh",
+            str(CONTAINER),
+            str(data),
+            str(ROOT),
+            *words,
+        ]
     else:
         print("(not root: as this user, and with a root file system that can be written to)")
     process = subprocess.Popen(

@@ -38,13 +38,21 @@ OURS = [name for name in PARAMETERS if name != "sdk_container_image"]
 REQUIRED = {"input": "gs://b/*.csv", "output": "gs://b/out"}
 # What a launcher adds of its own, from what the service and gcloud are told.
 LAUNCHER_FLAGS = (
-    "--runner=DataflowRunner", "--project=a-project", "--region=europe-west1",
-    "--job_name=charseq-1", "--temp_location=gs://bucket/temp",
-    "--staging_location=gs://bucket/staging", "--labels={\"team\": \"a\"}",
-    "--service_account_email=a@a-project.iam.gserviceaccount.com", "--num_workers=2",
-    "--max_num_workers=4", "--machine_type=n2-standard-4", "--subnetwork=regions/r/subnetworks/s",
-    "--experiments=use_runner_v2", "--sdk_container_image=registry/charseq:1",
-)  # fmt: skip
+    "--runner=DataflowRunner",
+    "--project=a-project",
+    "--region=europe-west1",
+    "--job_name=charseq-1",
+    "--temp_location=gs://bucket/temp",
+    "--staging_location=gs://bucket/staging",
+    '--labels={"team": "a"}',
+    "--service_account_email=a@a-project.iam.gserviceaccount.com",
+    "--num_workers=2",
+    "--max_num_workers=4",
+    "--machine_type=n2-standard-4",
+    "--subnetwork=regions/r/subnetworks/s",
+    "--experiments=use_runner_v2",
+    "--sdk_container_image=registry/charseq:1",
+)
 TEMPLATE = "staging/template_launches/2026-11-24_00_00_00-1/job_object"
 
 
@@ -200,10 +208,23 @@ def test_what_the_option_takes_a_pattern_takes(data: st.DataObject) -> None:
 
 def test_the_launcher_s_arguments_become_the_command_line() -> None:
     assert to_command_line(
-        ["--input=gs://b/a,1.csv,gs://c/*=x.csv", "--max_length=7", "--split=train=1",
-         "--overwrite=true", "--max_num_workers=3", "--runner=DataflowRunner"]
-    ) == ["--input=gs://b/a,1.csv", "--input=gs://c/*=x.csv", "--max-length=7", "--split=train=1",
-          "--overwrite=true", "--max_num_workers=3", "--runner=DataflowRunner"]  # fmt: skip
+        [
+            "--input=gs://b/a,1.csv,gs://c/*=x.csv",
+            "--max_length=7",
+            "--split=train=1",
+            "--overwrite=true",
+            "--max_num_workers=3",
+            "--runner=DataflowRunner",
+        ]
+    ) == [
+        "--input=gs://b/a,1.csv",
+        "--input=gs://c/*=x.csv",
+        "--max-length=7",
+        "--split=train=1",
+        "--overwrite=true",
+        "--max_num_workers=3",
+        "--runner=DataflowRunner",
+    ]
 
 
 def test_beam_knows_the_launcher_s_flags() -> None:
@@ -242,8 +263,12 @@ def test_a_launch_leaves_a_job_that_writes_the_dataset(
     gs.blob("in/rows.csv").upload_from_string("sequence,label\nAC,x\nCA,y\n")
     # A local path: TensorFlow, which makes a directory there, knows no emulator of gs://.
     output = tmp_path / "out"
-    parameters = ["--input=gs://bucket/in/*.csv,gs://bucket/in/r*", f"--output={output}",
-                  "--max_length=4", "--overwrite=false"]  # fmt: skip
+    parameters = [
+        "--input=gs://bucket/in/*.csv,gs://bucket/in/r*",
+        f"--output={output}",
+        "--max_length=4",
+        "--overwrite=false",
+    ]
     flags = [*LAUNCHER_FLAGS, f"--template_location=gs://bucket/{TEMPLATE}", "--no_auth"]
     monkeypatch.setattr(sys, "argv", ["launch.py", *parameters, *flags])
     with pytest.raises(SystemExit) as ended:

@@ -76,13 +76,17 @@ PREPARE = ("Job", DEPLOY / "flink" / "prepare.yaml")
 
 
 @pytest.mark.parametrize(
-    ("manifest", "step"), [(SCHEDULED, "train"), (SCHEDULED, "evaluate"), (SCHEDULED, "promote"),
-                           (TRAIN, "trainer")])  # fmt: skip
+    ("manifest", "step"),
+    [(SCHEDULED, "train"), (SCHEDULED, "evaluate"), (SCHEDULED, "promote"), (TRAIN, "trainer")],
+)
 @pytest.mark.parametrize("overlay", ["one-node", "several-nodes"])
 def test_the_trainer_knows_its_flags(
-    manifest: tuple[str, Path], step: str, overlay: str, tmp_path: Path,
+    manifest: tuple[str, Path],
+    step: str,
+    overlay: str,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     """Status 2 is for a wrong command line; that there is no data is another matter."""
     _, module, *flags = started(steps_of(*manifest)[step], overlay, tmp_path)
     main = importlib.import_module(f"{module}.__main__").main
@@ -120,11 +124,15 @@ def test_each_worker_gets_its_own_tf_config(index: int) -> None:
     found = json.loads(environment(trainer, {}, {INDEX: str(index)})["TF_CONFIG"])
     assert found == {
         "cluster": {
-            "worker": ["train-0.train:2222", "train-1.train:2222", "train-2.train:2222",
-                       "train-3.train:2222"],
+            "worker": [
+                "train-0.train:2222",
+                "train-1.train:2222",
+                "train-2.train:2222",
+                "train-3.train:2222",
+            ],
         },
         "task": {"type": "worker", "index": index},
-    }  # fmt: skip
+    }
     name, port = service["metadata"]["name"], service["spec"]["ports"][0]["port"]
     assert found["cluster"]["worker"] == [
         f"{job['metadata']['name']}-{number}.{name}:{port}"
@@ -157,8 +165,10 @@ def test_the_parts_of_the_flink_cluster_fit_each_other(tmp_path: Path) -> None:
     service = manifests(flink / "job-server.yaml")["Service"]
     port = service["spec"]["ports"][0]["port"]
     assert flags["--job_endpoint"] == f"{service['metadata']['name']}:{port}"
-    assert f"--job-port={port}" in steps_of("Deployment", flink / "job-server.yaml")["job-server"][
-        "args"]  # fmt: skip
+    assert (
+        f"--job-port={port}"
+        in steps_of("Deployment", flink / "job-server.yaml")["job-server"]["args"]
+    )
 
 
 def test_the_versions_are_those_of_the_session_cluster() -> None:

@@ -84,9 +84,13 @@ def _write_data(bucket: Path) -> None:
         ("pipeline", f"--input={rows}", f"--output={bucket / 'prepared'}"),
     ):
         outcome = subprocess.run(
-            [sys.executable, "-m", module, *flags], cwd=ROOT, capture_output=True, text=True,
-            timeout=_SECONDS, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", module, *flags],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
         if outcome.returncode:
             raise DataError(f"{module}: {outcome.stderr}")
 
@@ -105,9 +109,12 @@ def _train(bucket: Path, job: dict[str, Any], machines: list[str], *flags: str) 
         config = {"cluster": cluster, "environment": "cloud", "task": task, "job": json.dumps(job)}
         process = subprocess.Popen(
             [sys.executable, *command, *arguments, *_SMALL, *flags],
-            cwd=ROOT, env={**os.environ, "TF_CONFIG": json.dumps(config)},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env={**os.environ, "TF_CONFIG": json.dumps(config)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         processes.append(process)
     _require_run(bucket, job, processes)
 

@@ -122,11 +122,17 @@ def test_its_user_cannot_change_it(container: Container) -> None:
     find = f"for program in {' '.join(COMPILERS)}; do command -v $program; done"
     found = container.ask("sh", "-c", find).stdout
     check("compilers", found, "")
-    left = [path for path in ("etc/pip.conf", "root/.cache", "source", "wheel")
-            if _is_left(container.root / path)]  # fmt: skip
+    left = [
+        path
+        for path in ("etc/pip.conf", "root/.cache", "source", "wheel")
+        if _is_left(container.root / path)
+    ]
     check("what the builder left", left, [])
-    special = [str(path) for path in container.root.joinpath("opt").rglob("*")
-               if stat.S_IMODE(path.lstat().st_mode) & (stat.S_ISUID | stat.S_ISGID)]  # fmt: skip
+    special = [
+        str(path)
+        for path in container.root.joinpath("opt").rglob("*")
+        if stat.S_IMODE(path.lstat().st_mode) & (stat.S_ISUID | stat.S_ISGID)
+    ]
     check("programs that change the user", special, [])
 
 
@@ -156,8 +162,11 @@ def test_an_image_holds_what_it_needs_and_no_more(*containers: Container) -> Non
 def test_entry_points(pipeline: Container, trainer: Container, both: Container) -> None:
     """What `docker run IMAGE` does; --help of every command; the launcher of a Flex Template."""
     boot = pipeline.ask(*pipeline.entry())
-    check("boot without flags", (boot.returncode, boot.stderr[20:].splitlines()[0]),
-          (1, "No id provided."))  # fmt: skip
+    check(
+        "boot without flags",
+        (boot.returncode, boot.stderr[20:].splitlines()[0]),
+        (1, "No id provided."),
+    )
     usage = "usage: python -m"
     check("trainer", trainer.run(*trainer.entry())[:24], f"{usage} trainer")
     check("all", both.run(*both.entry())[:25], f"{usage} pipeline")

@@ -85,10 +85,16 @@ class Storage:
     def build(self, target: str, arguments: Mapping[str, str], *flags: str) -> None:
         """Build a target of the Dockerfile as localhost/charseq-TARGET."""
         command = [
-            "build", "--isolation=chroot", "--format=docker", "--layers", f"--target={target}",
+            "build",
+            "--isolation=chroot",
+            "--format=docker",
+            "--layers",
+            f"--target={target}",
             *(f"--build-arg={name}={value}" for name, value in arguments.items()),
-            *flags, f"--tag=localhost/charseq-{target}", ".",
-        ]  # fmt: skip
+            *flags,
+            f"--tag=localhost/charseq-{target}",
+            ".",
+        ]
         with self._log.open("ab") as log:
             self._run(command, log, log, _BUILD_SECONDS)
 

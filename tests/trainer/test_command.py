@@ -177,8 +177,12 @@ print(json.dumps([label.decode() for label in answer["label"].numpy()]))
     texts = [text for text, _ in rows[0::2] + rows[1::2]]
     answered = subprocess.run(
         [sys.executable, "-I", "-c", script, str(run / "saved_model")],
-        cwd=tmp_path, input=json.dumps(texts), check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        input=json.dumps(texts),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     described = read_run(str(run))
     expected = [
         described.labels[label]
@@ -297,8 +301,12 @@ print(sorted(strangers & set(sys.modules)))
     environment = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
     finished = subprocess.run(
         [sys.executable, "-c", script, *flags, "--epochs", "1", "--batch-size", "64"],
-        cwd=ROOT, env=environment, check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert finished.stdout.splitlines()[-1] == "[]"
     # Only the run itself speaks: no wall of warnings.
     assert finished.stderr == ""

@@ -102,8 +102,19 @@ def _build(folder: Path) -> Path:
     folder.mkdir(parents=True)
     flags = f"-s -w -X k8s.io/component-base/version.gitVersion={_VERSION}"
     # Cgo would bind them to this machine's C library.
-    command = ["env", "CGO_ENABLED=0", "go", "build", "-C", str(_MODULE), "-trimpath",
-               f"-ldflags={flags}", "-o", f"{folder}/", *_PACKAGES]  # fmt: skip
+    command = [
+        "env",
+        "CGO_ENABLED=0",
+        "go",
+        "build",
+        "-C",
+        str(_MODULE),
+        "-trimpath",
+        f"-ldflags={flags}",
+        "-o",
+        f"{folder}/",
+        *_PACKAGES,
+    ]
     run(command, seconds=3600)
     shutil.copy(_MODULE / "go.sum", folder)
     return folder
@@ -122,33 +133,51 @@ def _start(programs: Path, tools: Path, folder: Path, services: ExitStack) -> li
         words = [str(programs / program), *(f"--{name}={value}" for name, value in flags.items())]
         services.callback(Service(words, folder / f"{program}.log").end)
 
-    start(_ETCD, {
-        "data-dir": folder / "etcd",
-        "listen-client-urls": etcd, "advertise-client-urls": etcd,
-        "listen-peer-urls": peers, "initial-advertise-peer-urls": peers,
-        "initial-cluster": f"default={peers}",
-    })  # fmt: skip
-    start(_API_SERVER, {
-        "etcd-servers": etcd,
-        "bind-address": LOOPBACK, "advertise-address": LOOPBACK, "secure-port": port,
-        # Of an API server at the loopback, others could not be told.
-        "endpoint-reconciler-type": "none",
-        "cert-dir": certificates,
-        "service-account-issuer": "https://charseq.invalid",
-        "service-account-key-file": key, "service-account-signing-key-file": key,
-        "service-cluster-ip-range": "10.0.0.0/24",
-        "token-auth-file": tokens, "authorization-mode": "AlwaysAllow",
-    })  # fmt: skip
-    return [str(tools / "kubectl"), "--kubeconfig=/dev/null", f"--token={token}",
-               f"--server=https://{LOOPBACK}:{port}",
-               f"--certificate-authority={certificates / 'apiserver.crt'}"]  # fmt: skip
+    start(
+        _ETCD,
+        {
+            "data-dir": folder / "etcd",
+            "listen-client-urls": etcd,
+            "advertise-client-urls": etcd,
+            "listen-peer-urls": peers,
+            "initial-advertise-peer-urls": peers,
+            "initial-cluster": f"default={peers}",
+        },
+    )
+    start(
+        _API_SERVER,
+        {
+            "etcd-servers": etcd,
+            "bind-address": LOOPBACK,
+            "advertise-address": LOOPBACK,
+            "secure-port": port,
+            # Of an API server at the loopback, others could not be told.
+            "endpoint-reconciler-type": "none",
+            "cert-dir": certificates,
+            "service-account-issuer": "https://charseq.invalid",
+            "service-account-key-file": key,
+            "service-account-signing-key-file": key,
+            "service-cluster-ip-range": "10.0.0.0/24",
+            "token-auth-file": tokens,
+            "authorization-mode": "AlwaysAllow",
+        },
+    )
+    return [
+        str(tools / "kubectl"),
+        "--kubeconfig=/dev/null",
+        f"--token={token}",
+        f"--server=https://{LOOPBACK}:{port}",
+        f"--certificate-authority={certificates / 'apiserver.crt'}",
+    ]
 
 
 def _write_key(path: Path) -> None:
     """The key of service accounts' tokens, without which the server does not start."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    path.write_bytes(key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    ))  # fmt: skip
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+    )

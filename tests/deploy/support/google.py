@@ -42,8 +42,18 @@ def validators() -> Path:
     python, installed = folder / "bin" / "python", folder / _REQUIREMENTS.name
     if not installed.exists() or installed.read_bytes() != _REQUIREMENTS.read_bytes():
         _run([sys.executable, "-m", "venv", "--clear", str(folder)])
-        _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-              "--requirement", str(_REQUIREMENTS)])  # fmt: skip
+        _run(
+            [
+                str(python),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--requirement",
+                str(_REQUIREMENTS),
+            ]
+        )
         shutil.copy(_REQUIREMENTS, installed)
     return python
 
@@ -117,13 +127,16 @@ def recording_gcloud(folder: Path) -> Iterator[tuple[dict[str, str], list[tuple[
     with HTTPServer(("127.0.0.1", 0), Agree) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/"
-        yield {
-            "CLOUDSDK_CONFIG": str(folder / "gcloud"),
-            "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
-            "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": address,
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW": address,
-        }, requests  # fmt: skip
+        yield (
+            {
+                "CLOUDSDK_CONFIG": str(folder / "gcloud"),
+                "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+                "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+                "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": address,
+                "CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW": address,
+            },
+            requests,
+        )
         server.shutdown()
 
 
@@ -148,9 +161,15 @@ def _run(
     settings: dict[str, str] | None = None,
 ) -> str:
     outcome = subprocess.run(
-        command, input=text, capture_output=True, text=True, timeout=900, check=False,
-        cwd=folder, env={**os.environ, **(settings or {})},
-    )  # fmt: skip
+        command,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+        cwd=folder,
+        env={**os.environ, **(settings or {})},
+    )
     if outcome.returncode:
         said = outcome.stdout.strip() or outcome.stderr.strip()
         raise DataError(f"{' '.join(command)}: {said}")

@@ -28,8 +28,18 @@ def fetch_tools() -> Path:
     if installed.exists() and installed.read_bytes() == _REQUIREMENTS.read_bytes():
         return folder / "bin"
     run([sys.executable, "-m", "venv", "--clear", str(folder)])
-    run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet",
-         "--disable-pip-version-check", "--requirement", str(_REQUIREMENTS)])  # fmt: skip
+    run(
+        [
+            str(folder / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+            str(_REQUIREMENTS),
+        ]
+    )
     shutil.copy(_REQUIREMENTS, installed)
     return folder / "bin"
 

@@ -70,8 +70,15 @@ def test_the_session_command_and_a_worker_pool(folder: Path, logs: Path) -> None
     """The command says which flags to use, Beam's EXTERNAL environment works, and all ends."""
     sample = write_rows(folder / "rows.csv", 5_000)
     rest, job = free_ports(2)
-    command = [sys.executable, "-m", "deploy.flink.session", "--task-managers=1",
-               "--environment=EXTERNAL", f"--rest-port={rest}", f"--job-port={job}"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "deploy.flink.session",
+        "--task-managers=1",
+        "--environment=EXTERNAL",
+        f"--rest-port={rest}",
+        f"--job-port={job}",
+    ]
     session = Service(command, logs / "session.log")
     try:
         with step("python -m deploy.flink.session with one TaskManager and a worker pool starts"):
@@ -205,9 +212,10 @@ def check_the_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
         check(name, found[name], expected[name])
     for manifest in (found, expected):
         manifest["files"] = [
-            file for file in manifest["files"]
+            file
+            for file in manifest["files"]
             if file["path"].startswith("rejected/") or file["path"] == "parity.jsonl"
-        ]  # fmt: skip
+        ]
     check("files", found["files"], expected["files"])
 
 

@@ -31,10 +31,20 @@ TEST = PlannedShard("test", 0, 1)
 
 def summary(shard: PlannedShard, **changes: Any) -> ShardSummary:
     values: dict[str, Any] = {
-        "shard": shard, "staged_path": "", "records": 0, "bytes": 0, "sha256": "", "duplicates": 0,
-        "ambiguous": 0, "most_ambiguous": (), "label_counts": (), "length_counts": (0, 0, 0),
-        "id_counts": (0, 0, 0, 0), "unknown_characters": Counter(), "parity": (),
-    }  # fmt: skip
+        "shard": shard,
+        "staged_path": "",
+        "records": 0,
+        "bytes": 0,
+        "sha256": "",
+        "duplicates": 0,
+        "ambiguous": 0,
+        "most_ambiguous": (),
+        "label_counts": (),
+        "length_counts": (0, 0, 0),
+        "id_counts": (0, 0, 0, 0),
+        "unknown_characters": Counter(),
+        "parity": (),
+    }
     return ShardSummary(**{**values, **changes})
 
 
@@ -42,11 +52,27 @@ def prepared(**options: Any) -> PreparedDataset:
     """Return 7 rows: 5 records in two of three shards, a duplicate and a rejected row."""
     shards = [
         summary(TEST),
-        summary(TRAIN[1], records=2, bytes=20, sha256="b1", duplicates=1, ambiguous=1,
-                label_counts=(1, 0, 1), length_counts=(0, 1, 1), id_counts=(1, 1, 1, 1)),
-        summary(TRAIN[0], records=3, bytes=30, sha256="b0", label_counts=(3,),
-                length_counts=(0, 0, 3), id_counts=(0, 2, 2, 2)),
-    ]  # fmt: skip
+        summary(
+            TRAIN[1],
+            records=2,
+            bytes=20,
+            sha256="b1",
+            duplicates=1,
+            ambiguous=1,
+            label_counts=(1, 0, 1),
+            length_counts=(0, 1, 1),
+            id_counts=(1, 1, 1, 1),
+        ),
+        summary(
+            TRAIN[0],
+            records=3,
+            bytes=30,
+            sha256="b0",
+            label_counts=(3,),
+            length_counts=(0, 0, 3),
+            id_counts=(0, 2, 2, 2),
+        ),
+    ]
     return PreparedDataset(
         Options(("in.csv",), "out", max_length=2, alphabet_size=2, **options),
         [Source("in.csv", 99, "csv", None, ("sequence", "label"), 0, 1, identity="sha256:aa")],
@@ -72,9 +98,17 @@ def test_a_lost_row_stops_the_publication() -> None:
 
 def test_the_rows_of_all_shards_are_added_up() -> None:
     assert build_manifest(prepared()).counts == RowCounts(
-        read=7, train=5, validation=0, test=0, duplicates=1, rejected=1,
-        rejected_by_reason={"too_long": 1}, truncated=1, ambiguous=1, unknown_characters=3,
-    )  # fmt: skip
+        read=7,
+        train=5,
+        validation=0,
+        test=0,
+        duplicates=1,
+        rejected=1,
+        rejected_by_reason={"too_long": 1},
+        truncated=1,
+        ambiguous=1,
+        unknown_characters=3,
+    )
 
 
 def test_records_are_counted_by_split_length_and_label_without_zeros() -> None:
@@ -96,8 +130,10 @@ def test_the_manifest_says_how_to_read_the_records() -> None:
     scalar = Feature((), "int64")
     manifest = build_manifest(prepared())
     assert manifest.feature_spec == {
-        "sequence": Feature((2,), "int64"), "length": scalar, "label": scalar
-    }  # fmt: skip
+        "sequence": Feature((2,), "int64"),
+        "length": scalar,
+        "label": scalar,
+    }
     assert (manifest.alphabet, manifest.padding_id, manifest.unknown_id) == (("C", "A"), 0, 3)
     one_hot = build_manifest(prepared(encoding="one_hot"))
     assert one_hot.feature_spec["sequence"] == Feature((2, 2), "float32")

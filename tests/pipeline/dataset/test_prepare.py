@@ -80,9 +80,15 @@ def test_the_manifest_tells_the_truth_about_the_files(dataset: Path) -> None:
 
 def test_no_staging_is_left_and_the_report_is_there(dataset: Path) -> None:
     assert sorted(path.name for path in dataset.iterdir()) == [
-        "dataset.json", "parity.jsonl", "rejected", "report.html",
-        "test", "train", "transform", "validation",
-    ]  # fmt: skip
+        "dataset.json",
+        "parity.jsonl",
+        "rejected",
+        "report.html",
+        "test",
+        "train",
+        "transform",
+        "validation",
+    ]
 
 
 def test_the_report_shows_what_the_manifest_does_not(
@@ -148,9 +154,17 @@ def test_the_same_bytes_from_other_files_orders_and_workers(
         name = f"rows-{number}.csv" + (".gz" if number % 2 else "")
         write_csv(tmp_path / name, shuffled[number::files])
     manifest = prepare(
-        tmp_path / "rows-*", tmp_path / "out", "--num-shards", "3", "--alphabet-size", "4",
-        "--direct_num_workers", "2", "--direct_running_mode", mode,
-    )  # fmt: skip
+        tmp_path / "rows-*",
+        tmp_path / "out",
+        "--num-shards",
+        "3",
+        "--alphabet-size",
+        "4",
+        "--direct_num_workers",
+        "2",
+        "--direct_running_mode",
+        mode,
+    )
     expected = manifest_of(dataset)
     assert manifest["shards"] == expected["shards"]
     assert manifest["fingerprint"] == expected["fingerprint"]
@@ -173,9 +187,17 @@ def test_the_same_bytes_from_prism(
 def test_one_hot_gzip_and_a_given_alphabet(tmp_path: Path) -> None:
     write_csv(tmp_path / "rows.csv", [(s, label) for s in ("AC", "C?A", "D") for label in "xy"])
     manifest = prepare(
-        tmp_path / "rows.csv", tmp_path / "out", "--encoding", "one_hot", "--compression", "gzip",
-        "--alphabet", "CA", "--split", "train=1",
-    )  # fmt: skip
+        tmp_path / "rows.csv",
+        tmp_path / "out",
+        "--encoding",
+        "one_hot",
+        "--compression",
+        "gzip",
+        "--alphabet",
+        "CA",
+        "--split",
+        "train=1",
+    )
     assert manifest["alphabet"] == ["C", "A"]
     assert manifest["counts"]["unknown_characters"] == 4
     assert manifest["counts"]["ambiguous"] == 3

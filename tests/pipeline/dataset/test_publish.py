@@ -42,12 +42,22 @@ def stage(output: Path, content: str) -> PreparedDataset:
     plan = Plan(partition, Vocabulary(("A",), ("x", "y")), 0)
     summaries = [
         ShardSummary(
-            shard, str(staging / f"shard-{shard.index}"), records=1, bytes=5, sha256=content,
-            duplicates=0, ambiguous=0, label_counts=(1,), length_counts=(0, 1),
-            id_counts=(0,) * 27, unknown_characters=Counter(), most_ambiguous=(), parity=(),
+            shard,
+            str(staging / f"shard-{shard.index}"),
+            records=1,
+            bytes=5,
+            sha256=content,
+            duplicates=0,
+            ambiguous=0,
+            label_counts=(1,),
+            length_counts=(0, 1),
+            id_counts=(0,) * 27,
+            unknown_characters=Counter(),
+            most_ambiguous=(),
+            parity=(),
         )
         for shard in SHARDS
-    ]  # fmt: skip
+    ]
     rejected = [RejectedFile(0, str(staging / "rejected-0"), Counter(empty_sequence=1), ())]
     counts = ReadCounts(usable=2, rejected=Counter(empty_sequence=1), lengths=Counter({1: 2}))
     return PreparedDataset(options, [], transform, counts, plan, summaries, rejected)
@@ -76,10 +86,14 @@ def test_killed_at_any_step_and_called_again(tmp_path: Path, replaced: bool) -> 
     publish(stage(whole, "new"))
     expected = files(whole)
     assert list(expected) == [
-        "dataset.json", "parity.jsonl", "rejected/part-00000.jsonl", "report.html",
-        "train/part-00000-of-00002.tfrecord", "train/part-00001-of-00002.tfrecord",
+        "dataset.json",
+        "parity.jsonl",
+        "rejected/part-00000.jsonl",
+        "report.html",
+        "train/part-00000-of-00002.tfrecord",
+        "train/part-00001-of-00002.tfrecord",
         "transform/transform_fn/saved_model.pb",
-    ]  # fmt: skip
+    ]
     step, cut_short = 0, True
     while cut_short:
         output = tmp_path / f"{replaced}-{step}"

@@ -20,10 +20,39 @@ pytestmark = pytest.mark.unit
 VOID = {"meta", "br"}
 # What the page is made of; nothing here loads, runs or links.
 TAGS = {
-    "html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "small", "b", "i",
-    "span", "div", "bdi", "br", "code", "ul", "li", "table", "thead", "tr", "th", "td", "details",
-    "summary", "svg", "rect", "path", "line", "text",
-}  # fmt: skip
+    "html",
+    "head",
+    "meta",
+    "title",
+    "style",
+    "body",
+    "h1",
+    "h2",
+    "h3",
+    "p",
+    "small",
+    "b",
+    "i",
+    "span",
+    "div",
+    "bdi",
+    "br",
+    "code",
+    "ul",
+    "li",
+    "table",
+    "thead",
+    "tr",
+    "th",
+    "td",
+    "details",
+    "summary",
+    "svg",
+    "rect",
+    "path",
+    "line",
+    "text",
+}
 EVIL = "<script>alert('x')</script>&amp;\"\x00\u202e"
 
 
@@ -68,29 +97,56 @@ class Page(HTMLParser):
 
 def manifest(**changes: Any) -> dict[str, Any]:
     counts = {
-        "read": 20_000, "train": 16_000, "validation": 2_000, "test": 1_997, "duplicates": 2,
-        "rejected": 1, "rejected_by_reason": {"empty_sequence": 1}, "truncated": 7,
-        "ambiguous": 0, "unknown_characters": 0,
-    }  # fmt: skip
+        "read": 20_000,
+        "train": 16_000,
+        "validation": 2_000,
+        "test": 1_997,
+        "duplicates": 2,
+        "rejected": 1,
+        "rejected_by_reason": {"empty_sequence": 1},
+        "truncated": 7,
+        "ambiguous": 0,
+        "unknown_characters": 0,
+    }
     return {
-        "fingerprint": "0123456789abcdef", "encoding": "ids", "max_length": 5, "unknown_id": 3,
-        "alphabet": ["A", "C"], "labels": ["x", "y"], "shards": [{}], "counts": counts,
+        "fingerprint": "0123456789abcdef",
+        "encoding": "ids",
+        "max_length": 5,
+        "unknown_id": 3,
+        "alphabet": ["A", "C"],
+        "labels": ["x", "y"],
+        "shards": [{}],
+        "counts": counts,
         "label_counts": {"train": {"x": 12_000, "y": 4_000}, "test": {"x": 1_997}},
         "inputs": [{"path": "rows.csv", "bytes": 1_234}],
-        "options": {"input": ["rows.csv", "more.csv"], "output": "out", "too_long": "truncate",
-                    "num_shards": None, "seed": 7},
+        "options": {
+            "input": ["rows.csv", "more.csv"],
+            "output": "out",
+            "too_long": "truncate",
+            "num_shards": None,
+            "seed": 7,
+        },
         "versions": {"numpy": "2.1"},
         **changes,
-    }  # fmt: skip
+    }
 
 
 def shard(**changes: Any) -> ShardSummary:
     values: dict[str, Any] = {
-        "shard": PlannedShard("train", 0, 1), "staged_path": "", "records": 0, "bytes": 0,
-        "sha256": "", "duplicates": 0, "ambiguous": 0, "most_ambiguous": (), "label_counts": (),
-        "length_counts": (), "id_counts": (0, 6, 3, 0), "unknown_characters": Counter(),
+        "shard": PlannedShard("train", 0, 1),
+        "staged_path": "",
+        "records": 0,
+        "bytes": 0,
+        "sha256": "",
+        "duplicates": 0,
+        "ambiguous": 0,
+        "most_ambiguous": (),
+        "label_counts": (),
+        "length_counts": (),
+        "id_counts": (0, 6, 3, 0),
+        "unknown_characters": Counter(),
         "parity": (),
-    }  # fmt: skip
+    }
     return ShardSummary(**{**values, **changes})
 
 
@@ -129,9 +185,7 @@ def test_rows_flow_in_proportion_and_tiny_shares_are_seen() -> None:
         for tag, attributes in page.tags
         if tag == "rect" and attributes.get("transform")
     }
-    assert heights == {
-        "train": 176, "validation": 22, "test": 22, "duplicates": 2, "rejected": 2
-    }  # fmt: skip
+    assert heights == {"train": 176, "validation": 22, "test": 22, "duplicates": 2, "rejected": 2}
 
 
 def test_what_is_not_there_has_no_band() -> None:

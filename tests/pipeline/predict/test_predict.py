@@ -110,12 +110,18 @@ def test_every_row_is_predicted_or_rejected_once(tmp_path: Path, model: Path) ->
         {"source": str(path), "row": 11, "reason": "line_break", "raw": "9,a\rb"},
     ]
     assert summary["counts"] == {
-        "read": 10, "predicted": 5, "rejected": 5, "truncated": 1,
+        "read": 10,
+        "predicted": 5,
+        "rejected": 5,
+        "truncated": 1,
         "rejected_by_reason": {
-            "broken_quoting": 1, "empty_sequence": 1, "invalid_utf8": 1, "line_break": 1,
+            "broken_quoting": 1,
+            "empty_sequence": 1,
+            "invalid_utf8": 1,
+            "line_break": 1,
             "wrong_number_of_fields": 1,
         },
-    }  # fmt: skip
+    }
     assert not (tmp_path / "out" / ".staging").exists()
 
 
@@ -164,8 +170,9 @@ def test_all_formats_without_a_label(tmp_path: Path, model: Path) -> None:
     assert_same(read_lines(tmp_path / "out", "predictions"), wanted)
     assert summary["counts"]["rejected_by_reason"] == {"empty_sequence": 1, "invalid_json": 1}
     assert [row["raw"] for row in read_lines(tmp_path / "out", "rejected")] == [
-        "[]", '{"sequence": null}',
-    ]  # fmt: skip
+        "[]",
+        '{"sequence": null}',
+    ]
 
 
 def write_many(path: Path, rows: int) -> list[tuple[int, str]]:
@@ -183,9 +190,12 @@ def test_the_same_bytes_from_two_workers(
     rows = write_many(tmp_path / "rows.csv", 5000)
     one = predict(model, tmp_path / "rows.csv", tmp_path / "one")
     two = predict(
-        model, tmp_path / "rows.csv", tmp_path / "two",
-        "--direct_running_mode=multi_processing", "--direct_num_workers=2",
-    )  # fmt: skip
+        model,
+        tmp_path / "rows.csv",
+        tmp_path / "two",
+        "--direct_running_mode=multi_processing",
+        "--direct_num_workers=2",
+    )
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
     assert one["files"] == two["files"]
     names = [file["path"] for file in one["files"] if "predictions" in file["path"]]
@@ -219,9 +229,13 @@ def test_a_run_that_fails_after_writing_leaves_nothing_and_can_be_run_again(
 
     monkeypatch.setattr(dofns, "write_predictions", fail_once)
     argv = [
-        "--model", str(model), "--input", str(tmp_path / "rows.csv"),
-        "--output", str(tmp_path / "out"),
-    ]  # fmt: skip
+        "--model",
+        str(model),
+        "--input",
+        str(tmp_path / "rows.csv"),
+        "--output",
+        str(tmp_path / "out"),
+    ]
     assert main(argv) == 1
     assert capsys.readouterr().err.splitlines()[-1] == "error: the disk is gone"
     assert list((tmp_path / "out").rglob("*")) == []
@@ -301,9 +315,10 @@ def test_killed_at_any_step_of_publishing_and_called_again(tmp_path: Path, repla
     remove_staging(str(tmp_path / "whole"))
     whole = files_of(tmp_path / "whole")
     assert list(whole) == [
-        "predictions/part-00000-of-00002.jsonl", "predictions/part-00001-of-00002.jsonl",
+        "predictions/part-00000-of-00002.jsonl",
+        "predictions/part-00001-of-00002.jsonl",
         "rejected/part-00000.jsonl",
-    ]  # fmt: skip
+    ]
     step, cut_short = 0, True
     while cut_short:
         output = tmp_path / str(step)
@@ -368,9 +383,13 @@ def test_a_model_that_fails(
 ) -> None:
     (tmp_path / "rows.txt").write_text(f"A\n{sequence}\n")
     argv = [
-        "--model", str(model), "--input", str(tmp_path / "rows.txt"),
-        "--output", str(tmp_path / "out"),
-    ]  # fmt: skip
+        "--model",
+        str(model),
+        "--input",
+        str(tmp_path / "rows.txt"),
+        "--output",
+        str(tmp_path / "out"),
+    ]
     error = last_error(argv, capsys)
     assert error.startswith(f"error: {model}: {said}")
     assert not list((tmp_path / "out").rglob("*"))
@@ -417,9 +436,13 @@ def test_no_sequence_column_and_no_rows(
 ) -> None:
     (tmp_path / "rows.csv").write_text("text\n")
     argv = [
-        "--model", str(model), "--input", str(tmp_path / "rows.csv"),
-        "--output", str(tmp_path / "out"),
-    ]  # fmt: skip
+        "--model",
+        str(model),
+        "--input",
+        str(tmp_path / "rows.csv"),
+        "--output",
+        str(tmp_path / "out"),
+    ]
     assert last_error(argv, capsys).endswith(
         "no column 'sequence'; its columns are 'text'; say which with --sequence-column"
     )
@@ -435,9 +458,19 @@ def test_neither_keras_nor_tensorflow_transform_is_needed(tmp_path: Path, model:
         "sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, f"--model={model}", f"--input={tmp_path / 'rows.txt'}",
-         f"--output={tmp_path / 'out'}"],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            script,
+            f"--model={model}",
+            f"--input={tmp_path / 'rows.txt'}",
+            f"--output={tmp_path / 'out'}",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "1 rows read" in done.stdout

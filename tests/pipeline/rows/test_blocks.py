@@ -85,8 +85,10 @@ def test_no_cut_between_parts_loses_a_row(tmp_path: Path, monkeypatch: pytest.Mo
     for block_bytes in range(1, 35):
         monkeypatch.setattr(parts, "MIN_BLOCK_BYTES", block_bytes)
         assert read_all(find_sources(options(path))) == [
-            (2, b"A", b"x"), (3, b"CC", b"y"), (4, b"DDD", b"z")
-        ]  # fmt: skip
+            (2, b"A", b"x"),
+            (3, b"CC", b"y"),
+            (4, b"DDD", b"z"),
+        ]
 
 
 def test_concatenated_gzip_members_are_one_file(tmp_path: Path) -> None:
@@ -148,9 +150,13 @@ def test_a_path_without_a_directory_is_in_the_working_directory(
 
 @pytest.mark.parametrize(
     ("name", "label"),
-    [("alpha.txt", "alpha"), ("www.example.com.TXT.GZ", "www.example.com"), ("b é.log", "b é"),
-     ("LICENSE", "LICENSE")],
-)  # fmt: skip
+    [
+        ("alpha.txt", "alpha"),
+        ("www.example.com.TXT.GZ", "www.example.com"),
+        ("b é.log", "b é"),
+        ("LICENSE", "LICENSE"),
+    ],
+)
 def test_the_label_of_a_file_is_its_name_without_suffixes(
     tmp_path: Path, name: str, label: str
 ) -> None:

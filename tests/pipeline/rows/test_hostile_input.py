@@ -41,8 +41,12 @@ def run(*argv: str) -> tuple[subprocess.CompletedProcess[str], float]:
     )
     done = subprocess.run(
         [sys.executable, "-c", script, *argv],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     return done, int(done.stdout.split()[-1]) / 1e3
 
 
@@ -61,9 +65,10 @@ def test_the_same_rows_as_text_and_as_csv_make_the_same_dataset(tmp_path: Path) 
     lines = ["sequence,label", *(",".join(_quoted(value) for value in row) for row in rows)]
     (tmp_path / "rows.csv").write_text("\n".join(lines))
     for number, (sequences, label) in enumerate(
-        ([s for s, of in rows if of == label][half::2], label) for label in ("alpha", "drei, é")
-         for half in (0, 1)
-    ):  # fmt: skip
+        ([s for s, of in rows if of == label][half::2], label)
+        for label in ("alpha", "drei, é")
+        for half in (0, 1)
+    ):
         folder = tmp_path / "text" / label
         folder.mkdir(parents=True, exist_ok=True)
         data = "\r\n\n".join(sequences).encode()
@@ -137,9 +142,13 @@ def test_a_million_labels_are_refused_before_they_are_learned(tmp_path: Path) ->
         [b"label,sequence\n", *(b"id%d,AC%d\n" % (n, n % 7) for n in range(1_000_000))],
     )
     done, megabytes = run(
-        "--input", str(tmp_path / "rows.csv"), "--output", str(tmp_path / "out"),
-        "--split", "train=1",
-    )  # fmt: skip
+        "--input",
+        str(tmp_path / "rows.csv"),
+        "--output",
+        str(tmp_path / "out"),
+        "--split",
+        "train=1",
+    )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         "error: the train rows have 1,000,000 different labels, more than --max-labels 10,000 "

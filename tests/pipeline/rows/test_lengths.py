@@ -15,8 +15,15 @@ pytestmark = pytest.mark.unit
 def test_lengths_are_exact_to_twice_the_cut_and_then_double() -> None:
     lengths = np.array([1, 31, 31, 32, 80, 81, 160, 161, 50_000, 2**31 - 1], np.int32)
     assert count_lengths(lengths, 40) == {
-        1: 1, 31: 2, 32: 1, 80: 1, 160: 2, 320: 1, 81_920: 1, 80 * 2**25: 1
-    }  # fmt: skip
+        1: 1,
+        31: 2,
+        32: 1,
+        80: 1,
+        160: 2,
+        320: 1,
+        81_920: 1,
+        80 * 2**25: 1,
+    }
     assert count_lengths(np.array([], np.int32), 40) == {}
 
 

@@ -28,9 +28,17 @@ def parsed(*rows: tuple[bytes | None, bytes | None]) -> ParsedRows:
 
 def test_each_reason() -> None:
     rows = parsed(
-        (b"AC", b"x"), (b"", b"x"), (None, b"x"), (b"A", b""), (b"A", None), (b"A", b" \t"),
-        (b"\xff", b"x"), (b"A", b"\xff"), (b"A", b"x\ny"), ("é\n".encode(), b"y"),
-    )  # fmt: skip
+        (b"AC", b"x"),
+        (b"", b"x"),
+        (None, b"x"),
+        (b"A", b""),
+        (b"A", None),
+        (b"A", b" \t"),
+        (b"\xff", b"x"),
+        (b"A", b"\xff"),
+        (b"A", b"x\ny"),
+        ("é\n".encode(), b"y"),
+    )
     checked = validate_rows(rows, Options(input=("i",), output="o", max_length=2).row_rules)
     assert checked.sequence.to_pylist() == ["AC", "é\n"]
     assert checked.label.to_pylist() == ["x", "y"]

@@ -23,10 +23,15 @@ from pipeline.runtime.beam_options import to_beam_options
 from tests.support.paths import ROOT
 
 FLAGS = (
-    "--runner=DataflowRunner", "--dry_run=True", "--no_auth", "--project=a-project",
-    "--region=us-central1", "--temp_location=gs://bucket/temp",
-    "--staging_location=gs://bucket/staging", "--sdk_container_image=registry/charseq:1",
-)  # fmt: skip
+    "--runner=DataflowRunner",
+    "--dry_run=True",
+    "--no_auth",
+    "--project=a-project",
+    "--region=us-central1",
+    "--temp_location=gs://bucket/temp",
+    "--staging_location=gs://bucket/staging",
+    "--sdk_container_image=registry/charseq:1",
+)
 
 # Runs as a worker would: only the staged package and the libraries, nothing of this checkout.
 LOAD_EVERY_FUNCTION = """

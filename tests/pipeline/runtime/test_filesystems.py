@@ -31,8 +31,10 @@ FLAGS = ["--max-length", "4", "--alphabet-size", "3", "--num-shards", "2"]
 
 def make_csv(seed: int) -> str:
     rng = random.Random(seed)
-    rows = ["".join(rng.choices("ABCCC", k=rng.randint(1, 6))) + "," + rng.choice("xy")
-            for _ in range(300)]  # fmt: skip
+    rows = [
+        "".join(rng.choices("ABCCC", k=rng.randint(1, 6))) + "," + rng.choice("xy")
+        for _ in range(300)
+    ]
     return "\n".join(["sequence,label", *rows, ",x"])
 
 

@@ -37,16 +37,24 @@ def rows_of(found: pa.RecordBatch) -> list[Row]:
 
 def test_equal_rows_are_kept_once_and_ambiguous_sequences_counted() -> None:
     rows: list[Row] = [
-        ("B", "x", None), ("A", "y", "Araw2"), ("A", "x", None),
-        ("A", "y", "Araw1"), ("B", "x", None), ("C", "x", None), ("A", "y", None),
-    ]  # fmt: skip
+        ("B", "x", None),
+        ("A", "y", "Araw2"),
+        ("A", "x", None),
+        ("A", "y", "Araw1"),
+        ("B", "x", None),
+        ("C", "x", None),
+        ("A", "y", None),
+    ]
     found = order_rows(batch(rows), seed=0)
     assert (found.duplicates, found.ambiguous) == (3, 1)
     assert found.most_ambiguous == (AmbiguousSequence("A", 2, 4, (("y", 3), ("x", 1))),)
     kept = rows_of(found.rows)
     assert sorted(kept, key=str) == [
-        ("A", "x", None), ("A", "y", "Araw1"), ("B", "x", None), ("C", "x", None)
-    ]  # fmt: skip
+        ("A", "x", None),
+        ("A", "y", "Araw1"),
+        ("B", "x", None),
+        ("C", "x", None),
+    ]
     hashes = hash_sequences(found.rows["sequence"], 0)
     assert (np.diff(hashes.astype(object)) >= 0).all()
 

@@ -76,8 +76,11 @@ def test_shares_are_met() -> None:
 
 def test_default_shards_follow_the_rows() -> None:
     assert [default_train_shards(rows, EIGHTY) for rows in (1, 327_680, 327_681, 1_085_420)] == [
-        1, 1, 2, 4,
-    ]  # fmt: skip
+        1,
+        1,
+        2,
+        4,
+    ]
 
 
 def test_file_names() -> None:

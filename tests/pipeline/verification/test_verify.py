@@ -22,8 +22,10 @@ from pipeline.tfrecord.framing import frame_records
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("verify")
     rng = random.Random(1)
-    rows = ["".join(rng.choices("ABC", k=rng.randint(1, 6))) + "," + rng.choice("xy")
-            for _ in range(300)]  # fmt: skip
+    rows = [
+        "".join(rng.choices("ABC", k=rng.randint(1, 6))) + "," + rng.choice("xy")
+        for _ in range(300)
+    ]
     (folder / "rows.csv").write_text("\n".join(["sequence,label", *rows, ",x"]))
     argv = ["--input", str(folder / "rows.csv"), "--output", str(folder / "dataset")]
     assert main([*argv, "--max-length", "4", "--alphabet-size", "3"]) == 0

@@ -99,12 +99,22 @@ def test_it_shows_the_numbers():
     one = evaluation_of(("x", "y", "z"))
     page = Page(render_report(run_with("xyz"), [epoch(1, 1.5, 1.25), epoch(2, 1.0, 1.5)], [one]))
     for shown in (
-        f"{one.accuracy:.3f}", f"{one.top3_accuracy:.3f}", f"{one.macro_f1:.3f}",
-        f"{one.loss:.3f}", f"{one.calibration_error:.3f}", f"{one.labels[1].f1:.3f}",
-        "LSTM 8, 6 → 3 labels", "2 epochs took 1 min 20 s", "ab" * 32, "--representation",
-        "Validation loss was least after epoch 1", "epoch 2: train 1.0000, validation 1.5000",
-        "Confusion", "Reliability", "Accuracy by length",
-    ):  # fmt: skip
+        f"{one.accuracy:.3f}",
+        f"{one.top3_accuracy:.3f}",
+        f"{one.macro_f1:.3f}",
+        f"{one.loss:.3f}",
+        f"{one.calibration_error:.3f}",
+        f"{one.labels[1].f1:.3f}",
+        "LSTM 8, 6 → 3 labels",
+        "2 epochs took 1 min 20 s",
+        "ab" * 32,
+        "--representation",
+        "Validation loss was least after epoch 1",
+        "epoch 2: train 1.0000, validation 1.5000",
+        "Confusion",
+        "Reliability",
+        "Accuracy by length",
+    ):
         assert shown in page.text
 
 

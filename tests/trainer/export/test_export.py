@@ -85,9 +85,13 @@ def test_label_and_probability_follow_from_the_probabilities(written, representa
 
 @pytest.mark.parametrize(
     ("representation", "dtype"),
-    [("embedding", "float32"), ("one_hot", "float32"), ("scalar", "float32"),
-     ("embedding", "mixed_bfloat16")],
-)  # fmt: skip
+    [
+        ("embedding", "float32"),
+        ("one_hot", "float32"),
+        ("scalar", "float32"),
+        ("embedding", "mixed_bfloat16"),
+    ],
+)
 def test_the_served_probabilities_are_those_that_keras_computes(written, representation, dtype):
     """For every length there is, in one batch; and layers of several widths, with dropout."""
     config = Config(data="", output="", units=(4, 3, 5), embedding_dim=2, dropout=0.5)

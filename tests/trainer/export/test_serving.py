@@ -144,9 +144,16 @@ def test_saved_model_cli_shows_and_runs_it(registry: Path, answers: dict[str, li
     for name, dtype in (("label", "STRING"), ("probability", "FLOAT"), ("probabilities", "FLOAT")):
         assert f"outputs['{name}'] tensor_info:\n        dtype: DT_{dtype}" in default
     ran = run_cli(
-        "run", "--dir", str(registry / "10"), "--tag_set", "serve",
-        "--signature_def", "serving_default", "--input_exprs", f"sequence={TEXTS}",
-    )  # fmt: skip
+        "run",
+        "--dir",
+        str(registry / "10"),
+        "--tag_set",
+        "serve",
+        "--signature_def",
+        "serving_default",
+        "--input_exprs",
+        f"sequence={TEXTS}",
+    )
     labels = ran.split("Result for output key label:\n")[1].split("\n")[0]
     assert labels == str(np.array([label.encode() for label in answers["label"]], object))
 

@@ -156,6 +156,9 @@ print(np.asarray(model(inputs)).tolist())
 """
     loaded = subprocess.run(
         [sys.executable, "-I", "-c", script, str(tmp_path / "model.keras")],
-        cwd=tmp_path, check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     np.testing.assert_allclose(np.array(eval(loaded.stdout)), expected, atol=1e-7)

@@ -149,8 +149,11 @@ def test_a_saved_model_scores_as_the_model_it_was_exported_from(data, runs):
 def promotion(models, run):
     return subprocess.Popen(
         [sys.executable, "-m", "trainer.promote", "--registry", str(models), "--candidate", run],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_of_two_promotions_at_once_the_better_one_wins(runs, tmp_path, capsys):

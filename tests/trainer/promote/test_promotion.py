@@ -36,9 +36,15 @@ def fake_measure(saved_model, dataset, split):
     """Return the scores that stand in a run's own `run.json`."""
     scores = {**SCORES, **read_model_json(saved_model, "assets/run.json")["scores"]}
     return Evaluation(
-        **scores, split=split, fingerprint=dataset.manifest.fingerprint, rows=1234,
-        labels=(), confusion=Confusion((), (), ()), lengths=(), reliability=(),
-    )  # fmt: skip
+        **scores,
+        split=split,
+        fingerprint=dataset.manifest.fingerprint,
+        rows=1234,
+        labels=(),
+        confusion=Confusion((), (), ()),
+        lengths=(),
+        reliability=(),
+    )
 
 
 @pytest.fixture(autouse=True)
