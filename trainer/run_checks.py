@@ -9,6 +9,7 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.files import read_json
+from charseq.flags import flag_name
 from charseq.saved_model import RUN_FILE
 from trainer.config import RESUME_REQUIRED, Config
 from trainer.run_directory import CHECKPOINTS, PARTIAL_RUN_FILE, unfinished_run_file
@@ -157,7 +158,7 @@ def version_warning(directory: str, content: Mapping[str, Any]) -> str | None:
 
 def format_flag(name: str, value: Any) -> str:
     """Return an option of a `run.json` as on a command line, such as `--units 32,32`."""
-    return f"--{name.replace('_', '-')} {_format_value(value)}"
+    return f"{flag_name(name)} {_format_value(value)}"
 
 
 def _format_value(value: Any) -> str:

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from charseq.errors import DataError
+from charseq.flags import flag_name
 from charseq.manifest import InputFile, Manifest
 from pipeline.options import Options
 from pipeline.runtime.filesystems import is_local
@@ -47,7 +48,7 @@ def _different_options(existing: Mapping[str, Any], options: Options) -> Iterato
         then = existing.get(name, defaults[name])
         differs = now < then if name in _LIMITS else now != then
         if name not in _NOT_COMPARED and differs:
-            yield f"--{name.replace('_', '-')} {_to_text(then)}, now {_to_text(now)}"
+            yield f"{flag_name(name)} {_to_text(then)}, now {_to_text(now)}"
 
 
 def _to_text(value: object) -> str:
