@@ -93,7 +93,7 @@ def test_a_link_at_the_temporary_name_is_not_followed(tmp_path: Path) -> None:
 
 def test_nothing_is_left_of_a_file_that_could_not_be_written(tmp_path: Path) -> None:
     with pytest.raises(TypeError), whole_file(str(tmp_path / "file")) as file:
-        file.write("no bytes")  # type: ignore[arg-type]
+        file.write("no bytes")  # type: ignore[call-overload]
     assert list(tmp_path.iterdir()) == []
 
 
