@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from charseq.errors import DataError
 from pipeline.dataset.limits import check_label_count, check_rejected_fraction, label_flag_hint
 from pipeline.options import Options
@@ -22,11 +25,13 @@ class Plan:
     """The shards to write, the vocabulary, and which rows go to parity.jsonl.
 
     parity_limit: the rows whose hash has lower 32 bits below it, `PARITY_ROWS` of them, about.
+    parity_hashes: those of sequences that normalizing changed, (k,) uint64, ascending.
     """
 
     partition: Partition
     vocabulary: Vocabulary
     parity_limit: int
+    parity_hashes: npt.NDArray[np.uint64]
 
 
 def make_plan(
@@ -53,6 +58,7 @@ def make_plan(
         plan_partition(fractions, train_shards),
         vocabulary,
         parity_limit=min(_NUM_PARITY_HASHES, _NUM_PARITY_HASHES * PARITY_ROWS // counts.usable),
+        parity_hashes=counts.normalized.parity_hashes(),
     )
 
 

@@ -12,6 +12,7 @@ from pipeline.dataset.existing import check_existing_dataset
 from pipeline.dataset.graph import build
 from pipeline.dataset.read_manifest import read_manifest
 from pipeline.options import Options
+from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
 from pipeline.runtime.job import Job, new_job, report_job
@@ -93,7 +94,8 @@ def describe(manifest: Manifest, output: str, seconds: float) -> str:
         f"{counts.truncated:,} cut at {manifest.max_length}, "
         f"{counts.ambiguous:,} sequences with more than one label, "
         f"{counts.unknown_characters:,} characters outside the alphabet",
+        describe_normalized(counts.normalized or {}),
         f"{len(manifest.labels)} labels, alphabet {''.join(manifest.alphabet)!r}",
         f"{output}: {len(manifest.shards)} shards, fingerprint {manifest.fingerprint[:16]}",
     ]
-    return "\n".join(lines)
+    return "\n".join(filter(None, lines))

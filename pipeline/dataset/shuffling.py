@@ -37,8 +37,7 @@ def partition_rows(usable: UsableRows, plan: Plan, options: Options) -> Partitio
     rows = unpack_rows([usable.packed], USABLE)
     sequence = cut(rows["sequence"], options)
     hashes = hash_sequences(sequence, options.seed)
-    is_parity = (hashes & _LOWER_32_BITS) < np.uint64(plan.parity_limit)
-    raw = pc.if_else(pa.array(is_parity), rows["sequence"], pa.scalar(None, pa.string()))
+    raw = _choose_parity(rows, hashes, plan)
     shuffled = pa.RecordBatch.from_arrays([sequence, rows["label"], raw], schema=SHUFFLED)
     is_known = pc.is_in(rows["label"], value_set=pa.array(plan.vocabulary.labels))
     known = is_known.to_numpy(zero_copy_only=False)
@@ -47,6 +46,21 @@ def partition_rows(usable: UsableRows, plan: Plan, options: Options) -> Partitio
         _split_by_shard(shuffled, plan.partition.assign(hashes), known),
         [] if known.all() else unseen_labels(usable, rows, ~known),
     )
+
+
+def _choose_parity(
+    rows: pa.RecordBatch, hashes: npt.NDArray[np.uint64], plan: Plan
+) -> pa.StringArray:
+    """Return the sequences as they were read, (n,) string; null in rows not for parity.jsonl.
+
+    Of rows that become the same record, some of which normalizing changed, it takes a changed one.
+    """
+    is_parity = (hashes & _LOWER_32_BITS) < np.uint64(plan.parity_limit)
+    if len(plan.parity_hashes):
+        is_changed = rows["raw"].is_valid().to_numpy(zero_copy_only=False)
+        is_parity = np.where(np.isin(hashes, plan.parity_hashes), is_changed, is_parity)
+    read = pc.coalesce(rows["raw"], rows["sequence"])
+    return pc.if_else(pa.array(is_parity), read, pa.scalar(None, pa.string()))
 
 
 def _split_by_shard(
@@ -80,7 +94,7 @@ def unseen_labels(
     mask = pa.array(unseen)
     texts = zip(
         numbers[unseen].tolist(),
-        rows["sequence"].filter(mask).to_pylist(),
+        pc.coalesce(rows["raw"], rows["sequence"]).filter(mask).to_pylist(),
         rows["label"].filter(mask).to_pylist(),
         strict=True,
     )

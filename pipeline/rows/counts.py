@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.rows.hashing import hash_sequences
+from pipeline.rows.normalizing import NormalizedCounts, add_normalized
 from pipeline.rows.rejected import RejectedRow, choose_examples
 
 # Up to here labels are counted exactly, in 16 MB; of more labels the number does not matter.
@@ -30,7 +31,7 @@ class ReadCounts:
     than `--max-length`. rejected: by reason. rows_in_part: row numbers used by each part, from
     which the row number in the file follows. lengths: of sequences before they are cut, see
     `count_lengths`. train_labels: the hashes of the labels of train rows, (k,) uint64, ascending,
-    the least `MAX_COUNTED_LABELS` of them.
+    the least `MAX_COUNTED_LABELS` of them. normalized: usable rows that normalizing changed.
     """
 
     usable: int = 0
@@ -41,6 +42,7 @@ class ReadCounts:
     rows_in_part: Counter[int] = field(default_factory=Counter)
     lengths: Counter[int] = field(default_factory=Counter)
     train_labels: npt.NDArray[np.uint64] = field(default_factory=_no_labels)
+    normalized: NormalizedCounts = field(default_factory=NormalizedCounts)
 
     @property
     def read(self) -> int:
@@ -56,6 +58,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
     lengths: Counter[int] = Counter()
     examples: list[RejectedRow] = []
     labels = [_no_labels()]
+    normalized: list[NormalizedCounts] = []
     for summand in counts:
         usable += summand.usable
         train += summand.train
@@ -65,6 +68,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
         lengths.update(summand.lengths)
         examples += summand.examples
         labels.append(summand.train_labels)
+        normalized.append(summand.normalized)
     return ReadCounts(
         usable,
         train,
@@ -74,6 +78,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
         rows_in_part,
         lengths,
         np.unique(np.concatenate(labels))[:MAX_COUNTED_LABELS],
+        add_normalized(normalized),
     )
 
 

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from charseq.errors import DataError
+from charseq.normalization import Normalization
 from pipeline.predict import dofns
 from pipeline.predict.__main__ import main
 from pipeline.predict.classifier import load_classifier
@@ -304,7 +305,7 @@ def stage(output: Path, label: str) -> PreparedPredictions:
     ]
     (Path(staging) / "rejected-0").write_text(label)
     rejected = [RejectedFile(0, f"{staging}/rejected-0", Counter(empty_sequence=1), ())]
-    model = Model("model", "fingerprint", 6, ())
+    model = Model("model", "fingerprint", 6, Normalization(True, False, True), ())
     counts = ReadCounts(2, rejected=Counter("x"))
     return PreparedPredictions(options, model, [PART.source], counts, files, rejected)
 
