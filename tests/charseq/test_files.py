@@ -55,6 +55,13 @@ def test_a_file_is_replaced_whole_or_not_at_all(
     assert read_json(str(path)) == {"é": [1]}
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_has_no_form_for_is_never_written(tmp_path: Path, number: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(str(tmp_path / "file.json"), {"epochs": [{"loss": number}]})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_json_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     path.write_text("{")
