@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -308,7 +309,7 @@ def test_runs_are_on_this_machine_and_other_addresses_are_refused(tmp_path, caps
 class ClimbingStore:
     """A store with a key that leads out of the directory of copies."""
 
-    errors = (OSError,)
+    errors: tuple[type[Exception], ...] = (OSError,)
 
     def sizes(self):
         return {"transform/a": 1, "transform/b/../../../climbed": 1}
@@ -320,7 +321,8 @@ class ClimbingStore:
 
 def test_a_key_never_leaves_the_directory_of_copies(tmp_path):
     copies = tmp_path / "copies"
-    files = StoredFiles("s3://bucket/data", ClimbingStore(), str(copies), str(tmp_path), None)
+    pool = ThreadPoolExecutor(1)
+    files = StoredFiles("s3://bucket/data", ClimbingStore(), str(copies), str(tmp_path), pool)
     with pytest.raises(DataError, match=r"s3://bucket/data names the file 'transform/b/\.\./"):
         files.path("transform")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a"]
