@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charseq.errors import DataError
+from charseq.files import whole_file
 from trainer.config import Interval
 from trainer.run_directory import CHECKPOINTS
 from trainer.training.state import TrainState
@@ -139,11 +140,8 @@ def _step_paths(directory: str) -> list[str]:
 
 def _write(path: str, values: Mapping[str, Array]) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.tmp", "wb") as file:
+    with whole_file(path) as file:
         np.savez(file, allow_pickle=False, **values)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(f"{path}.tmp", path)
 
 
 def _read(path: str) -> dict[str, Array]:
