@@ -145,6 +145,25 @@ def read_json_object(path: str) -> dict[str, Any]:
     return content
 
 
+@contextmanager
+def damage_as_data_error(path: str, expected: str) -> Iterator[None]:
+    """Turn the error of a block that parses the content of a file into a user-facing one.
+
+    Args:
+        path: of the file.
+        expected: what it should be, such as "a run.json of a training".
+
+    Raises:
+        DataError: a key is missing in the block, or a value is of another kind.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise DataError(f"{path}: damaged, or not {expected}: no {error} in it") from error
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged, or not {expected}: {error}") from error
+
+
 def sync(path: str) -> None:
     """Wait until the content of a file, or the names in a directory, are on the disk.
 

@@ -10,7 +10,6 @@ A variable is stored under `model/` or `optimizer/` and its path. Earlier versio
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import re
@@ -33,6 +32,7 @@ from trainer.run_directory import CHECKPOINTS
 from trainer.training.state import TrainState
 
 _STEP_DIGITS = 10
+_STEP_FILE = re.compile(rf"step-\d{{{_STEP_DIGITS},}}\.npz")
 _BEST = "best.npz"
 _STATE, _STATE_OF_EARLIER_VERSIONS = "state", "position"
 # What numpy raises for a file that was cut off or whose bits have changed.
@@ -154,8 +154,10 @@ def _values(variables: Variables) -> dict[str, Array]:
 
 
 def _step_paths(directory: str) -> list[str]:
-    """Return the paths of all checkpoints, the oldest first."""
-    return sorted(glob.glob(os.path.join(glob.escape(directory), "step-*.npz")))
+    """Return the paths of all checkpoints, the oldest first; files of other names are not ours."""
+    names = os.listdir(directory) if os.path.isdir(directory) else []
+    steps = [name for name in names if _STEP_FILE.fullmatch(name)]
+    return [os.path.join(directory, name) for name in sorted(steps)]
 
 
 def _write(path: str, values: Mapping[str, Array]) -> None:

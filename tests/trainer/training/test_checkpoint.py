@@ -15,6 +15,7 @@ import tensorflow as tf
 from charseq.errors import DataError
 from tests.support.datasets import toy_rows, write_dataset
 from tests.support.killed import Killed
+from tests.support.listing import listing
 from tests.support.processes import Process
 from tests.support.workers import tf_configs
 from trainer.__main__ import main
@@ -279,6 +280,24 @@ def test_a_broken_checkpoint_is_reported_and_passed_over(data, uninterrupted, un
     assert run(data, unfinished) == 0
     assert f"{newest}: broken, trying the one before it: Bad CRC-32" in capsys.readouterr().err
     assert_same_run(unfinished, uninterrupted)
+
+
+def test_a_replaced_run_stays_until_the_new_one_is_whole(data, tmp_path, capsys):
+    output, other = tmp_path / "run", ["--overwrite", "--seed", "4"]
+    assert run(data, output, epochs=1) == 0
+    (output / "model_mine.keras").write_text("mine")
+    before = listing(output)
+    run_killed(data, output, 3, *other)
+    old = {name: file for name, file in listing(output).items() if "replacement/" not in name}
+    assert old == before
+    assert run(data, output, epochs=1) == 0
+    assert "is already trained on this dataset" in capsys.readouterr().out
+    assert run(data, output, *other) == 0
+    assert "going on in epoch 1 after 4 of its steps" in capsys.readouterr().out
+    assert not (output / "replacement").exists()
+    assert (output / "model_mine.keras").read_text() == "mine"
+    assert run(data, tmp_path / "whole", "--seed", "4") == 0
+    assert_same_run(output, tmp_path / "whole")
 
 
 def test_options_that_change_the_weights_are_refused_by_name(data, unfinished, tmp_path, capsys):
