@@ -203,6 +203,6 @@ def parse_command_line(argv: Sequence[str] | None) -> Config:
         description="Train a stacked LSTM on a prepared dataset and export it as a SavedModel that "
         "takes strings.",
         epilog="Exit status: 0 done, 1 the data cannot be used or the run failed, "
-        "2 the command line is wrong, 143 ended by SIGTERM with a checkpoint.",
+        "2 the command line is wrong, 130 ended by SIGINT, 143 by SIGTERM with a checkpoint.",
     )
     return parse(Config, parser, argv)

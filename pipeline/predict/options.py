@@ -58,6 +58,6 @@ def parse_command_line(argv: Sequence[str] | None) -> tuple[PredictOptions, list
         description="Label character sequences with an exported model: text files in, a line of "
         "JSON for each row out.",
         epilog=f"{BEAM_FLAGS_HELP} Exit status: 0 done, 1 the model or the input cannot be used "
-        "or the run failed, 2 the command line is wrong, 143 ended by SIGTERM.",
+        "or the run failed, 2 the command line is wrong, 130 ended by SIGINT, 143 by SIGTERM.",
     )
     return parse_known(PredictOptions, parser, argv)

@@ -56,9 +56,12 @@ class TrainingLoop:
         Raises:
             Preempted: `preempted` is set, and what was done is saved.
         """
-        while not self._is_done():
-            self._train()
-            self._end_epoch(self._validate())
+        try:
+            while not self._is_done():
+                self._train()
+                self._end_epoch(self._validate())
+        finally:
+            self._progress.clear()
 
     def _is_done(self) -> bool:
         if self.state.epoch > self._config.epochs:
