@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -17,6 +17,8 @@ from charseq.errors import DataError
 _CHUNK_BYTES = 1 << 20
 # The error numbers of file systems that cannot lock a directory; NFS gives the first.
 _NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+# The error numbers of file systems that cannot sync a directory.
+_NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,12 @@ def seal(content: Mapping[str, Any], key: str) -> str:
 
 
 def to_json_text(content: Any) -> str:
-    """Return the text of a JSON file: indented by one space, with a newline at its end."""
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    """Return the text of a JSON file: indented by one space, with a newline at its end.
+
+    Raises:
+        ValueError: a number is not finite, which JSON has no form for.
+    """
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_json(path: str, content: Any) -> None:
@@ -68,14 +74,50 @@ def write_json(path: str, content: Any) -> None:
 
 
 def write_text(path: str, text: str) -> None:
-    """Write a UTF-8 file whole or not at all: it appears by a rename once it is on the disk."""
+    """Write a UTF-8 file whole or not at all, as `whole_file` does."""
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+@contextmanager
+def whole_file(path: str) -> Iterator[BinaryIO]:
+    """Open a file to be written whole or not at all; nothing is left of it if the block fails.
+
+    It appears under its name by a rename once it is on the disk, and then its name is, too. Until
+    then it is `path` with `.tmp`, a new file: what was there under that name, such as a link, is
+    neither followed nor written to.
+    """
     unfinished = f"{path}.tmp"
-    with open(unfinished, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    with suppress(FileNotFoundError):
+        os.remove(unfinished)
+    try:
+        with open(unfinished, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except Exception:
+        with suppress(FileNotFoundError):
+            os.remove(unfinished)
+        raise
     sync(os.path.dirname(path) or ".")
+
+
+def check_name(name: str, where: str) -> str:
+    """Return `name`, the path of a file relative to a directory, with slashes.
+
+    Names come from outside: from a manifest, or as the keys of a bucket.
+
+    Raises:
+        DataError: it would not stay in the directory, or is not one spelling of its file; `where`
+            says in the message what holds the name.
+    """
+    if "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
+        raise DataError(
+            f"{where} names the file {name!r}, expected a path that stays in the directory; it may "
+            "be damaged or forged"
+        )
+    return name
 
 
 def read_json(path: str) -> Any:
@@ -103,13 +145,45 @@ def read_json_object(path: str) -> dict[str, Any]:
     return content
 
 
+@contextmanager
+def damage_as_data_error(path: str, expected: str) -> Iterator[None]:
+    """Turn the error of a block that parses the content of a file into a user-facing one.
+
+    Args:
+        path: of the file.
+        expected: what it should be, such as "a run.json of a training".
+
+    Raises:
+        DataError: a key is missing in the block, or a value is of another kind.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise DataError(f"{path}: damaged, or not {expected}: no {error} in it") from error
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged, or not {expected}: {error}") from error
+
+
 def sync(path: str) -> None:
-    """Wait until the content of a file, or the names in a directory, are on the disk."""
+    """Wait until the content of a file, or the names in a directory, are on the disk.
+
+    Some file systems, such as mounted buckets, cannot sync a directory: it is left to them.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC or not os.path.isdir(path):
+            raise
     finally:
         os.close(descriptor)
+
+
+def sync_tree(directory: str) -> None:
+    """Wait until all files below a directory, and all names in it, are on the disk."""
+    for folder, _, names in os.walk(directory):
+        for name in (*names, "."):
+            sync(os.path.join(folder, name))
 
 
 @contextmanager

@@ -164,7 +164,9 @@ class Config:
         default="auto",
         choices=("auto", "never", *RESUME_REQUIRED),
     )
-    overwrite: bool = flag("replace an existing run", default=False)
+    overwrite: bool = flag(
+        "replace an existing run, which stays until the new one is complete", default=False
+    )
 
     def __post_init__(self) -> None:
         check_local("--output", self.output)

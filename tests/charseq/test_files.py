@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from charseq.errors import DataError
 from charseq.files import (
     FileDigest,
+    check_name,
     digest_stream,
     directory_lock,
     read_json,
@@ -18,6 +21,9 @@ from charseq.files import (
     seal,
     sha256_of_file,
     sha256_of_json,
+    sync,
+    sync_tree,
+    whole_file,
     write_json,
     write_text,
 )
@@ -53,6 +59,76 @@ def test_a_file_is_replaced_whole_or_not_at_all(
     with pytest.raises(OSError, match="No space left"):
         write_text(str(path), "half")
     assert read_json(str(path)) == {"é": [1]}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_has_no_form_for_is_never_written(tmp_path: Path, number: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(str(tmp_path / "file.json"), {"epochs": [{"loss": number}]})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_on_the_disk_before_its_name_and_its_name_before_the_return(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        calls.append(f"sync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).name}")
+        fsync(descriptor)
+
+    def renamed(old: str, new: str) -> None:
+        calls.append(f"rename {Path(new).name}")
+        replace(old, new)
+
+    monkeypatch.setattr("charseq.files.os.fsync", synced)
+    monkeypatch.setattr("charseq.files.os.replace", renamed)
+    with whole_file(str(tmp_path / "weights")) as file:
+        file.write(b"\0\xff")
+    assert calls == ["sync weights.tmp", "rename weights", f"sync {tmp_path.name}"]
+    assert (tmp_path / "weights").read_bytes() == b"\0\xff"
+
+
+def test_a_link_at_the_temporary_name_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "file.tmp").symlink_to(tmp_path / "precious")
+    write_text(str(tmp_path / "file"), "new")
+    assert (tmp_path / "precious").read_text() == "kept"
+    assert (tmp_path / "file").read_text() == "new"
+    assert not (tmp_path / "file").is_symlink()
+
+
+def test_nothing_is_left_of_a_file_that_could_not_be_written(tmp_path: Path) -> None:
+    with pytest.raises(TypeError), whole_file(str(tmp_path / "file")) as file:
+        file.write("no bytes")  # type: ignore[call-overload]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_file_and_directory_of_a_tree_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "file").write_text("")
+    synced: list[str] = []
+    monkeypatch.setattr("charseq.files.sync", lambda path: synced.append(os.path.normpath(path)))
+    sync_tree(str(tmp_path))
+    expected = [tmp_path / "a" / "b" / "file", tmp_path / "a" / "b", tmp_path / "a", tmp_path]
+    assert sorted(synced) == sorted(map(str, expected))
+
+
+def test_a_file_system_that_cannot_sync_a_directory_is_left_to_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("charseq.files.os.fsync", fail)
+    sync(str(tmp_path))
+    with pytest.raises(OSError, match="Invalid argument"):
+        sync(str(tmp_path / "file"))
 
 
 def test_json_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -94,3 +170,18 @@ def test_a_file_that_holds_no_json_object_is_refused(
     path.write_text(text)
     with pytest.raises(DataError, match=message):
         read_json_object(str(path))
+
+
+@pytest.mark.parametrize(
+    "name", ["a/../../x", "..", "/etc/passwd", "a//b", "./a", "a/", "", "a/./b", "a\0b"]
+)
+def test_a_name_that_leaves_its_directory_is_refused(name: str) -> None:
+    with pytest.raises(
+        DataError, match=r"s3://bucket/data names the file .*, expected a path that"
+    ):
+        check_name(name, "s3://bucket/data")
+
+
+@pytest.mark.parametrize("name", ["a", "a/..b", "train/part-00000-of-00001.tfrecord", "a b/é[1]"])
+def test_a_name_that_stays_in_its_directory_is_returned(name: str) -> None:
+    assert check_name(name, "data") == name

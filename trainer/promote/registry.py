@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from charseq.errors import DataError
-from charseq.files import sync, write_text
+from charseq.files import sync, sync_tree, write_text
 from charseq.saved_model import ENTRY_FILE, EXTRA_DIR
 from trainer.promote.lineage import read_model_json
 
@@ -195,9 +195,7 @@ class Registry:
     def publish(self, number: int) -> None:
         """Rename the staged copy to a version, whole and durable, and make it the current one."""
         staged = self.path(_STAGED)
-        for folder, _, names in os.walk(staged):
-            for name in (*names, "."):
-                sync(os.path.join(folder, name))
+        sync_tree(staged)
         os.rename(staged, self.path(number))
         sync(self.directory)
         self.point(number)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import tensorflow as tf
 
-from charseq.files import write_json
+from charseq.files import write_json, write_text
 from trainer.run_directory import CSV_FILE, LOGS, METRICS_FILE
 from trainer.training.state import Epoch, best_epoch
 
@@ -58,11 +59,11 @@ class History:
     def _write_csv(self) -> None:
         """Write all epochs, so that one that a killed run wrote twice is in the file once."""
         columns = [f"{split}_{name}" for split in SPLITS for name in ("loss", "accuracy")]
-        with open(f"{self._csv_file}.tmp", "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["epoch", *columns, *_SPEED])
-            writer.writerows(map(_csv_row, self._epochs))
-        os.replace(f"{self._csv_file}.tmp", self._csv_file)
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(["epoch", *columns, *_SPEED])
+        writer.writerows(map(_csv_row, self._epochs))
+        write_text(self._csv_file, text.getvalue())
 
     def _log(self, split: str, step: int, values: Mapping[str, float]) -> None:
         if split not in self._writers:
