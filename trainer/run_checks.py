@@ -15,7 +15,7 @@ from trainer.config import RESUME_REQUIRED, Config
 from trainer.run_directory import CHECKPOINTS, PARTIAL_RUN_FILE, unfinished_run_file
 
 # Options that do not change the result of a run.
-_FREE_OPTIONS = {"data", "output", "checkpoint_every", "keep", "resume", "overwrite"}
+_FREE_OPTIONS = {"data", "output", "checkpoint_every", "keep", "resume", "overwrite", "trust_model"}
 # Options that do not change the weights after the epochs so far: an unfinished run may get others.
 _FREE_WHILE_UNFINISHED = _FREE_OPTIONS | {"epochs", "early_stop"}
 

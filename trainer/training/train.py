@@ -72,7 +72,9 @@ def train(config: Config, dataset: Dataset) -> None:
         directory_lock(output),
     ):
         check_output(output, config.overwrite)  # Once more: another run may just have ended.
-        encoder = TextEncoder(dataset)  # First of all: it fails on what cannot be exported.
+        encoder = TextEncoder(
+            dataset, config.trust_model
+        )  # First of all: it fails on what cannot be exported.
         resuming = open_run(setup, output)
         wait_for_workers(strategy)
         model, optimizer = build(setup)
