@@ -99,6 +99,23 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
     sync(os.path.dirname(path) or ".")
 
 
+def check_name(name: str, where: str) -> str:
+    """Return `name`, the path of a file relative to a directory, with slashes.
+
+    Names come from outside: from a manifest, or as the keys of a bucket.
+
+    Raises:
+        DataError: it would not stay in the directory, or is not one spelling of its file; `where`
+            says in the message what holds the name.
+    """
+    if "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
+        raise DataError(
+            f"{where} names the file {name!r}, expected a path that stays in the directory; it may "
+            "be damaged or forged"
+        )
+    return name
+
+
 def read_json(path: str) -> Any:
     """Read a JSON file.
 

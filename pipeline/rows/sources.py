@@ -18,6 +18,7 @@ from charseq.manifest import InputFile
 from pipeline.formats.headers import Header, read_header
 from pipeline.options import NO_LABEL_FROM, InputOptions
 from pipeline.runtime.filesystems import is_local, open_file
+from pipeline.runtime.globs import match_files
 
 # Hashing more takes this one machine seconds, in which a cluster may have read it all.
 MAX_HASHED_BYTES = 4 << 30
@@ -33,7 +34,6 @@ _FORMAT_OF_SUFFIX = {
 }
 _COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 _NAME_OF_CHECKSUM = {"s3": "etag", "gs": "crc32c"}
-_GLOB = re.compile(r"[*?\[]")
 # A line break, or (as Python shows it) a byte of a file name that is not UTF-8.
 _NOT_IN_A_LABEL = re.compile("[\r\n\ud800-\udfff]")
 
@@ -97,7 +97,7 @@ def find_sources(options: InputOptions) -> list[Source]:
     """
     sizes: dict[str, int] = {}
     for pattern in options.input:
-        matches = _match(pattern)
+        matches = match_files(pattern)
         if not matches:
             raise DataError(f"no file matches --input {pattern!r}")
         sizes.update(matches)
@@ -106,25 +106,6 @@ def find_sources(options: InputOptions) -> list[Source]:
         sources = list(pool.map(lambda path: _read_source(path, sizes[path], options), paths))
     identities = identify({path: sizes[path] for path in paths})
     return [replace(source, identity=identities[source.path]) for source in sources]
-
-
-def _match(pattern: str) -> dict[str, int]:
-    """Return path and size in bytes of the file of that very name or, without one, of all matches.
-
-    So `data[1].csv` is the file of that name, if it exists.
-    """
-    if _GLOB.search(pattern) and FileSystems.exists(pattern):
-        return {pattern: FileSystems.get_filesystem(pattern).size(pattern)}
-    files = FileSystems.match([_with_directory(pattern)])[0].metadata_list
-    return {file.path: file.size_in_bytes for file in files}
-
-
-def _with_directory(pattern: str) -> str:
-    """Return a pattern of the same files that Beam can match: `*.csv` becomes `./*.csv`."""
-    before_glob = _GLOB.split(pattern, maxsplit=1)[0]
-    if before_glob == pattern or os.path.dirname(before_glob) or FileSystems.get_scheme(pattern):
-        return pattern
-    return os.path.join(".", pattern)
 
 
 def _without_other_spellings(paths: Iterable[str]) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 from charseq.errors import DataError
 from charseq.files import (
     FileDigest,
+    check_name,
     digest_stream,
     directory_lock,
     read_json,
@@ -162,3 +163,18 @@ def test_a_file_that_holds_no_json_object_is_refused(
     path.write_text(text)
     with pytest.raises(DataError, match=message):
         read_json_object(str(path))
+
+
+@pytest.mark.parametrize(
+    "name", ["a/../../x", "..", "/etc/passwd", "a//b", "./a", "a/", "", "a/./b", "a\0b"]
+)
+def test_a_name_that_leaves_its_directory_is_refused(name: str) -> None:
+    with pytest.raises(
+        DataError, match=r"s3://bucket/data names the file .*, expected a path that"
+    ):
+        check_name(name, "s3://bucket/data")
+
+
+@pytest.mark.parametrize("name", ["a", "a/..b", "train/part-00000-of-00001.tfrecord", "a b/é[1]"])
+def test_a_name_that_stays_in_its_directory_is_returned(name: str) -> None:
+    assert check_name(name, "data") == name
