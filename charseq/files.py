@@ -60,8 +60,12 @@ def seal(content: Mapping[str, Any], key: str) -> str:
 
 
 def to_json_text(content: Any) -> str:
-    """Return the text of a JSON file: indented by one space, with a newline at its end."""
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    """Return the text of a JSON file: indented by one space, with a newline at its end.
+
+    Raises:
+        ValueError: a number is not finite, which JSON has no form for.
+    """
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_json(path: str, content: Any) -> None:
@@ -139,6 +143,25 @@ def read_json_object(path: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f"{path}: got {type(content).__name__}, expected a JSON object")
     return content
+
+
+@contextmanager
+def damage_as_data_error(path: str, expected: str) -> Iterator[None]:
+    """Turn the error of a block that parses the content of a file into a user-facing one.
+
+    Args:
+        path: of the file.
+        expected: what it should be, such as "a run.json of a training".
+
+    Raises:
+        DataError: a key is missing in the block, or a value is of another kind.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise DataError(f"{path}: damaged, or not {expected}: no {error} in it") from error
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged, or not {expected}: {error}") from error
 
 
 def sync(path: str) -> None:

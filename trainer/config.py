@@ -165,7 +165,9 @@ class Config:
         default="auto",
         choices=("auto", "never", *RESUME_REQUIRED),
     )
-    overwrite: bool = flag("replace an existing run", default=False)
+    overwrite: bool = flag(
+        "replace an existing run, which stays until the new one is complete", default=False
+    )
     trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ from trainer.evaluate.keras_file import load_keras_model
 from trainer.export.parity import read_parity
 from trainer.export.saved_model import check_export, export
 from trainer.export.serving_model import TextClassifier, TextEncoder
-from trainer.run_directory import begin_run
+from trainer.replacement import begin_run
 from trainer.training.build import exported_model
 
 
