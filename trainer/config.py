@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from charseq.flags import flag, make_parser, parse, require, validate
+from charseq.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_local
 
 DATA_HELP = "dataset directory that python -m pipeline wrote, local, s3:// or gs://"
@@ -167,6 +168,7 @@ class Config:
     overwrite: bool = flag(
         "replace an existing run, which stays until the new one is complete", default=False
     )
+    trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
 
     def __post_init__(self) -> None:
         check_local("--output", self.output)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from charseq.flags import flag, make_parser, parse_known, validate
+from charseq.saved_model import TRUST_MODEL_HELP
 from pipeline.options import (
     BEAM_FLAGS_HELP,
     FORMAT_HELP,
@@ -36,6 +37,7 @@ class PredictOptions:
         metavar="NAME",
     )
     overwrite: bool = flag("replace existing predictions", default=False)
+    trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
 
     def __post_init__(self) -> None:
         validate(self)
