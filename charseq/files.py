@@ -64,8 +64,12 @@ def seal(content: Mapping[str, Any], key: str) -> str:
 
 
 def to_json_text(content: Any) -> str:
-    """Return the text of a JSON file: indented by one space, with a newline at its end."""
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    """Return the text of a JSON file: indented by one space, with a newline at its end.
+
+    Raises:
+        ValueError: a number is not finite, which JSON has no form for.
+    """
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_json(path: str, content: Any) -> None:

@@ -62,6 +62,13 @@ def test_a_file_is_replaced_whole_or_not_at_all(
     assert read_json(str(path)) == {"é": [1]}
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_has_no_form_for_is_never_written(tmp_path: Path, number: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(str(tmp_path / "file.json"), {"epochs": [{"loss": number}]})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_is_on_the_disk_before_its_name_and_its_name_before_the_return(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,7 +48,11 @@ Variables = Mapping[str, keras.Variable]
 
 
 class Checkpoints:
-    """The checkpoints of a run, of which the newest `keep` stay, and its best weights."""
+    """The checkpoints of a run, of which the newest `keep` stay, and its best weights.
+
+    A checkpoint holds the weights after an update, but only the loss of a later step shows whether
+    that update broke them. Until then it is unconfirmed, and no earlier one is removed for it.
+    """
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class Checkpoints:
         self._keep = keep
         self._saved_at = time.monotonic()
         self._saved_steps = 0
+        self._unconfirmed: str | None = None
 
     def save_if_due(self, state: TrainState) -> None:
         """Save if the interval since the last checkpoint is over."""
@@ -75,13 +80,25 @@ class Checkpoints:
             self.save(state)
 
     def save(self, state: TrainState) -> None:
-        """Write a checkpoint and remove the oldest ones."""
+        """Write a checkpoint, unconfirmed."""
         path = os.path.join(self._directory, f"step-{state.total_steps:0{_STEP_DIGITS}}.npz")
-        state_json = np.array(json.dumps(asdict(state)))
+        state_json = np.array(json.dumps(asdict(state), allow_nan=False))
         _write(path, {**_values(self._variables), _STATE: state_json})
-        for old in _step_paths(self._directory)[: -self._keep]:
-            os.remove(old)
+        self._unconfirmed = path
         self._saved_at, self._saved_steps = time.monotonic(), state.total_steps
+
+    def confirm(self) -> None:
+        """Note that the newest checkpoint holds sound weights, and remove the oldest ones."""
+        if self._unconfirmed:
+            self._unconfirmed = None
+            for old in _step_paths(self._directory)[: -self._keep]:
+                os.remove(old)
+
+    def discard_unconfirmed(self) -> None:
+        """Remove the newest checkpoint, unless it is confirmed."""
+        if self._unconfirmed:
+            os.remove(self._unconfirmed)
+            self._unconfirmed = None
 
     def save_best(self) -> None:
         """Write the weights of the model as the best so far."""
@@ -109,6 +126,9 @@ class Checkpoints:
                 continue
             _assign(self._variables, values, path)
             self._saved_steps = state.total_steps
+            # That of an epoch's end is confirmed; that of another process is not this one's.
+            if state.step and output == self.output:
+                self._unconfirmed = path
             return state
         return TrainState()
 

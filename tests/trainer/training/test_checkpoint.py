@@ -478,8 +478,25 @@ def test_the_newest_stay_and_a_save_is_due_after_so_many_steps(tmp_path, small_m
     model, optimizer = small_model
     checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=4), 2)
     for step in range(1, 15):
+        checkpoints.confirm()
         checkpoints.save_if_due(TrainState(total_steps=step))
     assert saved(tmp_path) == ["step-0000000008.npz", "step-0000000012.npz"]
+
+
+def test_an_unconfirmed_checkpoint_replaces_none_and_can_be_discarded(tmp_path, small_model):
+    model, optimizer = small_model
+    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 1)
+    checkpoints.save(TrainState(total_steps=3, step=3))
+    checkpoints.confirm()
+    checkpoints.save(TrainState(total_steps=4, step=4))
+    assert saved(tmp_path) == ["step-0000000003.npz", "step-0000000004.npz"]
+    # One that an earlier process left is unconfirmed, too.
+    again = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 1)
+    assert again.restore(str(tmp_path)).total_steps == 4
+    again.discard_unconfirmed()
+    assert saved(tmp_path) == ["step-0000000003.npz"]
+    again.discard_unconfirmed()
+    assert saved(tmp_path) == ["step-0000000003.npz"]
 
 
 def test_a_save_is_due_after_so_many_seconds(tmp_path, monkeypatch, small_model):
