@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,7 +19,6 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from charseq.files import literal_path, sync, sync_tree
-from charseq.manifest import MANIFEST_FILE
 from charseq.saved_model import (
     CLASSIFY,
     DATASET_ASSET,
@@ -66,7 +66,7 @@ def export(
     with literal_path(directory) as plain:
         path = os.path.join(plain, UNFINISHED_SAVED_MODEL)
         tf.saved_model.save(classifier, path, classifier.signatures())
-    shutil.copyfile(dataset.path(MANIFEST_FILE), os.path.join(unfinished, DATASET_ASSET))
+    Path(unfinished, DATASET_ASSET).write_bytes(dataset.manifest_bytes)
     shutil.copyfile(unfinished_run_file(directory), os.path.join(unfinished, RUN_ASSET))
     check_export(unfinished, classifier, read_parity(dataset))
     sync_tree(unfinished)

@@ -44,7 +44,7 @@ class TextEncoder(tf.Module):
 
     def __init__(self, dataset: Dataset) -> None:
         super().__init__()
-        path = dataset.path(TRANSFORM_GRAPH_DIR)
+        path = dataset.verified_path(TRANSFORM_GRAPH_DIR)
         if not tf.saved_model.contains_saved_model(path):
             where = dataset.display_path(TRANSFORM_GRAPH_DIR)
             raise DataError(f"{where}: no transform graph, expected a SavedModel")
