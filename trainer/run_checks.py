@@ -23,7 +23,7 @@ from trainer.run_directory import (
 # first of its files leaves: neither makes a directory one of another kind.
 _NO_FILES = {"lost+found", ".snapshot", f"{PARTIAL_RUN_FILE}.tmp"}
 # Options that do not change the result of a run.
-_FREE_OPTIONS = {"data", "output", "checkpoint_every", "keep", "resume", "overwrite"}
+_FREE_OPTIONS = {"data", "output", "checkpoint_every", "keep", "resume", "overwrite", "trust_model"}
 # Options that do not change the weights after the epochs so far: an unfinished run may get others.
 _FREE_WHILE_UNFINISHED = _FREE_OPTIONS | {"epochs", "early_stop"}
 

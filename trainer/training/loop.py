@@ -60,9 +60,12 @@ class TrainingLoop:
         """
         for epoch in self.state.epochs:  # An earlier version may have gone on after a divergence.
             self._check_loss(epoch.monitored_loss, f"in epoch {epoch.number}")
-        while not self._is_done():
-            self._train()
-            self._end_epoch(self._validate())
+        try:
+            while not self._is_done():
+                self._train()
+                self._end_epoch(self._validate())
+        finally:
+            self._progress.clear()
 
     def _is_done(self) -> bool:
         if self.state.epoch > self._config.epochs:

@@ -73,7 +73,8 @@ def train(config: Config, dataset: Dataset) -> None:
         directory_lock(output),
     ):
         check_output(output, config.overwrite)  # Once more: another run may just have ended.
-        encoder = TextEncoder(dataset)  # First of all: it fails on what cannot be exported.
+        # First of all: it fails on what cannot be exported.
+        encoder = TextEncoder(dataset, config.trust_model)
         directory = work_directory(output)
         resuming = open_run(setup, directory)
         wait_for_workers(strategy)
