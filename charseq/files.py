@@ -7,6 +7,8 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from charseq.errors import DataError
 _CHUNK_BYTES = 1 << 20
 # The error numbers of file systems that cannot lock a directory; NFS gives the first.
 _NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+# What TensorFlow takes as a pattern, and (as Python holds it) what is not UTF-8.
+_PATTERN = re.compile(r"[*?\[\]\\\ud800-\udfff]")
 # The error numbers of file systems that cannot sync a directory.
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -184,6 +188,23 @@ def sync_tree(directory: str) -> None:
     for folder, _, names in os.walk(directory):
         for name in (*names, "."):
             sync(os.path.join(folder, name))
+
+
+@contextmanager
+def literal_path(directory: str) -> Iterator[str]:
+    """Yield another name of a directory for TensorFlow, if it would read the given one otherwise.
+
+    Where a checkpoint or a SavedModel is loaded or saved, TensorFlow takes brackets, stars,
+    question marks and backslashes in its path as a pattern, and it refuses a path that is not
+    UTF-8. The other name is a link in a temporary directory, for the time of the block.
+    """
+    if not _PATTERN.search(directory):
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="charseq-") as folder:
+        link = os.path.join(folder, "directory")
+        os.symlink(os.path.abspath(directory), link)
+        yield link
 
 
 @contextmanager
