@@ -98,4 +98,4 @@ def describe(manifest: Manifest, output: str, seconds: float) -> str:
         f"{len(manifest.labels)} labels, alphabet {''.join(manifest.alphabet)!r}",
         f"{output}: {len(manifest.shards)} shards, fingerprint {manifest.fingerprint[:16]}",
     ]
-    return "\n".join(filter(None, lines))
+    return "\n".join([*filter(None, lines), *(f"note: {note}" for note in manifest.notes)])

@@ -18,7 +18,7 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError, UsageError
-from charseq.files import FileDigest, digest_stream
+from charseq.files import FileDigest, check_name, digest_stream
 from pipeline.runtime import s3
 
 
@@ -117,15 +117,23 @@ def copy_tree(source: str, target: str) -> str:
     """Copy each file below `source` to its place below `target`, and return `target`.
 
     The two may be on different file systems. Hidden files are left out: TensorFlow Transform keeps
-    its notes on a graph there.
+    its notes on a graph there. So are the empty objects that mark directories in a bucket.
+
+    Raises:
+        DataError: the key of a bucket would leave `target`, as `a/../../b` does.
     """
     for path in list_tree(source):
-        relative = path[len(source) :]
-        if "/." not in relative:
-            make_parent(target + relative)
-            with open_file(path) as original, create(target + relative) as copy:
-                shutil.copyfileobj(original, copy)
+        name = path[len(source.rstrip("/")) + 1 :]
+        if not name.endswith("/") and "/." not in f"/{check_name(name, source)}":
+            copy_file(path, f"{target}/{name}")
     return target
+
+
+def copy_file(source: str, target: str) -> None:
+    """Copy a file, also to another file system."""
+    make_parent(target)
+    with open_file(source) as original, create(target) as copy:
+        shutil.copyfileobj(original, copy)
 
 
 def make_parent(path: str) -> None:

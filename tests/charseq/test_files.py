@@ -13,8 +13,10 @@ import pytest
 from charseq.errors import DataError
 from charseq.files import (
     FileDigest,
+    check_name,
     digest_stream,
     directory_lock,
+    literal_path,
     read_json,
     read_json_object,
     seal,
@@ -58,6 +60,13 @@ def test_a_file_is_replaced_whole_or_not_at_all(
     with pytest.raises(OSError, match="No space left"):
         write_text(str(path), "half")
     assert read_json(str(path)) == {"é": [1]}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_has_no_form_for_is_never_written(tmp_path: Path, number: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(str(tmp_path / "file.json"), {"epochs": [{"loss": number}]})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_is_on_the_disk_before_its_name_and_its_name_before_the_return(
@@ -123,6 +132,22 @@ def test_a_file_system_that_cannot_sync_a_directory_is_left_to_itself(
         sync(str(tmp_path / "file"))
 
 
+@pytest.mark.parametrize("name", ["run [1]", "a*b", "what?", "back\\slash", "latin-\udce9"])
+def test_a_directory_has_a_name_without_patterns(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / name
+    directory.mkdir()
+    with literal_path(str(directory)) as plain:
+        Path(plain, "file").write_text("text")
+        assert name not in plain
+    assert (directory / "file").read_text() == "text"
+    assert not os.path.lexists(plain)
+
+
+def test_a_plain_name_stays() -> None:
+    with literal_path("runs/größe {1}, é") as plain:
+        assert plain == "runs/größe {1}, é"
+
+
 def test_json_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     path.write_text("{")
@@ -162,3 +187,18 @@ def test_a_file_that_holds_no_json_object_is_refused(
     path.write_text(text)
     with pytest.raises(DataError, match=message):
         read_json_object(str(path))
+
+
+@pytest.mark.parametrize(
+    "name", ["a/../../x", "..", "/etc/passwd", "a//b", "./a", "a/", "", "a/./b", "a\0b"]
+)
+def test_a_name_that_leaves_its_directory_is_refused(name: str) -> None:
+    with pytest.raises(
+        DataError, match=r"s3://bucket/data names the file .*, expected a path that"
+    ):
+        check_name(name, "s3://bucket/data")
+
+
+@pytest.mark.parametrize("name", ["a", "a/..b", "train/part-00000-of-00001.tfrecord", "a b/é[1]"])
+def test_a_name_that_stays_in_its_directory_is_returned(name: str) -> None:
+    assert check_name(name, "data") == name

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Protocol
 
 from charseq.errors import DataError, UsageError
+from charseq.files import check_name
 from trainer.addresses import is_address
 from trainer.data.object_stores import STORES, Store
 from trainer.data.shard_cache import ShardCache
@@ -125,12 +126,13 @@ class StoredFiles:
         """Return the local path of a small file or directory, downloaded at the first call.
 
         Raises:
-            DataError: the store does not deliver it.
+            DataError: the store does not deliver it, or a key would leave the directory of copies.
         """
         copy = os.path.join(self._directory, name)
         if not os.path.exists(copy):
             for each in self._sizes:
                 if each == name or each.startswith(f"{name}/"):
+                    check_name(each, self.address)
                     self.download(each, os.path.join(self._directory, each))
         return copy
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import keras
 
+from trainer.model.xla_dropout import XlaDropout
 from trainer.model.xla_lstm import XlaLSTM
 
 
@@ -44,7 +45,9 @@ def build_model(
         del inputs["length"]
     for number, width in enumerate(units, start=1):
         lstm = keras.layers.LSTM(width, return_sequences=number < len(units), name=f"lstm_{number}")
-        x = _dropout(lstm(x, mask=mask), dropout, number)
+        x = lstm(x, mask=mask)
+        if dropout:
+            x = keras.layers.Dropout(dropout, name=f"dropout_{number}")(x)
     return keras.Model(inputs, _softmax(x, classes), name="stacked_lstm")
 
 
@@ -63,7 +66,9 @@ def build_xla_model(
     x = _embed(sequence, embedding)
     for number, width in enumerate(units, start=1):
         lstm = XlaLSTM(width, return_sequences=number < len(units), name=f"lstm_{number}")
-        x = _dropout(lstm(x, inputs["length"]), dropout, number)
+        x = lstm(x, inputs["length"])
+        if dropout:
+            x = XlaDropout(dropout, name=f"dropout_{number}")(x)
     return keras.Model(inputs, _softmax(x, classes), name="stacked_lstm")
 
 
@@ -83,10 +88,6 @@ def _embed(x: keras.KerasTensor, embedding: EmbeddingSize | None) -> keras.Keras
     # Of the size that an LSTM's first weights expect; Keras's default, 0.03, takes epochs to grow.
     vectors = keras.initializers.RandomNormal(stddev=1.0)
     return keras.layers.Embedding(*embedding, embeddings_initializer=vectors, name="embedding")(x)
-
-
-def _dropout(x: keras.KerasTensor, rate: float, number: int) -> keras.KerasTensor:
-    return keras.layers.Dropout(rate, name=f"dropout_{number}")(x) if rate else x
 
 
 def _softmax(x: keras.KerasTensor, classes: int) -> keras.KerasTensor:

@@ -14,7 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import storage
 
-from charseq.errors import UsageError
+from charseq.errors import DataError, UsageError
 from pipeline.__main__ import main
 from pipeline.inspect import main as inspect_main
 from pipeline.rows.parts import cut_into_parts
@@ -192,6 +192,18 @@ def test_trees_are_copied_between_file_systems(
     remove_tree("s3://bucket/tree")
     remove_tree("s3://bucket/tree")
     assert list_tree("s3://bucket/tree") == []
+
+
+@pytest.mark.usefixtures("file_system")
+def test_a_key_never_leaves_the_directory_it_is_copied_to(s3: Bucket, tmp_path: Path) -> None:
+    s3.put("climbing/a", b"model")
+    s3.put("climbing/below/", b"")  # as some tools mark a directory
+    copy_tree("s3://bucket/climbing", str(tmp_path / "copy"))
+    assert [path.name for path in (tmp_path / "copy").rglob("*")] == ["a"]
+    s3.put("climbing/below/../../climbed", b"not ours")
+    with pytest.raises(DataError, match=r"s3://bucket/climbing names the file 'below/\.\./\.\./c"):
+        copy_tree("s3://bucket/climbing", str(tmp_path / "copy"))
+    assert not (tmp_path / "climbed").exists()
 
 
 @pytest.mark.usefixtures("file_system")

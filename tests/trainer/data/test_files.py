@@ -7,11 +7,13 @@ import os
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 import pytest
 
+from charseq.errors import DataError
 from tests.support.datasets import rows_of, toy_rows, write_dataset
 from tests.support.killed import Killed
 from tests.support.stores import files_below, gs_server, s3_server
@@ -302,3 +304,25 @@ def test_runs_are_on_this_machine_and_other_addresses_are_refused(tmp_path, caps
     assert "--model: got 'gs://bucket/run', expected a local directory" in one_line(capsys)
     assert train("hdfs://host/prepared", tmp_path / "run") == 2
     assert "--data: got 'hdfs://host/prepared', expected a local" in one_line(capsys)
+
+
+class ClimbingStore:
+    """A store with a key that leads out of the directory of copies."""
+
+    errors: tuple[type[Exception], ...] = (OSError,)
+
+    def sizes(self):
+        return {"transform/a": 1, "transform/b/../../../climbed": 1}
+
+    def download(self, name, path):
+        with open(path, "w") as file:
+            file.write(name)
+
+
+def test_a_key_never_leaves_the_directory_of_copies(tmp_path):
+    copies = tmp_path / "copies"
+    pool = ThreadPoolExecutor(1)
+    files = StoredFiles("s3://bucket/data", ClimbingStore(), str(copies), str(tmp_path), pool)
+    with pytest.raises(DataError, match=r"s3://bucket/data names the file 'transform/b/\.\./"):
+        files.path("transform")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a"]
