@@ -12,15 +12,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, BinaryIO
 
 from charseq.errors import DataError
 
 _CHUNK_BYTES = 1 << 20
 # The error numbers of file systems that cannot lock a directory; NFS gives the first.
-_NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 # What TensorFlow takes as a pattern, and (as Python holds it) what is not UTF-8.
 _PATTERN = re.compile(r"[*?\[\]\\\ud800-\udfff]")
+_LINK = "directory"
 # The error numbers of file systems that cannot sync a directory.
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -190,29 +192,35 @@ def sync_tree(directory: str) -> None:
             sync(os.path.join(folder, name))
 
 
-@contextmanager
-def literal_path(directory: str) -> Iterator[str]:
-    """Yield another name of a directory for TensorFlow, if it would read the given one otherwise.
+def literal_path(directory: str) -> str:
+    """Return another name of a directory for TensorFlow, if it would misread the given one.
 
     Where a checkpoint or a SavedModel is loaded or saved, TensorFlow takes brackets, stars,
     question marks and backslashes in its path as a pattern, and it refuses a path that is not
-    UTF-8. The other name is a link in a temporary directory, for the time of the block.
+    UTF-8. The other name is a link in a temporary directory, which stays as long as the process:
+    what was loaded may still read files of it.
     """
     if not _PATTERN.search(directory):
-        yield directory
-        return
-    with tempfile.TemporaryDirectory(prefix="charseq-") as folder:
-        link = os.path.join(folder, "directory")
-        os.symlink(os.path.abspath(directory), link)
-        yield link
+        return directory
+    return os.path.join(_directory_of_link(os.path.abspath(directory)).name, _LINK)
+
+
+@cache
+def _directory_of_link(directory: str) -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix="charseq-")
+    os.symlink(directory, os.path.join(folder.name, _LINK))
+    return folder
 
 
 @contextmanager
-def directory_lock(directory: str) -> Iterator[None]:
+def directory_lock(directory: str) -> Iterator[bool]:
     """Create a directory and keep other runs out of it while the block runs.
 
     The directory itself is locked: a lock file would have to stay in it. On a file system that
     cannot lock a directory, no run is kept out.
+
+    Yields:
+        Whether the directory is locked.
 
     Raises:
         DataError: another run holds the lock, or the directory cannot be created.
@@ -223,6 +231,7 @@ def directory_lock(directory: str) -> Iterator[None]:
         raise DataError(f"{directory}: cannot be made: {error.strerror}") from error
     descriptor = os.open(directory, os.O_RDONLY)
     try:
+        locked = True
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -230,8 +239,9 @@ def directory_lock(directory: str) -> Iterator[None]:
                 f"{directory}: another run is writing there; let it end, or choose another --output"
             ) from None
         except OSError as error:
-            if error.errno not in _NO_LOCKS:
+            if error.errno not in NO_LOCKS:
                 raise
-        yield
+            locked = False
+        yield locked
     finally:
         os.close(descriptor)

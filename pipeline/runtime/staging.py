@@ -79,7 +79,7 @@ def staging_dir(output: str) -> str:
     return str(FileSystems.join(output, _STAGING))
 
 
-def output_lock(output: str) -> AbstractContextManager[None]:
+def output_lock(output: str) -> AbstractContextManager[object]:
     """Create a local output directory and keep other runs out of it while the block runs.
 
     A store cannot lock a directory: no run is kept out there.
