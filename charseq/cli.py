@@ -5,18 +5,13 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
 from charseq.errors import DataError, Preempted, UsageError
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, with nothing to save: exit status 143."""
+from charseq.signals import Signalled, interruptible, leave_if_watched, was_signalled
 
 
 def exit_status(command: Callable[[], None]) -> int:
@@ -27,7 +22,7 @@ def exit_status(command: Callable[[], None]) -> int:
     ended by SIGTERM.
     """
     try:
-        with _raise_on_sigterm():
+        with interruptible():
             command()
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -42,27 +37,11 @@ def exit_status(command: Callable[[], None]) -> int:
     except Preempted as preempted:
         print(preempted, file=sys.stderr)
         return 143
-    except _Terminated:
-        print("terminated", file=sys.stderr)
-        return 143
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except Signalled as signalled:
+        print(signalled, file=sys.stderr)
+        leave_if_watched(signalled.status)
+        return signalled.status
     return 0
-
-
-@contextmanager
-def _raise_on_sigterm() -> Iterator[None]:
-    """Raise in the block at SIGTERM, which the first process of a container ignores by default."""
-
-    def terminate(*_: object) -> NoReturn:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -93,9 +72,10 @@ def _without_native_messages() -> Iterator[None]:
         os.dup2(messages.fileno(), 2)
         try:
             yield
-        except Exception:  # Not KeyboardInterrupt: a user who interrupts does not need them.
-            messages.seek(0)
-            os.write(stderr, messages.read())
+        except Exception:
+            if not was_signalled():  # A user who interrupts does not need them.
+                messages.seek(0)
+                os.write(stderr, messages.read())
             raise
         finally:
             os.dup2(stderr, 2)

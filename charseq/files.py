@@ -7,6 +7,8 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,9 +17,12 @@ from typing import Any, BinaryIO
 from charseq.errors import DataError
 
 _CHUNK_BYTES = 1 << 20
-# The error numbers of file systems that cannot lock a directory; NFS gives the first.
+# File systems whose locks other machines may not see.
 _LOCKED_ON_THIS_MACHINE = ("fuse", "9p", "virtiofs")
+# The error numbers of file systems that cannot lock a directory; NFS gives the first.
 _NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+# What TensorFlow takes as a pattern, and (as Python holds it) what is not UTF-8.
+_PATTERN = re.compile(r"[*?\[\]\\\ud800-\udfff]")
 # The error numbers of file systems that cannot sync a directory.
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -61,8 +66,12 @@ def seal(content: Mapping[str, Any], key: str) -> str:
 
 
 def to_json_text(content: Any) -> str:
-    """Return the text of a JSON file: indented by one space, with a newline at its end."""
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    """Return the text of a JSON file: indented by one space, with a newline at its end.
+
+    Raises:
+        ValueError: a number is not finite, which JSON has no form for.
+    """
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_json(path: str, content: Any) -> None:
@@ -142,6 +151,25 @@ def read_json_object(path: str) -> dict[str, Any]:
     return content
 
 
+@contextmanager
+def damage_as_data_error(path: str, expected: str) -> Iterator[None]:
+    """Turn the error of a block that parses the content of a file into a user-facing one.
+
+    Args:
+        path: of the file.
+        expected: what it should be, such as "a run.json of a training".
+
+    Raises:
+        DataError: a key is missing in the block, or a value is of another kind.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise DataError(f"{path}: damaged, or not {expected}: no {error} in it") from error
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged, or not {expected}: {error}") from error
+
+
 def sync(path: str) -> None:
     """Wait until the content of a file, or the names in a directory, are on the disk.
 
@@ -162,6 +190,28 @@ def sync_tree(directory: str) -> None:
     for folder, _, names in os.walk(directory):
         for name in (*names, "."):
             sync(os.path.join(folder, name))
+
+
+def is_literal(path: str) -> bool:
+    """Return whether TensorFlow takes a path for a name, see `literal_path`."""
+    return not _PATTERN.search(path)
+
+
+@contextmanager
+def literal_path(directory: str) -> Iterator[str]:
+    """Yield another name of a directory for TensorFlow, if it would read the given one otherwise.
+
+    Where a checkpoint or a SavedModel is loaded or saved, TensorFlow takes brackets, stars,
+    question marks and backslashes in its path as a pattern, and it refuses a path that is not
+    UTF-8. The other name is a link in a temporary directory, for the time of the block.
+    """
+    if is_literal(directory):
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="charseq-") as folder:
+        link = os.path.join(folder, "directory")
+        os.symlink(os.path.abspath(directory), link)
+        yield link
 
 
 @contextmanager

@@ -31,6 +31,7 @@ class StatusLine:
     def update(self, text: str) -> None:
         """Replace the line by `text`, of which as much is shown as fits."""
         self._live.start()
+        self._live.console.show_cursor()  # A process that is killed could not show it again.
         self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
 
     def clear(self) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from charseq.signals import watch_signals
+
+if __name__ == "__main__":
+    watch_signals()  # Before the other imports, which take a moment.
+
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +15,7 @@ from itertools import islice
 from charseq.cli import exit_status, heavy_imports
 from charseq.flags import flag, make_parser, parse_known, require, validate
 from charseq.manifest import SPLITS, Manifest
+from charseq.saved_model import TRUST_MODEL_HELP
 
 _SHOWN_LABELS = 20
 
@@ -31,6 +37,7 @@ class InspectOptions:
         "file and the record, if anything is wrong",
         default=False,
     )
+    trust_model: bool = flag(TRUST_MODEL_HELP, default=False, only_with="verify")
 
     def __post_init__(self) -> None:
         validate(self)
@@ -81,7 +88,7 @@ def _set_up(options: InspectOptions, beam_flags: Sequence[str]) -> None:
 def _verify(options: InspectOptions) -> None:
     with heavy_imports():
         from pipeline.verification.verify import verify
-    records = verify(options.dataset)
+    records = verify(options.dataset, options.trust_model)
     print(f"{options.dataset}: {records:,} records and all files are as the manifest says")
 
 

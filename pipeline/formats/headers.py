@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from charseq.errors import DataError
+from pipeline.formats.parquet import is_text, may_be_label
 from pipeline.options import InputOptions
 
 _MAX_HEADER_BYTES = 1 << 20
@@ -114,17 +115,29 @@ def _read_parquet_header(stream: BinaryIO, options: InputOptions) -> Header:
     file = pq.ParquetFile(stream)
     schema = file.schema_arrow
     sequence, label = _find_columns(schema.names, options)
-    for _, name in _wanted_columns(options):
-        kind = schema.field(name).type
-        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if not (_is_text(kind) or (name == options.label_column and pa.types.is_integer(kind))):
-            raise DataError(f"column {name!r} is {kind}, expected text")
+    _check_kinds(schema, options)
     return Header(tuple(schema.names), sequence, label, row_groups=file.num_row_groups)
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    kinds = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
-    return kind in (*kinds, pa.string_view(), pa.binary_view())
+def _check_kinds(schema: pa.Schema, options: InputOptions) -> None:
+    """Check the types of the columns that are wanted, those of values in a dictionary included.
+
+    Raises:
+        DataError: one of them cannot be sequences or labels.
+    """
+    for _, name in _wanted_columns(options):
+        kind = schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if name == options.label_column and not may_be_label(kind):
+            raise DataError(
+                f"column {name!r} is {kind}, expected text, whole numbers or booleans; "
+                "convert it, or say which column has the labels with --label-column"
+            )
+        if name == options.sequence_column and not is_text(kind):
+            raise DataError(
+                f"column {name!r} is {kind}, expected text; say which column has the sequences "
+                "with --sequence-column"
+            )
 
 
 _READERS: dict[str, Callable[[BinaryIO, InputOptions], Header]] = {

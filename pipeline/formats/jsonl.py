@@ -8,23 +8,34 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
 from pipeline.formats.lines import Lines, find_lines
+from pipeline.formats.parquet import number_texts
 from pipeline.formats.parsed_rows import BadRow, ParsedRows, no_labels
+
+# All labels of a block are of one of these types, or its lines are read one by one.
+_LABEL_KINDS = (pa.string(), pa.int64(), pa.bool_(), pa.float64())
+_FIRST_INEXACT = 2.0**53
+
+
+class _LabelError(Exception):
+    """A label is neither text, a whole number nor a boolean."""
 
 
 def parse_jsonl(block: bytes, sequence: str, label: str | None = None) -> ParsedRows:
     """Return the rows of whole lines of JSON objects.
 
     Arrow parses the block; where it refuses it, each line is parsed alone, so that a bad line
-    (`invalid_json`, `invalid_utf8`) costs only itself. The outcome of a line never depends on the
-    lines around it. Of equal keys the last one counts.
+    (`invalid_json`, `invalid_utf8`, `label_not_text`) costs only itself. The outcome of a line
+    never depends on the lines around it. Of equal keys the last one counts.
 
     Args:
         block: the lines.
         sequence: the key of the sequence.
-        label: the key of the label, whose value may be text or an integer; None for no labels.
+        label: the key of the label; None for no labels. A label that is a whole number, true or
+            false is its JSON text, a whole number without point and exponent: 1.0 is `1`.
     """
     lines = find_lines(block)
     keep = ~lines.is_blank
@@ -52,10 +63,20 @@ def _read_with_arrow(
         return [pa.array([], pa.binary())] * len(names)
     if not _have_braces(lines, keep):
         return None
-    schema = pa.schema([(name, pa.string()) for name in names])
     block = lines.joined(keep)
+    for kind in _LABEL_KINDS if len(names) > 1 else _LABEL_KINDS[:1]:
+        schema = pa.schema(list(zip(names, (pa.string(), kind), strict=False)))
+        table = _read_table(block, schema)
+        if table is not None and len(table) == np.count_nonzero(keep):
+            columns = [_to_texts(table[name].combine_chunks()) for name in schema.names]
+            return None if any(column is None for column in columns) else columns
+    return None
+
+
+def _read_table(block: bytes, schema: pa.Schema) -> pa.Table | None:
+    """Return the columns of a schema, or None where a value is not of its type."""
     try:
-        table = pa_json.read_json(
+        return pa_json.read_json(
             pa.BufferReader(block),
             read_options=pa_json.ReadOptions(use_threads=False, block_size=len(block) + 1),
             parse_options=pa_json.ParseOptions(
@@ -64,9 +85,15 @@ def _read_with_arrow(
         )
     except pa.ArrowInvalid:
         return None
-    if len(table) != np.count_nonzero(keep):
-        return None
-    return [table[name].combine_chunks().cast(pa.binary()) for name in schema.names]
+
+
+def _to_texts(column: pa.Array) -> pa.BinaryArray | None:
+    """Return a column as text, or None if a number in it is not whole or too large to be exact."""
+    if pa.types.is_floating(column.type):
+        exact = pc.less(pc.abs(column), _FIRST_INEXACT)  # false for NaN, which is not JSON
+        column, wrong = number_texts(column)
+        return None if wrong.any() or not pc.all(exact, min_count=0).as_py() else column
+    return column.cast(pa.string()).cast(pa.binary())
 
 
 def _have_braces(lines: Lines, keep: npt.NDArray[np.bool_]) -> bool:
@@ -91,6 +118,8 @@ def _read_line_by_line(
             good.append((line, _read_line(lines, line, names)))
         except UnicodeError:
             bad.append(BadRow(line, "invalid_utf8", lines.text(line)))
+        except _LabelError:
+            bad.append(BadRow(line, "label_not_text", lines.text(line)))
         except (ValueError, TypeError, RecursionError):
             bad.append(BadRow(line, "invalid_json", lines.text(line)))
     columns = [pa.array([values[i] for _, values in good], pa.binary()) for i in range(len(names))]
@@ -98,14 +127,16 @@ def _read_line_by_line(
 
 
 def _read_line(lines: Lines, line: int, names: Sequence[str]) -> list[bytes | None]:
-    """Return the values of a line; of the names, only the first must be text.
+    """Return the values of a line: of the sequence and, if it is wanted, of the label.
 
     Raises:
         UnicodeError: a value is not UTF-8.
         ValueError, TypeError, RecursionError: the line is not JSON, or not such an object.
+        _LabelError: the label is a value of another kind.
     """
     try:
-        parsed = json.loads(lines.block[lines.start[line] : lines.end[line]].decode("utf-8"))
+        text = lines.block[lines.start[line] : lines.end[line]].decode("utf-8")
+        parsed = json.loads(text, parse_constant=_refuse_constant)
     except (UnicodeError, RecursionError):
         # In other fields Arrow accepts both what is not UTF-8 and any depth.
         only = np.zeros(len(lines.start), np.bool_)
@@ -116,14 +147,24 @@ def _read_line(lines: Lines, line: int, names: Sequence[str]) -> list[bytes | No
         return [column[0].as_py() for column in columns]
     if not isinstance(parsed, dict):
         raise TypeError(f"expected an object, got {type(parsed).__name__}")
-    # The sequence comes first; a label may be a number.
-    return [_to_utf8(parsed.get(name), integer=place > 0) for place, name in enumerate(names)]
+    sequence = parsed.get(names[0])
+    if sequence is not None and not isinstance(sequence, str):
+        raise TypeError(f"expected text, got {type(sequence).__name__}")
+    texts = [sequence, *(_label_text(parsed.get(name)) for name in names[1:])]
+    return [None if text is None else text.encode("utf-8") for text in texts]
 
 
-def _to_utf8(value: object, integer: bool) -> bytes | None:
-    """Return the UTF-8 of a JSON value; raise TypeError if it is not text, null or an integer."""
+def _refuse_constant(name: str) -> object:
+    """Refuse NaN and Infinity, which Python reads, though they are not JSON."""
+    raise ValueError(f"{name} is not JSON")
+
+
+def _label_text(value: object) -> str | None:
+    """Return the text of a label; raise `_LabelError` if it cannot be one."""
     if value is None or isinstance(value, str):
-        return None if value is None else value.encode("utf-8")
-    if integer and isinstance(value, int) and not isinstance(value, bool):
-        return str(value).encode("ascii")
-    raise TypeError(f"expected text, got {type(value).__name__}")
+        return value
+    if isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    raise _LabelError

@@ -5,31 +5,91 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.formats.parsed_rows import ParsedRows, excerpt, no_labels
+from pipeline.formats.parsed_rows import BadRow, ParsedRows, excerpt, no_labels
+
+_MAX_INT64 = 2.0**63
 
 
 def parse_columns(sequence: pa.Array, label: pa.Array | None = None) -> ParsedRows:
-    """Return the rows of columns (n,) of text; an integer label becomes its decimal text.
+    """Return the rows of columns (n,), the sequences text.
 
-    The raw text of a row is a JSON list of its values.
+    A label that is a number or a boolean becomes its JSON text, a whole number without a point;
+    NaN is no label. A row with any other number is `bad`: `label_not_text`. The raw text of a row
+    is a JSON list of its values.
     """
-    columns = [_to_binary(column) for column in (sequence, label) if column is not None]
+    rows = len(sequence)
+    labels, wrong = no_labels(rows), np.zeros(rows, np.bool_)
+    columns = [_to_binary(_decode(sequence))]
+    if label is not None:
+        labels, wrong = _label_texts(_decode(label))
+        columns.append(labels)
 
-    def raw(index: int) -> str:
-        values = [column[index].as_py() for column in columns]
+    def raw(row: int) -> str:
+        values = [column[row].as_py() for column in columns]
         texts = [None if value is None else excerpt(value, 0, len(value)) for value in values]
         return json.dumps(texts, ensure_ascii=False)
 
-    rows = len(sequence)
-    labels = no_labels(rows) if label is None else columns[1]
-    return ParsedRows(columns[0], labels, np.arange(rows), (), raw, rows)
+    bad = tuple(BadRow(row, "label_not_text", raw(row)) for row in np.flatnonzero(wrong).tolist())
+    row = np.flatnonzero(~wrong)
+    right = pa.array(~wrong)
+    return ParsedRows(
+        columns[0].filter(right) if bad else columns[0],
+        labels.filter(right) if bad else labels,
+        row,
+        bad,
+        lambda index: raw(int(row[index])),
+        rows,
+    )
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether values of this type are text, or bytes that may be."""
+    kinds = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
+    return kind in (*kinds, pa.string_view(), pa.binary_view())
+
+
+def may_be_label(kind: pa.DataType) -> bool:
+    """Return whether values of this type can be labels; a fraction cannot, see `parse_columns`."""
+    tests = (is_text, pa.types.is_integer, pa.types.is_boolean, pa.types.is_floating)
+    return any(test(kind) for test in tests)
+
+
+def _decode(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
 def _to_binary(column: pa.Array) -> pa.BinaryArray:
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_integer(column.type):
-        column = column.cast(pa.string())
     return column.cast(pa.binary())
+
+
+def _label_texts(column: pa.Array) -> tuple[pa.BinaryArray, npt.NDArray[np.bool_]]:
+    """Return labels (n,) binary, and (n,) bool: which are numbers that are not whole."""
+    if pa.types.is_floating(column.type):
+        return number_texts(column)
+    wrong = np.zeros(len(column), np.bool_)
+    if not is_text(column.type):
+        column = column.cast(pa.string())
+    return _to_binary(column), wrong
+
+
+def number_texts(column: pa.FloatingPointArray) -> tuple[pa.BinaryArray, npt.NDArray[np.bool_]]:
+    """Return floats as text, whole ones without a point: 1.0 is `1`; NaN is null.
+
+    Returns:
+        The texts, (n,) binary, and (n,) bool: which of the numbers are not whole.
+    """
+    value = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    whole = np.isfinite(value) & (np.floor(value) == value)
+    wrong = ~whole & ~np.isnan(value)
+    short = whole & (np.abs(value) < _MAX_INT64)
+    text = pa.array(np.where(short, value, 0).astype(np.int64), mask=~short).cast(pa.string())
+    rest = np.flatnonzero(~short & ~np.isnan(value))
+    if len(rest):
+        texts = text.to_pylist()
+        for row in rest.tolist():
+            texts[row] = str(int(value[row])) if whole[row] else repr(float(value[row]))
+        text = pa.array(texts, pa.string())
+    return _to_binary(text), wrong

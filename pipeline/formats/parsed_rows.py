@@ -58,3 +58,12 @@ def excerpt(data: bytes, start: int, end: int) -> str:
         cut -= 1
     text = data[start:cut].decode("utf-8", "backslashreplace")
     return text if cut == end else f"{text}… (cut: {end - start:,} bytes in all)"
+
+
+def is_utf8(data: bytes) -> bool:
+    """Return whether all of `data` is UTF-8."""
+    try:
+        data.isascii() or data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from pipeline.formats.lines import Lines, find_lines
-from pipeline.formats.parsed_rows import BadRow, ParsedRows, no_labels
+from pipeline.formats.parsed_rows import BadRow, ParsedRows, is_utf8, no_labels
 
 _QUOTE = b'"'[0]
 _QUOTES_AT_ONCE = 1 << 20
 _DELIMITER = {"csv": b",", "tsv": b"\t"}
+_NOT_ASCII_TO_X = bytes(range(128)) + b"x" * 128
 
 
 def parse_table(
@@ -44,7 +45,7 @@ def parse_table(
         bad += [BadRow(int(line), reason, lines.text(line)) for line in fresh]
     row = np.flatnonzero(keep)
     wanted = [sequence] if label is None else [sequence, label]
-    table, wrong = _read_table(lines.joined(keep), columns, wanted, form)
+    table, wrong = _read_well_formed(lines, keep, columns, wanted, form)
     bad += [BadRow(n, "wrong_number_of_fields", lines.text(n)) for n in row[wrong].tolist()]
     row = np.delete(row, wrong)
     return ParsedRows(
@@ -55,6 +56,23 @@ def parse_table(
         raw=lambda index: lines.text(row[index]),
         rows=len(keep),
     )
+
+
+def _read_well_formed(
+    lines: Lines, keep: npt.NDArray[np.bool_], columns: int, wanted: Sequence[int], form: str
+) -> tuple[pa.Table, list[int]]:
+    """Return as `_read_table` the lines of `keep`, whatever their bytes are.
+
+    Arrow cannot report a row that has the wrong number of fields and is not UTF-8. In a block with
+    such bytes these rows are found with other bytes in their place, and left out.
+    """
+    block = lines.joined(keep)
+    if is_utf8(block):
+        return _read_table(block, columns, wanted, form)
+    _, wrong = _read_table(block.translate(_NOT_ASCII_TO_X), columns, wanted, form)
+    right = keep.copy()
+    right[np.flatnonzero(keep)[wrong]] = False
+    return _read_table(lines.joined(right), columns, wanted, form)[0], wrong
 
 
 def _read_table(

@@ -52,8 +52,8 @@ class Predict(ThreadedDoFn):
     To COUNTS a ReadCounts per block, to REJECTED the rows that are not usable.
     """
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    def __init__(self, model: Model, trust_model: bool) -> None:
+        self._model, self._trust_model = model, trust_model
         self._rules = RowRules(model.max_length, "truncate", label_column=None)
         self._read = Metrics.counter("rows", "read")
         self._predicted = Metrics.counter("rows", "predicted")
@@ -61,7 +61,7 @@ class Predict(ThreadedDoFn):
     def setup(self) -> None:
         """See the class."""
         super().setup()
-        self._classifier = load_classifier(self._model)
+        self._classifier = load_classifier(self._model, self._trust_model)
 
     def process(self, part: Part) -> Iterator[tuple[int, PredictedRows] | TaggedOutput]:
         """See the class."""

@@ -35,7 +35,8 @@ def build(
         pipeline
         | "Parts" >> beam.Create(parts)
         | "Spread" >> beam.Reshuffle()
-        | "Predict" >> beam.ParDo(Predict(model)).with_outputs(COUNTS, REJECTED, main=ROWS)
+        | "Predict"
+        >> beam.ParDo(Predict(model, options.trust_model)).with_outputs(COUNTS, REJECTED, main=ROWS)
     )
     counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
     files = _write_parts(pipeline, read[ROWS], counts, parts, staging.directory)

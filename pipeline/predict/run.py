@@ -31,7 +31,7 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
     job = new_job(beam_flags, (options.model, *options.input, options.output))
     model = read_model(options.model)
     # A model that cannot be used is reported before any row is read.
-    load_classifier(model)
+    load_classifier(model, options.trust_model)
     sources = find_nonempty_sources(options.input_options)
     check_inputs_outside(options.output, [source.path for source in sources])
     if job.is_dry_run:

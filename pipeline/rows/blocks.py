@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from charseq.errors import DataError
 from pipeline.formats.parsed_rows import ParsedRows
+from pipeline.formats.row_groups import read_row_groups
 from pipeline.rows.parsing import parse_rows
 from pipeline.rows.parts import Part
 from pipeline.rows.sources import open_bytes
 
-_BATCH_ROWS = 1 << 16
 _LAST_LINE_CHUNK_BYTES = 1 << 18
 # Longer lines take more than the memory of a small machine; Arrow itself ends at 2**31.
 MAX_LINE_BYTES = 1 << 30
@@ -64,7 +63,7 @@ def parse_block(block: Block) -> ParsedRows:
 def _errors_with_path(part: Part) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, pa.ArrowInvalid) as error:
+    except (OSError, EOFError, pa.ArrowInvalid, UnicodeError) as error:
         raise DataError(f"{part.source.path}: cannot be read: {error}") from error
 
 
@@ -138,8 +137,5 @@ def _check_line_bytes(pieces: Sequence[bytes]) -> None:
 
 def _read_row_groups(part: Part) -> Iterator[pa.RecordBatch]:
     with open_bytes(part.source.path, part.source.compression) as stream:
-        yield from pq.ParquetFile(stream).iter_batches(
-            batch_size=_BATCH_ROWS,
-            row_groups=list(range(part.start, part.end or 0)),
-            columns=list(part.source.column_names),
-        )
+        groups = range(part.start, part.end or 0)
+        yield from read_row_groups(stream, groups, part.source.column_names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from pipeline.runtime.globs import match_files
 # Hashing more takes this one machine seconds, in which a cluster may have read it all.
 MAX_HASHED_BYTES = 4 << 30
 _CONCURRENT_FILES = 16
+_SHOWN_FILES = 3
 _FORMAT_OF_SUFFIX = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -69,6 +71,11 @@ class Source:
         return tuple(self.columns[position] for position in positions if position is not None)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is not a single byte, as in a partition without rows."""
+        return self.bytes == 0
+
+    @property
     def is_only_header(self) -> bool:
         """Whether nothing follows the header; of a compressed file this is not known: False."""
         if self.format == "parquet":
@@ -77,22 +84,35 @@ class Source:
 
 
 def find_nonempty_sources(options: InputOptions) -> list[Source]:
-    """Return the input files.
+    """Return the input files; print a note where some of them are empty.
 
     Raises:
         UsageError, DataError: as `find_sources`; or no file has anything after its header.
     """
     sources = find_sources(options)
+    empty = [source.path for source in sources if source.is_empty]
+    if len(empty) == len(sources):
+        raise DataError(f"no rows in {', '.join(options.input)}: {_count_empty(empty)}")
     if all(source.is_only_header for source in sources):
         raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
+    if empty:
+        print(f"note: {_count_empty(empty)}", file=sys.stderr)
     return sources
+
+
+def _count_empty(paths: Sequence[str]) -> str:
+    """Return a user-facing text that names the first empty files."""
+    if len(paths) == 1:
+        return f"the file {paths[0]} is empty"
+    names = [*paths[:_SHOWN_FILES], *["…"][: len(paths) - _SHOWN_FILES]]
+    return f"{len(paths):,} files are empty: {', '.join(names)}"
 
 
 def find_sources(options: InputOptions) -> list[Source]:
     """Return the files that match `--input`, in the order of their paths.
 
     Raises:
-        DataError: no file matches, or one is empty, unreadable or lacks a column or a label.
+        DataError: no file matches, or one is unreadable or lacks a column or a label.
         UsageError: `--label-from` is missing for text, or set for another format.
     """
     sizes: dict[str, int] = {}
@@ -123,7 +143,7 @@ def _read_source(path: str, size: int, options: InputOptions) -> Source:
     if os.path.isdir(path):
         raise DataError(f"{path} is a directory; did you mean --input {path.rstrip('/') + '/*'!r}?")
     if size == 0:
-        raise DataError(f"{path}: the file is empty")
+        return Source(path, size, "text", None, columns=(), sequence=0, label=None)
     name, compression = _split_compression(path)
     form = _choose_format(name, path, options)
     header = _read_header(path, form, compression, options)

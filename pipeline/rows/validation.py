@@ -10,24 +10,28 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.formats.parsed_rows import KEPT_BYTES, BadRow, ParsedRows
+from pipeline.formats.parsed_rows import KEPT_BYTES, BadRow, ParsedRows, is_utf8
 from pipeline.options import RowRules
 from pipeline.rows.lengths import count_lengths
 
+RARE_LABEL, UNSEEN_LABEL = "rare_label", "unseen_label"
 # By reason, in the words of the report and of error messages.
 REASONS = {
     # From parsing:
     "line_break": "a carriage return or newline inside the row or its label",
     "broken_quoting": "a quote that is not closed on its line, or stands inside a field",
     "wrong_number_of_fields": "more or fewer fields than the header",
-    "invalid_json": "not a JSON object with text in its columns",
+    "invalid_json": "not a JSON object whose sequence is text",
+    "label_not_text": "a label that is neither text, a whole number, true nor false",
     # From `validate_rows`; parsing gives the first one, and labels may have the line break:
     "invalid_utf8": "bytes that are not UTF-8",
     "empty_sequence": "no character in the sequence",
     "missing_label": "no label",
     "too_long": "longer than --max-length, with --too-long=reject",
     # Once the labels of the train split are known:
-    "unseen_label": "a label that no row of the train split has",
+    UNSEEN_LABEL: "a label that no row of the train split has",
+    # Once the labels of all rows are counted:
+    RARE_LABEL: "a label with fewer rows than --min-label-rows",
 }
 
 
@@ -115,16 +119,8 @@ def _invalid_utf8(column: pa.BinaryArray) -> npt.NDArray[np.bool_]:
     try:
         column.cast(pa.string())
     except pa.ArrowInvalid:
-        return np.array([not _is_utf8(value) for value in column.to_pylist()], np.bool_)
+        return np.array([not is_utf8(value or b"") for value in column.to_pylist()], np.bool_)
     return np.zeros(len(column), np.bool_)
-
-
-def _is_utf8(value: bytes | None) -> bool:
-    try:
-        (value or b"").decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _to_string(column: pa.BinaryArray, blank: npt.NDArray[np.bool_]) -> pa.StringArray:

@@ -19,9 +19,8 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError, UsageError
-from charseq.files import FileDigest, check_name, digest_stream
+from charseq.files import FileDigest, check_name, digest_stream, literal_path
 from pipeline.runtime import s3
-from pipeline.runtime.globs import is_pattern
 
 
 def is_local(path: str) -> bool:
@@ -182,7 +181,7 @@ def remove_tree(directory: str) -> None:
 def local_file(path: str) -> Iterator[str]:
     """Yield a local path of the file `path`: its own, or that of a copy removed after the block.
 
-    TensorFlow takes brackets in a path for a pattern: it gets the path of a link.
+    TensorFlow can read it whatever the name of its directory is.
     """
     if is_local(path):
         with local_tree(os.path.dirname(os.path.abspath(path))) as directory:
@@ -199,15 +198,11 @@ def local_file(path: str) -> Iterator[str]:
 def local_tree(directory: str) -> Iterator[str]:
     """Yield a local path of `directory`: its own, or that of a copy removed after the block.
 
-    TensorFlow takes brackets in a path for a pattern: it gets the path of a link.
+    TensorFlow can read it whatever its name is.
     """
-    if is_local(directory) and not is_pattern(directory):
-        yield directory
+    if is_local(directory):
+        with literal_path(directory) as path:
+            yield path
         return
-    with tempfile.TemporaryDirectory() as temporary:
-        path = os.path.join(temporary, "tree")
-        if is_local(directory):
-            os.symlink(os.path.abspath(directory), path)
-        else:
-            copy_tree(directory, path)
-        yield path
+    with tempfile.TemporaryDirectory() as copy:
+        yield copy_tree(directory, copy)

@@ -18,11 +18,6 @@ _GLOB = re.compile(r"[*?\[]")
 _NO_SURROGATES = {0xDC00 + byte: 0x100000 + byte for byte in range(0x80, 0x100)}
 
 
-def is_pattern(path: str) -> bool:
-    """Return whether a path would be taken for a pattern, by TensorFlow and Beam as well."""
-    return bool(_GLOB.search(path))
-
-
 def match_files(pattern: str) -> dict[str, int]:
     """Return path and size in bytes of the file of that very name or, without one, of all matches.
 
@@ -37,7 +32,7 @@ def match_files(pattern: str) -> dict[str, int]:
         pattern += "*"
     if FileSystems.exists(pattern):
         return {pattern: filesystem.metadata(pattern).size_in_bytes}
-    if not is_pattern(pattern):
+    if not _GLOB.search(pattern):
         return {}
     pattern = _with_directory(pattern)
     prefix = _GLOB.split(pattern, maxsplit=1)[0]

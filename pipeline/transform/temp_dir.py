@@ -12,9 +12,9 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
 from charseq.errors import UsageError
+from charseq.files import is_literal
 from pipeline.runtime.beam_options import runs_here
 from pipeline.runtime.filesystems import is_local, remove_tree
-from pipeline.runtime.globs import is_pattern
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def transform_temp_dir(staging: str, beam_options: PipelineOptions) -> Iterator[
         UsageError: neither of the two will do.
     """
     elsewhere = beam_options.view_as(GoogleCloudOptions).temp_location
-    if is_local(staging) and not is_pattern(staging):
+    if is_local(staging) and is_literal(staging):
         yield staging
     elif runs_here(beam_options):
         with tempfile.TemporaryDirectory() as directory:
@@ -57,4 +57,4 @@ def _new_directory(parent: str) -> Iterator[str]:
 
 def _tensorflow_writes(path: str) -> bool:
     schemes = tf.io.gfile.get_registered_schemes()
-    return (FileSystems.get_scheme(path) or "") in schemes and not is_pattern(path)
+    return (FileSystems.get_scheme(path) or "") in schemes and is_literal(path)

@@ -105,7 +105,7 @@ def test_the_csv_log_holds_what_metrics_json_holds(run):
 
 
 def test_the_model_of_the_best_epoch_is_exported(data, tmp_path, monkeypatch):
-    rates = {1: 0.1, 2: 1000.0}  # After the second epoch nothing is left of what was learned.
+    rates = {1: 0.1, 2: 30.0}  # After the second epoch nothing is left of what was learned.
     monkeypatch.setattr(
         "trainer.training.loop.learning_rate", lambda _, position, __: rates[position.epoch]
     )

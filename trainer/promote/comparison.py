@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from charseq.cli import heavy_imports
-from charseq.files import read_json_object
-from charseq.manifest import MANIFEST_FILE
 from charseq.saved_model import DATASET_ASSET
 from trainer.addresses import is_address
 from trainer.data.dataset import Dataset
@@ -52,8 +51,16 @@ def is_better(candidate: Scores, current: Scores | None, rules: PromotionRules) 
     return (gain if METRICS[rules.metric] else -gain) > rules.min_improvement
 
 
-def compare(candidate: str, previous: str | None, dataset: Dataset) -> Comparison:
+def compare(
+    candidate: str, previous: str | None, dataset: Dataset, trust_model: bool
+) -> Comparison:
     """Measure two SavedModels on a dataset, and print their scores.
+
+    Args:
+        candidate: the path of a model.
+        previous: the path of the other; None: there is none.
+        dataset: what they are measured on.
+        trust_model: load a model even if it does more than compute.
 
     Raises:
         DataError: a model cannot be measured on the dataset.
@@ -63,8 +70,8 @@ def compare(candidate: str, previous: str | None, dataset: Dataset) -> Compariso
     return Comparison(
         data=_absolute(dataset.directory),
         fingerprint=dataset.manifest.fingerprint,
-        candidate=_score(candidate, dataset),
-        previous=None if previous is None else _score(previous, dataset),
+        candidate=_score(candidate, dataset, trust_model),
+        previous=None if previous is None else _score(previous, dataset, trust_model),
     )
 
 
@@ -72,16 +79,16 @@ def _absolute(directory: str) -> str:
     return directory if is_address(directory) else os.path.abspath(directory)
 
 
-def _score(saved_model: str, dataset: Dataset) -> Scores:
+def _score(saved_model: str, dataset: Dataset, trust_model: bool) -> Scores:
     """Measure a SavedModel; print its scores and what limits their comparability."""
     from trainer.promote.measurement import measure
 
-    evaluation = measure(saved_model, dataset, SPLIT)
+    evaluation = measure(saved_model, dataset, SPLIT, trust_model)
     scores = {name: getattr(evaluation, name) for name in METRICS}
     text = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
     print(f"{saved_model} on {evaluation.rows:,} rows of {SPLIT} of {dataset.directory}: {text}")
     trained_on = read_model_json(saved_model, DATASET_ASSET)
-    measured_on = read_json_object(dataset.path(MANIFEST_FILE))
+    measured_on = json.loads(dataset.manifest_bytes)
     for warning in comparability_warnings(trained_on, measured_on):
         print(f"note: {saved_model} {warning}")
     return {"rows": evaluation.rows, **scores}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from charseq.flags import flag, make_parser, parse, validate
+from charseq.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_local
 
 # Fields of `Evaluation`, and whether a higher value is better.
@@ -56,6 +57,7 @@ class PromotionRules:
         minimum=1,
         only_with="candidate",
     )
+    trust_model: bool = flag(TRUST_MODEL_HELP, default=False, only_with="candidate")
 
     def __post_init__(self) -> None:
         validate(self)

@@ -82,7 +82,7 @@ def promote(directory: str, registry: Registry, rules: PromotionRules) -> Outcom
             return _report_existing(candidate, number, current, registry)
         with _open_dataset(candidate, rules.data) as dataset:
             previous = _path_of_current(registry, current)
-            comparison = compare(candidate.saved_model, previous, dataset)
+            comparison = compare(candidate.saved_model, previous, dataset, rules.trust_model)
         return _decide(candidate, registry, current, rules, comparison)
 
 

@@ -18,6 +18,8 @@ from pipeline.formats.parquet import parse_columns
 from pipeline.formats.parsed_rows import KEPT_BYTES, ParsedRows, excerpt
 from pipeline.formats.tables import parse_table
 from pipeline.formats.text import parse_text
+from pipeline.options import RowRules
+from pipeline.rows.validation import validate_rows
 
 pytestmark = pytest.mark.unit
 
@@ -114,6 +116,45 @@ def test_every_line_comes_out_once_and_strictly_well_formed(lines: list[str]) ->
             assert number not in found
 
 
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+def test_a_row_that_is_wrong_twice_costs_only_itself(
+    form: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    delimiter = b"," if form == "csv" else b"\t"
+    lines = [b"A,x", b"\xff,x,1", b"\xc3\xa9,y", b"B", b"C\xff,z", b"\xfe", b"D,x"]
+    block = b"\n\n".join(lines).replace(b",", delimiter)
+    parsed = parse_table(block, columns=2, sequence=0, label=1, form=form)
+    assert rows(parsed) == [
+        (0, b"A", b"x"),
+        (4, "é".encode(), b"y"),
+        (8, b"C\xff", b"z"),  # the validation rejects it
+        (12, b"D", b"x"),
+    ]
+    assert bad(parsed) == [
+        (2, "wrong_number_of_fields", f"\\xff{delimiter.decode()}x{delimiter.decode()}1"),
+        (6, "wrong_number_of_fields", "B"),
+        (10, "wrong_number_of_fields", "\\xfe"),
+    ]
+    assert capfd.readouterr().err == ""
+
+
+PIECES = [b"A", b'"', b",", b"\t", b"\r", b"\xff", b"\xc3\xa9", b"\0", b'{"s": "A', b'"}', b"1.5"]
+
+
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=6).map(b"".join), min_size=1))
+def test_whatever_a_line_holds_it_comes_out_once(lines: list[bytes]) -> None:
+    block = b"\n".join(lines) + b"\n"
+    numbers = [n for n, line in enumerate(lines) if line.removesuffix(b"\r")]
+    for parsed in (
+        parse_table(block, 2, 0, 1),
+        parse_table(block, 2, 0, 1, form="tsv"),
+        parse_jsonl(block, "s", "l"),
+        parse_text(block, "x"),
+    ):
+        checked = validate_rows(parsed, RowRules(3, "truncate", "label"))
+        assert sorted([*checked.row.tolist(), *(row.row for row in checked.bad)]) == numbers
+
+
 def test_jsonl_by_block_and_line_by_line_agree() -> None:
     good = b'{"s": "AC", "l": "x", "more": [1]}\n\n{"l": "y", "s": "\\u00e9"}\n'
     fast = parse_jsonl(good, "s", "l")
@@ -134,12 +175,12 @@ def test_jsonl_bad_rows() -> None:
         (4, b"\xff", b"x"),
         (6, None, b"x"),
         (7, None, b"x"),
+        (8, b"A", b"true"),
     ]
     assert [(row, reason) for row, reason, _ in bad(parsed)] == [
         (1, "invalid_json"),
         (3, "invalid_json"),
         (5, "invalid_utf8"),
-        (8, "invalid_json"),
     ]
 
 
@@ -153,12 +194,34 @@ def test_jsonl_bad_rows() -> None:
         pa.array([b"3", b"14"], pa.binary_view()),
         pa.array(["3", "14"], pa.large_string()).dictionary_encode(),
         pa.array([3, 14], pa.uint64()).dictionary_encode(),
+        pa.array([3.0, 14.0]),
+        pa.array([3.0, 14.0], pa.float32()).dictionary_encode(),
     ],
 )
 def test_columns_of_parquet(label: pa.Array) -> None:
     parsed = parse_columns(pa.array(["AC", None]), label)
     assert rows(parsed) == [(0, b"AC", b"3"), (1, None, b"14")]
     assert parsed.raw(1) == '[null, "14"]'
+
+
+def test_numbers_and_booleans_of_parquet_are_labels_by_their_json_text() -> None:
+    values = [1.0, 1.5, None, float("nan"), -0.0, float("inf"), 1e22, 2.0**53]
+    parsed = parse_columns(pa.array(list("ABCDEFGH")), pa.array(values))
+    assert rows(parsed) == [
+        (0, b"A", b"1"),
+        (2, b"C", None),
+        (3, b"D", None),
+        (4, b"E", b"0"),
+        (6, b"G", b"10000000000000000000000"),
+        (7, b"H", b"9007199254740992"),
+    ]
+    assert bad(parsed) == [
+        (1, "label_not_text", '["B", "1.5"]'),
+        (5, "label_not_text", '["F", "inf"]'),
+    ]
+    assert parsed.raw(4) == '["G", "10000000000000000000000"]'
+    parsed = parse_columns(pa.array(["A", "B", "C"]), pa.array([True, None, False]))
+    assert parsed.label.to_pylist() == [b"true", None, b"false"]
 
 
 # Each stands alone, and between good lines: a line's outcome never depends on its neighbours.
@@ -176,10 +239,22 @@ JSON_LINES = [
     (b'{"s": "A", "l": ' + b"9" * 99 + b"}", (b"A", b"9" * 99)),
     (b"{}", (None, None)),
     (b'{"s": ""}', (b"", None)),
-    (b'{"s": "A", "l": 1e400}', "invalid_json"),
+    (b'{"s": "A", "l": 1.0}', (b"A", b"1")),
+    (b'{"s": "A", "l": -0.0}', (b"A", b"0")),
+    (b'{"s": "A", "l": 1e2}', (b"A", b"100")),
+    (b'{"s": "A", "l": 9007199254740993}', (b"A", b"9007199254740993")),
+    (b'{"s": "A", "l": 1e22}', (b"A", b"10000000000000000000000")),
+    (b'{"s": "A", "l": true}', (b"A", b"true")),
+    (b'{"s": "A", "l": false}', (b"A", b"false")),
+    (b'{"s": "A", "l": 1.5}', "label_not_text"),
+    (b'{"s": "A", "l": 1e400}', "label_not_text"),
     (b'{"s": "A", "l": ' + b"9" * 5000 + b"}", "invalid_json"),
     (b'{"s": "A", "l": NaN}', "invalid_json"),
-    (b'{"s": "A", "l": {"a": 1}}', "invalid_json"),
+    (b'{"s": "A", "l": -Infinity}', "invalid_json"),
+    (b'{"s": "A", "l": {"a": 1}}', "label_not_text"),
+    (b'{"s": "A", "l": [1]}', "label_not_text"),
+    (b'{"s": 1, "l": "x"}', "invalid_json"),
+    (b'{"s": true, "l": 1.5}', "invalid_json"),
     (b'{"s": "\\ud800", "l": "x"}', "invalid_utf8"),
     (b'{"s": "A\0", "l": "x"}', "invalid_json"),
     (b'\xef\xbb\xbf{"s": "A", "l": "x"}', "invalid_json"),
@@ -196,12 +271,14 @@ JSON_LINES = [
 @pytest.mark.parametrize(("line", "expected"), JSON_LINES)
 def test_what_becomes_of_a_json_line(line: bytes, expected: object) -> None:
     good = b'{"s": "C", "l": "y"}\n'
-    for before, after in ((b"", b""), (good, good), (b"oops\n", good)):
+    number, truth = (good.replace(b'"y"', value) for value in (b"-1.0", b"true"))
+    around = ((b"", b""), (good, good), (b"oops\n", good), (number, number), (truth, truth))
+    for before, after in around:
         parsed = parse_jsonl(before + line + b"\n" + after, "s", "l")
-        number = before.count(b"\n")
+        place = before.count(b"\n")
         found: dict[int, object] = {n: (sequence, label) for n, sequence, label in rows(parsed)}
         found |= {row.row: row.reason for row in parsed.bad}
-        assert found[number] == expected
+        assert found[place] == expected
 
 
 def test_json_lines_that_are_well_formed_only_together() -> None:

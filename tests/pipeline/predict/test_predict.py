@@ -41,6 +41,7 @@ from pipeline.rows.packing import pack_rows
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
+from tests.support.hostile_model import make_hostile
 from tests.support.killed import Killed, kill_at_file_change
 from tests.support.manifests import toy_manifest
 from tests.support.paths import ROOT
@@ -424,6 +425,24 @@ def test_what_is_no_model_is_told_at_once(
         f"error: {other}: signature serving_default takes ['text'] and gives ['label']; expected "
         "to take ['sequence'] and to give 'label' and 'probability'"
     )
+
+
+def test_a_model_that_writes_files_is_used_only_if_it_is_trusted(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = Path(shutil.copytree(model, tmp_path / "model"))
+    make_hostile(hostile, tmp_path / "stolen")
+    (tmp_path / "rows.txt").write_text("AC\n")
+    paths = ["--input", str(tmp_path / "rows.txt"), "--output", str(tmp_path / "out")]
+    said = last_error(["--model", str(hostile), *paths], capsys)
+    assert said.startswith(
+        f"error: {hostile}: operation WriteFile in function __inference_classify"
+    )
+    assert said.endswith("load it only if you trust its origin, with --trust-model")
+    assert not (tmp_path / "stolen").exists()
+    predict(hostile, tmp_path / "rows.txt", tmp_path / "out", "--trust-model")
+    assert (tmp_path / "stolen").read_text() == "secret"
+    assert [row["label"] for row in read_lines(tmp_path / "out", "predictions")] == ["is A"]
 
 
 def test_a_worker_never_uses_another_model_than_the_one_described(

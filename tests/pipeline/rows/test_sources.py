@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import tempfile
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from charseq.errors import DataError, UsageError
 from pipeline.__main__ import main
 from pipeline.options import InputOptions, Options
 from pipeline.rows import sources
+from pipeline.rows.parts import cut_into_parts
 from pipeline.rows.sources import find_nonempty_sources, find_sources, identify
 
 pytestmark = pytest.mark.unit
@@ -43,7 +45,6 @@ def test_files_come_in_order_of_their_paths(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("no.csv", None, "no file matches --input"),
-        ("empty.csv", b"", "empty.csv: the file is empty"),
         ("a.csv", b"id,label\n1,x\n", "no column 'sequence'; its columns are 'id', 'label'"),
         ("a.csv", b"sequence,label,label\n", "more than one column 'label'"),
         ("a.csv", b"sequ\xffence,label\n", "row 1: the header is not UTF-8"),
@@ -167,10 +168,23 @@ def test_label_from_goes_with_text_only(
     assert message in str(raised.value)
 
 
-def test_a_parquet_column_must_be_text(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"sequence": [1.5], "label": ["x"]}), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match="column 'sequence' is double, expected text"):
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("sequence", 1.5, "column 'sequence' is double, expected text; say which column has the"),
+        ("sequence", 1, "column 'sequence' is int64, expected text"),
+        ("label", [1], "column 'label' is list<element: int64>, expected text, whole numbers or"),
+        ("label", date(2020, 1, 1), "column 'label' is date32[day], expected text"),
+    ],
+)
+def test_a_parquet_column_of_another_type_is_named(
+    tmp_path: Path, column: str, value: object, message: str
+) -> None:
+    columns = {"sequence": ["A"], "label": ["x"], column: [value]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    with pytest.raises(DataError) as raised:
         find_sources(options(tmp_path / "a.parquet"))
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize(("name", "header"), [("a.csv", "sequence,label\n"), ("a.txt", "\ufeff")])
@@ -184,6 +198,27 @@ def test_files_without_rows_are_refused_unless_another_has_one(
     (tmp_path / f"b{name}").write_text(f"{header}A,x\n", encoding="utf-8")
     found = find_nonempty_sources(options(tmp_path / f"*{name}", label_from=label_from))
     assert [source.is_only_header for source in found] == [True, False]
+
+
+def test_files_of_no_bytes_are_noted_unless_all_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(5):
+        (tmp_path / f"part-{number}.csv").touch()
+    (tmp_path / "_SUCCESS").touch()
+    with pytest.raises(DataError) as raised:
+        find_nonempty_sources(options(f"{tmp_path}/part-3.csv"))
+    assert str(raised.value) == (
+        f"no rows in {tmp_path}/part-3.csv: the file {tmp_path}/part-3.csv is empty"
+    )
+    (tmp_path / "part-3.csv").write_text("sequence,label\nA,x\n")
+    found = find_nonempty_sources(options(f"{tmp_path}/*"))
+    assert [source.is_only_header for source in found] == [True] * 4 + [False, True]
+    assert [part.source.path for part in cut_into_parts(found)] == [f"{tmp_path}/part-3.csv"]
+    assert capsys.readouterr().err == (
+        f"note: 5 files are empty: {tmp_path}/_SUCCESS, {tmp_path}/part-0.csv, "
+        f"{tmp_path}/part-1.csv, …\n"
+    )
 
 
 def test_a_local_file_is_known_by_its_bytes(tmp_path: Path) -> None:
@@ -224,16 +259,17 @@ def test_a_dataset_names_what_it_was_made_from_but_its_fingerprint_does_not(
     found = []
     for name, end in (("lf", "\n"), ("crlf", "\r\n")):
         data = tmp_path / f"{name}.csv"
-        data.write_text("sequence,label\nabc,x\nab,y\nba,x\ncab,y\n", newline=end)
+        rows = "".join(f"{c},x\n{c}{c},y\n" for c in "abcde")
+        data.write_text(f"sequence,label\n{rows}", newline=end)
         flags = ["--input", str(data), "--output", str(tmp_path / name), "--split", "train=1"]
         assert main(flags) == 0
         found.append(json.loads((tmp_path / name / "dataset.json").read_text()))
     assert found[0]["inputs"] == [
         {
             "path": str(tmp_path / "lf.csv"),
-            "bytes": 37,
+            "bytes": 60,
             # sha256sum lf.csv
-            "identity": "sha256:c983f638d895d18185b77a85e3c3a4a799aedc7fa6db92aa5ff7248190d90d19",
+            "identity": "sha256:9d1ad6bbd641068dfde18cfa938ca420b78374304c0cf6ca07b0f87293ba6bf4",
         }
     ]
     assert found[1]["inputs"][0]["identity"] != found[0]["inputs"][0]["identity"]
