@@ -91,4 +91,4 @@ def describe(manifest: Manifest, output: str, seconds: float) -> str:
         f"{len(manifest.labels)} labels, alphabet {''.join(manifest.alphabet)!r}",
         f"{output}: {len(manifest.shards)} shards, fingerprint {manifest.fingerprint[:16]}",
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"note: {note}" for note in manifest.notes)])
