@@ -126,7 +126,8 @@ class Options:
         maximum=2**63 - 1,
     )
     max_rejected_fraction: float = flag(
-        "fail if a larger fraction of the rows is rejected",
+        "fail if a larger fraction of the rows is rejected, those with a label that no train row "
+        "has included",
         default=0.01,
         metavar="F",
         minimum=0,
@@ -134,6 +135,19 @@ class Options:
     )
     max_labels: int = flag(
         "fail if the train split has more labels", default=10_000, metavar="N", minimum=2
+    )
+    min_label_rows: int = flag(
+        "reject the rows of labels that have fewer usable rows in the whole input, duplicates "
+        "included; they do not count in --max-rejected-fraction",
+        default=1,
+        metavar="N",
+        minimum=1,
+    )
+    rare_label_as: str | None = flag(
+        "join the labels with fewer than --min-label-rows rows under this name instead",
+        default=None,
+        metavar="NAME",
+        only_with="min_label_rows",
     )
     overwrite: bool = flag(
         "replace an existing dataset",
@@ -156,6 +170,13 @@ class Options:
             self.label_column,
             "another column than --sequence-column",
         )
+        if self.rare_label_as is not None:
+            require(
+                self.rare_label_as.strip() != "" and not set("\r\n") & set(self.rare_label_as),
+                "--rare-label-as",
+                self.rare_label_as,
+                "a name without line breaks",
+            )
         if self.format == "text" and self.label_from is None:
             raise UsageError(NO_LABEL_FROM)
         if self.format not in ("auto", "text") and self.label_from is not None:

@@ -32,6 +32,8 @@ _PATTERNS = {
     "num_shards": _COUNT,
     "seed": "0|[1-9][0-9]{0,18}",
     "max_rejected_fraction": "[01]([.]0*)?|0?[.][0-9]+|[1-9]([.][0-9]+)?e-0*[1-9][0-9]*",
+    "min_label_rows": _COUNT,
+    "rare_label_as": _NAME,
     "max_labels": "[2-9]|[1-9][0-9]+",
     "overwrite": "true|false",
 }

@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 
 from pipeline.options import Options
 from pipeline.rows.blocks import Block, parse_block
-from pipeline.rows.counts import ReadCounts, count_labels
+from pipeline.rows.counts import ReadCounts, some_sequences
 from pipeline.rows.hashing import hash_sequences
+from pipeline.rows.label_counts import count_labels
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.rejected import RejectedRow, choose_examples, locate_rejected
 from pipeline.rows.validation import ValidatedRows, validate_rows
-from pipeline.shards.partition import last_train_hash
+from pipeline.shards.partition import assign_splits
 from pipeline.transform.encoding import to_analyze
 
 # `step`: the difference to the number of the row before; compresses to nothing.
@@ -53,21 +54,21 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
     parsed = parse_block(block)
     checked = validate_rows(parsed, options.row_rules)
     sequence = cut(checked.sequence, options)
-    last = last_train_hash(options.split_fractions)
-    is_train = hash_sequences(sequence, options.seed) <= last
-    train_labels = checked.label.filter(is_train)
+    hashes = hash_sequences(sequence, options.seed)
+    split = assign_splits(hashes, options.split_fractions)
     rejected = locate_rejected(block.part, checked.bad)
     counts = ReadCounts(
         usable=len(checked.row),
-        train=int(is_train.sum()),
         truncated=checked.truncated,
         rejected=Counter(row.reason for row in rejected),
         examples=choose_examples(rejected),
         rows_in_part=Counter({block.part.index: parsed.rows}),
         lengths=checked.lengths,
-        train_labels=count_labels(train_labels),
+        labels=count_labels(checked.label, split),
+        sequences=some_sequences(hashes),
     )
-    train = to_analyze(sequence.filter(is_train), train_labels)
+    is_train = pa.array(split == 0)
+    train = to_analyze(sequence.filter(is_train), checked.label.filter(is_train))
     return CheckedBlock(_pack_usable(block, checked), train, rejected, counts)
 
 

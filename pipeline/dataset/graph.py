@@ -2,6 +2,9 @@
 
 read ─▶ check ─▶ partition by hash ─▶ GroupByKey(shard) ─▶ write shard ─▶ publish
            └──▶ analyze train rows ──▶ plan ─ ┴ ─ ─ ─ ─ ─ ─ ─ ┘ side inputs
+
+With --min-label-rows, the rows of rare labels are taken out (or renamed) before the analysis, which
+then waits until all rows are read and the rows of each label are known.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from tensorflow_transform import TFTransformOutput
 from tensorflow_transform.beam.tft_beam_io.beam_metadata_io import BeamDatasetMetadata
 
 from pipeline.dataset.dofns import COUNTS, ROWS, TRAIN, PartitionRows, ReadAndCheck, WriteShard
+from pipeline.dataset.labels import without_rare
 from pipeline.dataset.plan import make_plan
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.dataset.publish import new_transform_dir, publish
@@ -50,7 +54,12 @@ def build(
     once = pipeline | "Once" >> beam.Create([None])
     read = _read_and_check(pipeline, parts, options)
     counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
-    saved = _analyze(read[TRAIN], options, temp_dir, transform)
+    train = read[TRAIN]
+    if options.min_label_rows > 1:
+        train = train | "WithoutRare" >> beam.Map(
+            lambda batch, counted: without_rare(batch, counted.labels, options), AsSingleton(counts)
+        )
+    saved = _analyze(train, options, temp_dir, transform)
     plan = once | "Plan" >> beam.Map(
         lambda _, counted, _saved: make_plan(counted, transform, parts, options),
         AsSingleton(counts),

@@ -14,6 +14,7 @@ from pipeline.formats.parsed_rows import KEPT_BYTES, BadRow, ParsedRows, is_utf8
 from pipeline.options import RowRules
 from pipeline.rows.lengths import count_lengths
 
+RARE_LABEL, UNSEEN_LABEL = "rare_label", "unseen_label"
 # By reason, in the words of the report and of error messages.
 REASONS = {
     # From parsing:
@@ -28,7 +29,9 @@ REASONS = {
     "missing_label": "no label",
     "too_long": "longer than --max-length, with --too-long=reject",
     # Once the labels of the train split are known:
-    "unseen_label": "a label that no row of the train split has",
+    UNSEEN_LABEL: "a label that no row of the train split has",
+    # Once the labels of all rows are counted:
+    RARE_LABEL: "a label with fewer rows than --min-label-rows",
 }
 
 

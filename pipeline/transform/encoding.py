@@ -120,6 +120,12 @@ def analyzer_config() -> TensorAdapterConfig:
     return TensorAdapterConfig(_ANALYZED, InferTensorRepresentationsFromSchema(schema))
 
 
+def from_analyzed(batch: pa.RecordBatch) -> tuple[pa.StringArray, pa.StringArray]:
+    """Return sequences and labels of rows that `to_analyze` returned."""
+    sequence, label = (batch[name].flatten().cast(pa.string()) for name in _ANALYZED.names)
+    return sequence, label
+
+
 def to_analyze(sequence: pa.StringArray, label: pa.StringArray) -> pa.RecordBatch:
     """Return rows as TFT reads them: each value in a list of its own."""
     offsets = pa.array(np.arange(len(sequence) + 1), pa.int64())

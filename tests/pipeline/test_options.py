@@ -61,7 +61,8 @@ def test_options_in_json_hold_the_number_of_characters() -> None:
     assert names == [
         *("input", "output", "format", "label_from", "sequence_column", "label_column", "encoding"),
         *("max_length", "alphabet", "alphabet_size", "too_long", "split", "num_shards"),
-        *("compression", "seed", "max_rejected_fraction", "max_labels", "overwrite"),
+        *("compression", "seed", "max_rejected_fraction", "max_labels"),
+        *("min_label_rows", "rare_label_as", "overwrite"),
     ]
     learned = Options(input=("a", "b"), output="out").to_json()
     assert (learned["input"], learned["alphabet"], learned["alphabet_size"]) == (
@@ -123,6 +124,9 @@ def test_overwrite_is_true_or_false(capsys: pytest.CaptureFixture[str]) -> None:
         (["--num-shards", "0"], "--num-shards: got 0"),
         (["--seed", "-1"], "--seed: got -1"),
         (["--max-labels", "1"], "--max-labels: got 1"),
+        (["--min-label-rows", "0"], "--min-label-rows: got 0"),
+        (["--rare-label-as", "other"], "--rare-label-as: only with --min-label-rows"),
+        (["--min-label-rows", "2", "--rare-label-as", " "], "--rare-label-as: got ' '"),
         (["--max-rejected-fraction", "1.5"], "--max-rejected-fraction: got 1.5"),
         (["--alphabet", "ABA"], "each of them once"),
         (["--alphabet", ""], "--alphabet: got ''"),
