@@ -65,7 +65,8 @@ def to_json_text(content: Any) -> str:
     Raises:
         ValueError: a number is not finite, which JSON has no form for.
     """
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    return encode_text(text).decode("utf-8") + "\n"
 
 
 def encode_text(text: str) -> bytes:
