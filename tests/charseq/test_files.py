@@ -16,6 +16,7 @@ from charseq.files import (
     check_name,
     digest_stream,
     directory_lock,
+    literal_path,
     read_json,
     read_json_object,
     seal,
@@ -129,6 +130,22 @@ def test_a_file_system_that_cannot_sync_a_directory_is_left_to_itself(
     sync(str(tmp_path))
     with pytest.raises(OSError, match="Invalid argument"):
         sync(str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("name", ["run [1]", "a*b", "what?", "back\\slash", "latin-\udce9"])
+def test_a_directory_has_a_name_without_patterns(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / name
+    directory.mkdir()
+    with literal_path(str(directory)) as plain:
+        Path(plain, "file").write_text("text")
+        assert name not in plain
+    assert (directory / "file").read_text() == "text"
+    assert not os.path.lexists(plain)
+
+
+def test_a_plain_name_stays() -> None:
+    with literal_path("runs/größe {1}, é") as plain:
+        assert plain == "runs/größe {1}, é"
 
 
 def test_json_that_cannot_be_read_is_named(tmp_path: Path) -> None:

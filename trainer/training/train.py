@@ -91,9 +91,13 @@ def train_in(setup: Setup, directory: str, encoder: TextEncoder, resuming: bool)
     """
     config = setup.config
     model, optimizer = build(setup)
-    checkpoints = Checkpoints(directory, model, optimizer, config.checkpoint_every, config.keep)
+    check = setup.dataset.check_unchanged
+    checkpoints = Checkpoints(
+        directory, model, optimizer, config.checkpoint_every, config.keep, check
+    )
     state = restore(setup, checkpoints, resuming)
     fit(setup, model, optimizer, checkpoints, state)
+    check()
     checkpoints.restore_best()
     export_model(setup, directory, model, encoder)
 
@@ -106,7 +110,7 @@ def open_run(setup: Setup, directory: str) -> bool:
     """
     config = setup.config
     description = describe_run(
-        config, setup.dataset.manifest, setup.representation, setup.strategy, setup.jit_compile
+        config, setup.dataset, setup.representation, setup.strategy, setup.jit_compile
     )
     if not can_resume(directory, description, config.resume, config.overwrite):
         begin_run(directory, description)
