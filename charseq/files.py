@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, BinaryIO
 
 from charseq.errors import DataError
@@ -20,9 +21,10 @@ _CHUNK_BYTES = 1 << 20
 # File systems whose locks other machines may not see.
 _LOCKED_ON_THIS_MACHINE = ("fuse", "9p", "virtiofs")
 # The error numbers of file systems that cannot lock a directory; NFS gives the first.
-_NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 # What TensorFlow takes as a pattern, and (as Python holds it) what is not UTF-8.
 _PATTERN = re.compile(r"[*?\[\]\\\ud800-\udfff]")
+_LINK = "directory"
 # The error numbers of file systems that cannot sync a directory.
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -206,21 +208,24 @@ def is_literal(path: str) -> bool:
     return not _PATTERN.search(path)
 
 
-@contextmanager
-def literal_path(directory: str) -> Iterator[str]:
-    """Yield another name of a directory for TensorFlow, if it would read the given one otherwise.
+def literal_path(directory: str) -> str:
+    """Return another name of a directory for TensorFlow, if it would misread the given one.
 
     Where a checkpoint or a SavedModel is loaded or saved, TensorFlow takes brackets, stars,
     question marks and backslashes in its path as a pattern, and it refuses a path that is not
-    UTF-8. The other name is a link in a temporary directory, for the time of the block.
+    UTF-8. The other name is a link in a temporary directory, which stays as long as the process:
+    what was loaded may still read files of it.
     """
     if is_literal(directory):
-        yield directory
-        return
-    with tempfile.TemporaryDirectory(prefix="charseq-") as folder:
-        link = os.path.join(folder, "directory")
-        os.symlink(os.path.abspath(directory), link)
-        yield link
+        return directory
+    return os.path.join(_directory_of_link(os.path.abspath(directory)).name, _LINK)
+
+
+@cache
+def _directory_of_link(directory: str) -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix="charseq-")
+    os.symlink(directory, os.path.join(folder.name, _LINK))
+    return folder
 
 
 @contextmanager
@@ -255,7 +260,7 @@ def _lock(descriptor: int, directory: str) -> bool:
             f"{directory}: another run is writing there; let it end, or choose another --output"
         ) from None
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             raise
         return False
     return True

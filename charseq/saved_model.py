@@ -63,8 +63,7 @@ def load_saved_model(directory: str, name: str, trust_model: bool) -> Any:
         if not trust_model:
             with open(os.path.join(directory, SAVED_MODEL_FILE), "rb") as file:
                 check_graph(file.read(), name)
-        with literal_path(directory) as plain:
-            return tf.saved_model.load(plain)
+        return tf.saved_model.load(literal_path(directory))
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise DataError(f"{name}: cannot be loaded: {reason}") from error

@@ -201,8 +201,7 @@ def local_tree(directory: str) -> Iterator[str]:
     TensorFlow can read it whatever its name is.
     """
     if is_local(directory):
-        with literal_path(directory) as path:
-            yield path
+        yield literal_path(directory)
         return
     with tempfile.TemporaryDirectory() as copy:
         yield copy_tree(directory, copy)
