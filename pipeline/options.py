@@ -199,6 +199,13 @@ class Options:
                 f"--label-from: not allowed with --format {self.format}, which has a label column"
             )
 
+        require(
+            not replace(self.normalization, lowercase=False).changes(self.rare_label_as or ""),
+            "--rare-label-as",
+            self.rare_label_as,
+            "a name in NFC without blanks at its ends, as labels are with --normalize and --strip",
+        )
+
     def _check_alphabet(self) -> None:
         if self.alphabet is None:
             return

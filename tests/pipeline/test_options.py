@@ -150,6 +150,7 @@ def test_overwrite_is_true_or_false(capsys: pytest.CaptureFixture[str]) -> None:
         (["--max-rejected-fraction", "1.5"], "--max-rejected-fraction: got 1.5"),
         (["--alphabet", "ABA"], "each of them once"),
         (["--alphabet", ""], "--alphabet: got ''"),
+        (["--min-label-rows", "2", "--rare-label-as", "rare "], "without blanks at its ends"),
         (["--alphabet", "abe\u0301"], "expected characters in NFC"),
         (["--alphabet", "abC", "--lowercase"], "in lowercase with --lowercase"),
         (["--alphabet", "AB", "--alphabet-size", "2"], "not allowed with --alphabet"),
