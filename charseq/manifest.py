@@ -135,6 +135,11 @@ class Manifest:
         """Return the number of records of a split; 0 for a split that was not written."""
         return sum(shard.records for shard in self.shards_of(split))
 
+    def counts_of_labels(self, split: str) -> list[int]:
+        """Return the number of records of each label in a split, in id order."""
+        counts = self.label_counts.get(split, {})
+        return [counts.get(label, 0) for label in self.labels]
+
     def to_json(self) -> dict[str, Any]:
         """Return the content of `dataset.json`."""
         return {**asdict(self), "inputs": [file.to_json() for file in self.inputs]}
