@@ -103,7 +103,8 @@ class Manifest:
     encoding: ids or one_hot. compression: of the shards, none or gzip. alphabet, labels: in id
     order; characters have ids from 1, labels from 0; `alphabet` may be shorter than
     `alphabet_size`. length_histogram, label_counts: records by split, then by length or label;
-    counts of 0 are left out. files: all files but the shards and `dataset.json`.
+    counts of 0 are left out. notes: sentences for users. files: all files but the shards and
+    `dataset.json`.
     """
 
     format_version: int
@@ -124,6 +125,7 @@ class Manifest:
     inputs: tuple[InputFile, ...]
     options: Mapping[str, Any]
     versions: Mapping[str, str]
+    notes: tuple[str, ...] = ()
     files: tuple[FileDigest, ...] = ()
     manifest_sha256: str = ""
 
@@ -142,7 +144,11 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `dataset.json`."""
-        return {**asdict(self), "inputs": [file.to_json() for file in self.inputs]}
+        content = {**asdict(self), "inputs": [file.to_json() for file in self.inputs]}
+        if not self.notes:
+            # The SHA-256 of a manifest that was written without the key must stay the same.
+            del content["notes"]
+        return content
 
     def to_text(self) -> str:
         """Return the text of `dataset.json`."""
@@ -215,7 +221,8 @@ def manifest_from_json(content: Any, path: str) -> Manifest:
             inputs=tuple(InputFile(**file) for file in content["inputs"]),
             options=content["options"],
             versions=content["versions"],
-            # The first versions recorded neither.
+            # The first versions recorded none of these.
+            notes=tuple(content.get("notes", ())),
             files=tuple(FileDigest(**file) for file in content.get("files", ())),
             manifest_sha256=content.get(SEAL_KEY, ""),
         )

@@ -103,7 +103,8 @@ def predict_batches(
         split: not empty.
 
     Raises:
-        DataError: a shard is corrupted, or the probabilities are not finite.
+        DataError: a shard is corrupted, the probabilities are not finite, or the dataset has been
+            replaced meanwhile.
     """
     from trainer.data.records import read_errors_as_data_error
 
@@ -117,6 +118,7 @@ def predict_batches(
                 )
             rows = weights.numpy() > 0  # The last batch is filled up with rows of weight 0.
             yield labels.numpy()[rows], probabilities[rows], features["length"].numpy()[rows]
+    batches.dataset.check_unchanged()
 
 
 def check_same_ids(run: Run, dataset: Dataset) -> None:

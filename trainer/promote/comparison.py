@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from charseq.cli import heavy_imports
-from charseq.files import read_json_object
-from charseq.manifest import MANIFEST_FILE
 from charseq.saved_model import DATASET_ASSET
 from trainer.addresses import is_address
 from trainer.data.dataset import Dataset
@@ -101,7 +100,7 @@ def _evaluate(saved_model: str, dataset: Dataset, trust_model: bool) -> Evaluati
     text = ", ".join(f"{name} {getattr(evaluation, name):.4f}" for name in METRICS)
     print(f"{saved_model} on {evaluation.rows:,} rows of {SPLIT} of {dataset.directory}: {text}")
     trained_on = read_model_json(saved_model, DATASET_ASSET)
-    measured_on = read_json_object(dataset.path(MANIFEST_FILE))
+    measured_on = json.loads(dataset.manifest_bytes)
     for warning in comparability_warnings(trained_on, measured_on):
         print(f"note: {saved_model} {warning}")
     return evaluation

@@ -15,6 +15,8 @@ from pipeline.dataset.build_manifest import build_manifest, require_all_rows
 from pipeline.dataset.plan import Plan
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.options import Options
+from pipeline.output.layout import DATASET
+from pipeline.output.staging import Staging
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
@@ -76,6 +78,7 @@ def prepared(**options: Any) -> PreparedDataset:
     return PreparedDataset(
         Options(("in.csv",), "out", max_length=2, alphabet_size=2, **options),
         [Source("in.csv", 99, "csv", None, ("sequence", "label"), 0, 1, identity="sha256:aa")],
+        Staging(DATASET, "out", "run", None),
         "transform",
         ReadCounts(usable=6, truncated=1, rejected=Counter(too_long=1)),
         Plan(

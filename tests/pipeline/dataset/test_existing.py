@@ -12,7 +12,6 @@ from charseq.errors import DataError
 from charseq.manifest import InputFile
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.options import Options
-from pipeline.runtime.staging import output_lock
 from tests.support.manifests import toy_manifest
 
 pytestmark = pytest.mark.unit
@@ -106,15 +105,3 @@ def test_identities_that_cannot_be_compared(identity: str | None) -> None:
     check_existing_dataset(before, OPTIONS, [replace(A, identity="sha256:other")])
     with pytest.raises(DataError, match=r"data/a\.csv has changed"):
         check_existing_dataset(before, OPTIONS, [replace(A, bytes=11)])
-
-
-def test_two_runs_never_write_one_directory(tmp_path: Path) -> None:
-    output = str(tmp_path / "new" / "prepared")
-    with (
-        output_lock(output),
-        pytest.raises(DataError, match="prepared: another run is writing there; let it end"),
-        output_lock(output),
-    ):
-        pass
-    with output_lock(output):
-        pass

@@ -188,6 +188,11 @@ def test_rows_flow_in_proportion_and_tiny_shares_are_seen() -> None:
     assert heights == {"train": 176, "validation": 22, "test": 22, "duplicates": 2, "rejected": 2}
 
 
+def test_notes_are_shown_where_the_rows_are() -> None:
+    page = render(manifest(notes=[f"labels without a row: {EVIL}"]))
+    assert "labels without a row: <script>" in page.sections["Rows"]
+
+
 def test_what_is_not_there_has_no_band() -> None:
     counts = {**manifest()["counts"], "read": 5, "train": 5, "validation": 0, "test": 0}
     counts |= {"duplicates": 0, "rejected": 0, "rejected_by_reason": {}}
