@@ -121,7 +121,7 @@ def explain_trivial(
         )
     if baseline.gain_low <= 0:
         reasons.append(
-            f"its loss of {loss:.4f} is no better than {baseline.loss:.4f}, that of the label "
-            "shares alone"
+            f"beyond chance, its loss of {loss:.4f} is no better than {baseline.loss:.4f}, that of "
+            "the label shares alone"
         )
     return "; ".join(reasons) or None

@@ -95,7 +95,8 @@ NO_BETTER = Baseline(loss=0.7, gain_low=0.0, gain_high=0.2)
             NO_BETTER,
             ints(60, 40),
             ints(70, 30),
-            "its loss of 0.5000 is no better than 0.7000, that of the label shares alone",
+            "beyond chance, its loss of 0.5000 is no better than 0.7000, that of the label shares "
+            "alone",
         ),
         (
             BETTER,
@@ -127,5 +128,6 @@ def test_a_trivial_model_is_explained(
     assert both is not None
     assert "always gives the label a: to 10 of 10" in both
     assert both.endswith(
-        "; its loss of 0.5000 is no better than 0.7000, that of the label shares alone"
+        "; beyond chance, its loss of 0.5000 is no better than 0.7000, that of the label shares "
+        "alone"
     )

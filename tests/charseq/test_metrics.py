@@ -82,7 +82,7 @@ def test_metrics_computed_by_hand():
     # -(2 ln(9.5 / 17) + ln(4.5 / 17) + ln(2.5 / 17)) / 4
     assert measured.baseline == Baseline(approx(1.10248, abs=1e-5), approx(-0.8, abs=0.2), ANY)
     assert measured.trivial == (
-        "its loss of 1.2405 is no better than 1.1025, that of the label shares alone"
+        "beyond chance, its loss of 1.2405 is no better than 1.1025, that of the label shares alone"
     )
     assert measured.lengths == (LengthScore(1, 1, 1.0), LengthScore(3, 3, approx(1 / 3)))
     assert measured.reliability == (

@@ -215,7 +215,7 @@ def test_a_model_that_learned_nothing_is_called_trivial_first(run, data, tmp_pat
     assert evaluate_main(["--model", str(constant), "--data", str(data)]) == 0
     first = capsys.readouterr().out.splitlines()[0]
     assert first.startswith(f"{constant} is trivial on test: it always gives the label y: to 100 ")
-    assert "; its loss of 1.0986 is no better than " in first
+    assert "; beyond chance, its loss of 1.0986 is no better than " in first
     evaluation = read_json(constant / "evaluation-test.json")
     assert f"{constant} is trivial on test: {evaluation['trivial']}" == first
     assert evaluation["baseline"]["gain_high"] < 0.1

@@ -178,10 +178,11 @@ def test_a_trivial_model_is_named_above_its_numbers():
     assert Page(html).text.count("A trivial model") == 1
     assert 0 < Page(html).text.find(warning) < Page(html).text.find("top-3 accuracy")
     assert f"from the label shares alone: {one.baseline.loss:.3f}" in html
-    earlier = replace(evaluation_of("xy"), baseline=None)
-    assert "from the label shares alone: 0.69" in render_report(
-        run_with("xy"), [epoch(1, 1.0)], [earlier]
-    )
+    # Of an earlier version: the entropy of 89 and 111 rows.
+    earlier = replace(one, baseline=None)
+    assert [label.support for label in one.labels] == [89, 111]
+    html = render_report(run_with("xy"), [epoch(1, 1.0)], [earlier])
+    assert "from the label shares alone: 0.687" in html
 
 
 def write_run(directory, *evaluations):
