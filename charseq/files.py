@@ -73,7 +73,16 @@ def to_json_text(content: Any) -> str:
     Raises:
         ValueError: a number is not finite, which JSON has no form for.
     """
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    return encode_text(text).decode("utf-8") + "\n"
+
+
+def encode_text(text: str) -> bytes:
+    r"""Return a text as UTF-8; a byte of a file name that is not UTF-8, as F1, becomes \udcf1.
+
+    In a string of JSON that is an escape, which is read back as the same name.
+    """
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_json(path: str, content: Any) -> None:
@@ -84,7 +93,7 @@ def write_json(path: str, content: Any) -> None:
 def write_text(path: str, text: str) -> None:
     """Write a UTF-8 file whole or not at all, as `whole_file` does."""
     with whole_file(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(encode_text(text))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError, UsageError
-from charseq.files import FileDigest, check_name, digest_stream, literal_path
+from charseq.files import FileDigest, check_name, digest_stream, encode_text, literal_path
 from pipeline.runtime import s3
 
 
@@ -93,7 +93,7 @@ def open_file(path: str) -> BinaryIO:
 def write_text(path: str, text: str) -> str:
     """Write the UTF-8 file `path`, and return the path."""
     with create(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(encode_text(text))
     return path
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.files import read_json_object, seal, sha256_of_file
-from charseq.html.escape import escape_terminal
 from charseq.manifest import SEAL_KEY
 from charseq.saved_model import DATASET_ASSET, ENTRY_FILE, EXTRA_DIR, RUN_ASSET
+from charseq.terminal import escape_terminal
 from trainer.run_checks import format_flag
 
 ENTRY_SEAL_KEY = "entry_sha256"
