@@ -25,6 +25,8 @@ _PATTERNS = {
     "output": "gs://.+",
     "sequence_column": _NAME,
     "label_column": _NAME,
+    "delimiter": "tab|[;,:|]",
+    "no_header": "true|false",
     "max_length": _COUNT,
     "alphabet": ".+",
     "alphabet_size": _COUNT,
@@ -42,6 +44,7 @@ _HELP = {
 _PICKERS = {
     "input": "GCS_READ_FILE",
     "output": "GCS_WRITE_FOLDER",
+    "no_header": "BOOLEAN",
     "overwrite": "BOOLEAN",
 }
 # The console fills defaults in and sends them, but --label-from excludes these flags.

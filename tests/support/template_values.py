@@ -10,6 +10,8 @@ ACCEPTED_AND_REFUSED: list[tuple[str, list[str], list[str]]] = [
     ("label_from", ["directory", "file"], ["path", "files"]),
     ("sequence_column", ["peptide", "a b", "ß,x"], ["label"]),
     ("label_column", ["class", "y=1"], ["sequence"]),
+    ("delimiter", [";", ",", "|", ":", "tab"], ["", ";;", "semicolon", "a"]),
+    ("no_header", ["true", "false"], ["yes", "1"]),
     ("encoding", ["ids", "one_hot"], ["one-hot", "onehot"]),
     ("max_length", ["1", "31", "65536"], ["0", "-1", "1.5", "x", "3e1"]),
     ("alphabet", ["A", "ACDE", "ACGT-*", "äöß", "0"], ["ACA"]),
