@@ -74,6 +74,7 @@ lint: $(READY) ## ruff and mypy only
 crash-test: $(READY) ## Other runners and devices, kills, each guarantee broken once (10 minutes)
 	$(PYTEST) -m '$(SLOW)'
 	$(VENV_PYTHON) -m tests.break_promises
+	$(VENV_PYTHON) -m tests.signals --times 4 --rows 5000
 	$(VENV_PYTHON) -m tests.crash --times 4
 	$(VENV_PYTHON) -m tests.crash_training --times 2 --rows 30000
 

@@ -5,29 +5,31 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
-from charseq.errors import DataError, Preempted, UsageError
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, with nothing to save: exit status 143."""
+from charseq.errors import DataError, Preempted, UsageError, UselessResult
+from charseq.signals import Signalled, interruptible, leave_if_watched, was_signalled
+from charseq.terminal import escaped_output
 
 
 def exit_status(command: Callable[[], None]) -> int:
     """Run `command` and return its exit status.
 
     An error that a user can cause becomes one message on standard error. Status 0: done; 1: the
-    data cannot be used or the run failed; 2: the command line is wrong; 130: interrupted; 143:
-    ended by SIGTERM.
+    data cannot be used or the run failed; 2: the command line is wrong; 3: the result is of no
+    use; 130: interrupted; 143: ended by SIGTERM. What is printed is safe for a terminal and fits
+    its encoding.
     """
+    with escaped_output():
+        return _exit_status(command)
+
+
+def _exit_status(command: Callable[[], None]) -> int:
     try:
-        with _raise_on_sigterm():
+        with interruptible():
             command()
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -39,30 +41,17 @@ def exit_status(command: Callable[[], None]) -> int:
     except (DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except UselessResult as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
     except Preempted as preempted:
         print(preempted, file=sys.stderr)
         return 143
-    except _Terminated:
-        print("terminated", file=sys.stderr)
-        return 143
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except Signalled as signalled:
+        print(signalled, file=sys.stderr)
+        leave_if_watched(signalled.status)
+        return signalled.status
     return 0
-
-
-@contextmanager
-def _raise_on_sigterm() -> Iterator[None]:
-    """Raise in the block at SIGTERM, which the first process of a container ignores by default."""
-
-    def terminate(*_: object) -> NoReturn:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -93,9 +82,10 @@ def _without_native_messages() -> Iterator[None]:
         os.dup2(messages.fileno(), 2)
         try:
             yield
-        except Exception:  # Not KeyboardInterrupt: a user who interrupts does not need them.
-            messages.seek(0)
-            os.write(stderr, messages.read())
+        except Exception:
+            if not was_signalled():  # A user who interrupts does not need them.
+                messages.seek(0)
+                os.write(stderr, messages.read())
             raise
         finally:
             os.dup2(stderr, 2)

@@ -5,10 +5,18 @@
 | `serving_default` | `sequence` (batch,) string | `label` (batch,) string, `probability` (batch,) float32, `probabilities` (batch, labels) float32 |
 | `top_k` | `sequence` (batch,) string, `k` () int32 | `labels` (batch, k) string, `probabilities` (batch, k) float32 |
 | `encode` | `sequence` (batch,) string | `ids` (batch, max_length) int64, `length` (batch,) int64 |
+
+`sequence` is in NFC if the dataset in the assets was prepared with `--normalize nfc`; see `charseq.normalization`.
 """  # noqa: E501 - a table
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
+from charseq.errors import DataError
+from charseq.files import literal_path
+from charseq.graph_check import check_graph
 from charseq.manifest import MANIFEST_FILE
 
 SAVED_MODEL_FILE = "saved_model.pb"
@@ -33,3 +41,31 @@ RUN_ASSET = f"{ASSETS_DIR}/{RUN_FILE}"
 # Where a SavedModel has room for files of its owner, which a server does not read.
 EXTRA_DIR = "assets.extra"
 ENTRY_FILE = f"{EXTRA_DIR}/entry.json"
+
+TRUST_MODEL_HELP = (
+    "load a model with operations that no model of the trainer has; they may read and write your "
+    "files"
+)
+
+
+def load_saved_model(directory: str, name: str, trust_model: bool) -> Any:
+    """Load a SavedModel that only computes, as `tf.saved_model.load` does.
+
+    Args:
+        directory: the local directory of the model.
+        name: of the model, for errors.
+        trust_model: load any other too, and run what it does.
+
+    Raises:
+        DataError: it is not a SavedModel, does more than compute, or cannot be loaded.
+    """
+    import tensorflow as tf
+
+    try:
+        if not trust_model:
+            with open(os.path.join(directory, SAVED_MODEL_FILE), "rb") as file:
+                check_graph(file.read(), name)
+        return tf.saved_model.load(literal_path(directory))
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise DataError(f"{name}: cannot be loaded: {reason}") from error

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from charseq.signals import watch_signals
+
+if __name__ == "__main__":
+    watch_signals()  # Before the other imports, which take a moment.
+
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +15,8 @@ from itertools import islice
 from charseq.cli import exit_status, heavy_imports
 from charseq.flags import flag, make_parser, parse_known, require, validate
 from charseq.manifest import SPLITS, Manifest
+from charseq.saved_model import TRUST_MODEL_HELP
+from charseq.terminal import escape_terminal
 
 _SHOWN_LABELS = 20
 
@@ -31,6 +38,7 @@ class InspectOptions:
         "file and the record, if anything is wrong",
         default=False,
     )
+    trust_model: bool = flag(TRUST_MODEL_HELP, default=False, only_with="verify")
 
     def __post_init__(self) -> None:
         validate(self)
@@ -81,7 +89,7 @@ def _set_up(options: InspectOptions, beam_flags: Sequence[str]) -> None:
 def _verify(options: InspectOptions) -> None:
     with heavy_imports():
         from pipeline.verification.verify import verify
-    records = verify(options.dataset)
+    records = verify(options.dataset, options.trust_model)
     print(f"{options.dataset}: {records:,} records and all files are as the manifest says")
 
 
@@ -97,7 +105,8 @@ def _print_dataset(options: InspectOptions) -> None:
     print(f"\n{options.split}:")
     records = read_records(options.dataset, manifest, options.split, options.label)
     for record in islice(records, options.count):
-        print(f"  {record.sequence:<{manifest.max_length}}  {record.length:>4}  {record.label}")
+        sequence, label = escape_terminal(record.sequence), escape_terminal(record.label)
+        print(f"  {sequence:<{manifest.max_length}}  {record.length:>4}  {label}")
 
 
 def summary_table(manifest: Manifest) -> str:
@@ -106,6 +115,9 @@ def summary_table(manifest: Manifest) -> str:
     for name, count in asdict(manifest.counts).items():
         if name == "rejected_by_reason":
             rows |= {f"  {reason}": rejected for reason, rejected in count.items()}
+        elif name == "normalized":
+            for column, by_step in (count or {}).items():
+                rows |= {f"{column} changed by {step}": rows for step, rows in by_step.items()}
         else:
             rows[name] = count
     lines = [f"{name:<24}{count:>14,}" for name, count in rows.items()]

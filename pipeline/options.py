@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +12,7 @@ from charseq.errors import UsageError
 from charseq.flags import flag, parse_known, require, validate
 from charseq.flags import make_parser as make_flag_parser
 from charseq.manifest import SPLITS
+from charseq.normalization import Normalization
 from pipeline.input_options import (
     DEFAULT_COLUMNS,
     DELIMITER_HELP,
@@ -35,11 +36,20 @@ _TEXT_HAS_NO_COLUMNS = ("label_from", "text has no columns")
 
 @dataclass(frozen=True)
 class RowRules:
-    """The rules for usable rows; label_column: None if a row needs no label."""
+    """The rules for usable rows; label_column: None if a row needs no label.
+
+    normalization: of sequences; labels are never lowercased.
+    """
 
     max_length: int
     too_long: str
     label_column: str | None
+    normalization: Normalization
+
+
+def _switch(help: str, *, default: bool) -> bool:
+    """Return a field of a switch that templates can also set to true or false."""
+    return flag(help, default=default, parse=parse_boolean, const=True, metavar="true|false")
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,17 @@ class Options:
     no_header: bool | None = flag(
         NO_HEADER_HELP, default=None, parse=parse_boolean, const=True, metavar="true|false"
     )
+    normalize: str = flag(
+        "Unicode form of sequences and labels: nfc makes composed and decomposed letters equal",
+        default="nfc",
+        choices=("nfc", "none"),
+    )
+    lowercase: bool = _switch("lowercase sequences", default=False)
+    strip: bool = _switch(
+        "remove white space, byte order marks and zero-width spaces at both ends of sequences "
+        "and labels",
+        default=True,
+    )
     encoding: str = flag(
         "encoding of a sequence: ids of shape (max-length,), or one_hot of shape "
         "(max-length, alphabet-size)",
@@ -118,7 +139,8 @@ class Options:
         maximum=2**63 - 1,
     )
     max_rejected_fraction: float = flag(
-        "fail if a larger fraction of the rows is rejected",
+        "fail if a larger fraction of the rows is rejected, those with a label that no train row "
+        "has included",
         default=0.01,
         metavar="F",
         minimum=0,
@@ -127,13 +149,20 @@ class Options:
     max_labels: int = flag(
         "fail if the train split has more labels", default=10_000, metavar="N", minimum=2
     )
-    overwrite: bool = flag(
-        "replace an existing dataset",
-        default=False,
-        parse=parse_boolean,
-        const=True,
-        metavar="true|false",
+    min_label_rows: int = flag(
+        "reject the rows of labels that have fewer usable rows in the whole input, duplicates "
+        "included; they do not count in --max-rejected-fraction",
+        default=1,
+        metavar="N",
+        minimum=1,
     )
+    rare_label_as: str | None = flag(
+        "join the labels with fewer than --min-label-rows rows under this name instead",
+        default=None,
+        metavar="NAME",
+        only_with="min_label_rows",
+    )
+    overwrite: bool = _switch("replace an existing dataset", default=False)
 
     def __post_init__(self) -> None:
         validate(self)
@@ -149,6 +178,13 @@ class Options:
             self.label_column,
             "another column than --sequence-column",
         )
+        if self.rare_label_as is not None:
+            require(
+                self.rare_label_as.strip() != "" and not set("\r\n") & set(self.rare_label_as),
+                "--rare-label-as",
+                self.rare_label_as,
+                "a name without line breaks",
+            )
         if self.format == "text" and self.label_from is None:
             raise UsageError(NO_LABEL_FROM)
         if self.format not in ("auto", "text") and self.label_from is not None:
@@ -169,6 +205,13 @@ class Options:
             self.alphabet,
             "one or more characters, each of them once",
         )
+        inside = replace(self.normalization, strip=False)
+        require(
+            not inside.changes(self.alphabet),
+            "--alphabet",
+            self.alphabet,
+            "characters in NFC, in lowercase with --lowercase: no other is in a sequence",
+        )
 
     @property
     def num_characters(self) -> int:
@@ -188,6 +231,11 @@ class Options:
         return parse_split(self.split)
 
     @property
+    def normalization(self) -> Normalization:
+        """What is done to a sequence before it is cut."""
+        return Normalization(self.normalize == "nfc", self.lowercase, self.strip)
+
+    @property
     def input_options(self) -> InputOptions:
         """The options that decide which rows are read."""
         return InputOptions(
@@ -203,7 +251,7 @@ class Options:
     @property
     def row_rules(self) -> RowRules:
         """The options that decide which rows are usable."""
-        return RowRules(self.max_length, self.too_long, self.label_column)
+        return RowRules(self.max_length, self.too_long, self.label_column, self.normalization)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as `dataset.json` holds them."""
@@ -243,7 +291,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m pipeline",
         description="Prepare labelled character sequences: text files in, TFRecords out.",
         epilog=f"{BEAM_FLAGS_HELP} Exit status: 0 done, 1 the input cannot be used or the run "
-        "failed, 2 the command line is wrong, 143 ended by SIGTERM.",
+        "failed, 2 the command line is wrong, 130 ended by SIGINT, 143 by SIGTERM.",
     )
 
 

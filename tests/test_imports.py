@@ -97,6 +97,22 @@ def test_no_package_imports_the_tests_or_the_benchmarks() -> None:
     assert not {"tests", "benchmarks"} & set().union(*map(libraries_of, PACKAGES))
 
 
+def test_models_are_loaded_where_their_operations_are_checked() -> None:
+    loaders = {"tf.saved_model.load", "tf.compat.v1.saved_model.load", "keras.saving.load_model"}
+    found = {
+        name: called
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and (called := ast.unparse(node.func)) in loaders
+    }
+    assert found == {
+        "charseq.saved_model": "tf.saved_model.load",
+        "trainer.evaluate.keras_file": "keras.saving.load_model",
+        # The export that this process has just written.
+        "trainer.export.saved_model": "tf.compat.v1.saved_model.load",
+    }
+
+
 def test_modules_do_not_import_each_other_in_a_circle() -> None:
     TopologicalSorter({name: imports_of(name) for name in MODULES}).prepare()
 

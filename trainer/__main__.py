@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from charseq.signals import watch_signals
+
+if __name__ == "__main__":
+    watch_signals()  # Before the other imports, which take a moment.
+
 import sys
 from collections.abc import Sequence
 
 from charseq.cli import exit_status, heavy_imports
+from charseq.files import directory_lock
 from trainer.config import RESUME_REQUIRED, parse_command_line
 from trainer.data.dataset import open_dataset
+from trainer.owner import owned_directory
+from trainer.replacement import finish_replacement, is_replacement_interrupted, work_directory
 from trainer.run_checks import check_output, check_resumable, is_trained
 
 
@@ -20,6 +28,12 @@ def _train(argv: Sequence[str] | None) -> None:
     config = parse_command_line(argv)
     with open_dataset(config.data) as dataset:
         dataset.check_not_empty("train")
+        if is_replacement_interrupted(config.output):
+            with (
+                directory_lock(config.output) as locked,
+                owned_directory(config.output, locked=locked),
+            ):
+                finish_replacement(config.output)
         fingerprint = dataset.manifest.fingerprint
         if not config.overwrite and is_trained(config, fingerprint):
             print(
@@ -29,7 +43,7 @@ def _train(argv: Sequence[str] | None) -> None:
             return
         check_output(config.output, config.overwrite)
         if config.resume in RESUME_REQUIRED:
-            check_resumable(config.output, config.resume)
+            check_resumable(work_directory(config.output), config.resume)
         # Imported late: TensorFlow takes seconds, and --help and these errors must not.
         with heavy_imports():
             from trainer.training.train import train

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from charseq.flags import flag, make_parser, parse, require, validate
+from charseq.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_local
 
 DATA_HELP = "dataset directory that python -m pipeline wrote, local, s3:// or gs://"
@@ -164,7 +165,10 @@ class Config:
         default="auto",
         choices=("auto", "never", *RESUME_REQUIRED),
     )
-    overwrite: bool = flag("replace an existing run", default=False)
+    overwrite: bool = flag(
+        "replace an existing run, which stays until the new one is complete", default=False
+    )
+    trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
 
     def __post_init__(self) -> None:
         check_local("--output", self.output)
@@ -203,6 +207,6 @@ def parse_command_line(argv: Sequence[str] | None) -> Config:
         description="Train a stacked LSTM on a prepared dataset and export it as a SavedModel that "
         "takes strings.",
         epilog="Exit status: 0 done, 1 the data cannot be used or the run failed, "
-        "2 the command line is wrong, 143 ended by SIGTERM with a checkpoint.",
+        "2 the command line is wrong, 130 ended by SIGINT, 143 by SIGTERM with a checkpoint.",
     )
     return parse(Config, parser, argv)

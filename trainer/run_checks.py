@@ -8,14 +8,23 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from charseq.errors import DataError
-from charseq.files import read_json
 from charseq.flags import flag_name
 from charseq.saved_model import RUN_FILE
 from trainer.config import RESUME_REQUIRED, Config
-from trainer.run_directory import CHECKPOINTS, PARTIAL_RUN_FILE, unfinished_run_file
+from trainer.owner import OWNER_NAMES
+from trainer.replacement import replacement_directory
+from trainer.run_directory import (
+    CHECKPOINTS,
+    PARTIAL_RUN_FILE,
+    read_run_json,
+    unfinished_run_file,
+)
 
+# What a file system keeps in a directory of its own, and a run that was killed while it wrote the
+# first of its files leaves: neither makes a directory one of another kind.
+_NO_FILES = {"lost+found", ".snapshot", f"{PARTIAL_RUN_FILE}.tmp"}
 # Options that do not change the result of a run.
-_FREE_OPTIONS = {"data", "output", "checkpoint_every", "keep", "resume", "overwrite"}
+_FREE_OPTIONS = {"data", "output", "checkpoint_every", "keep", "resume", "overwrite", "trust_model"}
 # Options that do not change the weights after the epochs so far: an unfinished run may get others.
 _FREE_WHILE_UNFINISHED = _FREE_OPTIONS | {"epochs", "early_stop"}
 
@@ -24,19 +33,48 @@ def check_output(directory: str, overwrite: bool) -> None:
     """Check that a run may be written to a directory: a new one, or that of an earlier run.
 
     Raises:
-        DataError: it holds a complete run that must not be overwritten, or files of another kind.
+        DataError: it holds a complete run that must not be overwritten, files of another kind, or
+            a damaged `run.json`.
     """
     if os.path.exists(directory) and not os.path.isdir(directory):
         raise DataError(f"{directory}: not a directory")
     names = set(os.listdir(directory)) if os.path.exists(directory) else set()
-    if RUN_FILE in names and not overwrite:
+    if RUN_FILE in names:
+        _check_is_run(os.path.join(directory, RUN_FILE))
+        if not overwrite:
+            raise DataError(
+                f"{directory} already holds a run: choose another --output or give --overwrite"
+            )
+        _check_replacement(replacement_directory(directory))
+    elif PARTIAL_RUN_FILE in names:
+        _check_is_run(os.path.join(directory, PARTIAL_RUN_FILE))
+    elif others := {name for name in names - _NO_FILES if not OWNER_NAMES.fullmatch(name)}:
         raise DataError(
-            f"{directory} already holds a run: choose another --output or give --overwrite"
+            f"{directory} holds files that are not of a run, such as {min(others)}: "
+            "choose another --output"
         )
-    # A run may have been killed while it wrote the first of its files.
-    names.discard(f"{PARTIAL_RUN_FILE}.tmp")
-    if names and not names & {RUN_FILE, PARTIAL_RUN_FILE}:
-        raise DataError(f"{directory} holds files that are not of a run: choose another --output")
+
+
+def _check_replacement(directory: str) -> None:
+    """Check that the run that replaces a complete one may be written to a directory below it."""
+    if os.path.exists(os.path.join(directory, RUN_FILE)):
+        raise DataError(
+            f"{directory} is a run of its own, but the new run is to be written there: "
+            "move it away, or choose another --output"
+        )
+    check_output(directory, overwrite=False)
+
+
+def _check_is_run(path: str) -> None:
+    """Check that a `run.json` is one of a training, so that what it describes may be replaced.
+
+    Raises:
+        DataError: it is not.
+    """
+    try:
+        read_run_json(path)
+    except DataError as error:
+        raise DataError(f"{error}; choose another --output, or move that file away") from error
 
 
 def is_trained(config: Config, fingerprint: str) -> bool:
@@ -52,7 +90,7 @@ def is_trained(config: Config, fingerprint: str) -> bool:
     path = os.path.join(config.output, RUN_FILE)
     if not os.path.exists(path):
         return False
-    check_existing_run(read_json(path), config, fingerprint)
+    check_existing_run(read_run_json(path), config, fingerprint)
     return True
 
 
@@ -109,7 +147,7 @@ def can_resume(directory: str, content: Mapping[str, Any], resume: str, overwrit
     """
     if resume == "never" or not _is_unfinished(directory):
         return False
-    differences = resume_differences(read_json(unfinished_run_file(directory)), content)
+    differences = resume_differences(read_run_json(unfinished_run_file(directory)), content)
     if differences and overwrite and resume not in RESUME_REQUIRED:
         return False
     if differences:
@@ -142,7 +180,7 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
 
 def version_warning(directory: str, content: Mapping[str, Any]) -> str | None:
     """Return a warning if an unfinished run would resume in other versions than it began in."""
-    then, now = read_json(unfinished_run_file(directory))["versions"], content["versions"]
+    then, now = read_run_json(unfinished_run_file(directory))["versions"], content["versions"]
     differences = [
         f"{name} {then[name]}, now {now[name]}"
         for name in ("tensorflow", "keras")

@@ -6,19 +6,20 @@
 `run.json.partial` is written first and renamed to `run.json` last: where `run.json` is, the run is
 complete. All other files but the growing `logs/` appear by a rename, too. A run that did not finish
 resumes from its newest checkpoint.
+
+A run that replaces a complete one is written to `replacement/` below it, with the same layout, and
+moved into place when it is whole (`trainer.replacement`).
 """
 
 from __future__ import annotations
 
-import glob
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from charseq.errors import DataError
-from charseq.files import read_json, write_json
+from charseq.files import damage_as_data_error, read_json_object, sync, write_json
 from charseq.saved_model import RUN_FILE
 
 FORMAT_VERSION = 1
@@ -30,17 +31,9 @@ METRICS_FILE = "metrics.json"
 CSV_FILE = "metrics.csv"
 REPORT_FILE = "report.html"
 PARTIAL_RUN_FILE = f"{RUN_FILE}.partial"
-# What a new run removes: all files of an earlier one, and what it left unfinished of them.
-_REPLACEABLE = (
-    "model*.keras",
-    f"{SAVED_MODEL}*",
-    LOGS,
-    f"{METRICS_FILE}*",
-    f"{CSV_FILE}*",
-    "evaluation-*.json*",
-    f"{REPORT_FILE}*",
-    CHECKPOINTS,
-)
+# Names of exports that are not yet checked, or not yet on the disk.
+UNFINISHED_MODEL = "model.tmp.keras"
+UNFINISHED_SAVED_MODEL = f"{SAVED_MODEL}.tmp"
 
 
 @dataclass(frozen=True)
@@ -71,19 +64,6 @@ def unfinished_run_file(directory: str) -> str:
     return os.path.join(directory, PARTIAL_RUN_FILE)
 
 
-def begin_run(directory: str, content: Mapping[str, Any]) -> None:
-    """Remove the files of an earlier run and write the unfinished `run.json` of a new one.
-
-    An earlier `run.json` is renamed first: killed in between, the run does not look complete.
-    """
-    if os.path.exists(os.path.join(directory, RUN_FILE)):
-        os.replace(os.path.join(directory, RUN_FILE), unfinished_run_file(directory))
-    for pattern in _REPLACEABLE:
-        for path in glob.glob(os.path.join(glob.escape(directory), pattern)):
-            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
-    resume_run(directory, content)
-
-
 def resume_run(directory: str, content: Mapping[str, Any]) -> None:
     """Write the unfinished `run.json` of a run; its other files stay."""
     write_json(unfinished_run_file(directory), {"format_version": FORMAT_VERSION, **content})
@@ -92,26 +72,43 @@ def resume_run(directory: str, content: Mapping[str, Any]) -> None:
 def complete_run(directory: str) -> None:
     """Mark a run as complete by the rename of its `run.json`."""
     os.replace(unfinished_run_file(directory), os.path.join(directory, RUN_FILE))
+    sync(directory)
 
 
 def read_run(directory: str) -> Run:
     """Read the `run.json` of a complete run.
 
     Raises:
-        DataError: no complete run is there, or a newer version of charseq wrote it.
+        DataError: no complete run is there, its `run.json` is damaged, or a newer version of
+            charseq wrote it.
     """
     path = os.path.join(directory, RUN_FILE)
     if not os.path.exists(path):
         raise DataError(
             f"{directory} holds no {RUN_FILE}: not a run, or its training did not finish"
         )
-    content = read_json(path)
-    if content["format_version"] > FORMAT_VERSION:
-        raise DataError(
-            f"{path}: got format version {content['format_version']}, expected at most "
-            f"{FORMAT_VERSION}: the run was written by a newer version of charseq"
-        )
-    return _parse_run(directory, content["options"], content["dataset"])
+    content = read_run_json(path)
+    with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
+        return _parse_run(directory, content["options"], content["dataset"])
+
+
+def read_run_json(path: str) -> dict[str, Any]:
+    """Read a `run.json` or a `run.json.partial`.
+
+    Raises:
+        DataError: a training did not write it, it is damaged, or a newer version of charseq wrote
+            it.
+    """
+    content = read_json_object(path)
+    with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
+        version = int(content["format_version"])
+        if version > FORMAT_VERSION:
+            raise DataError(
+                f"{path}: got format version {version}, expected at most {FORMAT_VERSION}: the run "
+                "was written by a newer version of charseq"
+            )
+        dict(content["options"]), str(content["dataset"]["fingerprint"])
+        return content
 
 
 def _parse_run(directory: str, options: Mapping[str, Any], dataset: Mapping[str, Any]) -> Run:

@@ -7,20 +7,29 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.options import Options
 from pipeline.rows.blocks import Block, parse_block
-from pipeline.rows.counts import ReadCounts, count_labels
+from pipeline.rows.counts import ReadCounts, some_sequences
 from pipeline.rows.hashing import hash_sequences
+from pipeline.rows.label_counts import count_labels
+from pipeline.rows.normalizing import NormalizedCounts, count_changed, cut_column, least_hashes
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.rejected import RejectedRow, choose_examples, locate_rejected
 from pipeline.rows.validation import ValidatedRows, validate_rows
-from pipeline.shards.partition import last_train_hash
+from pipeline.shards.partition import assign_splits
 from pipeline.transform.encoding import to_analyze
 
 # `step`: the difference to the number of the row before; compresses to nothing.
-USABLE = pa.schema([("sequence", pa.string()), ("label", pa.string()), ("step", pa.int32())])
+# `raw`: null where it is the sequence.
+USABLE = pa.schema(
+    [
+        ("sequence", pa.string()),
+        ("label", pa.string()),
+        ("raw", pa.string()),
+        ("step", pa.int32()),
+    ]
+)
 
 
 class UsableRows(NamedTuple):
@@ -53,30 +62,36 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
     parsed = parse_block(block)
     checked = validate_rows(parsed, options.row_rules)
     sequence = cut(checked.sequence, options)
-    last = last_train_hash(options.split_fractions)
-    is_train = hash_sequences(sequence, options.seed) <= last
-    train_labels = checked.label.filter(is_train)
+    hashes = hash_sequences(sequence, options.seed)
+    split = assign_splits(hashes, options.split_fractions)
     rejected = locate_rejected(block.part, checked.bad)
     counts = ReadCounts(
         usable=len(checked.row),
-        train=int(is_train.sum()),
         truncated=checked.truncated,
         rejected=Counter(row.reason for row in rejected),
         examples=choose_examples(rejected),
         rows_in_part=Counter({block.part.index: parsed.rows}),
         lengths=checked.lengths,
-        train_labels=count_labels(train_labels),
+        labels=count_labels(checked.label, split),
+        sequences=some_sequences(hashes),
+        normalized=NormalizedCounts(
+            count_changed(checked.changed_sequences),
+            count_changed(checked.changed_labels),
+            least_hashes(checked.changed_sequences, hashes),
+        ),
     )
-    train = to_analyze(sequence.filter(is_train), train_labels)
+    is_train = pa.array(split == 0)
+    train = to_analyze(sequence.filter(is_train), checked.label.filter(is_train))
     return CheckedBlock(_pack_usable(block, checked), train, rejected, counts)
 
 
 def cut(sequence: pa.StringArray, options: Options) -> pa.StringArray:
-    """Return the first `max_length` characters of each sequence."""
-    return pc.utf8_slice_codeunits(sequence, 0, options.max_length)
+    """Return the first `max_length` characters of each sequence, as they are encoded."""
+    return cut_column(sequence, options.max_length, options.normalization)
 
 
 def _pack_usable(block: Block, checked: ValidatedRows) -> UsableRows:
     step = np.diff(checked.row, prepend=block.first - 1).astype(np.int32)
-    rows = pa.RecordBatch.from_arrays([checked.sequence, checked.label, step], schema=USABLE)
+    columns = [checked.sequence, checked.label, checked.raw, pa.array(step)]
+    rows = pa.RecordBatch.from_arrays(columns, schema=USABLE)
     return UsableRows(block.part.index, block.first, pack_rows(rows))

@@ -55,7 +55,7 @@ class ReadAndCheck(ThreadedDoFn):
         yield TaggedOutput(COUNTS, block.counts)
         yield from tag_rejected(block.rejected)
         if self._is_within_max_labels(block.counts):
-            for start in range(0, block.counts.train, _ANALYZED_ROWS):
+            for start in range(0, block.train.num_rows, _ANALYZED_ROWS):
                 yield TaggedOutput(TRAIN, block.train.slice(start, _ANALYZED_ROWS))
         if block.counts.usable:
             yield block.rows
@@ -63,15 +63,19 @@ class ReadAndCheck(ThreadedDoFn):
     def _is_within_max_labels(self, counts: ReadCounts) -> bool:
         """Return whether the labels up to here, those of `counts` included, are not too many.
 
-        If they are, the plan will refuse the input, and TFT need not learn them first.
+        If they are, the plan will refuse the input, and TFT need not learn them first. Which labels
+        are rare is not known here: `without_rare` looks again.
         """
+        if self._options.min_label_rows > 1:
+            return True
         if len(self._labels) <= self._options.max_labels:
-            self._labels = np.union1d(self._labels, counts.train_labels)
+            labels = counts.labels.hash[counts.labels.is_in_train]
+            self._labels = np.union1d(self._labels, labels)
         return len(self._labels) <= self._options.max_labels
 
 
 class PartitionRows(ThreadedDoFn):
-    """UsableRows to (number of the shard, packed rows); to REJECTED the rows of unseen labels."""
+    """UsableRows to (number of the shard, packed rows); to REJECTED those of other labels."""
 
     def __init__(self, options: Options) -> None:
         self._options = options

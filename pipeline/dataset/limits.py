@@ -1,29 +1,93 @@
-"""The limits of an input: how many rows may be rejected, and how many labels there may be."""
+"""The limits of an input: how many rows it needs, may have rejected, and how many labels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from charseq.errors import DataError
+from charseq.manifest import SPLITS
 from pipeline.options import Options
-from pipeline.rows.counts import MAX_COUNTED_LABELS, ReadCounts
+from pipeline.rows.counts import MIN_SEQUENCES, ReadCounts
+from pipeline.rows.label_counts import MAX_COUNTED_LABELS, LabelCounts
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected import first_rows
-from pipeline.rows.validation import REASONS
+from pipeline.rows.validation import REASONS, UNSEEN_LABEL
+
+_MAX_NAMED = 3
 
 
-def check_label_count(num_labels: int, options: Options) -> None:
-    """Refuse an input whose label column holds something else: the text of every row, or ids.
+def check_sequences(counts: ReadCounts) -> None:
+    """Refuse an input with too few sequences to split.
 
     Raises:
-        DataError: the train rows have more labels than `--max-labels`.
+        DataError: there are fewer than `MIN_SEQUENCES` distinct ones in usable rows.
     """
-    if num_labels > options.max_labels:
-        more = "at least " if num_labels == MAX_COUNTED_LABELS else ""
+    if len(counts.sequences) < MIN_SEQUENCES:
         raise DataError(
-            f"the train rows have {more}{num_labels:,} different labels, more than --max-labels "
+            f"{len(counts.sequences)} distinct sequences in {counts.read:,} rows, of which "
+            f"{counts.usable:,} are usable; expected at least {MIN_SEQUENCES}: fewer are too few "
+            "to train on and to measure with"
+        )
+
+
+def check_counted_labels(num_labels: int, options: Options) -> None:
+    """Refuse an input with more labels than can be counted.
+
+    Raises:
+        DataError: the usable rows have `MAX_COUNTED_LABELS` labels or more.
+    """
+    if num_labels >= MAX_COUNTED_LABELS:
+        raise DataError(
+            f"the rows have at least {MAX_COUNTED_LABELS:,} different labels, more than can be "
+            f"counted; {label_flag_hint(options)}"
+        )
+
+
+def check_label_count(known: LabelCounts, options: Options) -> None:
+    """Refuse an input whose label column holds something else: the text of every row, or ids.
+
+    Args:
+        known: the labels of the train rows, without rare ones.
+        options: the options of the preparation.
+
+    Raises:
+        DataError: there are fewer than two of them, or more than `--max-labels`.
+    """
+    if len(known) < 2:
+        which = f"only the label {known.name[0].as_py()!r}" if len(known) else "no label"
+        rows = options.min_label_rows
+        frequent = f" with {rows:,} rows or more (--min-label-rows)" if rows > 1 else ""
+        raise DataError(
+            f"the train rows have {which}{frequent}, expected at least two; "
+            f"{label_flag_hint(options)}"
+        )
+    if len(known) > options.max_labels:
+        raise DataError(
+            f"the train rows have {len(known):,} different labels, more than --max-labels "
             f"{options.max_labels:,} allows; {label_flag_hint(options)}"
         )
+
+
+def check_splits(known: LabelCounts, options: Options) -> None:
+    """Refuse an input that leaves a split without a row.
+
+    Args:
+        known: the labels of the dataset, with the rows of each split.
+        options: the options of the preparation.
+
+    Raises:
+        DataError: a split whose fraction is not 0 is empty.
+    """
+    rows = dict(zip(SPLITS, known.rows.sum(axis=0).tolist(), strict=True))
+    for split, fraction in options.split_fractions.items():
+        if fraction and not rows[split]:
+            shown = ", ".join(f"{name} {count:,}" for name, count in rows.items())
+            raise DataError(
+                f"no row falls into the {split} split, a fraction of {float(fraction):g} of "
+                f"{sum(rows.values()):,} usable rows ({shown}): give more rows, another --seed, or "
+                f"a --split without {split}"
+            )
 
 
 def label_flag_hint(options: Options) -> str:
@@ -33,24 +97,44 @@ def label_flag_hint(options: Options) -> str:
     return f"is {options.label_column!r} the right --label-column?"
 
 
-def check_rejected_fraction(counts: ReadCounts, parts: Sequence[Part], options: Options) -> None:
+def check_rejected_fraction(
+    counts: ReadCounts, unseen: LabelCounts, parts: Sequence[Part], options: Options
+) -> None:
     """Refuse an input of which more than `--max-rejected-fraction` is rejected.
+
+    Args:
+        counts: of all rows, without those that are rejected for their label.
+        unseen: the labels without a train row. Rows that `--min-label-rows` rejects do not count.
+        parts: all parts of the input.
+        options: the options of the preparation.
 
     Raises:
         DataError: with the count of each reason and some examples of it.
     """
-    rejected = counts.rejected.total()
-    if rejected <= options.max_rejected_fraction * counts.read:
+    rejected = counts.rejected + Counter({UNSEEN_LABEL: int(unseen.total.sum())})
+    if rejected.total() <= options.max_rejected_fraction * counts.read:
         return
-    first = first_rows(parts, counts.rows_in_part)
     lines = [
-        f"{rejected} of {counts.read} rows are rejected, more than --max-rejected-fraction "
-        f"{options.max_rejected_fraction:g} allows; nothing was written"
+        f"{rejected.total()} of {counts.read} rows are rejected, more than "
+        f"--max-rejected-fraction {options.max_rejected_fraction:g} allows; nothing was written"
     ]
-    for reason, count in counts.rejected.most_common():
+    first = first_rows(parts, counts.rows_in_part)
+    for reason, count in rejected.most_common():
         lines.append(f"  {count} {reason} ({REASONS[reason]}), such as")
+        if reason == UNSEEN_LABEL:
+            lines += _describe_unseen(unseen, options)
         for example in counts.examples:
             if example.reason == reason:
                 row = example.to_json(parts, first)
                 lines.append(f"    {row['source']}, row {row['row']}: {row['raw']!r}")
     raise DataError("\n".join(lines))
+
+
+def _describe_unseen(unseen: LabelCounts, options: Options) -> Iterator[str]:
+    """Yield lines of text with the most frequent unseen labels, and what can be done."""
+    yield f"    {unseen.describe(_MAX_NAMED)}"
+    yield (
+        "    --min-label-rows N rejects the rows of rarer labels as rare_label, which do not count "
+        "here; --rare-label-as NAME joins these labels under a name instead"
+    )
+    yield f"    {label_flag_hint(options)}"

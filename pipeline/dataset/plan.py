@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
 
 from charseq.errors import DataError
-from pipeline.dataset.limits import check_label_count, check_rejected_fraction, label_flag_hint
+from pipeline.dataset.labels import ChosenLabels, choose_labels
+from pipeline.dataset.limits import (
+    check_counted_labels,
+    check_label_count,
+    check_rejected_fraction,
+    check_sequences,
+    check_splits,
+)
+from pipeline.dataset.notes import note_left_out_labels
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
+from pipeline.rows.label_counts import LabelCounts
 from pipeline.rows.parts import Part
 from pipeline.shards.partition import Partition, default_train_shards, plan_partition
 from pipeline.transform.saved_graph import Vocabulary, read_vocabulary
@@ -22,11 +34,17 @@ class Plan:
     """The shards to write, the vocabulary, and which rows go to parity.jsonl.
 
     parity_limit: the rows whose hash has lower 32 bits below it, `PARITY_ROWS` of them, about.
+    parity_hashes: those of sequences that normalizing changed, (k,) uint64, ascending.
+    rare_labels: (k,) uint64, the hashes of the labels with fewer rows than `--min-label-rows`.
+    notes: for users, on the labels that do not become labels of the dataset.
     """
 
     partition: Partition
     vocabulary: Vocabulary
     parity_limit: int
+    parity_hashes: npt.NDArray[np.uint64]
+    rare_labels: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    notes: tuple[str, ...] = ()
 
 
 def make_plan(
@@ -43,34 +61,35 @@ def make_plan(
     Raises:
         DataError: too many rows are rejected, or there are too few rows or labels to train on.
     """
-    _check_rows(counts, parts, options)
-    check_label_count(len(counts.train_labels), options)
+    labels = choose_labels(counts.labels, options)
+    _check_input(counts, labels, parts, options)
     vocabulary = read_vocabulary(transform_dir, options)
-    _check_labels(vocabulary, options)
     fractions = options.split_fractions
     train_shards = options.num_shards or default_train_shards(counts.usable, fractions)
     return Plan(
         plan_partition(fractions, train_shards),
         vocabulary,
         parity_limit=min(_NUM_PARITY_HASHES, _NUM_PARITY_HASHES * PARITY_ROWS // counts.usable),
+        parity_hashes=counts.normalized.parity_hashes(),
+        rare_labels=labels.rare.hash,
+        notes=tuple(note_left_out_labels(labels, options)),
     )
 
 
-def _check_rows(counts: ReadCounts, parts: Sequence[Part], options: Options) -> None:
+def _check_input(
+    counts: ReadCounts, labels: ChosenLabels, parts: Sequence[Part], options: Options
+) -> None:
+    """Refuse an input from which no useful dataset can be made.
+
+    Raises:
+        DataError: with the first reason that applies.
+    """
     if counts.read == 0:
         raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
-    check_rejected_fraction(counts, parts, options)
-    if counts.train == 0:
-        raise DataError(
-            f"no row falls into the train split: {counts.usable} of {counts.read} rows are "
-            "usable; more rows or another --seed are needed"
-        )
-
-
-def _check_labels(vocabulary: Vocabulary, options: Options) -> None:
-    if len(vocabulary.labels) < 2:
-        raise DataError(
-            f"the train rows have only the label {vocabulary.labels[0]!r}, expected at least "
-            f"two; {label_flag_hint(options)}"
-        )
-    check_label_count(len(vocabulary.labels), options)
+    # Rows that cannot be read come first: they may be why there are too few of something else.
+    check_rejected_fraction(counts, LabelCounts(), parts, options)
+    check_sequences(counts)
+    check_counted_labels(len(counts.labels), options)
+    check_label_count(labels.known, options)
+    check_rejected_fraction(counts, labels.unseen, parts, options)
+    check_splits(labels.known, options)

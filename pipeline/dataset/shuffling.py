@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.dataset.checking import USABLE, UsableRows, cut
+from pipeline.dataset.labels import find_rare, rename
 from pipeline.dataset.plan import Plan
 from pipeline.options import Options
 from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.packing import pack_rows, unpack_rows
 from pipeline.rows.rejected import RejectedRow
+from pipeline.rows.validation import RARE_LABEL, UNSEEN_LABEL
 from pipeline.shards.ordering import SHUFFLED
 
 _LOWER_32_BITS = np.uint64(0xFFFFFFFF)
@@ -24,7 +26,7 @@ class PartitionedRows(NamedTuple):
     """What became of `num_rows` usable rows.
 
     by_shard: the number of a shard and its rows, packed, of schema SHUFFLED. rejected: the rows
-    whose label is not in the train split.
+    whose label is rare or not in the train split.
     """
 
     num_rows: int
@@ -37,16 +39,47 @@ def partition_rows(usable: UsableRows, plan: Plan, options: Options) -> Partitio
     rows = unpack_rows([usable.packed], USABLE)
     sequence = cut(rows["sequence"], options)
     hashes = hash_sequences(sequence, options.seed)
-    is_parity = (hashes & _LOWER_32_BITS) < np.uint64(plan.parity_limit)
-    raw = pc.if_else(pa.array(is_parity), rows["sequence"], pa.scalar(None, pa.string()))
-    shuffled = pa.RecordBatch.from_arrays([sequence, rows["label"], raw], schema=SHUFFLED)
-    is_known = pc.is_in(rows["label"], value_set=pa.array(plan.vocabulary.labels))
-    known = is_known.to_numpy(zero_copy_only=False)
+    label, is_rare = _apply_min_label_rows(rows["label"], plan, options)
+    raw = _choose_parity(rows, hashes, plan)
+    shuffled = pa.RecordBatch.from_arrays([sequence, label, raw], schema=SHUFFLED)
+    is_known = pc.is_in(label, value_set=pa.array(plan.vocabulary.labels))
+    known = is_known.to_numpy(zero_copy_only=False) & ~is_rare
     return PartitionedRows(
         len(rows),
         _split_by_shard(shuffled, plan.partition.assign(hashes), known),
-        [] if known.all() else unseen_labels(usable, rows, ~known),
+        [] if known.all() else reject_labels(usable, rows, ~known, is_rare),
     )
+
+
+def _apply_min_label_rows(
+    label: pa.StringArray, plan: Plan, options: Options
+) -> tuple[pa.StringArray, npt.NDArray[np.bool_]]:
+    """Return labels (n,) string with rare ones joined, and which rows to reject as rare, (n,) bool.
+
+    Rows are rejected only where rare labels are not joined.
+    """
+    none = np.zeros(len(label), np.bool_)
+    if not len(plan.rare_labels):
+        return label, none
+    is_rare = find_rare(label, plan.rare_labels)
+    if options.rare_label_as is None:
+        return label, is_rare
+    return rename(label, is_rare, options.rare_label_as), none
+
+
+def _choose_parity(
+    rows: pa.RecordBatch, hashes: npt.NDArray[np.uint64], plan: Plan
+) -> pa.StringArray:
+    """Return the sequences as they were read, (n,) string; null in rows not for parity.jsonl.
+
+    Of rows that become the same record, some of which normalizing changed, it takes a changed one.
+    """
+    is_parity = (hashes & _LOWER_32_BITS) < np.uint64(plan.parity_limit)
+    if len(plan.parity_hashes):
+        is_changed = rows["raw"].is_valid().to_numpy(zero_copy_only=False)
+        is_parity = np.where(np.isin(hashes, plan.parity_hashes), is_changed, is_parity)
+    read = pc.coalesce(rows["raw"], rows["sequence"])
+    return pc.if_else(pa.array(is_parity), read, pa.scalar(None, pa.string()))
 
 
 def _split_by_shard(
@@ -72,19 +105,30 @@ def _split_by_shard(
     ]
 
 
-def unseen_labels(
-    usable: UsableRows, rows: pa.RecordBatch, unseen: npt.NDArray[np.bool_]
+def reject_labels(
+    usable: UsableRows,
+    rows: pa.RecordBatch,
+    rejected: npt.NDArray[np.bool_],
+    is_rare: npt.NDArray[np.bool_],
 ) -> list[RejectedRow]:
-    """Return the rows of `usable`, unpacked as `rows`, that are rejected for their label."""
+    """Return the rows of `usable`, unpacked as `rows`, that are rejected for their label.
+
+    Args:
+        usable: the packed rows.
+        rows: n rows of schema USABLE.
+        rejected: (n,) bool, the rows to reject.
+        is_rare: (n,) bool, those of them whose label is rare; that of the others is unseen.
+    """
     numbers = usable.first - 1 + np.cumsum(rows["step"].to_numpy(), dtype=np.int64)
-    mask = pa.array(unseen)
-    texts = zip(
-        numbers[unseen].tolist(),
-        rows["sequence"].filter(mask).to_pylist(),
+    mask = pa.array(rejected)
+    columns = zip(
+        numbers[rejected].tolist(),
+        is_rare[rejected].tolist(),
+        pc.coalesce(rows["raw"], rows["sequence"]).filter(mask).to_pylist(),
         rows["label"].filter(mask).to_pylist(),
         strict=True,
     )
     return [
-        RejectedRow(usable.part, row, "unseen_label", f"{sequence},{label}")
-        for row, sequence, label in texts
+        RejectedRow(usable.part, row, RARE_LABEL if rare else UNSEEN_LABEL, f"{sequence},{label}")
+        for row, rare, sequence, label in columns
     ]

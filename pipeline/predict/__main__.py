@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from charseq.signals import watch_signals
+
+if __name__ == "__main__":
+    watch_signals()  # Before the other imports, which take a moment.
+
 import sys
 from collections.abc import Sequence
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from charseq.errors import DataError
-from charseq.saved_model import CLASSIFY, LABEL, PROBABILITY, SEQUENCE
+from charseq.saved_model import CLASSIFY, LABEL, PROBABILITY, SEQUENCE, load_saved_model
 from pipeline.predict.model import Model, read_model
 from pipeline.runtime.filesystems import local_tree
 
@@ -34,25 +34,27 @@ class Predictions(NamedTuple):
 _load_lock = threading.Lock()
 
 
-def load_classifier(model: Model) -> Classifier:
+def load_classifier(model: Model, trust_model: bool = False) -> Classifier:
     """Return the loaded model; it is loaded once in a process.
 
+    Args:
+        model: what to load.
+        trust_model: load it even if it does more than compute.
+
     Raises:
-        DataError: it cannot be loaded, is no longer as `model` says, or does not predict labels.
+        DataError: it cannot be loaded, is no longer as `model` says, does more than compute, or
+            does not predict labels.
     """
     with _load_lock:
-        return _load(model)
+        return _load(model, trust_model)
 
 
 @lru_cache(maxsize=1)
-def _load(model: Model) -> Classifier:
+def _load(model: Model, trust_model: bool) -> Classifier:
     if read_model(model.directory) != model:
         raise DataError(f"{model.directory}: the model changed while it was used")
-    try:
-        with local_tree(model.directory) as local:
-            loaded = tf.saved_model.load(local)
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        raise DataError(f"{model.directory}: cannot be loaded: {_first_line(error)}") from error
+    with local_tree(model.directory) as local:
+        loaded = load_saved_model(local, model.directory, trust_model)
     signature = loaded.signatures.get(CLASSIFY)
     _check_signature(model.directory, signature)
     return Classifier(model.directory, loaded, signature)

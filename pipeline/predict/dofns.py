@@ -22,6 +22,7 @@ from pipeline.predict.predicted_files import (
 )
 from pipeline.rows.blocks import Block, parse_block, read_blocks
 from pipeline.rows.counts import ReadCounts
+from pipeline.rows.normalizing import NormalizedCounts, count_changed
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected import locate_rejected
@@ -52,16 +53,18 @@ class Predict(ThreadedDoFn):
     To COUNTS a ReadCounts per block, to REJECTED the rows that are not usable.
     """
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._rules = RowRules(model.max_length, "truncate", label_column=None)
+    def __init__(self, model: Model, trust_model: bool) -> None:
+        self._model, self._trust_model = model, trust_model
+        self._rules = RowRules(
+            model.max_length, "truncate", label_column=None, normalization=model.normalization
+        )
         self._read = Metrics.counter("rows", "read")
         self._predicted = Metrics.counter("rows", "predicted")
 
     def setup(self) -> None:
         """See the class."""
         super().setup()
-        self._classifier = load_classifier(self._model)
+        self._classifier = load_classifier(self._model, self._trust_model)
 
     def process(self, part: Part) -> Iterator[tuple[int, PredictedRows] | TaggedOutput]:
         """See the class."""
@@ -83,6 +86,7 @@ class Predict(ThreadedDoFn):
             truncated=checked.truncated,
             rejected=Counter(row.reason for row in rejected),
             rows_in_part=Counter({part.index: num_rows}),
+            normalized=NormalizedCounts(count_changed(checked.changed_sequences)),
         )
         self._read.inc(counts.read)
         yield TaggedOutput(COUNTS, counts)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from charseq.flags import flag, make_parser, parse_known, validate
+from charseq.saved_model import TRUST_MODEL_HELP
 from pipeline.input_options import (
     DELIMITER_HELP,
     FORMAT_HELP,
@@ -45,6 +46,7 @@ class PredictOptions:
         NO_HEADER_HELP, default=None, parse=parse_boolean, const=True, metavar="true|false"
     )
     overwrite: bool = flag("replace existing predictions", default=False)
+    trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
 
     def __post_init__(self) -> None:
         validate(self)
@@ -76,6 +78,6 @@ def parse_command_line(argv: Sequence[str] | None) -> tuple[PredictOptions, list
         description="Label character sequences with an exported model: text files in, a line of "
         "JSON for each row out.",
         epilog=f"{BEAM_FLAGS_HELP} Exit status: 0 done, 1 the model or the input cannot be used "
-        "or the run failed, 2 the command line is wrong, 143 ended by SIGTERM.",
+        "or the run failed, 2 the command line is wrong, 130 ended by SIGINT, 143 by SIGTERM.",
     )
     return parse_known(PredictOptions, parser, argv)

@@ -19,6 +19,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -74,10 +75,16 @@ def plan_partition(fractions: Mapping[str, Fraction], train_shards: int) -> Part
     return Partition(tuple(shards), np.array(upper_bounds, np.uint64))
 
 
-def last_train_hash(fractions: Mapping[str, Fraction]) -> np.uint64:
-    """Return the greatest hash of the train split, whatever the number of shards."""
-    bound: np.uint64 = plan_partition(fractions, 1).upper_bounds[0]
-    return bound
+def assign_splits(
+    hashes: npt.NDArray[np.uint64], fractions: Mapping[str, Fraction]
+) -> npt.NDArray[np.int64]:
+    """Return the place in `fractions` of each hash's split: (n,) uint64 to (n,) int64.
+
+    It does not depend on the number of shards.
+    """
+    ends = accumulate(fractions.values())
+    upper_bounds = np.array([math.ceil(end * _NUM_HASHES) - 1 for end in ends], np.uint64)
+    return np.searchsorted(upper_bounds, hashes, side="left")
 
 
 def default_train_shards(rows: int, fractions: Mapping[str, Fraction]) -> int:

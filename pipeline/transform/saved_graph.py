@@ -14,6 +14,7 @@ import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from charseq.saved_model import load_saved_model
 from pipeline.options import Options
 from pipeline.runtime.filesystems import local_tree
 from pipeline.transform.encoding import ALPHABET_FILE, LABELS_FILE
@@ -48,17 +49,28 @@ class Encoded(NamedTuple):
     label: npt.NDArray[np.int64]
 
 
-def encode(transform_dir: str, sequence: pa.Array, label: pa.Array) -> Encoded:
-    """Encode text columns of n rows with the graph in `transform_dir`."""
+def encode(
+    transform_dir: str, sequence: pa.Array, label: pa.Array, trust_model: bool = False
+) -> Encoded:
+    """Encode text columns of n rows with the graph in `transform_dir`.
+
+    trust_model: load the graph even if it does more than compute.
+
+    Raises:
+        DataError: it does.
+    """
     with _load_lock:
-        graph = _load_graph(transform_dir)
+        graph = _load_graph(transform_dir, trust_model)
     outputs = graph({"sequence": _to_tensor(sequence), "label": _to_tensor(label)})
     return Encoded(*(outputs[name].numpy() for name in ("sequence", "length", "label")))
 
 
-def encode_texts(transform_dir: str, sequences: Sequence[str], labels: Sequence[str]) -> Encoded:
-    """Encode n rows of Python strings with the graph in `transform_dir`."""
-    return encode(transform_dir, pa.array(sequences, pa.string()), pa.array(labels, pa.string()))
+def encode_texts(
+    transform_dir: str, sequences: Sequence[str], labels: Sequence[str], trust_model: bool
+) -> Encoded:
+    """Encode n rows of Python strings with the graph in `transform_dir`, as `encode` does."""
+    sequence, label = (pa.array(texts, pa.string()) for texts in (sequences, labels))
+    return encode(transform_dir, sequence, label, trust_model)
 
 
 # Threads that need the graph at the same time wait for one of them to fetch and load it.
@@ -66,10 +78,10 @@ _load_lock = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _load_graph(transform_dir: str) -> tf.types.experimental.GenericFunction:
+def _load_graph(transform_dir: str, trust_model: bool) -> tf.types.experimental.GenericFunction:
     with local_tree(transform_dir) as local:
         path = tft.TFTransformOutput(local).transform_savedmodel_dir
-        return tf.saved_model.load(path).transform_fn
+        return load_saved_model(path, transform_dir, trust_model).transform_fn
 
 
 def _to_tensor(column: pa.Array) -> tf.Tensor:

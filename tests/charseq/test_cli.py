@@ -25,19 +25,24 @@ def test_each_kind_of_error_has_its_status(capsys: pytest.CaptureFixture[str]) -
         (UsageError("no such flag"), 2, "error: no such flag\n"),
         (DataError("no such file"), 1, "error: no such file\n"),
         (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device\n"),
-        (KeyboardInterrupt(), 130, "interrupted\n"),
     ):
         assert exit_status(partial(fail_with, error)) == status
         assert capsys.readouterr().err == said
     assert exit_status(lambda: None) == 0
 
 
-def test_sigterm_ends_a_command_and_nothing_behind_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """The first process of a container, which gets no signal that it has no handler for, too."""
-    before = signal.getsignal(signal.SIGTERM)
-    assert exit_status(lambda: signal.raise_signal(signal.SIGTERM)) == 143
-    assert capsys.readouterr().err == "terminated\n"
-    assert signal.getsignal(signal.SIGTERM) == before
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [(signal.SIGINT, 130, "interrupted\n"), (signal.SIGTERM, 143, "terminated\n")],
+)
+def test_a_signal_ends_a_command_and_nothing_behind_it(
+    number: signal.Signals, status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(number)
+    assert exit_status(lambda: signal.raise_signal(number)) == status
+    assert capsys.readouterr().err == said
+    assert signal.getsignal(number) == before
+    assert exit_status(lambda: None) == 0
 
 
 @pytest.mark.integration

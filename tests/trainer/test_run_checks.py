@@ -7,6 +7,7 @@ import pytest
 
 from charseq.errors import DataError
 from trainer.config import Config, Interval
+from trainer.replacement import begin_run
 from trainer.run_checks import (
     can_resume,
     check_output,
@@ -16,7 +17,7 @@ from trainer.run_checks import (
     resume_differences,
     version_warning,
 )
-from trainer.run_directory import begin_run, complete_run
+from trainer.run_directory import complete_run
 
 pytestmark = pytest.mark.unit
 
@@ -55,6 +56,27 @@ def test_files_of_another_kind_are_never_written_among(tmp_path):
     for overwrite in (False, True):
         with pytest.raises(DataError, match="holds files that are not of a run"):
             check_output(str(tmp_path), overwrite)
+
+
+def test_what_a_file_system_keeps_there_leaves_a_directory_empty(tmp_path):
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / ".snapshot").mkdir()
+    check_output(str(tmp_path), overwrite=False)
+
+
+@pytest.mark.parametrize("name", ["run.json", "run.json.partial"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"laps": 3}', "damaged, or not a run.json of a training: no 'format_version' in it"),
+        ('{"format_version": 1, "opt', "not JSON: .*; choose another --output, or move that file"),
+        ('{"format_version": 1, "options": 3, "dataset": {}}', "damaged, or not a run.json"),
+    ],
+)
+def test_a_run_that_is_not_ours_is_never_replaced(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=message):
+        check_output(str(tmp_path), overwrite=True)
 
 
 def test_an_output_that_is_a_file_is_refused(tmp_path):

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from charseq.errors import DataError
-from trainer.run_directory import Run, begin_run, complete_run, evaluation_file, read_run
+from trainer.replacement import begin_run
+from trainer.run_directory import Run, complete_run, evaluation_file, read_run
 
 pytestmark = pytest.mark.unit
 
@@ -52,16 +53,6 @@ def test_a_newer_run_is_not_read(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps({**CONTENT, "format_version": 2}))
     with pytest.raises(DataError, match="got format version 2, expected at most 1"):
         read_run(str(tmp_path))
-
-
-def test_a_new_run_removes_what_the_last_one_wrote_and_nothing_else(tmp_path):
-    write_run(tmp_path)
-    for name in ("model.keras", "metrics.json", "evaluation-test.json", "report.html", "notes.txt"):
-        (tmp_path / name).write_text("old")
-    for name in ("saved_model", "saved_model.tmp", "logs"):
-        (tmp_path / name).mkdir()
-    begin_run(str(tmp_path), CONTENT)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "run.json.partial"]
 
 
 def test_the_file_of_an_evaluation_is_named_after_its_split():

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from charseq.signals import watch_signals
+
+if __name__ == "__main__":
+    watch_signals()  # Before the other imports, which take a moment.
+
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +15,7 @@ from charseq.cli import exit_status, heavy_imports
 from charseq.files import write_json
 from charseq.flags import flag, make_parser, parse, validate
 from charseq.manifest import SPLITS
+from charseq.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_local
 from trainer.config import DATA_HELP
 from trainer.data.dataset import open_dataset
@@ -29,6 +35,7 @@ class EvaluateOptions:
     model: str = flag("run directory of python -m trainer", metavar="DIR")
     data: str = flag(DATA_HELP, metavar="DIR")
     split: str = flag("split to evaluate on", default="test", choices=SPLITS)
+    trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
 
     def __post_init__(self) -> None:
         check_local("--model", self.model)
@@ -45,7 +52,8 @@ def parse_command_line(argv: Sequence[str] | None) -> EvaluateOptions:
         EvaluateOptions,
         prog="python -m trainer.evaluate",
         description="Evaluate a trained model on one split of a dataset and add the result to its "
-        "report.html.",
+        "report.html. The first line says so if the model is trivial: no better than the shares "
+        "of the labels alone.",
         epilog="Exit status: 0 done, 1 the run or the data cannot be used, 2 the command line is "
         "wrong.",
     )
@@ -62,7 +70,9 @@ def _evaluate(options: EvaluateOptions) -> None:
     with open_dataset(options.data) as dataset:
         with heavy_imports():
             import tensorflow  # noqa: F401
-        evaluation = evaluate(run, dataset, options.split)
+        evaluation = evaluate(run, dataset, options.split, options.trust_model)
+    if evaluation.trivial:
+        print(f"{options.model} is trivial on {options.split}: {evaluation.trivial}")
     if dataset.manifest.fingerprint != run.fingerprint:
         print(f"{options.data} is not the dataset that {options.model} was trained on")
     print(f"{options.model} on {options.split} of {options.data}, {format_evaluation(evaluation)}")

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from charseq.baseline import Ints
 from charseq.errors import DataError
-from charseq.html.escape import escape_terminal
-from charseq.metrics import Evaluation, Ints, MetricsAccumulator, worst_labels
+from charseq.metrics import Evaluation, MetricsAccumulator, worst_labels
+from charseq.terminal import escape_terminal
 from trainer.data.dataset import Dataset
+from trainer.evaluate.keras_file import load_keras_model
 from trainer.run_directory import MODEL_FILE, Run
 
 if TYPE_CHECKING:
-    import keras
     import tensorflow as tf
 
     from trainer.data.batches import Batches
@@ -29,15 +30,18 @@ _SHOWN_WIDTH = 32
 Predictions = tuple[Ints, npt.NDArray[np.float32], Ints]
 
 
-def evaluate(run: Run, dataset: Dataset, split: str) -> Evaluation:
+def evaluate(run: Run, dataset: Dataset, split: str, trust_model: bool = False) -> Evaluation:
     """Return the metrics of a run's model on a split.
+
+    trust_model: load the model even if it has layers that the trainer does not use.
 
     Raises:
         DataError: the dataset does not fit the model, the split has no row, a shard is corrupted,
-            or the model's outputs are not finite.
+            the model has other layers than the trainer uses, or its outputs are not finite.
     """
-    metrics = MetricsAccumulator(len(run.labels), run.max_length)
-    for labels, probabilities, lengths in predict(run, dataset, split):
+    train_counts = dataset.manifest.counts_of_labels("train")
+    metrics = MetricsAccumulator(len(run.labels), run.max_length, train_counts)
+    for labels, probabilities, lengths in predict(run, dataset, split, trust_model):
         metrics.add(labels, probabilities, lengths)
     return metrics.evaluation(split, dataset.manifest.fingerprint, run.labels)
 
@@ -63,13 +67,16 @@ def format_evaluation(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def predict(run: Run, dataset: Dataset, split: str) -> Iterator[Predictions]:
+def predict(
+    run: Run, dataset: Dataset, split: str, trust_model: bool = False
+) -> Iterator[Predictions]:
     """Yield the predictions of a run's model for a split, by batch, in the order of the records.
+
+    trust_model: as in `evaluate`.
 
     Raises:
         DataError: as `evaluate`.
     """
-    import keras
     import tensorflow as tf
 
     from trainer.data.batches import Batches
@@ -79,7 +86,7 @@ def predict(run: Run, dataset: Dataset, split: str) -> Iterator[Predictions]:
     dataset.check_not_empty(split)
     representation = resolve_representation(run.representation, dataset)
     path = run.path(MODEL_FILE)
-    model: keras.Model = keras.saving.load_model(path, compile=False)
+    model = load_keras_model(path, trust_model)
     batches = Batches(dataset, representation, run.batch_size)
     yield from predict_batches(tf.function(model, reduce_retracing=True), path, batches, split)
 
@@ -96,7 +103,8 @@ def predict_batches(
         split: not empty.
 
     Raises:
-        DataError: a shard is corrupted, or the probabilities are not finite.
+        DataError: a shard is corrupted, the probabilities are not finite, or the dataset has been
+            replaced meanwhile.
     """
     from trainer.data.records import read_errors_as_data_error
 
@@ -110,6 +118,7 @@ def predict_batches(
                 )
             rows = weights.numpy() > 0  # The last batch is filled up with rows of weight 0.
             yield labels.numpy()[rows], probabilities[rows], features["length"].numpy()[rows]
+    batches.dataset.check_unchanged()
 
 
 def check_same_ids(run: Run, dataset: Dataset) -> None:

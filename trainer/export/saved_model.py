@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from charseq.errors import DataError
-from charseq.manifest import MANIFEST_FILE
+from charseq.files import literal_path, sync, sync_tree
 from charseq.saved_model import (
     CLASSIFY,
     DATASET_ASSET,
@@ -31,7 +32,14 @@ from charseq.saved_model import (
 from trainer.data.dataset import Dataset
 from trainer.export.parity import Parity, read_parity
 from trainer.export.serving_model import TextClassifier, TextEncoder
-from trainer.run_directory import MODEL_FILE, SAVED_MODEL, unfinished_run_file
+from trainer.run_directory import (
+    MODEL_FILE,
+    SAVED_MODEL,
+    UNFINISHED_MODEL,
+    UNFINISHED_SAVED_MODEL,
+    unfinished_run_file,
+)
+from trainer.run_files import move_directory, sync_directories
 
 # Of probabilities: how far float32 sums may differ when their terms are added in another order.
 _TOLERANCE = 1e-5
@@ -44,29 +52,31 @@ def export(
     representation: str,
     dataset: Dataset,
 ) -> None:
-    """Write `model.keras` and `saved_model/` into the directory of a run, each by a rename.
+    """Write `model.keras` and `saved_model/` into the directory of a run, on the disk when done.
 
-    Where directories cannot be renamed, as in a mounted bucket, their files move one by one.
+    Each appears by a rename, as far as `move_directory` can.
 
     Raises:
         DataError: the SavedModel does not agree with the encoder and the model.
     """
     _save_keras_model(directory, model)
-    unfinished = os.path.join(directory, f"{SAVED_MODEL}.tmp")
-    final = os.path.join(directory, SAVED_MODEL)
-    for path in (unfinished, final):  # An earlier export may have been cut short.
-        shutil.rmtree(path, ignore_errors=True)
+    unfinished = os.path.join(directory, UNFINISHED_SAVED_MODEL)
+    shutil.rmtree(unfinished, ignore_errors=True)  # An earlier export may have been cut short.
     classifier = TextClassifier(encoder, model, representation, dataset.manifest)
-    tf.saved_model.save(classifier, unfinished, classifier.signatures())
-    shutil.copyfile(dataset.path(MANIFEST_FILE), os.path.join(unfinished, DATASET_ASSET))
+    path = os.path.join(literal_path(directory), UNFINISHED_SAVED_MODEL)
+    tf.saved_model.save(classifier, path, classifier.signatures())
+    Path(unfinished, DATASET_ASSET).write_bytes(dataset.manifest_bytes)
     shutil.copyfile(unfinished_run_file(directory), os.path.join(unfinished, RUN_ASSET))
     check_export(unfinished, classifier, read_parity(dataset))
-    shutil.move(unfinished, final)
+    sync_tree(unfinished)
+    move_directory(unfinished, os.path.join(directory, SAVED_MODEL))
+    sync_directories(directory)
 
 
 def _save_keras_model(directory: str, model: keras.Model) -> None:
-    unfinished = os.path.join(directory, "model.tmp.keras")
+    unfinished = os.path.join(directory, UNFINISHED_MODEL)
     model.save(unfinished)
+    sync(unfinished)
     os.replace(unfinished, os.path.join(directory, MODEL_FILE))
 
 
@@ -99,7 +109,8 @@ def _run_in_session(
     session cannot run.
     """
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        graph = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], path)
+        plain = literal_path(path)
+        graph = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], plain)
         signatures = {name: graph.signature_def[name] for name in (ENCODE, CLASSIFY)}
         return {
             name: session.run(

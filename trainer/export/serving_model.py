@@ -6,6 +6,7 @@ ids that its record would have.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -23,9 +24,11 @@ from charseq.saved_model import (
     LENGTH,
     PROBABILITIES,
     PROBABILITY,
+    SAVED_MODEL_FILE,
     SEQUENCE,
     TOP_K,
     K,
+    load_saved_model,
 )
 from trainer.data.dataset import Dataset
 from trainer.data.representation import represent
@@ -38,18 +41,23 @@ _TEXTS = tf.TensorSpec([None], tf.string, name=SEQUENCE)
 class TextEncoder(tf.Module):
     """Raw text to ids, by the transform graph that encoded the records of a dataset.
 
+    Args:
+        dataset: where the graph is.
+        trust_model: load the graph even if it does more than compute.
+
     Raises:
-        DataError: the dataset has no graph, or the graph does not reproduce `parity.jsonl`.
+        DataError: the dataset has no graph, the graph does more than compute, or it does not
+            reproduce `parity.jsonl`.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, trust_model: bool = False) -> None:
         super().__init__()
-        path = dataset.path(TRANSFORM_GRAPH_DIR)
-        if not tf.saved_model.contains_saved_model(path):
-            where = dataset.display_path(TRANSFORM_GRAPH_DIR)
+        path = dataset.verified_path(TRANSFORM_GRAPH_DIR)
+        where = dataset.display_path(TRANSFORM_GRAPH_DIR)
+        if not os.path.isfile(os.path.join(path, SAVED_MODEL_FILE)):
             raise DataError(f"{where}: no transform graph, expected a SavedModel")
         # Kept as an attribute: what is exported must own the tables of the graph that it calls.
-        self._transform = tf.saved_model.load(path)
+        self._transform = load_saved_model(path, where, trust_model)
         read_parity(dataset).replay(self.encode)
 
     def encode(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

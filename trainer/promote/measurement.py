@@ -15,10 +15,16 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from charseq.examples import to_ids
-from charseq.html.escape import escape_terminal
 from charseq.manifest import Manifest
 from charseq.metrics import Evaluation, MetricsAccumulator
-from charseq.saved_model import CLASSIFY, DATASET_ASSET, PROBABILITIES, SEQUENCE
+from charseq.saved_model import (
+    CLASSIFY,
+    DATASET_ASSET,
+    PROBABILITIES,
+    SEQUENCE,
+    load_saved_model,
+)
+from charseq.terminal import escape_terminal
 from trainer.data.batches import Batches
 from trainer.data.dataset import Dataset
 from trainer.data.representation import resolve_representation
@@ -30,14 +36,22 @@ _SHOWN_LABELS = 5
 _SHOWN_WIDTH = 32
 
 
-def measure(saved_model: str, dataset: Dataset, split: str) -> Evaluation:
+def measure(
+    saved_model: str, dataset: Dataset, split: str, trust_model: bool = False
+) -> Evaluation:
     """Return the metrics of a SavedModel on every row of a split.
 
     Its labels are those of the dataset, then those that only the model knows.
 
+    Args:
+        saved_model: the path of the SavedModel.
+        dataset: where the rows are.
+        split: of the rows.
+        trust_model: load the model even if it does more than compute.
+
     Raises:
-        DataError: the model knows no label of the dataset, the split has no row, a shard is
-            corrupted, or the probabilities are not finite.
+        DataError: the model does more than compute or knows no label of the dataset, the split has
+            no row, a shard is corrupted, or the probabilities are not finite.
     """
     trained_on = read_model_json(saved_model, DATASET_ASSET)
     _check_same_task(saved_model, trained_on["labels"], dataset)
@@ -46,8 +60,9 @@ def measure(saved_model: str, dataset: Dataset, split: str) -> Evaluation:
     labels = union_of_labels(manifest.labels, trained_on["labels"])
     ids = {label: number for number, label in enumerate(labels)}
     columns = [ids[label] for label in trained_on["labels"]]
-    metrics = MetricsAccumulator(len(labels), manifest.max_length)
-    model = load_text_model(saved_model, manifest, trained_on["alphabet"])
+    train_counts = manifest.counts_of_labels("train")
+    metrics = MetricsAccumulator(len(labels), manifest.max_length, train_counts)
+    model = load_text_model(saved_model, manifest, trained_on["alphabet"], trust_model)
     batches = Batches(dataset, resolve_representation(None, dataset), _BATCH_SIZE)
     for row_labels, predicted, lengths in predict_batches(model, saved_model, batches, split):
         probabilities = np.zeros((len(predicted), len(labels)), np.float32)
@@ -81,7 +96,7 @@ def _first_labels(labels: Sequence[str]) -> str:
 
 
 def load_text_model(
-    saved_model: str, manifest: Manifest, alphabet: Iterable[str]
+    saved_model: str, manifest: Manifest, alphabet: Iterable[str], trust_model: bool = False
 ) -> Callable[[Mapping[str, Any]], tf.Tensor]:
     """Return a function from features to the probabilities of a SavedModel for their text.
 
@@ -89,8 +104,12 @@ def load_text_model(
         saved_model: the path of the SavedModel.
         manifest: of the dataset that has the features.
         alphabet: of the model.
+        trust_model: load the model even if it does more than compute.
+
+    Raises:
+        DataError: it does more than compute.
     """
-    classify = tf.saved_model.load(saved_model).signatures[CLASSIFY]
+    classify = load_saved_model(saved_model, saved_model, trust_model).signatures[CLASSIFY]
     to_text = text_decoder(manifest, alphabet)
     return lambda features: classify(
         **{SEQUENCE: to_text(features["sequence"], features["length"])}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from charseq.flags import flag, make_parser, parse, validate
+from charseq.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_local
 
 # Fields of `Evaluation`, and whether a higher value is better.
@@ -49,6 +50,12 @@ class PromotionRules:
         minimum=0,
         only_with="candidate",
     )
+    allow_trivial: bool = flag(
+        "promote a better candidate even if it is trivial: no better than the shares of the labels "
+        "alone, or with one label for nearly all rows",
+        default=False,
+        only_with="candidate",
+    )
     keep: int = flag(
         "number of versions to keep; the current one and the one it replaced always stay",
         default=5,
@@ -56,6 +63,7 @@ class PromotionRules:
         minimum=1,
         only_with="candidate",
     )
+    trust_model: bool = flag(TRUST_MODEL_HELP, default=False, only_with="candidate")
 
     def __post_init__(self) -> None:
         validate(self)
@@ -119,9 +127,10 @@ def parse_command_line(argv: Sequence[str] | None) -> PromoteOptions:
         description="Keep the best model so far where TensorFlow Serving loads it: a candidate "
         "that is better than the current model on the same test split becomes the current one.",
         epilog="The last line of --candidate and --rollback is JSON: its outcome is promoted, "
-        "not_better, already_current, already_there (promoted earlier, but not current now) or "
+        "not_better, trivial (no better than the label shares), already_current, already_there "
+        "(promoted earlier, but not current now) or "
         "rolled_back; current is the number of the current version. Exit status: 0 done, whatever "
         "the outcome; 1 the run, the data or the registry cannot be used, or --explain found a "
-        "broken link; 2 the command line is wrong.",
+        "broken link; 2 the command line is wrong; 3 the outcome is trivial.",
     )
     return parse(PromoteOptions, parser, argv)

@@ -10,7 +10,6 @@ A variable is stored under `model/` or `optimizer/` and its path. Earlier versio
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import re
@@ -18,7 +17,7 @@ import sys
 import time
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import count
 
@@ -33,6 +32,7 @@ from trainer.run_directory import CHECKPOINTS
 from trainer.training.state import TrainState
 
 _STEP_DIGITS = 10
+_STEP_FILE = re.compile(rf"step-\d{{{_STEP_DIGITS},}}\.npz")
 _BEST = "best.npz"
 _STATE, _STATE_OF_EARLIER_VERSIONS = "state", "position"
 # What numpy raises for a file that was cut off or whose bits have changed.
@@ -48,7 +48,13 @@ Variables = Mapping[str, keras.Variable]
 
 
 class Checkpoints:
-    """The checkpoints of a run, of which the newest `keep` stay, and its best weights."""
+    """The checkpoints of a run, of which the newest `keep` stay, and its best weights.
+
+    A checkpoint holds the weights after an update, but only the loss of a later step shows whether
+    that update broke them. Until then it is unconfirmed, and no earlier one is removed for it.
+
+    check: called before anything is saved; raises a DataError if nothing may be.
+    """
 
     def __init__(
         self,
@@ -57,8 +63,10 @@ class Checkpoints:
         optimizer: keras.optimizers.Optimizer,
         every: Interval,
         keep: int,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.output = output
+        self.check = check
         self._directory = os.path.join(output, CHECKPOINTS)
         self._model_variables = keyed_variables("model", model.variables)
         optimizer_variables = keyed_variables("optimizer", optimizer.variables)
@@ -67,6 +75,7 @@ class Checkpoints:
         self._keep = keep
         self._saved_at = time.monotonic()
         self._saved_steps = 0
+        self._unconfirmed: str | None = None
 
     def save_if_due(self, state: TrainState) -> None:
         """Save if the interval since the last checkpoint is over."""
@@ -75,16 +84,30 @@ class Checkpoints:
             self.save(state)
 
     def save(self, state: TrainState) -> None:
-        """Write a checkpoint and remove the oldest ones."""
+        """Write a checkpoint, unconfirmed."""
+        self.check()
         path = os.path.join(self._directory, f"step-{state.total_steps:0{_STEP_DIGITS}}.npz")
-        state_json = np.array(json.dumps(asdict(state)))
+        state_json = np.array(json.dumps(asdict(state), allow_nan=False))
         _write(path, {**_values(self._variables), _STATE: state_json})
-        for old in _step_paths(self._directory)[: -self._keep]:
-            os.remove(old)
+        self._unconfirmed = path
         self._saved_at, self._saved_steps = time.monotonic(), state.total_steps
+
+    def confirm(self) -> None:
+        """Note that the newest checkpoint holds sound weights, and remove the oldest ones."""
+        if self._unconfirmed:
+            self._unconfirmed = None
+            for old in _step_paths(self._directory)[: -self._keep]:
+                os.remove(old)
+
+    def discard_unconfirmed(self) -> None:
+        """Remove the newest checkpoint, unless it is confirmed."""
+        if self._unconfirmed:
+            os.remove(self._unconfirmed)
+            self._unconfirmed = None
 
     def save_best(self) -> None:
         """Write the weights of the model as the best so far."""
+        self.check()
         _write(os.path.join(self._directory, _BEST), _values(self._model_variables))
 
     def restore_best(self) -> None:
@@ -109,6 +132,9 @@ class Checkpoints:
                 continue
             _assign(self._variables, values, path)
             self._saved_steps = state.total_steps
+            # That of an epoch's end is confirmed; that of another process is not this one's.
+            if state.step and output == self.output:
+                self._unconfirmed = path
             return state
         return TrainState()
 
@@ -134,8 +160,10 @@ def _values(variables: Variables) -> dict[str, Array]:
 
 
 def _step_paths(directory: str) -> list[str]:
-    """Return the paths of all checkpoints, the oldest first."""
-    return sorted(glob.glob(os.path.join(glob.escape(directory), "step-*.npz")))
+    """Return the paths of all checkpoints, the oldest first; files of other names are not ours."""
+    names = os.listdir(directory) if os.path.isdir(directory) else []
+    steps = [name for name in names if _STEP_FILE.fullmatch(name)]
+    return [os.path.join(directory, name) for name in sorted(steps)]
 
 
 def _write(path: str, values: Mapping[str, Array]) -> None:

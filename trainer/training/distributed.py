@@ -156,13 +156,18 @@ def resolve_jit_compile(option: str, strategy: tf.distribute.Strategy) -> bool:
 
 @contextmanager
 def sigterm_event() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM sets, instead of ending the process, while the block runs."""
+    """Yield an event that SIGTERM sets, instead of ending the process, while the block runs.
+
+    A SIGTERM that the block did not act on ends the process after it.
+    """
     received = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: received.set())
     try:
         yield received
     finally:
         signal.signal(signal.SIGTERM, before)
+    if received.is_set():
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _divide_cpu(devices: Sequence[str]) -> None:

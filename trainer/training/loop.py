@@ -6,15 +6,16 @@ import threading
 import time
 from collections.abc import Iterator
 
-from charseq.errors import Preempted
+from charseq.errors import DataError, Preempted
 from trainer.config import Config
 from trainer.data.batches import Batches
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.distributed import any_worker
+from trainer.training.divergence import check_sound
 from trainer.training.history import History
 from trainer.training.progress import Progress
 from trainer.training.schedule import learning_rate, stops_early
-from trainer.training.state import NO_METRICS, Score, TrainState, best_epoch
+from trainer.training.state import NO_METRICS, MetricSums, Score, TrainState, best_epoch
 from trainer.training.steps import Steps
 
 
@@ -54,11 +55,17 @@ class TrainingLoop:
         """Train and validate until the last epoch is done.
 
         Raises:
+            DataError: the training diverged; no checkpoint of it replaces an earlier one.
             Preempted: `preempted` is set, and what was done is saved.
         """
-        while not self._is_done():
-            self._train()
-            self._end_epoch(self._validate())
+        for epoch in self.state.epochs:  # An earlier version may have gone on after a divergence.
+            self._check_loss(epoch.monitored_loss, f"in epoch {epoch.number}")
+        try:
+            while not self._is_done():
+                self._train()
+                self._end_epoch(self._validate())
+        finally:
+            self._progress.clear()
 
     def _is_done(self) -> bool:
         if self.state.epoch > self._config.epochs:
@@ -71,10 +78,33 @@ class TrainingLoop:
         left = self._batches.training(self.state.epoch, self.state.step)
         numbers = range(self.state.step, self._steps_per_epoch)
         for step, sums in self._steps.train(left, numbers, self.state.sums, self._learning_rate):
+            self._check_steps(step, sums)
             self.state = self.state.after_steps(step, sums, time.monotonic() - started)
             self._progress.update(self.state)
             self._save_if_preempted()
             self._checkpoints.save_if_due(self.state)
+
+    def _check_steps(self, step: int, sums: MetricSums) -> None:
+        """Check the loss of the steps that lead from the state to `step`, and to these sums."""
+        first = self.state.total_steps + 1
+        last = self.state.total_steps + step - self.state.step
+        loss = sums.since(self.state.sums).score().loss
+        self._check_loss(loss, f"in steps {first:,} to {last:,}")
+
+    def _check_loss(self, loss: float, where: str) -> None:
+        """Check that a loss is sound, and with it the weights of the newest checkpoint.
+
+        Raises:
+            DataError: it is not; the newest checkpoint, if no loss confirmed it, is removed.
+        """
+        labels = len(self._batches.manifest.labels)
+        try:
+            check_sound(loss, labels, where, self._config)
+        except DataError:
+            self._progress.clear()
+            self._checkpoints.discard_unconfirmed()
+            raise
+        self._checkpoints.confirm()
 
     def _learning_rate(self) -> float:
         return learning_rate(self._config, self.state, self._steps_per_epoch)
@@ -83,8 +113,17 @@ class TrainingLoop:
         score = None
         for latest in validate(self._steps, self._batches):
             score = latest
+            self._check_loss(score.loss, f"on validation after step {self.state.total_steps:,}")
             self._save_if_preempted()
+        if score is None:
+            self._check_last_update()
         return score
+
+    def _check_last_update(self) -> None:
+        """Check the weights that the last step of an epoch left, where no validation does so."""
+        batch = self._batches.evaluation("train")
+        for _, sums in self._steps.evaluate(batch, range(1), NO_METRICS):
+            self._check_loss(sums.score().loss, f"after step {self.state.total_steps:,}")
 
     def _save_if_preempted(self) -> None:
         if any_worker(self._steps.strategy, self._preempted.is_set()):
@@ -96,6 +135,7 @@ class TrainingLoop:
 
         The checkpoint comes last: a run that is killed before it ends the epoch once more.
         """
+        self._checkpoints.check()
         epoch = self.state.measured(validation, self._learning_rate())
         self._progress.clear()
         print(f"epoch {epoch.number}/{self._config.epochs}: {epoch}", flush=True)
@@ -104,6 +144,7 @@ class TrainingLoop:
             self._checkpoints.save_best()
         self._history.add(epoch)
         self._checkpoints.save(self.state)
+        self._checkpoints.confirm()
 
 
 def validate(steps: Steps, batches: Batches) -> Iterator[Score]:

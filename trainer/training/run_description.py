@@ -9,14 +9,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from charseq.manifest import Manifest
 from trainer.config import Config
+from trainer.data.dataset import Dataset
 from trainer.training.distributed import strategy_name
 
 
 def describe_run(
     config: Config,
-    manifest: Manifest,
+    dataset: Dataset,
     representation: str,
     strategy: tf.distribute.Strategy,
     jit_compile: bool,
@@ -25,6 +25,7 @@ def describe_run(
 
     asked: the options that another machine may resolve to something else, as the user gave them.
     """
+    manifest = dataset.manifest
     requested = config.to_json()
     resolved = {
         "representation": representation,
@@ -37,6 +38,7 @@ def describe_run(
         "asked": {name: requested[name] for name in resolved},
         "dataset": {
             "fingerprint": manifest.fingerprint,
+            "dataset_json_sha256": dataset.manifest_sha256,
             "encoding": manifest.encoding,
             "max_length": manifest.max_length,
             "alphabet_size": manifest.alphabet_size,

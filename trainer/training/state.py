@@ -77,6 +77,10 @@ class MetricSums(NamedTuple):
         """Return these sums plus others, which come in the order of the fields."""
         return MetricSums(*(mine + other for mine, other in zip(self, more, strict=True)))
 
+    def since(self, before: MetricSums) -> MetricSums:
+        """Return what was added to `before` to make these sums."""
+        return MetricSums(*(mine - other for mine, other in zip(self, before, strict=True)))
+
     def score(self) -> Score:
         """Return the means."""
         return Score(self.loss / self.rows, self.correct / self.rows)

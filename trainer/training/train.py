@@ -17,8 +17,10 @@ from trainer.data.records import read_errors_as_data_error
 from trainer.data.representation import resolve_representation
 from trainer.export.saved_model import export
 from trainer.export.serving_model import TextEncoder
+from trainer.owner import Ownership, owned_directory
+from trainer.replacement import begin_run, replace_run, work_directory
 from trainer.run_checks import can_resume, check_output, version_warning
-from trainer.run_directory import begin_run, complete_run, resume_run
+from trainer.run_directory import complete_run, resume_run
 from trainer.training.build import (
     balanced_weights,
     build_optimizer,
@@ -69,23 +71,49 @@ def train(config: Config, dataset: Dataset) -> None:
     with (
         worker_loss_as_data_error(),
         chief_output_dir(strategy, config.output) as output,
-        directory_lock(output),
+        directory_lock(output) as locked,
+        owned_directory(output, locked=locked) as ownership,
     ):
         check_output(output, config.overwrite)  # Once more: another run may just have ended.
-        encoder = TextEncoder(dataset)  # First of all: it fails on what cannot be exported.
-        resuming = open_run(setup, output)
+        # First of all: it fails on what cannot be exported.
+        encoder = TextEncoder(dataset, config.trust_model)
+        directory = work_directory(output)
+        resuming = open_run(setup, directory)
         wait_for_workers(strategy)
-        model, optimizer = build(setup)
-        checkpoints = Checkpoints(output, model, optimizer, config.checkpoint_every, config.keep)
-        state = restore(setup, checkpoints, resuming)
-        fit(setup, model, optimizer, checkpoints, state)
-        checkpoints.restore_best()
-        export_model(setup, output, model, encoder)
-        complete_run(output)
+        train_in(setup, directory, encoder, resuming, ownership)
+        complete_run(output) if directory == output else replace_run(output)
         wait_for_workers(strategy)
 
 
-def open_run(setup: Setup, output: str) -> bool:
+def train_in(
+    setup: Setup, directory: str, encoder: TextEncoder, resuming: bool, ownership: Ownership
+) -> None:
+    """Train and export into the directory of a run that is open.
+
+    Nothing is saved once the dataset has been replaced, or another process owns the directory.
+
+    Raises:
+        DataError, Preempted: as `train`.
+    """
+
+    def check() -> None:
+        setup.dataset.check_unchanged()
+        ownership.check()
+
+    config = setup.config
+    model, optimizer = build(setup)
+    checkpoints = Checkpoints(
+        directory, model, optimizer, config.checkpoint_every, config.keep, check
+    )
+    state = restore(setup, checkpoints, resuming)
+    fit(setup, model, optimizer, checkpoints, state)
+    check()
+    checkpoints.restore_best()
+    export_model(setup, directory, model, encoder)
+    ownership.check()
+
+
+def open_run(setup: Setup, directory: str) -> bool:
     """Write `run.json.partial`; return whether the run continues an unfinished one.
 
     Raises:
@@ -93,14 +121,14 @@ def open_run(setup: Setup, output: str) -> bool:
     """
     config = setup.config
     description = describe_run(
-        config, setup.dataset.manifest, setup.representation, setup.strategy, setup.jit_compile
+        config, setup.dataset, setup.representation, setup.strategy, setup.jit_compile
     )
-    if not can_resume(output, description, config.resume, config.overwrite):
-        begin_run(output, description)
+    if not can_resume(directory, description, config.resume, config.overwrite):
+        begin_run(directory, description)
         return False
-    if warning := version_warning(output, description):
+    if warning := version_warning(directory, description):
         print(warning, file=sys.stderr)
-    resume_run(output, description)
+    resume_run(directory, description)
     return True
 
 
@@ -126,7 +154,7 @@ def restore(setup: Setup, checkpoints: Checkpoints, resuming: bool) -> TrainStat
     """
     config = setup.config
     # Of `config.output`, which is the chief's: other workers write elsewhere, and have none.
-    state = checkpoints.restore(config.output)
+    state = checkpoints.restore(work_directory(config.output))
     what = "the steps of the newest checkpoint"
     check_equal_on_workers(setup.strategy, state.total_steps, what)
     if len(state.epochs) > config.epochs:
@@ -170,7 +198,7 @@ def make_steps(setup: Setup, model: keras.Model, optimizer: keras.optimizers.Opt
     return Steps(setup.strategy, replica, config.steps_per_execution)
 
 
-def export_model(setup: Setup, output: str, model: keras.Model, encoder: TextEncoder) -> None:
+def export_model(setup: Setup, directory: str, model: keras.Model, encoder: TextEncoder) -> None:
     """Export a copy of the model in float32, made outside the scope of the strategy.
 
     Raises:
@@ -179,4 +207,4 @@ def export_model(setup: Setup, output: str, model: keras.Model, encoder: TextEnc
     keras.config.set_dtype_policy("float32")
     plain = exported_model(setup.dataset.manifest, setup.representation, setup.config)
     plain.set_weights(model.get_weights())
-    export(output, plain, encoder, setup.representation, setup.dataset)
+    export(directory, plain, encoder, setup.representation, setup.dataset)

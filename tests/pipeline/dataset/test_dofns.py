@@ -37,4 +37,4 @@ def test_labels_are_analyzed_until_they_are_too_many(
                 if output.tag == COUNTS:
                     counts.append(output.value.value)
     assert found == {COUNTS: 6, TRAIN: analyzed}
-    assert len(add_counts(counts).train_labels) == 6
+    assert len(add_counts(counts).labels) == 6

@@ -15,6 +15,7 @@ import tensorflow as tf
 from pipeline.__main__ import main
 from pipeline.inspect import main as inspect_main
 from tests.support import reference
+from tests.support.paths import ROOT
 from tests.support.preparation import (
     ALPHABET_SIZE,
     MAX_LENGTH,
@@ -27,6 +28,7 @@ from tests.support.preparation import (
 )
 
 PRISM = shutil.which("prism")
+TEN_ROWS = "sequence,label\n" + "".join(f"{c},x\n{c}{c},y\n" for c in "ACDEF")
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +187,8 @@ def test_the_same_bytes_from_prism(
 
 
 def test_one_hot_gzip_and_a_given_alphabet(tmp_path: Path) -> None:
-    write_csv(tmp_path / "rows.csv", [(s, label) for s in ("AC", "C?A", "D") for label in "xy"])
+    texts = ["AC", "C?A", "D", *("A" * n for n in range(1, 8)), "CC"]
+    write_csv(tmp_path / "rows.csv", [(text, label) for text in texts for label in "xy"])
     manifest = prepare(
         tmp_path / "rows.csv",
         tmp_path / "out",
@@ -200,21 +203,19 @@ def test_one_hot_gzip_and_a_given_alphabet(tmp_path: Path) -> None:
     )
     assert manifest["alphabet"] == ["C", "A"]
     assert manifest["counts"]["unknown_characters"] == 4
-    assert manifest["counts"]["ambiguous"] == 3
+    assert manifest["counts"]["ambiguous"] == 10
     assert manifest["shards"][0]["path"] == "train/part-00000-of-00001.tfrecord.gz"
     none, c, a = [0.0, 0.0], [1.0, 0.0], [0.0, 1.0]
     found = read_split(tmp_path / "out", manifest, "train")
+    expected = [
+        ([a, c, none, none, none, none], 2),
+        ([c, none, a, none, none, none], 3),
+        ([none, none, none, none, none, none], 1),
+        *(([a] * n + [none] * (6 - n), n) for n in range(1, 7)),
+        ([c, c, none, none, none, none], 2),
+    ]
     assert sorted(found, key=str) == sorted(
-        [
-            (sequence, length, label)
-            for sequence, length in (
-                ([a, c, none, none, none, none], 2),
-                ([c, none, a, none, none, none], 3),
-                ([none, none, none, none, none, none], 1),
-            )
-            for label in "xy"
-        ],
-        key=str,
+        [(sequence, length, label) for sequence, length in expected for label in "xy"], key=str
     )
 
 
@@ -233,10 +234,79 @@ def test_a_label_seen_in_no_train_row_is_rejected(tmp_path: Path) -> None:
         assert label not in manifest["labels"]
 
 
+def test_the_example_of_the_readme_has_each_label_in_each_split(tmp_path: Path) -> None:
+    example = (ROOT / "README.md").read_text().partition("```csv\n")[2].partition("```")[0]
+    (tmp_path / "mine.csv").write_text(example)
+    assert main(["--input", str(tmp_path / "mine.csv"), "--output", str(tmp_path / "out")]) == 0
+    assert manifest_of(tmp_path / "out")["label_counts"] == {
+        "train": {"alpha": 4, "beta": 4},
+        "validation": {"alpha": 1, "beta": 1},
+        "test": {"alpha": 1, "beta": 1},
+    }
+
+
+def make_long_tail() -> list[tuple[str, str]]:
+    """Return 90 rows of each of two labels, one of which is called other, and 12 rare labels."""
+    letters = [f"{n:b}".replace("0", "A").replace("1", "C") for n in range(1, 200)]
+    rows = [(text, ("x", "other")[n % 2]) for n, text in enumerate(letters[:180])]
+    return rows + [(f"{letters[n]}D", f"rare{n % 12}") for n in range(18)]
+
+
+def test_rare_labels_are_joined_as_if_the_input_had_named_them_so(tmp_path: Path) -> None:
+    rows = make_long_tail()
+    joined = [(text, "other" if label.startswith("rare") else label) for text, label in rows]
+    write_csv(tmp_path / "rows.csv", rows)
+    write_csv(tmp_path / "joined.csv", joined)
+    rare = ("--min-label-rows", "3", "--rare-label-as", "other")
+    found = prepare(tmp_path / "rows.csv", tmp_path / "out", *rare)
+    expected = prepare(tmp_path / "joined.csv", tmp_path / "expected")
+    assert found["fingerprint"] == expected["fingerprint"]
+    assert found["counts"] == expected["counts"]
+    parity = [(tmp_path / name / "parity.jsonl").read_text() for name in ("out", "expected")]
+    assert parity[0] == parity[1]
+
+
+def test_rare_labels_are_rejected_and_do_not_count_as_a_fault_of_the_input(tmp_path: Path) -> None:
+    rows = make_long_tail()
+    write_csv(tmp_path / "rows.csv", rows)
+    write_csv(tmp_path / "frequent.csv", [row for row in rows if not row[1].startswith("rare")])
+    strict = ("--max-rejected-fraction", "0")
+    found = prepare(tmp_path / "rows.csv", tmp_path / "out", *strict, "--min-label-rows", "3")
+    expected = prepare(tmp_path / "frequent.csv", tmp_path / "expected", *strict)
+    assert found["fingerprint"] == expected["fingerprint"]
+    assert found["counts"]["rejected_by_reason"] == {"rare_label": 18}
+    lines = (tmp_path / "out" / "rejected" / "part-00000.jsonl").read_text().splitlines()
+    assert [json.loads(line)["row"] for line in lines] == list(range(182, 200))
+    assert json.loads(lines[1])["raw"] == "CAD,rare1"
+
+
+def test_the_summary_names_labels_that_cannot_be_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [*make_long_tail()[:180], ("DDD", "once")]
+    write_csv(tmp_path / "rows.csv", rows)
+    manifest = prepare(tmp_path / "rows.csv", tmp_path / "out")
+    out = capsys.readouterr().out.splitlines()
+    assert out[-2:] == [f"note: {note}" for note in manifest["notes"]]
+    assert out[-1] == "note: labels without a row in the test split: 1 of 3: 'once'"
+
+
+def test_rows_of_labels_without_a_train_row_are_too_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_csv(tmp_path / "rows.csv", [(text, f"id of {text}") for text, _ in make_long_tail()])
+    argv = ["--input", str(tmp_path / "rows.csv"), "--output", str(tmp_path / "out")]
+    assert main(argv) == 1
+    error = capsys.readouterr().err
+    assert re.search(r"\n  \d+ unseen_label .*\n    'id of \w+' \(1\), .* and \d+ more\n", error)
+    assert "--min-label-rows N rejects" in error
+    assert not (tmp_path / "out" / "dataset.json").exists()
+
+
 def test_overwrite_replaces_the_whole_dataset_or_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_csv(tmp_path / "rows.csv", [("A", "x"), ("C", "y")])
+    write_csv(tmp_path / "rows.csv", [(text, label) for text in "ACDEFGHIKL" for label in "xy"])
     flags = ["--split", "train=1", "--num-shards"]
     prepare(tmp_path / "rows.csv", tmp_path / "out", *flags, "3")
     argv = ["--input", str(tmp_path / "*.csv"), "--output", str(tmp_path / "out"), *flags, "2"]
@@ -244,7 +314,7 @@ def test_overwrite_replaces_the_whole_dataset_or_nothing(
     assert "already holds a dataset" in capsys.readouterr().err
     write_csv(tmp_path / "more.csv", [("", "x")])
     assert main([*argv, "--overwrite"]) == 1
-    assert "3 rows are rejected" in capsys.readouterr().err
+    assert "1 of 21 rows are rejected" in capsys.readouterr().err
     assert len(manifest_of(tmp_path / "out")["shards"]) == 3
     (tmp_path / "more.csv").unlink()
     assert main([*argv, "--overwrite"]) == 0
@@ -258,15 +328,17 @@ def test_overwrite_replaces_the_whole_dataset_or_nothing(
     ("text", "flags", "status", "said"),
     [
         ("sequence,label\n", [], 1, "nothing but headers"),
-        ("sequence,label\nA,x\nC,x\n", [], 1, "only the label 'x'"),
+        ("sequence,label\nA,x\nC,y\nA,y\n", [], 1, "2 distinct sequences in 3 rows"),
+        (TEN_ROWS.replace("y", "x"), [], 1, "only the label 'x'"),
         (
-            "sequence,label\nA,x\nC,y\nD,z\n",
+            TEN_ROWS + "M,z\n",
             ["--max-labels", "2", "--split", "train=1"],
             1,
             "3 different labels, more than --max-labels 2",
         ),
+        (TEN_ROWS, ["--split", "train=0.999,test=0.001"], 1, "no row falls into the test split"),
         ("sequence,label\nA,x\n,x\n", [], 1, "1 of 2 rows are rejected"),
-        ("sequence,label\n,x\n", ["--max-rejected-fraction", "1"], 1, "no row falls into"),
+        ("sequence,label\n,x\n", ["--max-rejected-fraction", "1"], 1, "0 distinct sequences"),
         ("sequence,label\nA,x\n", ["--no_such_flag"], 2, "unknown flag --no_such_flag"),
         ("sequence,label\nA,x\n", ["--direct_running_mode=multi_threading"], 2, "loses rows"),
         ("sequence,label\nA,x\n", ["--label-column", "y"], 1, "no column 'y'"),

@@ -322,16 +322,17 @@ def test_a_dataset_names_what_it_was_made_from_but_its_fingerprint_does_not(
     found = []
     for name, end in (("lf", "\n"), ("crlf", "\r\n")):
         data = tmp_path / f"{name}.csv"
-        data.write_text("sequence,label\nabc,x\nab,y\nba,x\ncab,y\n", newline=end)
+        rows = "".join(f"{c},x\n{c}{c},y\n" for c in "abcde")
+        data.write_text(f"sequence,label\n{rows}", newline=end)
         flags = ["--input", str(data), "--output", str(tmp_path / name), "--split", "train=1"]
         assert main(flags) == 0
         found.append(json.loads((tmp_path / name / "dataset.json").read_text()))
     assert found[0]["inputs"] == [
         {
             "path": str(tmp_path / "lf.csv"),
-            "bytes": 37,
+            "bytes": 60,
             # sha256sum lf.csv
-            "identity": "sha256:c983f638d895d18185b77a85e3c3a4a799aedc7fa6db92aa5ff7248190d90d19",
+            "identity": "sha256:9d1ad6bbd641068dfde18cfa938ca420b78374304c0cf6ca07b0f87293ba6bf4",
         }
     ]
     assert found[1]["inputs"][0]["identity"] != found[0]["inputs"][0]["identity"]

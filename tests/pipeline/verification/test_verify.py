@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from charseq.errors import DataError
 from charseq.manifest import manifest_from_json
 from pipeline.__main__ import main
 from pipeline.inspect import main as inspect_main
 from pipeline.tfrecord.framing import frame_records
+from pipeline.transform.saved_graph import encode_texts
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,17 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     argv = ["--input", str(folder / "rows.csv"), "--output", str(folder / "dataset")]
     assert main([*argv, "--max-length", "4", "--alphabet-size", "3"]) == 0
     return folder / "dataset"
+
+
+def test_a_transform_graph_that_does_more_than_compute_is_refused(tmp_path: Path) -> None:
+    class Reading(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def transform_fn(self, text: tf.Tensor) -> tf.Tensor:
+            return tf.strings.join([text, tf.io.read_file("/etc/hostname")])
+
+    tf.saved_model.save(Reading(), str(tmp_path / "transform_fn"))
+    with pytest.raises(DataError, match=f"{tmp_path}: operation ReadFile in function"):
+        encode_texts(str(tmp_path), ["AC"], ["x"], trust_model=False)
 
 
 @pytest.fixture

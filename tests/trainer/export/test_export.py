@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 
 import keras
@@ -11,13 +12,15 @@ import pytest
 import tensorflow as tf
 
 from charseq.errors import DataError
+from charseq.graph_check import check_graph
 from tests.support.datasets import LABELS, encode, toy_rows, write_dataset
 from trainer.config import Config
 from trainer.data.files import LocalFiles
+from trainer.evaluate.keras_file import load_keras_model
 from trainer.export.parity import read_parity
 from trainer.export.saved_model import check_export, export
 from trainer.export.serving_model import TextClassifier, TextEncoder
-from trainer.run_directory import begin_run
+from trainer.replacement import begin_run
 from trainer.training.build import exported_model
 
 
@@ -28,9 +31,10 @@ def written(tmp_path_factory):
 
 @pytest.fixture
 def dataset(written, tmp_path):
-    """A dataset that a test may break."""
+    """A dataset that a test may break: its manifest has no hashes, as those of early versions."""
     shutil.copytree(written.directory, tmp_path / "data")
-    return replace(written, files=LocalFiles(str(tmp_path / "data")))
+    files = LocalFiles(str(tmp_path / "data"))
+    return replace(written, files=files, manifest=replace(written.manifest, files=()))
 
 
 def change_parity(dataset, line, **values):
@@ -64,11 +68,36 @@ def test_a_dataset_without_the_files_of_an_export_is_refused(dataset, name, tmp_
         TextEncoder(dataset)
 
 
+@pytest.mark.parametrize(
+    "name", ["parity.jsonl", "transform/transform_fn/saved_model.pb", "transform/extra"]
+)
+def test_a_graph_or_rows_that_changed_after_the_preparation_are_refused(written, tmp_path, name):
+    shutil.copytree(written.directory, tmp_path / "data")
+    with (tmp_path / "data" / name).open("ab") as file:
+        file.write(b"\n")
+    changed = replace(written, files=LocalFiles(str(tmp_path / "data")))
+    if name == "transform/extra":  # Not a file of the graph.
+        TextEncoder(changed)
+        return
+    with pytest.raises(DataError, match=f"{name}: changed after the preparation: its SHA-256 is"):
+        TextEncoder(changed)
+
+
 def new_classifier(dataset, representation="embedding", seed=0):
     config = Config(data="", output="", units=(4,), embedding_dim=2)
     keras.utils.set_random_seed(seed)
     model = exported_model(dataset.manifest, representation, config)
     return TextClassifier(TextEncoder(dataset), model, representation, dataset.manifest), model
+
+
+@contextmanager
+def dtype_policy(name):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 @pytest.mark.parametrize("representation", ["embedding", "one_hot", "scalar"])
@@ -96,12 +125,8 @@ def test_the_served_probabilities_are_those_that_keras_computes(written, represe
     """For every length there is, in one batch; and layers of several widths, with dropout."""
     config = Config(data="", output="", units=(4, 3, 5), embedding_dim=2, dropout=0.5)
     keras.utils.set_random_seed(1)
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype)
-    try:
+    with dtype_policy(dtype):
         model = exported_model(written.manifest, representation, config)
-    finally:
-        keras.config.set_dtype_policy(before)
     for variable in model.weights:  # A new bias is zero.
         variable.assign(3 * keras.random.normal(variable.shape))
     classifier = TextClassifier(TextEncoder(written), model, representation, written.manifest)
@@ -120,6 +145,47 @@ def test_the_best_labels_come_first(written):
     assert answer["labels"].numpy().tolist() == names
     np.testing.assert_array_equal(answer["probabilities"], -np.sort(-all_of_them)[:, :2])
     assert classifier.top_k(texts, tf.constant(99))["labels"].shape == (2, 3)
+
+
+@pytest.mark.parametrize("representation", ["embedding", "one_hot", "scalar"])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_an_export_has_no_operation_but_those_that_are_allowed(
+    written, representation, dtype, tmp_path
+):
+    """In all its signatures: what refuses other models must not refuse ours."""
+    config = Config(data="", output="", units=(4, 3), embedding_dim=2, dropout=0.5)
+    with dtype_policy(dtype):
+        model = exported_model(written.manifest, representation, config)
+    classifier = TextClassifier(TextEncoder(written), model, representation, written.manifest)
+    tf.saved_model.save(classifier, str(tmp_path / "model"), classifier.signatures())
+    check_graph((tmp_path / "model" / "saved_model.pb").read_bytes(), "model")
+    model.save(tmp_path / "model.keras")
+    assert load_keras_model(str(tmp_path / "model.keras"), trust_model=False).count_params() > 0
+
+
+def test_a_transform_graph_that_does_more_than_compute_is_refused(dataset, tmp_path):
+    graph = dataset.path("transform/transform_fn")
+    original = tf.saved_model.load(graph)
+    text = tf.TensorSpec([None], tf.string)
+
+    class Stealing(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.original = original
+
+        @tf.function(input_signature=[{"sequence": text, "label": text}])
+        def transform_fn(self, inputs):
+            with tf.control_dependencies([tf.io.write_file(str(tmp_path / "stolen"), "secret")]):
+                return self.original.transform_fn(inputs)
+
+    tf.saved_model.save(Stealing(), f"{graph}-new")
+    shutil.rmtree(graph)
+    os.rename(f"{graph}-new", graph)
+    with pytest.raises(DataError, match=r"transform_fn: operation WriteFile in function .*trust"):
+        TextEncoder(dataset)
+    assert not (tmp_path / "stolen").exists()
+    TextEncoder(dataset, trust_model=True)
+    assert (tmp_path / "stolen").read_text() == "secret"
 
 
 def test_an_export_has_three_signatures_and_the_files_of_its_origin(written, tmp_path):

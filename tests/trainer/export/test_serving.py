@@ -29,7 +29,7 @@ from tests.support.model_server import ModelServer
 from trainer.config import Config
 from trainer.export.saved_model import export
 from trainer.export.serving_model import TextEncoder
-from trainer.run_directory import begin_run
+from trainer.replacement import begin_run
 from trainer.training.build import exported_model
 
 CLI = Path(sys.executable).with_name("saved_model_cli")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import astuple
 
+import keras
 import pytest
 import tensorflow as tf
 
 from charseq.errors import DataError
 from tests.support.datasets import encode, one_hot, toy_rows, write_dataset
+from tests.support.hostile_model import make_hostile
 from tests.support.paths import ROOT
 from trainer.__main__ import main as train_main
 from trainer.data.dataset import read_dataset
+from trainer.evaluate.__main__ import main as evaluate_main
 from trainer.evaluate.evaluation import evaluate
 from trainer.promote.__main__ import main
 from trainer.promote.measurement import measure, text_decoder
@@ -125,10 +129,10 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(data, tmp_path_factory):
-    """Two runs: one hardly trained, and one that has learned."""
+    """Two runs: one that has learned a little, and one that has learned more."""
     folder = tmp_path_factory.mktemp("runs")
     flags = "--units 8 --embedding-dim 4 --batch-size 16 --jit-compile off --epochs 3"
-    for name, rate in (("poor", "1e-9"), ("good", "0.05")):
+    for name, rate in (("poor", "0.005"), ("good", "0.05")):
         own = ["--data", str(data), "--output", str(folder / name), "--learning-rate", rate]
         assert train_main([*own, *flags.split()]) == 0
     return folder
@@ -144,6 +148,37 @@ def test_a_saved_model_scores_as_the_model_it_was_exported_from(data, runs):
     assert got.lengths == expected.lengths
     assert got.loss == pytest.approx(expected.loss, rel=1e-5)
     assert got.calibration_error == pytest.approx(expected.calibration_error, abs=1e-5)
+
+
+def test_a_model_that_writes_files_is_measured_only_if_it_is_trusted(runs, data, tmp_path, capsys):
+    run = shutil.copytree(runs / "good", tmp_path / "good")
+    make_hostile(run / "saved_model", tmp_path / "stolen")
+    command = ["--registry", str(tmp_path / "models"), "--candidate", str(run)]
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {run}/saved_model: operation WriteFile in function ")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "stolen").exists()
+    assert main([*command, "--trust-model"]) == 0
+    assert (tmp_path / "stolen").read_text() == "secret"
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["outcome"] == "promoted"
+    # The current one is loaded, too.
+    better = [*command[:3], str(runs / "poor")]
+    assert main(better) == 1
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path}/models/1: operation WriteFile")
+
+
+def test_a_model_with_other_layers_is_evaluated_only_if_it_is_trusted(runs, data, tmp_path, capsys):
+    run = shutil.copytree(runs / "good", tmp_path / "good")
+    model = keras.saving.load_model(run / "model.keras", compile=False)
+    same = keras.layers.Lambda(lambda x: x)(model.output)
+    keras.Model(model.inputs, same).save(run / "model.keras")
+    command = ["--model", str(run), "--data", str(data)]
+    assert evaluate_main(command) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {run}/model.keras: Lambda is not a layer of a model that the ")
+    assert said.count("\n") == 1
+    assert evaluate_main([*command, "--trust-model"]) == 0
 
 
 def promotion(models, run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import tensorflow as tf
 from charseq.errors import DataError
 from tests.support.datasets import toy_rows, write_dataset
 from tests.support.killed import Killed
+from tests.support.listing import listing
 from tests.support.processes import Process
 from tests.support.workers import tf_configs
 from trainer.__main__ import main
@@ -281,6 +283,71 @@ def test_a_broken_checkpoint_is_reported_and_passed_over(data, uninterrupted, un
     assert_same_run(unfinished, uninterrupted)
 
 
+@pytest.mark.parametrize("call", [1, 4])
+def test_a_dataset_that_is_replaced_under_a_training_ends_it(data, tmp_path, capsys, call):
+    shutil.copytree(data, tmp_path / "data")
+    manifest = tmp_path / "data" / "dataset.json"
+    update, calls = Progress.update, []
+
+    def replace_dataset(progress, state):
+        calls.append(state)
+        if len(calls) == call:
+            manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 1'))
+        update(progress, state)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Progress, "update", replace_dataset)
+        assert run(tmp_path / "data", tmp_path / "run", "--checkpoint-every", "9") == 1
+    assert f"{manifest}: replaced while it was used: the rows of two" in capsys.readouterr().err
+    assert saved(tmp_path / "run") == []
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_a_training_that_was_taken_over_saves_nothing_more(data, tmp_path, capsys):
+    update, calls = Progress.update, []
+
+    def take_over(progress, state):
+        calls.append(state)
+        if len(calls) == 3:  # After a checkpoint at step 4, and before one at step 6.
+            owner = tmp_path / "run" / "owner.json"
+            owner.write_text(owner.read_text().replace('"id": "', '"id": "0'))
+        update(progress, state)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Progress, "update", take_over)
+        assert run(data, tmp_path / "run", "--checkpoint-every", "2") == 1
+    assert (
+        "has taken it over, as this one was not heard of for 2 minutes" in capsys.readouterr().err
+    )
+    assert saved(tmp_path / "run")[-1] == "step-0000000004.npz"
+
+
+def test_the_hash_of_the_manifest_is_in_the_run(data, uninterrupted):
+    digest = hashlib.sha256((data / "dataset.json").read_bytes()).hexdigest()
+    run_json = json.loads((uninterrupted / "run.json").read_text())
+    assert run_json["dataset"]["dataset_json_sha256"] == digest
+    asset = uninterrupted / "saved_model" / "assets" / "dataset.json"
+    assert hashlib.sha256(asset.read_bytes()).hexdigest() == digest
+
+
+def test_a_replaced_run_stays_until_the_new_one_is_whole(data, tmp_path, capsys):
+    output, other = tmp_path / "run", ["--overwrite", "--seed", "4"]
+    assert run(data, output, epochs=1) == 0
+    (output / "model_mine.keras").write_text("mine")
+    before = listing(output)
+    run_killed(data, output, 3, *other)
+    old = {name: file for name, file in listing(output).items() if "replacement/" not in name}
+    assert old == before
+    assert run(data, output, epochs=1) == 0
+    assert "is already trained on this dataset" in capsys.readouterr().out
+    assert run(data, output, *other) == 0
+    assert "going on in epoch 1 after 4 of its steps" in capsys.readouterr().out
+    assert not (output / "replacement").exists()
+    assert (output / "model_mine.keras").read_text() == "mine"
+    assert run(data, tmp_path / "whole", "--seed", "4") == 0
+    assert_same_run(output, tmp_path / "whole")
+
+
 def test_options_that_change_the_weights_are_refused_by_name(data, unfinished, tmp_path, capsys):
     assert run(data, unfinished, "--units", "5,3", "--seed", "1") == 1
     error = capsys.readouterr().err
@@ -459,8 +526,25 @@ def test_the_newest_stay_and_a_save_is_due_after_so_many_steps(tmp_path, small_m
     model, optimizer = small_model
     checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=4), 2)
     for step in range(1, 15):
+        checkpoints.confirm()
         checkpoints.save_if_due(TrainState(total_steps=step))
     assert saved(tmp_path) == ["step-0000000008.npz", "step-0000000012.npz"]
+
+
+def test_an_unconfirmed_checkpoint_replaces_none_and_can_be_discarded(tmp_path, small_model):
+    model, optimizer = small_model
+    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 1)
+    checkpoints.save(TrainState(total_steps=3, step=3))
+    checkpoints.confirm()
+    checkpoints.save(TrainState(total_steps=4, step=4))
+    assert saved(tmp_path) == ["step-0000000003.npz", "step-0000000004.npz"]
+    # One that an earlier process left is unconfirmed, too.
+    again = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 1)
+    assert again.restore(str(tmp_path)).total_steps == 4
+    again.discard_unconfirmed()
+    assert saved(tmp_path) == ["step-0000000003.npz"]
+    again.discard_unconfirmed()
+    assert saved(tmp_path) == ["step-0000000003.npz"]
 
 
 def test_a_save_is_due_after_so_many_seconds(tmp_path, monkeypatch, small_model):

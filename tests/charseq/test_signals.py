@@ -1,0 +1,162 @@
+"""A signal ends a process, whatever the code does that it lands in."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from charseq.cli import exit_status
+from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.integration
+
+SIGNALS = [(signal.SIGINT, 130, "interrupted\n"), (signal.SIGTERM, 143, "terminated\n")]
+
+PROCESS = """
+from charseq import signals
+signals.watch_signals()
+signals._SECONDS_TO_UNWIND = {seconds}
+import atexit, ctypes, os, signal, sys, threading, time
+from charseq.cli import exit_status
+
+def send():
+    os.kill(os.getpid(), signal.{name})
+
+{code}
+sys.exit(exit_status(command))
+"""
+
+LOST_IN_A_DESTRUCTOR = """
+class Holder:
+    def __del__(self):
+        send()
+        time.sleep(1)
+
+def command():
+    Holder()
+    time.sleep(60)
+"""
+WRAPPED_BY_A_LIBRARY = """
+def command():
+    try:
+        send()
+        time.sleep(60)
+    except BaseException as error:
+        raise RuntimeError("while running a step") from error
+"""
+DROPPED_BY_A_LIBRARY = """
+def command():
+    try:
+        send()
+        time.sleep(60)
+    except BaseException:
+        pass
+"""
+IN_A_THREAD_THAT_FAILS_OF_IT = """
+def command():
+    ended = threading.Event()
+
+    def work():
+        ended.wait()
+        raise OSError("the main thread has gone")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        send()
+        time.sleep(60)
+    finally:
+        ended.set()
+        thread.join()
+"""
+SWALLOWED_FOR_GOOD = """
+def command():
+    send()
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+"""
+IN_NATIVE_CODE_THAT_DOES_NOT_RETURN = """
+def command():
+    threading.Timer(0.2, send).start()
+    mutex = ctypes.create_string_buffer(64)
+    for _ in range(2):  # The second call waits for ever, whatever signals come.
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)
+"""
+BEFORE_THE_COMMAND = """
+def command():
+    pass
+
+send()
+time.sleep(60)
+"""
+AFTER_THE_COMMAND = """
+def command():
+    atexit.register(lambda: (send(), time.sleep(60)))
+"""
+
+
+def run(code: str, number: signal.Signals, seconds: float = 30) -> tuple[int, str]:
+    """Return the exit status and standard error of a process that sends itself a signal."""
+    script = PROCESS.format(seconds=seconds, name=number.name, code=code)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=50
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(("number", "status", "said"), SIGNALS)
+@pytest.mark.parametrize(
+    "code",
+    [
+        LOST_IN_A_DESTRUCTOR,
+        WRAPPED_BY_A_LIBRARY,
+        DROPPED_BY_A_LIBRARY,
+        IN_A_THREAD_THAT_FAILS_OF_IT,
+        BEFORE_THE_COMMAND,
+        AFTER_THE_COMMAND,
+    ],
+    ids=["destructor", "wrapped", "dropped", "thread", "before", "after"],
+)
+def test_a_signal_is_never_lost_and_no_traceback(
+    code: str, number: signal.Signals, status: int, said: str
+) -> None:
+    assert run(code, number) == (status, said)
+
+
+@pytest.mark.parametrize(
+    "code", [SWALLOWED_FOR_GOOD, IN_NATIVE_CODE_THAT_DOES_NOT_RETURN], ids=["python", "native"]
+)
+def test_a_process_that_does_not_unwind_is_ended(code: str) -> None:
+    assert run(code, signal.SIGTERM, seconds=0.5) == (143, "terminated\n")
+
+
+def test_a_signal_that_is_ignored_from_the_start_stays_ignored() -> None:
+    script = PROCESS.format(
+        seconds=1, name="SIGINT", code="def command():\n    send()\n    print('done')"
+    )
+    done = subprocess.run(
+        ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n")
+
+
+def test_what_comes_after_a_signal_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a process that calls `main` itself, as a test does."""
+
+    def command() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise OSError("a step failed") from None
+
+    assert exit_status(command) == 130
+    assert capsys.readouterr().err == "interrupted\n"
