@@ -199,7 +199,8 @@ def test_rows_that_normalizing_changed_are_counted_where_the_rows_are() -> None:
         "normalized": {"sequence": {"nfc": 12}, "label": {"strip": 1}},
     }
     assert page_says(counts).endswith(
-        "Before rows were compared, 12 sequences were changed by NFC, 1 label was changed by --strip."
+        "Before rows were compared, 12 sequences were changed by NFC, "
+        "1 label was changed by --strip."
     )
     assert "Before rows" not in page_says({**counts, "normalized": {}})
 
