@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -16,6 +17,11 @@ from charseq.normalization import Normalization
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "text")
 DEFAULT_ALPHABET_SIZE = 25
+NUM_CHARACTERS = 0x110000 - 0x800  # all code points of Unicode but the surrogates
+MAX_SHARDS = 99_999  # of all splits: the names of files have five digits
+_MIN_FRACTION = Fraction(1, 1_000_000)
+# Shares such as 0.30000000000000004, what a program makes of 0.1 + 0.2, add up to 1.
+_MAX_FRACTION_ERROR = Fraction(1, 1_000_000_000)
 NO_LABEL_FROM = (
     "text has no label column: say --label-from directory (…/alpha/part1.txt holds rows of alpha) "
     "or --label-from file (alpha.txt does)"
@@ -125,6 +131,7 @@ class Options:
         default=None,
         metavar="N",
         minimum=1,
+        maximum=NUM_CHARACTERS,
     )
     too_long: str = flag(
         "treatment of longer sequences", default="truncate", choices=("truncate", "reject")
@@ -137,6 +144,7 @@ class Options:
         default=None,
         metavar="N",
         minimum=1,
+        maximum=MAX_SHARDS,
     )
     compression: str = flag("compression of the shards", default="none", choices=("none", "gzip"))
     seed: int = flag(
@@ -176,7 +184,22 @@ class Options:
         validate(self)
         self._check_labels()
         self._check_alphabet()
-        parse_split(self.split)
+        self._check_shards()
+
+    def _check_shards(self) -> None:
+        fractions = self.split_fractions
+        if self.num_shards is not None:
+            shards = sum(
+                math.ceil(self.num_shards * share / fractions["train"])
+                for share in fractions.values()
+            )
+            require(
+                shards <= MAX_SHARDS,
+                "--num-shards",
+                self.num_shards,
+                f"fewer: with --split {self.split} all splits together have {shards:,} files, and "
+                f"{MAX_SHARDS:,} is the limit",
+            )
 
     def _check_labels(self) -> None:
         require(
@@ -274,15 +297,35 @@ def parse_split(text: str) -> dict[str, Fraction]:
         name, _, number = part.strip().partition("=")
         require(name in SPLITS, "--split", text, f"the names {', '.join(SPLITS)}")
         require(not fractions[name], "--split", text, f"{name!r} once")
-        try:
-            fractions[name] = Fraction(number)
-        except (ValueError, ZeroDivisionError):
-            raise UsageError(f"--split: got {part!r}, expected a number after '='") from None
-        require(fractions[name] >= 0, "--split", text, "no negative share")
-    total = sum(fractions.values())
-    require(total == 1, "--split", text, f"shares that add up to 1, not {float(total):g}")
+        fractions[name] = _parse_fraction(part, number)
+    total = sum(fractions.values(), Fraction(0))
+    nearly_one = abs(total - 1) <= _MAX_FRACTION_ERROR
+    require(nearly_one, "--split", text, f"shares that add up to 1, not {float(total):.9g}")
     require(fractions["train"] > 0, "--split", text, "a train share above 0")
-    return fractions
+    return {name: fraction / total for name, fraction in fractions.items()}
+
+
+def _parse_fraction(part: str, number: str) -> Fraction:
+    """Return the exact value of a share such as 0.8, 8e-1 or 4/5; `part` names it in errors."""
+    try:
+        # A float first: 1e-999999999 as a fraction would take minutes and gigabytes.
+        if "/" not in number and not 0 < abs(float(number)) < math.inf:
+            return _parse_zero(part, number)
+        fraction = Fraction(number)
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"--split: got {part!r}, expected a number after '='") from None
+    require(fraction >= 0, "--split", part, "no negative share")
+    in_range = fraction == 0 or _MIN_FRACTION <= fraction <= Fraction(2)
+    require(in_range, "--split", part, "a share from 0.000001 to 1, or 0")
+    return fraction
+
+
+def _parse_zero(part: str, number: str) -> Fraction:
+    """Return 0 for a number that is 0 as a float, and exactly."""
+    digits = number.lower().partition("e")[0]
+    is_zero = not any("1" <= digit <= "9" for digit in digits) and float(number) == 0
+    require(is_zero, "--split", part, "a share from 0.000001 to 1, or 0")
+    return Fraction(0)
 
 
 def make_parser() -> argparse.ArgumentParser:
