@@ -12,41 +12,29 @@ from typing import Any
 from charseq.errors import UsageError
 from charseq.flags import flag, parse_known, require, validate
 from charseq.flags import make_parser as make_flag_parser
-from charseq.manifest import SPLITS
 from charseq.normalization import Normalization
+from pipeline.input_options import (
+    DEFAULT_COLUMNS,
+    DELIMITER_HELP,
+    FORMAT_HELP,
+    FORMATS,
+    INPUT_HELP,
+    NO_HEADER_HELP,
+    NO_LABEL_FROM,
+    InputOptions,
+    parse_boolean,
+    parse_delimiter,
+)
+from pipeline.split_fractions import parse_split
 
-FORMATS = ("csv", "tsv", "jsonl", "parquet", "text")
 DEFAULT_ALPHABET_SIZE = 25
 NUM_CHARACTERS = 0x110000 - 0x800  # all code points of Unicode but the surrogates
 MAX_SHARDS = 99_999  # of all splits: the names of files have five digits
-_MIN_FRACTION = Fraction(1, 1_000_000)
-# Shares such as 0.30000000000000004, what a program makes of 0.1 + 0.2, add up to 1.
-_MAX_FRACTION_ERROR = Fraction(1, 1_000_000_000)
-NO_LABEL_FROM = (
-    "text has no label column: say --label-from directory (…/alpha/part1.txt holds rows of alpha) "
-    "or --label-from file (alpha.txt does)"
-)
-INPUT_HELP = "file or glob, also s3:// or gs://; may be repeated"
-FORMAT_HELP = "format of the input; auto goes by the file name"
 BEAM_FLAGS_HELP = (
     "Every other flag is passed to Apache Beam, for example --runner=PortableRunner or "
     "--direct_num_workers=2."
 )
 _TEXT_HAS_NO_COLUMNS = ("label_from", "text has no columns")
-
-
-@dataclass(frozen=True)
-class InputOptions:
-    """The files to read and the place of a row's sequence and label in them.
-
-    input: paths and globs. label_column: None for input that is read without labels.
-    """
-
-    input: tuple[str, ...]
-    format: str
-    label_from: str | None
-    sequence_column: str
-    label_column: str | None
 
 
 @dataclass(frozen=True)
@@ -62,20 +50,9 @@ class RowRules:
     normalization: Normalization
 
 
-def _parse_boolean(text: str) -> bool:
-    """Return the value of `--overwrite=true`, the form in which templates pass a switch.
-
-    Raises:
-        ValueError: it is neither true nor false.
-    """
-    if text not in ("true", "false"):
-        raise ValueError(f"got {text!r}, expected true or false")
-    return text == "true"
-
-
 def _switch(help: str, *, default: bool) -> bool:
     """Return a field of a switch that templates can also set to true or false."""
-    return flag(help, default=default, parse=_parse_boolean, const=True, metavar="true|false")
+    return flag(help, default=default, parse=parse_boolean, const=True, metavar="true|false")
 
 
 @dataclass(frozen=True)
@@ -99,10 +76,22 @@ class Options:
         choices=("directory", "file"),
     )
     sequence_column: str = flag(
-        "column of the sequences", default="sequence", metavar="NAME", not_with=_TEXT_HAS_NO_COLUMNS
+        "column of the sequences",
+        default=DEFAULT_COLUMNS[0],
+        metavar="NAME",
+        not_with=_TEXT_HAS_NO_COLUMNS,
     )
     label_column: str = flag(
-        "column of the labels", default="label", metavar="NAME", not_with=_TEXT_HAS_NO_COLUMNS
+        "column of the labels",
+        default=DEFAULT_COLUMNS[1],
+        metavar="NAME",
+        not_with=_TEXT_HAS_NO_COLUMNS,
+    )
+    delimiter: str | None = flag(
+        DELIMITER_HELP, default=None, parse=parse_delimiter, metavar="CHARACTER"
+    )
+    no_header: bool | None = flag(
+        NO_HEADER_HELP, default=None, parse=parse_boolean, const=True, metavar="true|false"
     )
     normalize: str = flag(
         "Unicode form of sequences and labels: nfc makes composed and decomposed letters equal",
@@ -183,6 +172,7 @@ class Options:
     def __post_init__(self) -> None:
         validate(self)
         self._check_labels()
+        _ = self.input_options  # which checks itself
         self._check_alphabet()
         self._check_shards()
 
@@ -269,7 +259,13 @@ class Options:
     def input_options(self) -> InputOptions:
         """The options that decide which rows are read."""
         return InputOptions(
-            self.input, self.format, self.label_from, self.sequence_column, self.label_column
+            self.input,
+            self.format,
+            self.label_from,
+            self.sequence_column,
+            self.label_column,
+            self.delimiter,
+            self.no_header,
         )
 
     @property
@@ -284,48 +280,6 @@ class Options:
             "input": list(self.input),
             "alphabet_size": self.num_characters,
         }
-
-
-def parse_split(text: str) -> dict[str, Fraction]:
-    """Parse `train=0.8,validation=0.1,test=0.1`; a split that is left out has fraction 0.
-
-    Raises:
-        UsageError: a name or number is wrong, train is empty, or the sum is not 1.
-    """
-    fractions = dict.fromkeys(SPLITS, Fraction(0))
-    for part in text.split(","):
-        name, _, number = part.strip().partition("=")
-        require(name in SPLITS, "--split", text, f"the names {', '.join(SPLITS)}")
-        require(not fractions[name], "--split", text, f"{name!r} once")
-        fractions[name] = _parse_fraction(part, number)
-    total = sum(fractions.values(), Fraction(0))
-    nearly_one = abs(total - 1) <= _MAX_FRACTION_ERROR
-    require(nearly_one, "--split", text, f"shares that add up to 1, not {float(total):.9g}")
-    require(fractions["train"] > 0, "--split", text, "a train share above 0")
-    return {name: fraction / total for name, fraction in fractions.items()}
-
-
-def _parse_fraction(part: str, number: str) -> Fraction:
-    """Return the exact value of a share such as 0.8, 8e-1 or 4/5; `part` names it in errors."""
-    try:
-        # A float first: 1e-999999999 as a fraction would take minutes and gigabytes.
-        if "/" not in number and not 0 < abs(float(number)) < math.inf:
-            return _parse_zero(part, number)
-        fraction = Fraction(number)
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"--split: got {part!r}, expected a number after '='") from None
-    require(fraction >= 0, "--split", part, "no negative share")
-    in_range = fraction == 0 or _MIN_FRACTION <= fraction <= Fraction(2)
-    require(in_range, "--split", part, "a share from 0.000001 to 1, or 0")
-    return fraction
-
-
-def _parse_zero(part: str, number: str) -> Fraction:
-    """Return 0 for a number that is 0 as a float, and exactly."""
-    digits = number.lower().partition("e")[0]
-    is_zero = not any("1" <= digit <= "9" for digit in digits) and float(number) == 0
-    require(is_zero, "--split", part, "a share from 0.000001 to 1, or 0")
-    return Fraction(0)
 
 
 def make_parser() -> argparse.ArgumentParser:
