@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from charseq.machine import describe_machine
 from trainer.config import Config
 from trainer.data.dataset import Dataset
 from trainer.training.distributed import strategy_name
@@ -20,7 +21,7 @@ def describe_run(
     strategy: tf.distribute.Strategy,
     **options: str | int,
 ) -> dict[str, Any]:
-    """Return the content of `run.json`: every resolved option, the dataset, the versions.
+    """Return the content of `run.json`: every resolved option, the dataset, versions, machine.
 
     asked: the options that another machine or dataset may resolve to something else, as the user
     gave them.
@@ -56,4 +57,5 @@ def describe_run(
             "keras": keras.__version__,
             "numpy": np.__version__,
         },
+        "machine": describe_machine(),
     }
