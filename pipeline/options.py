@@ -228,12 +228,14 @@ class Options:
         return RowRules(self.max_length, self.too_long, self.label_column)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the options as `dataset.json` holds them."""
-        return {
+        """Return the options as `dataset.json` holds them: it is the same in any directory."""
+        options = {
             **asdict(self),
             "input": list(self.input),
             "alphabet_size": self.num_characters,
         }
+        del options["output"]
+        return options
 
 
 def parse_split(text: str) -> dict[str, Fraction]:
