@@ -2,17 +2,19 @@
 
 TensorFlow writes into a SavedModel what does not belong to the graph: the temporary path of each
 vocabulary (as a name of its table), counts of what the process has traced so far (as names of
-functions and arguments), maps in any order, and a random id (in `fingerprint.pb`, which no reader
-needs).
+functions and arguments), maps and nodes in any order, and a random id (in `fingerprint.pb`, which
+no reader needs).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 
 from apache_beam.io.filesystems import FileSystems
 from tensorflow.core.framework.attr_value_pb2 import NameAttrList
+from tensorflow.core.framework.function_pb2 import FunctionDef
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
@@ -44,6 +46,8 @@ def canonical_graph(data: bytes) -> bytes:
         _name_tables(meta_graph)
         _name_functions(meta_graph)
         _remove_argument_numbers(meta_graph)
+        for function in meta_graph.graph_def.library.function:
+            _sort_nodes(function)
     canonical: bytes = saved_model.SerializeToString(deterministic=True)
     return canonical
 
@@ -86,6 +90,26 @@ def _remove_argument_numbers(meta_graph: MetaGraphDef) -> None:
         for argument in function.arg_attr.values():
             if _ARGUMENT_NAME in argument.attr and argument.attr[_ARGUMENT_NAME].s.isdigit():
                 del argument.attr[_ARGUMENT_NAME]
+
+
+def _sort_nodes(function: FunctionDef) -> None:
+    """Sort the nodes of a function, each behind its inputs, and the nodes that each waits for."""
+    inputs = {node.name: {_node_name(name) for name in node.input} for node in function.node_def}
+    sorter = TopologicalSorter({name: inputs[name] & inputs.keys() for name in inputs})
+    sorter.prepare()
+    order: dict[str, int] = {}
+    while ready := sorted(sorter.get_ready()):
+        order |= {name: len(order) + number for number, name in enumerate(ready)}
+        sorter.done(*ready)
+    function.node_def.sort(key=lambda node: order[node.name])
+    for node in function.node_def:
+        node.input.sort(key=lambda name: name if name.startswith("^") else "")
+    function.signature.control_output.sort()
+
+
+def _node_name(tensor: str) -> str:
+    """Return the node that makes a tensor of a function: `a` of `a:output:0` and `^a`."""
+    return tensor.removeprefix("^").partition(":")[0]
 
 
 def _all_nodes(meta_graph: MetaGraphDef) -> Iterator[NodeDef]:
