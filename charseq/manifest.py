@@ -16,8 +16,11 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.files import FileDigest, seal, sha256_of_json, to_json_text
+from charseq.normalization import Normalization
 
-FORMAT_VERSION = 1
+# 2: the raw rows of `parity.jsonl`, and rows to predict, become NFC before the transform graph. A
+# reader of version 1 would give the graph other text than the records were made of.
+FORMAT_VERSION = 2
 MANIFEST_FILE = "dataset.json"
 PARITY_FILE = "parity.jsonl"
 REPORT_FILE = "report.html"
@@ -81,7 +84,9 @@ class RowCounts:
     """Rows of a preparation: read = train + validation + test + duplicates + rejected.
 
     truncated: usable rows longer than `max_length`. ambiguous: sequences under several labels.
-    unknown_characters: characters of the records that are outside the alphabet.
+    unknown_characters: characters of the records that are outside the alphabet. normalized: usable
+    rows that a step of normalizing changed, by column, then step (nfc, lowercase, strip); counts of
+    0 are left out, and None is in datasets of versions that did not normalize.
     """
 
     read: int
@@ -94,6 +99,14 @@ class RowCounts:
     truncated: int
     ambiguous: int
     unknown_characters: int
+    normalized: Mapping[str, Mapping[str, int]] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the counts as `dataset.json` holds them."""
+        content = asdict(self)
+        if self.normalized is None:
+            del content["normalized"]
+        return content
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,8 @@ class Manifest:
     encoding: ids or one_hot. compression: of the shards, none or gzip. alphabet, labels: in id
     order; characters have ids from 1, labels from 0; `alphabet` may be shorter than
     `alphabet_size`. length_histogram, label_counts: records by split, then by length or label;
-    counts of 0 are left out. files: all files but the shards and `dataset.json`.
+    counts of 0 are left out. notes: sentences for users. files: all files but the shards and
+    `dataset.json`.
     """
 
     format_version: int
@@ -124,6 +138,7 @@ class Manifest:
     inputs: tuple[InputFile, ...]
     options: Mapping[str, Any]
     versions: Mapping[str, str]
+    notes: tuple[str, ...] = ()
     files: tuple[FileDigest, ...] = ()
     manifest_sha256: str = ""
 
@@ -135,9 +150,27 @@ class Manifest:
         """Return the number of records of a split; 0 for a split that was not written."""
         return sum(shard.records for shard in self.shards_of(split))
 
+    def counts_of_labels(self, split: str) -> list[int]:
+        """Return the number of records of each label in a split, in id order."""
+        counts = self.label_counts.get(split, {})
+        return [counts.get(label, 0) for label in self.labels]
+
+    @property
+    def normalization(self) -> Normalization:
+        """What was done to the sequences."""
+        return Normalization.from_options(self.options)
+
     def to_json(self) -> dict[str, Any]:
         """Return the content of `dataset.json`."""
-        return {**asdict(self), "inputs": [file.to_json() for file in self.inputs]}
+        content = {
+            **asdict(self),
+            "counts": self.counts.to_json(),
+            "inputs": [file.to_json() for file in self.inputs],
+        }
+        if not self.notes:
+            # The SHA-256 of a manifest that was written without the key must stay the same.
+            del content["notes"]
+        return content
 
     def to_text(self) -> str:
         """Return the text of `dataset.json`."""
@@ -210,7 +243,8 @@ def manifest_from_json(content: Any, path: str) -> Manifest:
             inputs=tuple(InputFile(**file) for file in content["inputs"]),
             options=content["options"],
             versions=content["versions"],
-            # The first versions recorded neither.
+            # The first versions recorded none of these.
+            notes=tuple(content.get("notes", ())),
             files=tuple(FileDigest(**file) for file in content.get("files", ())),
             manifest_sha256=content.get(SEAL_KEY, ""),
         )

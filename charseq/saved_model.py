@@ -5,6 +5,8 @@
 | `serving_default` | `sequence` (batch,) string | `label` (batch,) string, `probability` (batch,) float32, `probabilities` (batch, labels) float32 |
 | `top_k` | `sequence` (batch,) string, `k` () int32 | `labels` (batch, k) string, `probabilities` (batch, k) float32 |
 | `encode` | `sequence` (batch,) string | `ids` (batch, max_length) int64, `length` (batch,) int64 |
+
+`sequence` is in NFC if the dataset in the assets was prepared with `--normalize nfc`; see `charseq.normalization`.
 """  # noqa: E501 - a table
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from charseq.errors import DataError
+from charseq.files import literal_path
 from charseq.graph_check import check_graph
 from charseq.manifest import MANIFEST_FILE
 
@@ -54,12 +58,15 @@ def load_saved_model(directory: str, name: str, trust_model: bool) -> Any:
         trust_model: load any other too, and run what it does.
 
     Raises:
-        DataError: it is not a SavedModel, or does more than compute.
-        OSError, ValueError, tf.errors.OpError: it cannot be loaded.
+        DataError: it is not a SavedModel, does more than compute, or cannot be loaded.
     """
     import tensorflow as tf
 
-    if not trust_model:
-        with open(os.path.join(directory, SAVED_MODEL_FILE), "rb") as file:
-            check_graph(file.read(), name)
-    return tf.saved_model.load(directory)
+    try:
+        if not trust_model:
+            with open(os.path.join(directory, SAVED_MODEL_FILE), "rb") as file:
+                check_graph(file.read(), name)
+        return tf.saved_model.load(literal_path(directory))
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise DataError(f"{name}: cannot be loaded: {reason}") from error

@@ -11,6 +11,7 @@ from charseq.errors import DataError
 from charseq.flags import flag_name
 from charseq.saved_model import RUN_FILE
 from trainer.config import RESUME_REQUIRED, Config
+from trainer.owner import OWNER_NAMES
 from trainer.replacement import replacement_directory
 from trainer.run_directory import (
     CHECKPOINTS,
@@ -47,9 +48,9 @@ def check_output(directory: str, overwrite: bool) -> None:
         _check_replacement(replacement_directory(directory))
     elif PARTIAL_RUN_FILE in names:
         _check_is_run(os.path.join(directory, PARTIAL_RUN_FILE))
-    elif names - _NO_FILES:
+    elif others := {name for name in names - _NO_FILES if not OWNER_NAMES.fullmatch(name)}:
         raise DataError(
-            f"{directory} holds files that are not of a run, such as {min(names - _NO_FILES)}: "
+            f"{directory} holds files that are not of a run, such as {min(others)}: "
             "choose another --output"
         )
 
@@ -177,19 +178,23 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
     ]
 
 
-def version_warning(directory: str, content: Mapping[str, Any]) -> str | None:
-    """Return a warning if an unfinished run would resume in other versions than it began in."""
-    then, now = read_run_json(unfinished_run_file(directory))["versions"], content["versions"]
+def reproducibility_warning(directory: str, content: Mapping[str, Any]) -> str | None:
+    """Return a warning if an unfinished run would resume where it may compute other bits.
+
+    A run of an earlier version does not say on what machine it began.
+    """
+    then, now = read_run_json(unfinished_run_file(directory)), content
     differences = [
-        f"{name} {then[name]}, now {now[name]}"
-        for name in ("tensorflow", "keras")
-        if then[name] != now[name]
+        f"{name} {before or 'not set'}, now {now[part][name] or 'not set'}"
+        for part in ("versions", "machine")
+        for name, before in then.get(part, {}).items()
+        if name != "python" and before != now[part].get(name, before)
     ]
     if not differences:
         return None
     return (
         f"note: {directory} was begun with {'; '.join(differences)}: it goes on, but may end with "
-        "other bits than in one version"
+        "other bits than if all were the same"
     )
 
 

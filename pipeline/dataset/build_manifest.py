@@ -10,6 +10,8 @@ from itertools import zip_longest
 from charseq.errors import DataError
 from charseq.examples import feature_spec
 from charseq.manifest import FORMAT_VERSION, SPLITS, Manifest, RowCounts, Shard
+from charseq.normalization import UNICODE_VERSION
+from pipeline.dataset.notes import note_absent_labels
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.rows.sources import describe_inputs
 from pipeline.shards.write import ShardSummary
@@ -28,6 +30,10 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
     require_all_rows(counts)
     by_split = _group_by_split(prepared)
     lengths = [str(length) for length in range(options.max_length + 1)]
+    label_counts = {
+        split: _name_counts(vocabulary.labels, (shard.label_counts for shard in shards))
+        for split, shards in by_split.items()
+    }
     return Manifest(
         format_version=FORMAT_VERSION,
         fingerprint="",
@@ -45,10 +51,7 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
             split: _name_counts(lengths, (shard.length_counts for shard in shards))
             for split, shards in by_split.items()
         },
-        label_counts={
-            split: _name_counts(vocabulary.labels, (shard.label_counts for shard in shards))
-            for split, shards in by_split.items()
-        },
+        label_counts=label_counts,
         shards=tuple(
             _describe_shard(shard, options.compression)
             for shards in by_split.values()
@@ -56,7 +59,11 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
         ),
         inputs=describe_inputs(prepared.sources),
         options=options.to_json(),
-        versions={library: version(library) for library in _LIBRARIES},
+        versions={
+            **{library: version(library) for library in _LIBRARIES},
+            "unicode": UNICODE_VERSION,
+        },
+        notes=(*prepared.plan.notes, *note_absent_labels(vocabulary.labels, label_counts)),
     ).with_fingerprint()
 
 
@@ -87,6 +94,7 @@ def count_rows(prepared: PreparedDataset) -> RowCounts:
         unknown_characters=sum(
             summary.id_counts[prepared.options.unknown_id] for summary in shards
         ),
+        normalized=prepared.counts.normalized.to_json(),
     )
 
 

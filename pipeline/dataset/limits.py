@@ -14,6 +14,8 @@ from pipeline.rows.parts import Part
 from pipeline.rows.rejected import first_rows
 from pipeline.rows.validation import REASONS, UNSEEN_LABEL
 
+_MAX_NAMED = 3
+
 
 def check_sequences(counts: ReadCounts) -> None:
     """Refuse an input with too few sequences to split.
@@ -130,7 +132,7 @@ def check_rejected_fraction(
 
 def _describe_unseen(unseen: LabelCounts, options: Options) -> Iterator[str]:
     """Yield lines of text with the most frequent unseen labels, and what can be done."""
-    yield f"    {unseen.describe()}"
+    yield f"    {unseen.describe(_MAX_NAMED)}"
     yield (
         "    --min-label-rows N rejects the rows of rarer labels as rare_label, which do not count "
         "here; --rare-label-as NAME joins these labels under a name instead"

@@ -17,6 +17,7 @@ from pipeline.dataset.limits import (
     check_sequences,
     check_splits,
 )
+from pipeline.dataset.notes import note_left_out_labels
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.label_counts import LabelCounts
@@ -33,15 +34,17 @@ class Plan:
     """The shards to write, the vocabulary, and which rows go to parity.jsonl.
 
     parity_limit: the rows whose hash has lower 32 bits below it, `PARITY_ROWS` of them, about.
-    rare_labels: (k,) uint64, the hashes of the labels that `--min-label-rows` makes rare.
-    unseen_labels: those without a train row.
+    parity_hashes: those of sequences that normalizing changed, (k,) uint64, ascending.
+    rare_labels: (k,) uint64, the hashes of the labels with fewer rows than `--min-label-rows`.
+    notes: for users, on the labels that do not become labels of the dataset.
     """
 
     partition: Partition
     vocabulary: Vocabulary
     parity_limit: int
+    parity_hashes: npt.NDArray[np.uint64]
     rare_labels: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
-    unseen_labels: LabelCounts = field(default_factory=LabelCounts)
+    notes: tuple[str, ...] = ()
 
 
 def make_plan(
@@ -67,8 +70,9 @@ def make_plan(
         plan_partition(fractions, train_shards),
         vocabulary,
         parity_limit=min(_NUM_PARITY_HASHES, _NUM_PARITY_HASHES * PARITY_ROWS // counts.usable),
+        parity_hashes=counts.normalized.parity_hashes(),
         rare_labels=labels.rare.hash,
-        unseen_labels=labels.unseen,
+        notes=tuple(note_left_out_labels(labels, options)),
     )
 
 

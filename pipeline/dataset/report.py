@@ -44,6 +44,7 @@ def render_report(
         "dataset.html",
         manifest=manifest,
         counts=counts,
+        notes=manifest.get("notes", ()),
         flow_of_rows=split_flow(counts["read"], parts),
         lengths=_lengths(manifest, lengths),
         known=_rank_characters(known, _SHOWN_CHARACTERS),

@@ -53,11 +53,8 @@ def load_classifier(model: Model, trust_model: bool = False) -> Classifier:
 def _load(model: Model, trust_model: bool) -> Classifier:
     if read_model(model.directory) != model:
         raise DataError(f"{model.directory}: the model changed while it was used")
-    try:
-        with local_tree(model.directory) as local:
-            loaded = load_saved_model(local, model.directory, trust_model)
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        raise DataError(f"{model.directory}: cannot be loaded: {_first_line(error)}") from error
+    with local_tree(model.directory) as local:
+        loaded = load_saved_model(local, model.directory, trust_model)
     signature = loaded.signatures.get(CLASSIFY)
     _check_signature(model.directory, signature)
     return Classifier(model.directory, loaded, signature)

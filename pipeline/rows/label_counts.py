@@ -16,7 +16,6 @@ from pipeline.rows.hashing import hash_sequences
 # Up to here labels are counted exactly, in some 200 MB; an input with more of them is refused.
 MAX_COUNTED_LABELS = 1 << 21
 _NAME_CHARACTERS = 40
-_MAX_NAMED = 3
 
 
 def _no_names() -> pa.StringArray:
@@ -69,16 +68,16 @@ class LabelCounts:
         rows = self.rows.sum(axis=0, keepdims=True)
         return LabelCounts(_cut_names(label), hash_labels(label), rows)
 
-    def describe(self) -> str:
+    def describe(self, max_named: int) -> str:
         """Return the labels with the most rows, and how many others there are, as text."""
         order = sorted(zip((-self.total).tolist(), self.name.to_pylist(), strict=True))
-        return name_some([f"{name!r} ({-rows:,})" for rows, name in order])
+        return name_some([f"{name!r} ({-rows:,})" for rows, name in order], max_named)
 
 
-def name_some(names: Sequence[str]) -> str:
+def name_some(names: Sequence[str], max_named: int) -> str:
     """Return the first names of a list, and how many others there are, as text."""
-    more = len(names) - _MAX_NAMED
-    return ", ".join(names[:_MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    more = len(names) - max_named
+    return ", ".join(names[:max_named]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def count_labels(label: pa.StringArray, split: npt.NDArray[np.integer]) -> LabelCounts:

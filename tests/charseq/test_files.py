@@ -16,6 +16,7 @@ from charseq.files import (
     check_name,
     digest_stream,
     directory_lock,
+    literal_path,
     read_json,
     read_json_object,
     seal,
@@ -129,6 +130,20 @@ def test_a_file_system_that_cannot_sync_a_directory_is_left_to_itself(
     sync(str(tmp_path))
     with pytest.raises(OSError, match="Invalid argument"):
         sync(str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("name", ["run [1]", "a*b", "what?", "back\\slash", "latin-\udce9"])
+def test_a_directory_has_a_name_without_patterns(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / name
+    directory.mkdir()
+    plain = literal_path(str(directory))
+    assert name not in plain
+    Path(plain, "file").write_text("text")
+    assert (directory / "file").read_text() == "text"
+
+
+def test_a_plain_name_stays() -> None:
+    assert literal_path("runs/größe {1}, é") == "runs/größe {1}, é"
 
 
 def test_json_that_cannot_be_read_is_named(tmp_path: Path) -> None:

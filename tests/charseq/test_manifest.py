@@ -54,6 +54,13 @@ def test_a_manifest_survives_writing_and_reading() -> None:
     assert sealed.compute_fingerprint() == sealed.fingerprint
 
 
+def test_notes_are_kept_and_a_manifest_without_them_has_no_such_key() -> None:
+    noted = replace(MANIFEST, notes=("mind the labels",)).with_fingerprint().sealed(())
+    assert parse_manifest(noted.to_text(), "dataset.json") == noted
+    assert noted.fingerprint == MANIFEST.with_fingerprint().fingerprint
+    assert "notes" not in MANIFEST.to_json()
+
+
 def test_the_text_is_indented_json_in_the_order_of_the_fields() -> None:
     lines = MANIFEST.to_text().splitlines()
     assert lines[:3] == ["{", ' "format_version": 1,', ' "fingerprint": "",']
@@ -88,7 +95,7 @@ def test_an_input_file_of_an_earlier_version_has_no_identity() -> None:
         ("{", "d/dataset.json: not JSON"),
         ("[]", "d/dataset.json: not a manifest"),
         ("{}", "d/dataset.json: no 'format_version' in it"),
-        ('{"format_version": 2}', "got format version 2, expected at most 1"),
+        ('{"format_version": 3}', "got format version 3, expected at most 2"),
         ('{"format_version": 1}', "d/dataset.json: no 'fingerprint' in it"),
     ],
 )

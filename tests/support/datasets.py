@@ -107,12 +107,26 @@ def write_dataset(
         "inputs": [{"path": "rows.csv", "bytes": 1234, "identity": "sha256:" + "5e" * 32}],
         "options": {"seed": 0, "max_length": MAX_LENGTH},
         "versions": {"tensorflow": tf.__version__},
-        "files": [],
+        "files": _digests(directory),
     }
     text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
     manifest["manifest_sha256"] = hashlib.sha256(text.encode()).hexdigest()
     (directory / "dataset.json").write_text(json.dumps(manifest))
     return read_dataset(str(directory))
+
+
+def _digests(directory: Path) -> list[dict[str, Any]]:
+    """Return the digests of `parity.jsonl` and of the files of the graph."""
+    paths = [directory / "parity.jsonl", *sorted((directory / "transform").rglob("*"))]
+    return [
+        {
+            "path": str(path.relative_to(directory)),
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in paths
+        if path.is_file()
+    ]
 
 
 def _row_counts(splits: Mapping[str, Sequence[Row]]) -> dict[str, Any]:

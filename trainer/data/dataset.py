@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from charseq.errors import DataError
+from charseq.files import FileDigest, sha256_of_file
 from charseq.manifest import MANIFEST_FILE, Manifest, Shard, parse_manifest
 from trainer.data.files import Files, LocalFiles, open_files
+
+_REPLACED = (
+    "the rows of two datasets may have been read; begin anew with the dataset that is there now"
+)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A complete dataset, all of whose shards have the size that its manifest says."""
+    """A complete dataset, all of whose shards have the size that its manifest says.
+
+    manifest_bytes: the content of its `dataset.json` when it was opened.
+    """
 
     manifest: Manifest
     files: Files
+    manifest_bytes: bytes
+
+    @property
+    def manifest_sha256(self) -> str:
+        """The SHA-256 of its `dataset.json`, as `sha256sum` prints it."""
+        return hashlib.sha256(self.manifest_bytes).hexdigest()
 
     @property
     def directory(self) -> str:
@@ -27,6 +42,50 @@ class Dataset:
     def path(self, name: str) -> str:
         """Return the local path of a file that is no shard, named relative to the dataset."""
         return self.files.path(name)
+
+    def verified_path(self, name: str) -> str:
+        """Return the local path of a file or directory whose files have the hashes of the manifest.
+
+        Raises:
+            DataError: a file is missing or has another hash. (Manifests of the first versions have
+                no hashes; then nothing is checked.)
+        """
+        path = self.path(name)
+        listed = [
+            file
+            for file in self.manifest.files
+            if file.path == name or file.path.startswith(f"{name}/")
+        ]
+        if self.manifest.files and not listed:
+            raise DataError(f"{self.display_path(name)}: {MANIFEST_FILE} does not name it")
+        for file in listed:
+            self._check_digest(file)
+        return path
+
+    def _check_digest(self, file: FileDigest) -> None:
+        local, path = self.path(file.path), self.display_path(file.path)
+        if not os.path.exists(local):
+            raise DataError(f"{path}: no such file, but {MANIFEST_FILE} names it")
+        if sha256_of_file(local) != file.sha256:
+            raise DataError(
+                f"{path}: changed after the preparation: its SHA-256 is not that in "
+                f"{MANIFEST_FILE}; prepare the dataset again"
+            )
+
+    def check_unchanged(self) -> None:
+        """Check that the dataset is the one that was opened, so that all its rows were.
+
+        Raises:
+            DataError: another one has taken its place, or is about to, or it is gone.
+        """
+        path = self.display_path(MANIFEST_FILE)
+        try:
+            with self.files.local_copy(MANIFEST_FILE) as copy, open(copy, "rb") as file:
+                now = file.read()
+        except FileNotFoundError as error:
+            raise DataError(f"{path}: removed while it was used: {_REPLACED}") from error
+        if now != self.manifest_bytes:
+            raise DataError(f"{path}: replaced while it was used: {_REPLACED}")
 
     def display_path(self, name: str) -> str:
         """Return where a user finds a file of the dataset."""
@@ -65,13 +124,15 @@ def read_dataset(directory: str) -> Dataset:
 
 
 def _read(files: Files) -> Dataset:
-    dataset = Dataset(_read_manifest(files), files)
+    content = _read_manifest(files)
+    manifest = parse_manifest(content, os.path.join(files.address, MANIFEST_FILE))
+    dataset = Dataset(manifest, files, content)
     for shard in dataset.manifest.shards:
         _check_shard(dataset.display_path(shard.path), files.size(shard.path), shard)
     return dataset
 
 
-def _read_manifest(files: Files) -> Manifest:
+def _read_manifest(files: Files) -> bytes:
     if not files.exists():
         raise DataError(f"{files.address}: no such directory")
     if files.size(MANIFEST_FILE) is None:
@@ -80,7 +141,7 @@ def _read_manifest(files: Files) -> Manifest:
             "or its preparation did not finish"
         )
     with open(files.path(MANIFEST_FILE), "rb") as file:
-        return parse_manifest(file.read(), os.path.join(files.address, MANIFEST_FILE))
+        return file.read()
 
 
 def _check_shard(path: str, size: int | None, shard: Shard) -> None:

@@ -69,14 +69,16 @@ def call_python(function: Callable[[Any], Any], value: tf.Tensor, types: Any) ->
 
 @contextmanager
 def read_errors_as_data_error(dataset: Dataset) -> Iterator[None]:
-    """Turn a record that cannot be read, or a failed download, into a user-facing error.
+    """Turn a record or a shard that cannot be read, or a failed download, into a user-facing error.
 
     Raises:
-        DataError: it happened in the block; the message names the shard, and the record.
+        DataError: it happened in the block; the message names the shard, and the record, or says
+            that the dataset has been replaced.
     """
     try:
         yield
     except tf.errors.DataLossError as error:
+        dataset.check_unchanged()
         where = next(_corrupted_records(dataset), "a shard was, but is not any more")
         raise DataError(
             f"{dataset.directory}: {where}: corrupted, prepare the dataset again; "
@@ -85,10 +87,22 @@ def read_errors_as_data_error(dataset: Dataset) -> Iterator[None]:
     except tf.errors.OpError as error:
         cause = dataset.files.download_error
         if not cause:
+            _raise_if_shard_is_lost(dataset, error)
             raise
         raise DataError(
             f"{cause}; give the same command again: a training goes on from its newest checkpoint"
         ) from error
+
+
+def _raise_if_shard_is_lost(dataset: Dataset, error: tf.errors.OpError) -> None:
+    """Raise a user-facing error if `error` is that a shard is not there, or no longer the same.
+
+    Raises:
+        DataError: it is.
+    """
+    if isinstance(error, tf.errors.NotFoundError):
+        dataset.check_unchanged()
+        raise DataError(f"{dataset.directory}: {error.message.splitlines()[0]}") from error
 
 
 def _corrupted_records(dataset: Dataset) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,8 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from charseq.errors import DataError
-from charseq.files import sync, sync_tree
-from charseq.manifest import MANIFEST_FILE
+from charseq.files import literal_path, sync, sync_tree
 from charseq.saved_model import (
     CLASSIFY,
     DATASET_ASSET,
@@ -63,8 +63,9 @@ def export(
     unfinished = os.path.join(directory, UNFINISHED_SAVED_MODEL)
     shutil.rmtree(unfinished, ignore_errors=True)  # An earlier export may have been cut short.
     classifier = TextClassifier(encoder, model, representation, dataset.manifest)
-    tf.saved_model.save(classifier, unfinished, classifier.signatures())
-    shutil.copyfile(dataset.path(MANIFEST_FILE), os.path.join(unfinished, DATASET_ASSET))
+    path = os.path.join(literal_path(directory), UNFINISHED_SAVED_MODEL)
+    tf.saved_model.save(classifier, path, classifier.signatures())
+    Path(unfinished, DATASET_ASSET).write_bytes(dataset.manifest_bytes)
     shutil.copyfile(unfinished_run_file(directory), os.path.join(unfinished, RUN_ASSET))
     check_export(unfinished, classifier, read_parity(dataset))
     sync_tree(unfinished)
@@ -108,7 +109,8 @@ def _run_in_session(
     session cannot run.
     """
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        graph = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], path)
+        plain = literal_path(path)
+        graph = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], plain)
         signatures = {name: graph.signature_def[name] for name in (ENCODE, CLASSIFY)}
         return {
             name: session.run(

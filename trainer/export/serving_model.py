@@ -52,7 +52,7 @@ class TextEncoder(tf.Module):
 
     def __init__(self, dataset: Dataset, trust_model: bool = False) -> None:
         super().__init__()
-        path = dataset.path(TRANSFORM_GRAPH_DIR)
+        path = dataset.verified_path(TRANSFORM_GRAPH_DIR)
         where = dataset.display_path(TRANSFORM_GRAPH_DIR)
         if not os.path.isfile(os.path.join(path, SAVED_MODEL_FILE)):
             raise DataError(f"{where}: no transform graph, expected a SavedModel")

@@ -17,7 +17,7 @@ import sys
 import time
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import count
 
@@ -52,6 +52,8 @@ class Checkpoints:
 
     A checkpoint holds the weights after an update, but only the loss of a later step shows whether
     that update broke them. Until then it is unconfirmed, and no earlier one is removed for it.
+
+    check: called before anything is saved; raises a DataError if nothing may be.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class Checkpoints:
         optimizer: keras.optimizers.Optimizer,
         every: Interval,
         keep: int,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.output = output
+        self.check = check
         self._directory = os.path.join(output, CHECKPOINTS)
         self._model_variables = keyed_variables("model", model.variables)
         optimizer_variables = keyed_variables("optimizer", optimizer.variables)
@@ -81,6 +85,7 @@ class Checkpoints:
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint, unconfirmed."""
+        self.check()
         path = os.path.join(self._directory, f"step-{state.total_steps:0{_STEP_DIGITS}}.npz")
         state_json = np.array(json.dumps(asdict(state), allow_nan=False))
         _write(path, {**_values(self._variables), _STATE: state_json})
@@ -102,6 +107,7 @@ class Checkpoints:
 
     def save_best(self) -> None:
         """Write the weights of the model as the best so far."""
+        self.check()
         _write(os.path.join(self._directory, _BEST), _values(self._model_variables))
 
     def restore_best(self) -> None:

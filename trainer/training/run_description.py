@@ -9,22 +9,24 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from charseq.manifest import Manifest
+from charseq.machine import describe_machine
 from trainer.config import Config
+from trainer.data.dataset import Dataset
 from trainer.training.distributed import strategy_name
 
 
 def describe_run(
     config: Config,
-    manifest: Manifest,
+    dataset: Dataset,
     representation: str,
     strategy: tf.distribute.Strategy,
     jit_compile: bool,
 ) -> dict[str, Any]:
-    """Return the content of `run.json`: every resolved option, the dataset, the versions.
+    """Return the content of `run.json`: every resolved option, the dataset, versions, machine.
 
     asked: the options that another machine may resolve to something else, as the user gave them.
     """
+    manifest = dataset.manifest
     requested = config.to_json()
     resolved = {
         "representation": representation,
@@ -37,6 +39,7 @@ def describe_run(
         "asked": {name: requested[name] for name in resolved},
         "dataset": {
             "fingerprint": manifest.fingerprint,
+            "dataset_json_sha256": dataset.manifest_sha256,
             "encoding": manifest.encoding,
             "max_length": manifest.max_length,
             "alphabet_size": manifest.alphabet_size,
@@ -49,4 +52,5 @@ def describe_run(
             "keras": keras.__version__,
             "numpy": np.__version__,
         },
+        "machine": describe_machine(),
     }

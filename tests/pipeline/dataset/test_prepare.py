@@ -283,6 +283,17 @@ def test_rare_labels_are_rejected_and_do_not_count_as_a_fault_of_the_input(tmp_p
     assert json.loads(lines[1])["raw"] == "CAD,rare1"
 
 
+def test_the_summary_names_labels_that_cannot_be_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [*make_long_tail()[:180], ("DDD", "once")]
+    write_csv(tmp_path / "rows.csv", rows)
+    manifest = prepare(tmp_path / "rows.csv", tmp_path / "out")
+    out = capsys.readouterr().out.splitlines()
+    assert out[-2:] == [f"note: {note}" for note in manifest["notes"]]
+    assert out[-1] == "note: labels without a row in the test split: 1 of 3: 'once'"
+
+
 def test_rows_of_labels_without_a_train_row_are_too_many(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -188,6 +188,11 @@ def test_rows_flow_in_proportion_and_tiny_shares_are_seen() -> None:
     assert heights == {"train": 176, "validation": 22, "test": 22, "duplicates": 2, "rejected": 2}
 
 
+def test_notes_are_shown_where_the_rows_are() -> None:
+    page = render(manifest(notes=[f"labels without a row: {EVIL}"]))
+    assert "labels without a row: <script>" in page.sections["Rows"]
+
+
 def test_what_is_not_there_has_no_band() -> None:
     counts = {**manifest()["counts"], "read": 5, "train": 5, "validation": 0, "test": 0}
     counts |= {"duplicates": 0, "rejected": 0, "rejected_by_reason": {}}
@@ -291,7 +296,8 @@ def test_rejected_rows_with_the_first_of_each_reason() -> None:
         "The first of each reason; all of them are in rejected/ . "
         "invalid_json 4 rows 0.02 % of all : not a JSON object whose sequence is text. "
         "a.csv , row 1 1th a.csv , row 2 2th a.csv , row 3 3th "
-        "empty_sequence 1 row < 0.01 % of all : no character in the sequence. b.csv , row 9 ,x"
+        "empty_sequence 1 row < 0.01 % of all : no character in the sequence, or nothing but "
+        "blanks. b.csv , row 9 ,x"
     )
 
 

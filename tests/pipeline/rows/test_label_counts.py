@@ -50,7 +50,8 @@ def test_totals_and_the_train_split() -> None:
 
 def test_the_most_frequent_labels_are_named() -> None:
     counts = count([("a", 0), ("b", 0), ("c", 0), ("b", 2), ("d", 1)])
-    assert counts.describe() == "'b' (2), 'a' (1), 'c' (1) and 1 more"
+    assert counts.describe(3) == "'b' (2), 'a' (1), 'c' (1) and 1 more"
+    assert counts.describe(4) == "'b' (2), 'a' (1), 'c' (1), 'd' (1)"
 
 
 def test_more_labels_than_are_worth_counting(monkeypatch: pytest.MonkeyPatch) -> None:

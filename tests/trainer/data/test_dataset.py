@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -100,3 +101,32 @@ def test_a_dataset_of_the_first_versions_has_no_digests_of_files(dataset):
     del content["files"], content["manifest_sha256"]
     path.write_text(json.dumps(content))
     assert read_dataset(str(dataset)).manifest.files == ()
+
+
+def test_the_hash_of_the_manifest_is_that_of_its_file(dataset):
+    digest = hashlib.sha256((dataset / "dataset.json").read_bytes()).hexdigest()
+    assert read_dataset(str(dataset)).manifest_sha256 == digest
+
+
+def test_a_dataset_that_is_replaced_while_it_is_used_is_named(dataset):
+    read = read_dataset(str(dataset))
+    read.check_unchanged()
+    change(dataset, options={"seed": 1})
+    with pytest.raises(DataError, match=r"dataset\.json: replaced while it was used: the"):
+        read.check_unchanged()
+    (dataset / "dataset.json").unlink()
+    with pytest.raises(DataError, match=r"dataset\.json: removed while it was used"):
+        read.check_unchanged()
+
+
+def test_files_are_verified_by_their_hashes(dataset):
+    read = read_dataset(str(dataset))
+    assert read.verified_path("parity.jsonl") == str(dataset / "parity.jsonl")
+    with pytest.raises(DataError, match=r"report\.html: dataset\.json does not name it"):
+        read.verified_path("report.html")
+    (dataset / "parity.jsonl").write_text("{}")
+    with pytest.raises(DataError, match=r"parity\.jsonl: changed after the preparation"):
+        read.verified_path("parity.jsonl")
+    (dataset / "parity.jsonl").unlink()
+    with pytest.raises(DataError, match=r"parity\.jsonl: no such file, but dataset\.json names it"):
+        read.verified_path("parity.jsonl")

@@ -31,9 +31,10 @@ def written(tmp_path_factory):
 
 @pytest.fixture
 def dataset(written, tmp_path):
-    """A dataset that a test may break."""
+    """A dataset that a test may break: its manifest has no hashes, as those of early versions."""
     shutil.copytree(written.directory, tmp_path / "data")
-    return replace(written, files=LocalFiles(str(tmp_path / "data")))
+    files = LocalFiles(str(tmp_path / "data"))
+    return replace(written, files=files, manifest=replace(written.manifest, files=()))
 
 
 def change_parity(dataset, line, **values):
@@ -65,6 +66,21 @@ def test_a_dataset_without_the_files_of_an_export_is_refused(dataset, name, tmp_
     (tmp_path / "data" / name).rename(tmp_path / name)
     with pytest.raises(DataError, match=name):
         TextEncoder(dataset)
+
+
+@pytest.mark.parametrize(
+    "name", ["parity.jsonl", "transform/transform_fn/saved_model.pb", "transform/extra"]
+)
+def test_a_graph_or_rows_that_changed_after_the_preparation_are_refused(written, tmp_path, name):
+    shutil.copytree(written.directory, tmp_path / "data")
+    with (tmp_path / "data" / name).open("ab") as file:
+        file.write(b"\n")
+    changed = replace(written, files=LocalFiles(str(tmp_path / "data")))
+    if name == "transform/extra":  # Not a file of the graph.
+        TextEncoder(changed)
+        return
+    with pytest.raises(DataError, match=f"{name}: changed after the preparation: its SHA-256 is"):
+        TextEncoder(changed)
 
 
 def new_classifier(dataset, representation="embedding", seed=0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -280,6 +281,53 @@ def test_a_broken_checkpoint_is_reported_and_passed_over(data, uninterrupted, un
     assert run(data, unfinished) == 0
     assert f"{newest}: broken, trying the one before it: Bad CRC-32" in capsys.readouterr().err
     assert_same_run(unfinished, uninterrupted)
+
+
+@pytest.mark.parametrize("call", [1, 4])
+def test_a_dataset_that_is_replaced_under_a_training_ends_it(data, tmp_path, capsys, call):
+    shutil.copytree(data, tmp_path / "data")
+    manifest = tmp_path / "data" / "dataset.json"
+    update, calls = Progress.update, []
+
+    def replace_dataset(progress, state):
+        calls.append(state)
+        if len(calls) == call:
+            manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 1'))
+        update(progress, state)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Progress, "update", replace_dataset)
+        assert run(tmp_path / "data", tmp_path / "run", "--checkpoint-every", "9") == 1
+    assert f"{manifest}: replaced while it was used: the rows of two" in capsys.readouterr().err
+    assert saved(tmp_path / "run") == []
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_a_training_that_was_taken_over_saves_nothing_more(data, tmp_path, capsys):
+    update, calls = Progress.update, []
+
+    def take_over(progress, state):
+        calls.append(state)
+        if len(calls) == 3:  # After a checkpoint at step 4, and before one at step 6.
+            owner = tmp_path / "run" / "owner.json"
+            owner.write_text(owner.read_text().replace('"id": "', '"id": "0'))
+        update(progress, state)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Progress, "update", take_over)
+        assert run(data, tmp_path / "run", "--checkpoint-every", "2") == 1
+    assert (
+        "has taken it over, as this one was not heard of for 2 minutes" in capsys.readouterr().err
+    )
+    assert saved(tmp_path / "run")[-1] == "step-0000000004.npz"
+
+
+def test_the_hash_of_the_manifest_is_in_the_run(data, uninterrupted):
+    digest = hashlib.sha256((data / "dataset.json").read_bytes()).hexdigest()
+    run_json = json.loads((uninterrupted / "run.json").read_text())
+    assert run_json["dataset"]["dataset_json_sha256"] == digest
+    asset = uninterrupted / "saved_model" / "assets" / "dataset.json"
+    assert hashlib.sha256(asset.read_bytes()).hexdigest() == digest
 
 
 def test_a_replaced_run_stays_until_the_new_one_is_whole(data, tmp_path, capsys):

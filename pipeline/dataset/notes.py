@@ -1,0 +1,49 @@
+"""What a user should know about a dataset that is complete: sentences for summary and report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pipeline.dataset.labels import ChosenLabels
+from pipeline.options import Options
+from pipeline.rows.label_counts import LabelCounts, name_some
+
+_MAX_NAMED = 20
+_NAME_CHARACTERS = 40
+
+
+def note_left_out_labels(labels: ChosenLabels, options: Options) -> Iterator[str]:
+    """Yield a note on rare labels and one on unseen labels, if there are any."""
+    if len(labels.rare):
+        name = options.rare_label_as
+        outcome = "rejected as rare_label" if name is None else f"labelled {name!r}"
+        what = f"with fewer than {options.min_label_rows:,} rows"
+        yield _note_labels(labels.rare, what, outcome)
+    if len(labels.unseen):
+        what = "without a row in the train split"
+        yield _note_labels(labels.unseen, what, "rejected as unseen_label")
+
+
+def _note_labels(labels: LabelCounts, what: str, outcome: str) -> str:
+    return (
+        f"labels {what}: {len(labels):,}, and their {labels.total.sum():,} rows are {outcome}: "
+        f"{labels.describe(_MAX_NAMED)}"
+    )
+
+
+def note_absent_labels(
+    labels: Sequence[str], label_counts: Mapping[str, Mapping[str, int]]
+) -> Iterator[str]:
+    """Yield a note for each split that has no record of some labels.
+
+    Args:
+        labels: all labels of the dataset.
+        label_counts: the records of each split, by label; those of 0 are left out.
+    """
+    for split, counts in label_counts.items():
+        absent = [repr(label[:_NAME_CHARACTERS]) for label in labels if label not in counts]
+        if absent:
+            yield (
+                f"labels without a row in the {split} split: {len(absent):,} of {len(labels):,}: "
+                f"{name_some(absent, _MAX_NAMED)}"
+            )
