@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from charseq.errors import DataError, Preempted, UsageError
+from charseq.errors import DataError, MismatchError, Preempted, UsageError
 from charseq.signals import Signalled, interruptible, leave_if_watched, was_signalled
 
 
@@ -18,8 +18,8 @@ def exit_status(command: Callable[[], None]) -> int:
     """Run `command` and return its exit status.
 
     An error that a user can cause becomes one message on standard error. Status 0: done; 1: the
-    data cannot be used or the run failed; 2: the command line is wrong; 130: interrupted; 143:
-    ended by SIGTERM.
+    data cannot be used or the run failed; 2: the command line is wrong; 3: the input does not fit
+    the model or the alphabet; 130: interrupted; 143: ended by SIGTERM.
     """
     try:
         with interruptible():
@@ -31,6 +31,9 @@ def exit_status(command: Callable[[], None]) -> int:
         # The reader of standard output has gone; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except MismatchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
     except (DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

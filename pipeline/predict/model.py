@@ -18,12 +18,15 @@ class Model:
     """A SavedModel directory and its content.
 
     fingerprint: of the dataset that it was trained on. max_length: the length at which it cuts
-    sequences. files: all its files, by their path in `directory`.
+    sequences. alphabet: its characters; others get the id `unknown_id`. files: all its files, by
+    their path in `directory`.
     """
 
     directory: str
     fingerprint: str
     max_length: int
+    alphabet: str
+    unknown_id: int
     files: tuple[FileDigest, ...]
 
 
@@ -46,7 +49,14 @@ def read_model(directory: str) -> Model:
     with open_file(paths[DATASET_ASSET]) as file:
         manifest = parse_manifest(file.read(), paths[DATASET_ASSET])
     files = tuple(digest_file(path, name) for name, path in sorted(paths.items()))
-    return Model(directory, manifest.fingerprint, manifest.max_length, files)
+    return Model(
+        directory,
+        manifest.fingerprint,
+        manifest.max_length,
+        "".join(manifest.alphabet),
+        manifest.unknown_id,
+        files,
+    )
 
 
 def _suggest_model(directory: str) -> str:

@@ -13,6 +13,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
 from charseq.files import FileDigest, to_json_text
+from pipeline.predict.characters import CharacterCounts
 from pipeline.predict.model import Model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.predicted_files import PredictedFile
@@ -30,13 +31,14 @@ _LIBRARIES = ("apache-beam", "tensorflow", "pyarrow", "numpy")
 class PreparedPredictions:
     """Predictions whose files are staged.
 
-    counts: of all rows that were read. files, rejected_files: in any order.
+    counts, characters: of all rows that were read. files, rejected_files: in any order.
     """
 
     options: PredictOptions
     model: Model
     sources: Sequence[Source]
     counts: ReadCounts
+    characters: CharacterCounts
     files: Sequence[PredictedFile]
     rejected_files: Sequence[RejectedFile]
 
@@ -109,6 +111,9 @@ def count_rows(prepared: PreparedPredictions) -> dict[str, Any]:
         "rejected": rejected,
         "rejected_by_reason": dict(sorted(by_reason.items())),
         "truncated": prepared.counts.truncated,
+        "characters": prepared.characters.characters,
+        "unknown_characters": prepared.characters.unknown,
+        "unknown_rows": prepared.characters.unknown_rows,
     }
 
 
