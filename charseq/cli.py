@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from charseq.errors import DataError, MismatchError, Preempted, UsageError
 from charseq.signals import Signalled, interruptible, leave_if_watched, was_signalled
+from charseq.terminal import escaped_output
 
 
 def exit_status(command: Callable[[], None]) -> int:
@@ -19,8 +20,14 @@ def exit_status(command: Callable[[], None]) -> int:
 
     An error that a user can cause becomes one message on standard error. Status 0: done; 1: the
     data cannot be used or the run failed; 2: the command line is wrong; 3: the input does not fit
-    the model or the alphabet; 130: interrupted; 143: ended by SIGTERM.
+    the model or the alphabet; 130: interrupted; 143: ended by SIGTERM. What is printed is safe for
+    a terminal and fits its encoding.
     """
+    with escaped_output():
+        return _exit_status(command)
+
+
+def _exit_status(command: Callable[[], None]) -> int:
     try:
         with interruptible():
             command()

@@ -12,15 +12,19 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, BinaryIO
 
 from charseq.errors import DataError
 
 _CHUNK_BYTES = 1 << 20
+# File systems whose locks other machines may not see.
+_LOCKED_ON_THIS_MACHINE = ("fuse", "9p", "virtiofs")
 # The error numbers of file systems that cannot lock a directory; NFS gives the first.
-_NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 # What TensorFlow takes as a pattern, and (as Python holds it) what is not UTF-8.
 _PATTERN = re.compile(r"[*?\[\]\\\ud800-\udfff]")
+_LINK = "directory"
 # The error numbers of file systems that cannot sync a directory.
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -69,7 +73,16 @@ def to_json_text(content: Any) -> str:
     Raises:
         ValueError: a number is not finite, which JSON has no form for.
     """
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    return encode_text(text).decode("utf-8") + "\n"
+
+
+def encode_text(text: str) -> bytes:
+    r"""Return a text as UTF-8; a byte of a file name that is not UTF-8, as F1, becomes \udcf1.
+
+    In a string of JSON that is an escape, which is read back as the same name.
+    """
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_json(path: str, content: Any) -> None:
@@ -80,7 +93,7 @@ def write_json(path: str, content: Any) -> None:
 def write_text(path: str, text: str) -> None:
     """Write a UTF-8 file whole or not at all, as `whole_file` does."""
     with whole_file(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(encode_text(text))
 
 
 @contextmanager
@@ -190,48 +203,77 @@ def sync_tree(directory: str) -> None:
             sync(os.path.join(folder, name))
 
 
-@contextmanager
-def literal_path(directory: str) -> Iterator[str]:
-    """Yield another name of a directory for TensorFlow, if it would read the given one otherwise.
+def is_literal(path: str) -> bool:
+    """Return whether TensorFlow takes a path for a name, see `literal_path`."""
+    return not _PATTERN.search(path)
+
+
+def literal_path(directory: str) -> str:
+    """Return another name of a directory for TensorFlow, if it would misread the given one.
 
     Where a checkpoint or a SavedModel is loaded or saved, TensorFlow takes brackets, stars,
     question marks and backslashes in its path as a pattern, and it refuses a path that is not
-    UTF-8. The other name is a link in a temporary directory, for the time of the block.
+    UTF-8. The other name is a link in a temporary directory, which stays as long as the process:
+    what was loaded may still read files of it.
     """
-    if not _PATTERN.search(directory):
-        yield directory
-        return
-    with tempfile.TemporaryDirectory(prefix="charseq-") as folder:
-        link = os.path.join(folder, "directory")
-        os.symlink(os.path.abspath(directory), link)
-        yield link
+    if is_literal(directory):
+        return directory
+    return os.path.join(_directory_of_link(os.path.abspath(directory)).name, _LINK)
+
+
+@cache
+def _directory_of_link(directory: str) -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix="charseq-")
+    os.symlink(directory, os.path.join(folder.name, _LINK))
+    return folder
 
 
 @contextmanager
-def directory_lock(directory: str) -> Iterator[None]:
+def directory_lock(directory: str) -> Iterator[bool]:
     """Create a directory and keep other runs out of it while the block runs.
 
     The directory itself is locked: a lock file would have to stay in it. On a file system that
-    cannot lock a directory, no run is kept out.
+    cannot lock a directory, no run is kept out. Yield whether runs on all machines are.
 
     Raises:
         DataError: another run holds the lock, or the directory cannot be created.
     """
     try:
         os.makedirs(directory, exist_ok=True)
+    except FileExistsError as error:
+        raise DataError(f"{directory}: is a file, expected a directory") from error
     except OSError as error:
         raise DataError(f"{directory}: cannot be made: {error.strerror}") from error
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f"{directory}: another run is writing there; let it end, or choose another --output"
-            ) from None
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-        yield
+        yield _lock(descriptor, directory) and not _locks_this_machine_only(directory)
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, directory: str) -> bool:
+    """Lock an open directory; return False where its file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise DataError(
+            f"{directory}: another run is writing there; let it end, or choose another --output"
+        ) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return False
+    return True
+
+
+def _locks_this_machine_only(directory: str) -> bool:
+    """Return whether the kernel may lock a directory without asking the machine that holds it."""
+    device = os.stat(directory).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+        for mount in mounts:
+            # ID PARENT MAJOR:MINOR ROOT MOUNT_POINT OPTIONS [OPTIONAL…] - TYPE SOURCE …
+            fields, _, described = mount.partition(" - ")
+            if fields.split()[2] == number:
+                return described.startswith(_LOCKED_ON_THIS_MACHINE)
+    return False

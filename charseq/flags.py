@@ -13,6 +13,7 @@
 
 A field without a default is required. A bool is a switch without a value; a `tuple[T, ...]` without
 `parse` is a flag that may be repeated; the fields of a nested dataclass are flags like the others.
+A bool that is true by default has a second flag, `--no-NAME`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, is_dataclass
 from types import NoneType
@@ -248,12 +250,21 @@ def _add_argument(parser: argparse._ActionsContainer, field: _Field) -> None:
     else:
         settings["required"] = field.default is MISSING
         parser.add_argument(flag_name(field.name), **settings)
+    if field.default is True:
+        parser.add_argument(
+            flag_name(f"no_{field.name}"),
+            dest=field.name,
+            action="store_false",
+            help=f"the same as {flag_name(field.name)}=false",
+        )
 
 
 def _default_text(default: object) -> str:
     """Return `" (default: …)"`, or nothing for a default that stands for an absent flag."""
     if default is MISSING or default is None or default is False or default == ():
         return ""
+    if default is True:
+        return " (default: true)"
     text = ",".join(map(str, default)) if type(default) is tuple else str(default)
     return f" (default: {text})"
 
@@ -282,6 +293,7 @@ def _build(options: type[T], present: Mapping[str, Any]) -> T:
     """Return the dataclass with the values of the flags that are present."""
     own = list(_own_fields(options))
     _check_combinations(own, present)
+    _check_encoding(own, present)
     values = {
         field.name: tuple(present[field.name]) if field.is_repeated else present[field.name]
         for field in own
@@ -305,3 +317,28 @@ def _check_combinations(fields: Sequence[_Field], present: Mapping[str, Any]) ->
             if flag.not_with is not None and flag.not_with[0] in present:
                 other, reason = flag.not_with
                 raise UsageError(f"{name}: not allowed with {flag_name(other)}: {reason}")
+
+
+def _check_encoding(fields: Sequence[_Field], present: Mapping[str, Any]) -> None:
+    """Check that a text means to TensorFlow, which takes it as UTF-8, what it means to Python.
+
+    The values of flags that may be repeated, the input, are opened by Python alone.
+
+    Raises:
+        UsageError: it has bytes that are not UTF-8, or the locale has another encoding.
+    """
+    for field in fields:
+        value = present.get(field.name)
+        if isinstance(value, str):
+            require(
+                _is_utf8(value),
+                flag_name(field.name),
+                value,
+                "text in UTF-8, as which TensorFlow takes it: rename the file, or set PYTHONUTF8=1 "
+                "if the locale is not UTF-8",
+            )
+
+
+def _is_utf8(text: str) -> bool:
+    """Return whether the bytes that Python read as `text` are its UTF-8."""
+    return text.encode("utf-8", "backslashreplace") == os.fsencode(text)

@@ -29,7 +29,7 @@ from charseq.allowed_operations import (
     TABLE_FROM_FILE,
 )
 from charseq.errors import DataError
-from charseq.html.escape import escape_terminal
+from charseq.terminal import escape_terminal
 
 if TYPE_CHECKING:
     from tensorflow.core.framework.function_pb2 import FunctionDef

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from charseq.terminal import escape_terminal, unescaped
+
 
 class StatusLine:
     """The last line of standard error; nothing appears until the first `update`.
@@ -18,7 +20,7 @@ class StatusLine:
 
     def __init__(self) -> None:
         # Without force_terminal, FORCE_COLOR makes rich write control codes into a log.
-        console = Console(stderr=True, force_terminal=sys.stderr.isatty())
+        console = Console(file=unescaped(sys.stderr), force_terminal=sys.stderr.isatty())
         self.is_terminal = console.is_terminal and not console.is_dumb_terminal
         self._live = Live(
             console=console,
@@ -32,7 +34,9 @@ class StatusLine:
         """Replace the line by `text`, of which as much is shown as fits."""
         self._live.start()
         self._live.console.show_cursor()  # A process that is killed could not show it again.
-        self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
+        self._live.update(
+            Text(escape_terminal(text), no_wrap=True, overflow="ellipsis"), refresh=True
+        )
 
     def clear(self) -> None:
         """Erase the line, so that other text can be printed; the next `update` shows it again."""

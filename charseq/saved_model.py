@@ -5,6 +5,8 @@
 | `serving_default` | `sequence` (batch,) string | `label` (batch,) string, `probability` (batch,) float32, `probabilities` (batch, labels) float32 |
 | `top_k` | `sequence` (batch,) string, `k` () int32 | `labels` (batch, k) string, `probabilities` (batch, k) float32 |
 | `encode` | `sequence` (batch,) string | `ids` (batch, max_length) int64, `length` (batch,) int64 |
+
+`sequence` is in NFC if the dataset in the assets was prepared with `--normalize nfc`; see `charseq.normalization`.
 """  # noqa: E501 - a table
 
 from __future__ import annotations
@@ -63,8 +65,7 @@ def load_saved_model(directory: str, name: str, trust_model: bool) -> Any:
         if not trust_model:
             with open(os.path.join(directory, SAVED_MODEL_FILE), "rb") as file:
                 check_graph(file.read(), name)
-        with literal_path(directory) as plain:
-            return tf.saved_model.load(plain)
+        return tf.saved_model.load(literal_path(directory))
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise DataError(f"{name}: cannot be loaded: {reason}") from error

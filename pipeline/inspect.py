@@ -16,6 +16,7 @@ from charseq.cli import exit_status, heavy_imports
 from charseq.flags import flag, make_parser, parse_known, require, validate
 from charseq.manifest import SPLITS, Manifest
 from charseq.saved_model import TRUST_MODEL_HELP
+from charseq.terminal import escape_terminal
 
 _SHOWN_LABELS = 20
 
@@ -104,7 +105,8 @@ def _print_dataset(options: InspectOptions) -> None:
     print(f"\n{options.split}:")
     records = read_records(options.dataset, manifest, options.split, options.label)
     for record in islice(records, options.count):
-        print(f"  {record.sequence:<{manifest.max_length}}  {record.length:>4}  {record.label}")
+        sequence, label = escape_terminal(record.sequence), escape_terminal(record.label)
+        print(f"  {sequence:<{manifest.max_length}}  {record.length:>4}  {label}")
 
 
 def summary_table(manifest: Manifest) -> str:
@@ -113,6 +115,9 @@ def summary_table(manifest: Manifest) -> str:
     for name, count in asdict(manifest.counts).items():
         if name == "rejected_by_reason":
             rows |= {f"  {reason}": rejected for reason, rejected in count.items()}
+        elif name == "normalized":
+            for column, by_step in (count or {}).items():
+                rows |= {f"{column} changed by {step}": rows for step, rows in by_step.items()}
         else:
             rows[name] = count
     lines = [f"{name:<24}{count:>14,}" for name, count in rows.items()]

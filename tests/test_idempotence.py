@@ -26,7 +26,7 @@ from trainer.promote.__main__ import main as promote
 # Where to die, in the order of a run, and at which call.
 MOMENTS = [
     ("pipeline.dataset.run.build", 1),
-    ("pipeline.runtime.staging.move", 4),
+    ("pipeline.output.journal.move", 4),
     ("pipeline.dataset.run.describe", 1),
     ("trainer.training.train.begin_run", 1),
     ("trainer.run_directory.os.replace", 1),
@@ -65,7 +65,7 @@ def run_killed(folder: Path, place: str, call: int) -> None:
     owner = pytest.MonkeyPatch()
     calls: list[None] = []
     with owner.context() as patch:
-        patch.setattr("pipeline.dataset.run.remove_staging", lambda _: None)
+        patch.setattr("pipeline.output.directory.leave", lambda _: None)
         real = _resolve(module, name)
 
         def counted(*args: Any, **kwargs: Any) -> Any:
@@ -141,7 +141,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_chain_killed_at_every_step_ends_as_one_that_was_not(whole: Path) -> None:
     folder = whole.parent / "killed"
     for place, call in MOMENTS:
-        kill = run_killed_in_a_process if place == "pipeline.runtime.staging.move" else run_killed
+        kill = run_killed_in_a_process if place == "pipeline.output.journal.move" else run_killed
         kill(folder, place, call)
     run_chain(folder)
     assert content(folder) == content(whole)

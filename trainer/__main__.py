@@ -14,6 +14,7 @@ from charseq.cli import exit_status, heavy_imports
 from charseq.files import directory_lock
 from trainer.config import RESUME_REQUIRED, parse_command_line
 from trainer.data.dataset import open_dataset
+from trainer.owner import owned_directory
 from trainer.replacement import finish_replacement, is_replacement_interrupted, work_directory
 from trainer.run_checks import check_output, check_resumable, is_trained
 
@@ -28,7 +29,10 @@ def _train(argv: Sequence[str] | None) -> None:
     with open_dataset(config.data) as dataset:
         dataset.check_not_empty("train")
         if is_replacement_interrupted(config.output):
-            with directory_lock(config.output):
+            with (
+                directory_lock(config.output) as locked,
+                owned_directory(config.output, locked=locked),
+            ):
                 finish_replacement(config.output)
         fingerprint = dataset.manifest.fingerprint
         if not config.overwrite and is_trained(config, fingerprint):

@@ -11,6 +11,7 @@ from charseq.errors import DataError
 from charseq.flags import flag_name
 from charseq.saved_model import RUN_FILE
 from trainer.config import RESUME_REQUIRED, Config
+from trainer.owner import OWNER_NAMES
 from trainer.replacement import replacement_directory
 from trainer.run_directory import (
     CHECKPOINTS,
@@ -47,9 +48,9 @@ def check_output(directory: str, overwrite: bool) -> None:
         _check_replacement(replacement_directory(directory))
     elif PARTIAL_RUN_FILE in names:
         _check_is_run(os.path.join(directory, PARTIAL_RUN_FILE))
-    elif names - _NO_FILES:
+    elif others := {name for name in names - _NO_FILES if not OWNER_NAMES.fullmatch(name)}:
         raise DataError(
-            f"{directory} holds files that are not of a run, such as {min(names - _NO_FILES)}: "
+            f"{directory} holds files that are not of a run, such as {min(others)}: "
             "choose another --output"
         )
 

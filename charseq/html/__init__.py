@@ -7,6 +7,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from charseq.html import escape, formats
+from charseq.terminal import escape_terminal
 
 
 def render(template: str, **context: object) -> str:
@@ -34,7 +35,7 @@ def environment() -> Environment:
         "decimals": "{:.{}f}".format,
         "share": formats.format_share,
         "text": escape.escape_html,
-        "plain": escape.escape_terminal,
+        "plain": escape_terminal,
         "character": escape.escape_character,
         "character_name": escape.character_name,
     }

@@ -1,4 +1,4 @@
-"""Text of users, made safe and visible: in HTML and on a terminal."""
+"""Text of users, made safe and visible in HTML."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import unicodedata
 
 from markupsafe import Markup, escape
 
-# Controls, formats (zero width, direction), not assigned, private use, surrogates; separators.
-_INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"}
+from charseq.terminal import is_invisible, python_escape
+
 _NAMELESS = {"Cc": "CONTROL", "Cn": "NOT ASSIGNED", "Co": "PRIVATE USE", "Cs": "SURROGATE"}
 # Controls have no names of their own, but symbols that picture them have: "SYMBOL FOR NULL".
 _PICTURES = {chr(code): chr(0x2400 + code) for code in range(0x20)} | {"\x7f": "\u2421"}
@@ -31,16 +31,6 @@ def escape_character(character: str) -> Markup:
     return escape_html(character.replace(" ", "\u2423"))
 
 
-def escape_terminal(text: str, limit: int) -> str:
-    r"""Return a text in at most `limit` columns, … for its rest, invisible ones as \x1b.
-
-    No character of it moves the cursor, changes colours or reverses the direction.
-    """
-    # A character takes a column or more: none after these would fit.
-    shown = "".join(_python_escape(c) if _is_invisible(c) else c for c in text[: limit + 1])
-    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
-
-
 def character_name(character: str) -> str:
     """Return code point and name, as `U+200B ZERO WIDTH SPACE`, of a control its symbol's."""
     name = unicodedata.name(_PICTURES.get(character, character), "").removeprefix("SYMBOL FOR ")
@@ -53,16 +43,8 @@ def needs_name(character: str) -> bool:
 
 
 def _escape_visibly(character: str) -> Markup:
-    if not _is_invisible(character):
+    if not is_invisible(character):
         return escape(character)
     return Markup('<i title="{}">{}</i>').format(
-        character_name(character), _python_escape(character)
+        character_name(character), python_escape(character)
     )
-
-
-def _is_invisible(character: str) -> bool:
-    return character != " " and unicodedata.category(character) in _INVISIBLE
-
-
-def _python_escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

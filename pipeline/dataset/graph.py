@@ -25,32 +25,36 @@ from pipeline.dataset.plan import make_plan
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.dataset.publish import new_transform_dir, publish
 from pipeline.options import Options
+from pipeline.output.staging import Staging
 from pipeline.rows.counts import add_counts
 from pipeline.rows.parts import Part, cut_into_parts
 from pipeline.rows.rejected_files import REJECTED, write_all_rejected
 from pipeline.rows.sources import Source
 from pipeline.runtime.filesystems import copy_tree
-from pipeline.runtime.staging import staging_dir
 from pipeline.transform.encoding import analyzer_config, encode_text
 
 
 def build(
-    pipeline: beam.Pipeline, sources: Sequence[Source], options: Options, temp_dir: str
+    pipeline: beam.Pipeline,
+    sources: Sequence[Source],
+    options: Options,
+    staging: Staging,
+    temp_dir: str,
 ) -> beam.PCollection:
     """Add the preparation of `sources` to `pipeline`.
 
     Args:
         pipeline: where the steps are added.
         sources: the input files.
-        options: the options of the preparation; the directory `staging_dir(options.output)` must
-            exist.
+        options: the options of the preparation.
+        staging: where the files are written first.
         temp_dir: where all workers, and TensorFlow in them, can write.
 
     Returns:
         The fingerprint of the dataset, once it is published.
     """
     parts = cut_into_parts(sources)
-    staging, transform = staging_dir(options.output), new_transform_dir(options.output)
+    transform = new_transform_dir(staging)
     once = pipeline | "Once" >> beam.Create([None])
     read = _read_and_check(pipeline, parts, options)
     counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
@@ -68,11 +72,15 @@ def build(
     partitioned = read[ROWS] | "Partition" >> beam.ParDo(
         PartitionRows(options), AsSingleton(plan)
     ).with_outputs(REJECTED, main=ROWS)
-    shards = _write_shards(partitioned[ROWS], plan, WriteShard(staging, transform, options))
+    shards = _write_shards(
+        partitioned[ROWS], plan, WriteShard(staging.directory, transform, options)
+    )
     rejected = (read[REJECTED], partitioned[REJECTED]) | "Rejected" >> beam.Flatten()
-    rejected_files = write_all_rejected(rejected, counts, parts, staging)
+    rejected_files = write_all_rejected(rejected, counts, parts, staging.directory)
     return once | "Publish" >> beam.Map(
-        lambda _, *results: publish(PreparedDataset(options, sources, transform, *results)),
+        lambda _, *results: publish(
+            PreparedDataset(options, sources, staging, transform, *results)
+        ),
         AsSingleton(counts),
         AsSingleton(plan),
         AsList(shards),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.dataset.plan import Plan
 from pipeline.options import Options
+from pipeline.output.staging import Staging
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
@@ -17,12 +18,13 @@ from pipeline.shards.write import ShardSummary
 class PreparedDataset:
     """A dataset whose files are staged.
 
-    transform_dir: the graph that encodes. counts: of all rows that were read. shards,
-    rejected_files: in any order.
+    staging: of the run. transform_dir: the graph that encodes. counts: of all rows that were read.
+    shards, rejected_files: in any order.
     """
 
     options: Options
     sources: Sequence[Source]
+    staging: Staging
     transform_dir: str
     counts: ReadCounts
     plan: Plan

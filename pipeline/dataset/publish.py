@@ -6,24 +6,23 @@ import json
 import uuid
 from collections.abc import Iterable
 
-from apache_beam.io.filesystems import FileSystems
-
 from charseq.manifest import PARITY_FILE, REPORT_FILE, TRANSFORM_DIR, Manifest
 from pipeline.dataset.build_manifest import build_manifest
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.dataset.read_manifest import read_manifest
 from pipeline.dataset.report import render_report
+from pipeline.output.journal import StagedFile, StagedOutput, publish_staged
+from pipeline.output.staging import Staging
 from pipeline.runtime.filesystems import copy_tree, digest_file, list_tree, write_text
-from pipeline.runtime.staging import DATASET, StagedFile, publish_staged, staging_dir
 from pipeline.shards.write import ShardSummary
 
 
-def new_transform_dir(output: str) -> str:
+def new_transform_dir(staging: Staging) -> str:
     """Return where a run writes the transform graph: a new place each time.
 
     A worker that outlives a run keeps the graph that it has loaded from a place.
     """
-    return str(FileSystems.join(staging_dir(output), f"{TRANSFORM_DIR}-{uuid.uuid4().hex}"))
+    return staging.path(f"{TRANSFORM_DIR}-{uuid.uuid4().hex}")
 
 
 def publish(prepared: PreparedDataset) -> str:
@@ -32,21 +31,21 @@ def publish(prepared: PreparedDataset) -> str:
     A runner may call this again after it was cut short anywhere.
 
     Raises:
-        DataError: the counts do not add up.
+        DataError: the counts do not add up; or another run published first, or a file of somebody
+            else is in the way.
     """
-    output = prepared.options.output
-    publish_staged(DATASET, output, lambda: stage_all_files(prepared))
-    return read_manifest(output).fingerprint
+    publish_staged(prepared.staging, lambda: stage_all_files(prepared))
+    return read_manifest(prepared.options.output).fingerprint
 
 
-def stage_all_files(prepared: PreparedDataset) -> list[StagedFile]:
-    """Write the files that are not yet staged; return all staged files, the manifest last.
+def stage_all_files(prepared: PreparedDataset) -> StagedOutput:
+    """Write the files that are not yet staged, and return all of them.
 
     Raises:
         DataError: the counts do not add up.
     """
     manifest = build_manifest(prepared)
-    staging = staging_dir(prepared.options.output)
+    staging = prepared.staging
     others = [
         *(StagedFile(file.staged_path, file.file_name) for file in prepared.rejected_files),
         *_stage_transform(prepared.transform_dir, staging),
@@ -58,14 +57,11 @@ def stage_all_files(prepared: PreparedDataset) -> list[StagedFile]:
         for file in sorted(others, key=lambda file: file.name)
     ]
     sealed = manifest.sealed(tuple(digests))
-    return [
-        *(
-            StagedFile(summary.staged_path, summary.shard.file_name(manifest.compression))
-            for summary in prepared.shards
-        ),
-        *others,
-        _stage_text(staging, DATASET.manifest, sealed.to_text()),
+    shards = [
+        StagedFile(summary.staged_path, summary.shard.file_name(manifest.compression))
+        for summary in prepared.shards
     ]
+    return StagedOutput([*shards, *others], sealed.to_text())
 
 
 def _render(manifest: Manifest, prepared: PreparedDataset) -> str:
@@ -74,13 +70,13 @@ def _render(manifest: Manifest, prepared: PreparedDataset) -> str:
     )
 
 
-def _stage_text(staging: str, name: str, text: str) -> StagedFile:
-    return StagedFile(write_text(FileSystems.join(staging, name), text), name)
+def _stage_text(staging: Staging, name: str, text: str) -> StagedFile:
+    return StagedFile(write_text(staging.path(name), text), name)
 
 
-def _stage_transform(transform_dir: str, staging: str) -> list[StagedFile]:
+def _stage_transform(transform_dir: str, staging: Staging) -> list[StagedFile]:
     """Stage a copy of the graph: a worker that the runner starts again still reads the original."""
-    copy = copy_tree(transform_dir, FileSystems.join(staging, "transform_to_move"))
+    copy = copy_tree(transform_dir, staging.path("transform_to_move"))
     return [StagedFile(path, TRANSFORM_DIR + path[len(copy) :]) for path in list_tree(copy)]
 
 

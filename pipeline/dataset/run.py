@@ -12,16 +12,13 @@ from pipeline.dataset.existing import check_existing_dataset
 from pipeline.dataset.graph import build
 from pipeline.dataset.read_manifest import read_manifest
 from pipeline.options import Options
+from pipeline.output.directory import check_inputs_outside, open_output, stage
+from pipeline.output.layout import DATASET
+from pipeline.output.staging import Staging, new_staging
+from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
 from pipeline.runtime.job import Job, new_job, report_job
-from pipeline.runtime.staging import (
-    DATASET,
-    is_complete,
-    output_lock,
-    prepare_output,
-    remove_staging,
-)
 from pipeline.transform.temp_dir import transform_temp_dir
 
 
@@ -36,18 +33,17 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     started = time.monotonic()
     job = new_job(beam_flags, (*options.input, options.output))
     sources = find_nonempty_sources(options.input_options)
+    check_inputs_outside(options.output, [source.path for source in sources])
     if job.is_dry_run:
-        _run(job, sources, options)
+        _run(job, sources, options, new_staging(DATASET, options.output))
         print(f"dry run: the job for {job.runner} was built, and nothing else was done")
         return
-    with output_lock(options.output):
-        if is_complete(DATASET, options.output) and not options.overwrite:
+    with open_output(DATASET, options.output):
+        if DATASET.is_complete(options.output) and not options.overwrite:
             print(_confirm_existing(sources, options))
-            # A run that was killed after its last file was in place left this directory.
-            remove_staging(options.output)
             return
-        prepare_output(DATASET, options.output, options.overwrite)
-        _run(job, sources, options)
+        with stage(DATASET, options.output, options.overwrite) as staging:
+            _run(job, sources, options, staging)
         if template := job.options.view_as(GoogleCloudOptions).template_location:
             print(f"{template}: the job, for Dataflow to start; it writes {options.output}")
             return
@@ -68,18 +64,18 @@ def _confirm_existing(sources: Sequence[Source], options: Options) -> str:
     )
 
 
-def _run(job: Job, sources: Sequence[Source], options: Options) -> None:
-    """Build the graph and run it; remove the staging directory.
+def _run(job: Job, sources: Sequence[Source], options: Options, staging: Staging) -> None:
+    """Build the graph and run it.
 
     Raises:
         UsageError: there is no directory for TensorFlow Transform.
         DataError: the input cannot be used.
     """
     with (
-        report_job(job, "preparing", [source.bytes for source in sources], options.output),
-        transform_temp_dir(options.output, job.options) as temp_dir,
+        report_job(job, "preparing", [source.bytes for source in sources]),
+        transform_temp_dir(staging.directory, job.options) as temp_dir,
     ):
-        build(job.pipeline, sources, options, temp_dir)
+        build(job.pipeline, sources, options, staging, temp_dir)
         job.pipeline.run().wait_until_finish()
 
 
@@ -93,7 +89,8 @@ def describe(manifest: Manifest, output: str, seconds: float) -> str:
         f"{counts.truncated:,} cut at {manifest.max_length}, "
         f"{counts.ambiguous:,} sequences with more than one label, "
         f"{counts.unknown_characters:,} characters outside the alphabet",
+        describe_normalized(counts.normalized or {}),
         f"{len(manifest.labels)} labels, alphabet {''.join(manifest.alphabet)!r}",
         f"{output}: {len(manifest.shards)} shards, fingerprint {manifest.fingerprint[:16]}",
     ]
-    return "\n".join([*lines, *(f"note: {note}" for note in manifest.notes)])
+    return "\n".join([*filter(None, lines), *(f"note: {note}" for note in manifest.notes)])

@@ -23,6 +23,7 @@ from pipeline.predict.predicted_files import (
 )
 from pipeline.rows.blocks import Block, parse_block, read_blocks
 from pipeline.rows.counts import ReadCounts
+from pipeline.rows.normalizing import NormalizedCounts, count_changed
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected import choose_examples, locate_rejected
@@ -58,7 +59,9 @@ class Predict(ThreadedDoFn):
 
     def __init__(self, model: Model, trust_model: bool) -> None:
         self._model, self._trust_model = model, trust_model
-        self._rules = RowRules(model.max_length, "truncate", label_column=None)
+        self._rules = RowRules(
+            model.max_length, "truncate", label_column=None, normalization=model.normalization
+        )
         self._read = Metrics.counter("rows", "read")
         self._predicted = Metrics.counter("rows", "predicted")
 
@@ -88,6 +91,7 @@ class Predict(ThreadedDoFn):
             rejected=Counter(row.reason for row in rejected),
             examples=choose_examples(rejected),
             rows_in_part=Counter({part.index: num_rows}),
+            normalized=NormalizedCounts(count_changed(checked.changed_sequences)),
         )
         self._read.inc(counts.read)
         yield TaggedOutput(COUNTS, counts)

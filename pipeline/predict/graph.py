@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
 
+from pipeline.output.staging import Staging
 from pipeline.predict.characters import CharacterCounts, add_characters, check_characters
 from pipeline.predict.dofns import CHARACTERS, COUNTS, ROWS, Predict, WritePart
 from pipeline.predict.model import Model
@@ -22,18 +23,17 @@ from pipeline.rows.rejected import first_rows
 from pipeline.rows.rejected_files import REJECTED, write_all_rejected
 from pipeline.rows.rejected_fraction import check_any_usable, check_rejected_fraction
 from pipeline.rows.sources import Source
-from pipeline.runtime.staging import staging_dir
 
 
 def build(
-    pipeline: beam.Pipeline, sources: Sequence[Source], model: Model, options: PredictOptions
+    pipeline: beam.Pipeline,
+    sources: Sequence[Source],
+    model: Model,
+    options: PredictOptions,
+    staging: Staging,
 ) -> beam.PCollection:
-    """Add the prediction of `sources` to `pipeline`.
-
-    The directory `staging_dir(options.output)` must exist.
-    """
+    """Add the prediction of `sources` to `pipeline`; the files are first written to `staging`."""
     parts = cut_into_parts(sources)
-    staging = staging_dir(options.output)
     read = (
         pipeline
         | "Parts" >> beam.Create(parts)
@@ -49,15 +49,15 @@ def build(
         lambda added, known: _check_counts(added, known, parts, model, options),
         AsSingleton(characters),
     )
-    files = _write_parts(pipeline, read[ROWS], first, parts, staging)
-    rejected_files = write_all_rejected(read[REJECTED], counts, parts, staging)
+    files = _write_parts(pipeline, read[ROWS], first, parts, staging.directory)
+    rejected_files = write_all_rejected(read[REJECTED], counts, parts, staging.directory)
     return (
         pipeline
         | "Once" >> beam.Create([None])
         | "Publish"
         >> beam.Map(
             lambda _, *results: publish_predictions(
-                PreparedPredictions(options, model, sources, *results)
+                PreparedPredictions(options, model, sources, staging, *results)
             ),
             AsSingleton(counts),
             AsSingleton(characters),

@@ -9,6 +9,7 @@ from apache_beam.io.filesystems import FileSystems
 from charseq.errors import DataError
 from charseq.files import FileDigest
 from charseq.manifest import parse_manifest
+from charseq.normalization import Normalization
 from charseq.saved_model import DATASET_ASSET, SAVED_MODEL_FILE
 from pipeline.runtime.filesystems import digest_file, list_tree, open_file
 
@@ -18,8 +19,8 @@ class Model:
     """A SavedModel directory and its content.
 
     fingerprint: of the dataset that it was trained on. max_length: the length at which it cuts
-    sequences. alphabet: its characters; others get the id `unknown_id`. files: all its files, by
-    their path in `directory`.
+    sequences. alphabet: its characters; others get the id `unknown_id`. normalization: of the
+    sequences of the dataset. files: all its files, by their path in `directory`.
     """
 
     directory: str
@@ -27,6 +28,7 @@ class Model:
     max_length: int
     alphabet: str
     unknown_id: int
+    normalization: Normalization
     files: tuple[FileDigest, ...]
 
 
@@ -55,6 +57,7 @@ def read_model(directory: str) -> Model:
         manifest.max_length,
         "".join(manifest.alphabet),
         manifest.unknown_id,
+        manifest.normalization,
         files,
     )
 

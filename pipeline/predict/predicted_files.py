@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
+from charseq.files import encode_text
 from pipeline.rows.packing import unpack_rows
 from pipeline.rows.parts import Part
 from pipeline.runtime.filesystems import create
@@ -124,4 +125,4 @@ def to_lines(source: str, row: Ints, predicted: pa.RecordBatch) -> bytes:
 
 
 def _quote(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return encode_text(json.dumps(text, ensure_ascii=False)).decode("utf-8")

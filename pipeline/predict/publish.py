@@ -13,6 +13,9 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
 from charseq.files import FileDigest, to_json_text
+from pipeline.output.journal import StagedFile, StagedOutput, publish_staged
+from pipeline.output.layout import PREDICTIONS
+from pipeline.output.staging import Staging
 from pipeline.predict.characters import CharacterCounts
 from pipeline.predict.model import Model
 from pipeline.predict.options import PredictOptions
@@ -20,8 +23,7 @@ from pipeline.predict.predicted_files import PredictedFile
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source, describe_inputs
-from pipeline.runtime.filesystems import digest_file, write_text
-from pipeline.runtime.staging import PREDICTIONS, StagedFile, publish_staged, staging_dir
+from pipeline.runtime.filesystems import digest_file
 
 FORMAT_VERSION = 1
 _LIBRARIES = ("apache-beam", "tensorflow", "pyarrow", "numpy")
@@ -31,12 +33,14 @@ _LIBRARIES = ("apache-beam", "tensorflow", "pyarrow", "numpy")
 class PreparedPredictions:
     """Predictions whose files are staged.
 
-    counts, characters: of all rows that were read. files, rejected_files: in any order.
+    staging: of the run. counts, characters: of all rows that were read. files, rejected_files: in
+    any order.
     """
 
     options: PredictOptions
     model: Model
     sources: Sequence[Source]
+    staging: Staging
     counts: ReadCounts
     characters: CharacterCounts
     files: Sequence[PredictedFile]
@@ -49,21 +53,20 @@ def publish_predictions(prepared: PreparedPredictions) -> None:
     A runner may call this again after it was cut short anywhere.
 
     Raises:
-        DataError: the counts do not add up.
+        DataError: the counts do not add up; or another run published first, or a file of somebody
+            else is in the way.
     """
-    publish_staged(PREDICTIONS, prepared.options.output, lambda: _stage_all_files(prepared))
+    publish_staged(prepared.staging, lambda: _list_staged(prepared))
 
 
-def _stage_all_files(prepared: PreparedPredictions) -> list[StagedFile]:
-    """Write `predictions.json`; return all staged files, that one last."""
-    path = FileSystems.join(staging_dir(prepared.options.output), PREDICTIONS.manifest)
-    text = to_json_text(summarize(prepared))
+def _list_staged(prepared: PreparedPredictions) -> StagedOutput:
+    """Return all staged files, and the text of `predictions.json`."""
     num_files = len(prepared.files)
-    return [
+    files = [
         *(StagedFile(file.staged_path, file.file_name(num_files)) for file in prepared.files),
         *(StagedFile(file.staged_path, file.file_name) for file in prepared.rejected_files),
-        StagedFile(write_text(path, text), PREDICTIONS.manifest),
     ]
+    return StagedOutput(files, to_json_text(summarize(prepared)))
 
 
 def summarize(prepared: PreparedPredictions) -> dict[str, Any]:
@@ -114,6 +117,7 @@ def count_rows(prepared: PreparedPredictions) -> dict[str, Any]:
         "characters": prepared.characters.characters,
         "unknown_characters": prepared.characters.unknown,
         "unknown_rows": prepared.characters.unknown_rows,
+        "normalized": prepared.counts.normalized.to_json(),
     }
 
 

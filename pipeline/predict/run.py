@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from charseq.html.formats import format_share
+from pipeline.output.directory import check_inputs_outside, open_output, stage
+from pipeline.output.layout import PREDICTIONS
+from pipeline.output.staging import Staging, new_staging
 from pipeline.predict.classifier import load_classifier
 from pipeline.predict.graph import build
 from pipeline.predict.model import Model, read_model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.publish import read_summary
+from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, find_nonempty_sources
 from pipeline.runtime.job import Job, new_job, report_job
-from pipeline.runtime.staging import PREDICTIONS, output_lock, prepare_output
 
 
 def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
@@ -33,22 +36,25 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
     # A model that cannot be used is reported before any row is read.
     load_classifier(model, options.trust_model)
     sources = find_nonempty_sources(options.input_options)
+    check_inputs_outside(options.output, [source.path for source in sources])
     if job.is_dry_run:
-        _run(job, sources, model, options)
+        _run(job, sources, model, options, new_staging(PREDICTIONS, options.output))
         print(f"dry run: the job for {job.runner} was built, and nothing else was done")
         return
-    with output_lock(options.output):
-        prepare_output(PREDICTIONS, options.output, options.overwrite)
-        _run(job, sources, model, options)
+    with open_output(PREDICTIONS, options.output):
+        with stage(PREDICTIONS, options.output, options.overwrite) as staging:
+            _run(job, sources, model, options, staging)
         counts = read_summary(options.output)["counts"]
     print(describe(counts, model, options.output, time.monotonic() - started))
 
 
-def _run(job: Job, sources: Sequence[Source], model: Model, options: PredictOptions) -> None:
-    """Build the graph and run it; remove the staging directory."""
+def _run(
+    job: Job, sources: Sequence[Source], model: Model, options: PredictOptions, staging: Staging
+) -> None:
+    """Build the graph and run it."""
     input_bytes = [source.bytes for source in sources]
-    with report_job(job, "predicting", input_bytes, options.output, first_stage="predicting"):
-        build(job.pipeline, sources, model, options)
+    with report_job(job, "predicting", input_bytes, first_stage="predicting"):
+        build(job.pipeline, sources, model, options, staging)
         job.pipeline.run().wait_until_finish()
 
 
@@ -56,10 +62,12 @@ def describe(counts: Mapping[str, Any], model: Model, output: str, seconds: floa
     """Return a user-facing summary of predictions that took `seconds`; `counts` as published."""
     unknown = format_share(counts["unknown_characters"], counts["characters"])
     cut = format_share(counts["truncated"], counts["predicted"])
-    return (
+    lines = [
         f"{counts['read']:,} rows read in {seconds:.1f} s: predicted {counts['predicted']:,}, "
-        f"{describe_rejected(counts['rejected_by_reason'])}\n"
+        f"{describe_rejected(counts['rejected_by_reason'])}",
         f"{unknown} of the characters are outside the alphabet, {cut} of the rows are cut at "
-        f"{model.max_length}\n"
-        f"{output}: labelled by the model of dataset {model.fingerprint[:16]}"
-    )
+        f"{model.max_length}",
+        describe_normalized(counts["normalized"]),
+        f"{output}: labelled by the model of dataset {model.fingerprint[:16]}",
+    ]
+    return "\n".join(filter(None, lines))

@@ -13,6 +13,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsSingleton, TaggedOutput
 
+from charseq.files import encode_text
 from charseq.manifest import REJECTED_DIR
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected import RejectedRow, choose_examples, first_rows
@@ -84,7 +85,7 @@ def write_rejected(
     with create(path) as file:
         for row in ordered:
             line = json.dumps(row.to_json(parts, first), ensure_ascii=False)
-            file.write(line.encode("utf-8") + b"\n")
+            file.write(encode_text(line) + b"\n")
     return RejectedFile(
         index,
         path,

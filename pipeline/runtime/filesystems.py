@@ -6,19 +6,20 @@ it reads is fetched through Beam, and what it wrote is copied to its place.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError, UsageError
-from charseq.files import FileDigest, check_name, digest_stream
+from charseq.files import FileDigest, check_name, digest_stream, encode_text, literal_path
 from pipeline.runtime import s3
 
 
@@ -59,8 +60,26 @@ def _check_gs_bucket(path: str) -> None:
         raise DataError(f"{path}: {error}") from error
 
 
+class _DurableFile(io.FileIO):
+    """A local file that is on the disk once it is closed."""
+
+    def close(self) -> None:
+        """Wait for the disk, and close the file."""
+        try:
+            if not self.closed:
+                os.fsync(self.fileno())
+        finally:
+            super().close()
+
+
 def create(path: str) -> BinaryIO:
-    """Return a stream that writes the file `path`, uncompressed whatever its name."""
+    """Return a stream that writes the file `path`, uncompressed whatever its name.
+
+    Once it is closed, the content is on the disk or in the store.
+    """
+    if is_local(path):
+        make_parent(path)
+        return io.BufferedWriter(_DurableFile(path, "w"))
     if FileSystems.get_scheme(path) == "s3":
         return s3.create(path)
     return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)  # type: ignore[no-any-return]
@@ -74,7 +93,7 @@ def open_file(path: str) -> BinaryIO:
 def write_text(path: str, text: str) -> str:
     """Write the UTF-8 file `path`, and return the path."""
     with create(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(encode_text(text))
     return path
 
 
@@ -94,23 +113,25 @@ def list_tree(directory: str) -> list[str]:
 
 
 def delete_files(paths: Sequence[str]) -> None:
-    """Delete files, all on one file system, whose paths are names, never patterns.
+    """Delete those of some files that exist; all are on one file system.
 
-    Beam's own `delete` matches local paths and those of gs:// as patterns: `run[1]/a` is `run1/a`.
+    Their paths are names, never patterns. Beam's own `delete` matches local paths and those of
+    gs:// as patterns: `run[1]/a` is `run1/a`.
 
     Raises:
         OSError: a file cannot be deleted.
     """
-    scheme = FileSystems.get_scheme(paths[0])
+    scheme = FileSystems.get_scheme(paths[0]) if paths else None
     if scheme is None:
         for path in paths:
-            os.remove(path)
+            with suppress(FileNotFoundError):
+                os.remove(path)
     elif scheme == "gs":
         for path, error in FileSystems.get_filesystem(paths[0])._gcsIO().delete_batch(paths):
             if error:
                 raise OSError(f"{path}: cannot be deleted: {error}")
-    else:
-        FileSystems.delete(paths)
+    elif existing := [path for path in paths if FileSystems.exists(path)]:
+        FileSystems.delete(existing)
 
 
 def copy_tree(source: str, target: str) -> str:
@@ -139,24 +160,32 @@ def copy_file(source: str, target: str) -> None:
 def make_parent(path: str) -> None:
     """Create the directory of the file `path`, where the file system has directories at all."""
     parent = FileSystems.split(path)[0]
-    if FileSystems.get_filesystem(path).has_dirs() and not FileSystems.exists(parent):
+    if is_local(path):
+        os.makedirs(parent, exist_ok=True)
+    elif FileSystems.get_filesystem(path).has_dirs() and not FileSystems.exists(parent):
         FileSystems.mkdirs(parent)
 
 
 def remove_tree(directory: str) -> None:
     """Remove `directory` and all below it, if it exists."""
     if is_local(directory):
-        if os.path.lexists(directory):
-            shutil.rmtree(directory)
+        # Another run may be removing it as well.
+        while os.path.lexists(directory):
+            with suppress(FileNotFoundError):
+                shutil.rmtree(directory)
     elif files := list_tree(directory):
         delete_files(files)
 
 
 @contextmanager
 def local_file(path: str) -> Iterator[str]:
-    """Yield a local path of the file `path`: its own, or that of a copy removed after the block."""
+    """Yield a local path of the file `path`: its own, or that of a copy removed after the block.
+
+    TensorFlow can read it whatever the name of its directory is.
+    """
     if is_local(path):
-        yield path
+        with local_tree(os.path.dirname(os.path.abspath(path))) as directory:
+            yield os.path.join(directory, os.path.basename(path))
         return
     with tempfile.NamedTemporaryFile() as copy:
         with open_file(path) as original:
@@ -167,9 +196,12 @@ def local_file(path: str) -> Iterator[str]:
 
 @contextmanager
 def local_tree(directory: str) -> Iterator[str]:
-    """Yield a local path of `directory`: its own, or that of a copy removed after the block."""
+    """Yield a local path of `directory`: its own, or that of a copy removed after the block.
+
+    TensorFlow can read it whatever its name is.
+    """
     if is_local(directory):
-        yield directory
+        yield literal_path(directory)
         return
     with tempfile.TemporaryDirectory() as copy:
         yield copy_tree(directory, copy)

@@ -22,7 +22,6 @@ from pipeline.runtime.beam_options import runs_here, to_beam_options
 from pipeline.runtime.filesystems import check_store
 from pipeline.runtime.process import silence_error_logs
 from pipeline.runtime.progress import show_progress
-from pipeline.runtime.staging import remove_staging
 
 _JOB_SERVER_SECONDS = 30
 # Errors whose message is enough for a user: ours, and those of file systems and stores.
@@ -104,15 +103,14 @@ def _check_job_server(options: PipelineOptions) -> None:
 
 @contextmanager
 def report_job(
-    job: Job, activity: str, input_bytes: Sequence[int], output: str, first_stage: str = "reading"
+    job: Job, activity: str, input_bytes: Sequence[int], first_stage: str = "reading"
 ) -> Iterator[None]:
-    """Report the progress of a job while the block runs it; remove the staging directory after.
+    """Report the progress of a job while the block runs it.
 
     Args:
         job: the job that the block runs.
         activity: what it does with the input, as `preparing`.
         input_bytes: the size of each input file.
-        output: the output directory.
         first_stage: the name of the stage that reads the input.
 
     Raises:
@@ -127,12 +125,10 @@ def report_job(
         with show_progress("starting" if job.is_local else "running", total, first_stage):
             yield
     except Exception as error:
-        raise _to_user_error(error) from error
-    finally:
-        remove_staging(output)
+        raise to_user_error(error) from error
 
 
-def _to_user_error(error: Exception) -> Exception:
+def to_user_error(error: Exception) -> Exception:
     """Return the user-facing error that a runner passed on or wrapped, else `error` itself.
 
     Runners turn what a worker raises into text: the traceback, then the step it was raised in.

@@ -61,6 +61,26 @@ def create(path: str) -> BinaryIO:
     return io.BufferedWriter(stream, buffer_size=_BUFFER_BYTES)
 
 
+def create_exclusively(path: str, data: bytes) -> bool:
+    """Create the object `path` unless it exists; return whether this call did.
+
+    Raises:
+        ClientError: the store refuses.
+    """
+    from botocore.exceptions import ClientError
+
+    bucket, key = parse_s3_path(path)
+    try:
+        client = _s3io(path).client.client
+        client.put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
+    except ClientError as error:
+        # 412: it exists. 409: another request is creating it at this moment.
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+            return False
+        raise
+    return True
+
+
 def _s3io(path: str) -> S3IO:
     return S3IO(options=FileSystems.get_filesystem(path)._options)
 

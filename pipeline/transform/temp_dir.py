@@ -12,24 +12,24 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
 from charseq.errors import UsageError
+from charseq.files import is_literal
 from pipeline.runtime.beam_options import runs_here
 from pipeline.runtime.filesystems import is_local, remove_tree
-from pipeline.runtime.staging import staging_dir
 
 
 @contextmanager
-def transform_temp_dir(output: str, beam_options: PipelineOptions) -> Iterator[str]:
-    """Yield a directory for TensorFlow Transform, which is removed with the staging directory.
+def transform_temp_dir(staging: str, beam_options: PipelineOptions) -> Iterator[str]:
+    """Yield a directory for TensorFlow Transform.
 
-    All workers must reach it, and TensorFlow, which knows only some stores, must write to it: the
-    staging directory of `output` if that will do, else a directory in `--temp_location`.
+    All workers must reach it, and TensorFlow, which knows only some stores and takes brackets in a
+    path for a pattern, must write to it: the staging directory `staging` if that will do, else a
+    temporary directory of this machine, or one in `--temp_location`.
 
     Raises:
         UsageError: neither of the two will do.
     """
-    staging = staging_dir(output)
     elsewhere = beam_options.view_as(GoogleCloudOptions).temp_location
-    if is_local(output):
+    if is_local(staging) and is_literal(staging):
         yield staging
     elif runs_here(beam_options):
         with tempfile.TemporaryDirectory() as directory:
@@ -41,7 +41,7 @@ def transform_temp_dir(output: str, beam_options: PipelineOptions) -> Iterator[s
             yield directory
     else:
         raise UsageError(
-            f"TensorFlow cannot write to {output}; name a directory that it can, and that all "
+            f"TensorFlow cannot write to {staging}; name a directory that it can, and that all "
             f"workers reach, with --temp_location (got {elsewhere!r})"
         )
 
@@ -56,4 +56,5 @@ def _new_directory(parent: str) -> Iterator[str]:
 
 
 def _tensorflow_writes(path: str) -> bool:
-    return (FileSystems.get_scheme(path) or "") in tf.io.gfile.get_registered_schemes()
+    schemes = tf.io.gfile.get_registered_schemes()
+    return (FileSystems.get_scheme(path) or "") in schemes and is_literal(path)

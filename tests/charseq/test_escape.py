@@ -14,9 +14,9 @@ from charseq.html.escape import (
     character_name,
     escape_character,
     escape_html,
-    escape_terminal,
     needs_name,
 )
+from charseq.terminal import escape_terminal
 
 pytestmark = pytest.mark.unit
 

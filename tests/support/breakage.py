@@ -104,13 +104,12 @@ def leave_uncut(_: Function) -> Function:
     return lambda sequence, options: sequence
 
 
-def manifest_first(publish_staged: Function) -> Function:
-    def broken(layout: Any, output: str, stage: Function) -> None:
-        def stage_in_another_order() -> list[Any]:
-            *moves, manifest = stage()
-            return [manifest, *moves]
+def manifest_first(move_all: Function) -> Function:
+    def broken(output: str, journal: Any) -> None:
+        from pipeline.output.journal import write_manifest
 
-        publish_staged(layout, output, stage_in_another_order)
+        write_manifest(output, journal)
+        move_all(output, journal)
 
     return broken
 
@@ -269,7 +268,7 @@ BREAKAGES = (
     Breakage(
         "manifest-first",
         "all or nothing: the manifest comes last",
-        "pipeline.runtime.staging:publish_staged",
+        "pipeline.output.journal:move_all",
         manifest_first,
         "tests/pipeline/dataset/test_publish.py",
     ),

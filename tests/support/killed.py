@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,24 +17,38 @@ def kill_at_file_change(step: int, patch: pytest.MonkeyPatch) -> list[str]:
     """Raise `Killed` instead of the change of a file that comes after `step` others.
 
     Returns:
-        The changes made so far ("rename", "delete" or "create"), growing as they happen.
+        The changes made so far, growing as they happen.
+    """
+
+    def die(number: int) -> None:
+        if number == step:
+            raise Killed
+
+    return before_each_file_change(die, patch)
+
+
+def before_each_file_change(do: Callable[[int], None], patch: pytest.MonkeyPatch) -> list[str]:
+    """Call `do` with the number of changes made so far before each change of a local file.
+
+    Returns:
+        The changes made so far ("rename", "link", "remove", "create", …), growing as they happen.
     """
     # Not at the top: the tests of the trainer do without Beam.
-    from apache_beam.io.filesystems import FileSystems
+    from pipeline.runtime import filesystems
 
     done: list[str] = []
 
-    def counted(name: str) -> Any:
-        real = getattr(FileSystems, name)
+    def counted(owner: Any, name: str) -> Any:
+        real = getattr(owner, name)
 
         def change(*args: Any, **kwargs: Any) -> Any:
-            if len(done) == step:
-                raise Killed
+            do(len(done))
             done.append(name)
             return real(*args, **kwargs)
 
         return change
 
-    for name in ("rename", "delete", "create"):
-        patch.setattr(FileSystems, name, counted(name))
+    for name in ("rename", "replace", "link", "remove", "rmdir"):
+        patch.setattr(os, name, counted(os, name))
+    patch.setattr(filesystems, "create", counted(filesystems, "create"))
     return done

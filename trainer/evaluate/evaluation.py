@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charseq.errors import DataError
-from charseq.html.escape import escape_terminal
 from charseq.metrics import Evaluation, Ints, MetricsAccumulator, worst_labels
+from charseq.terminal import escape_terminal
 from trainer.data.dataset import Dataset
 from trainer.evaluate.keras_file import load_keras_model
 from trainer.run_directory import MODEL_FILE, Run

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from charseq.errors import DataError
-from charseq.html.escape import escape_terminal
+from charseq.terminal import escape_terminal
 
 if TYPE_CHECKING:
     import keras

@@ -63,9 +63,8 @@ def export(
     unfinished = os.path.join(directory, UNFINISHED_SAVED_MODEL)
     shutil.rmtree(unfinished, ignore_errors=True)  # An earlier export may have been cut short.
     classifier = TextClassifier(encoder, model, representation, dataset.manifest)
-    with literal_path(directory) as plain:
-        path = os.path.join(plain, UNFINISHED_SAVED_MODEL)
-        tf.saved_model.save(classifier, path, classifier.signatures())
+    path = os.path.join(literal_path(directory), UNFINISHED_SAVED_MODEL)
+    tf.saved_model.save(classifier, path, classifier.signatures())
     Path(unfinished, DATASET_ASSET).write_bytes(dataset.manifest_bytes)
     shutil.copyfile(unfinished_run_file(directory), os.path.join(unfinished, RUN_ASSET))
     check_export(unfinished, classifier, read_parity(dataset))
@@ -110,8 +109,8 @@ def _run_in_session(
     session cannot run.
     """
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        with literal_path(path) as plain:
-            graph = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], plain)
+        plain = literal_path(path)
+        graph = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], plain)
         signatures = {name: graph.signature_def[name] for name in (ENCODE, CLASSIFY)}
         return {
             name: session.run(

@@ -15,7 +15,6 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from charseq.examples import to_ids
-from charseq.html.escape import escape_terminal
 from charseq.manifest import Manifest
 from charseq.metrics import Evaluation, MetricsAccumulator
 from charseq.saved_model import (
@@ -25,6 +24,7 @@ from charseq.saved_model import (
     SEQUENCE,
     load_saved_model,
 )
+from charseq.terminal import escape_terminal
 from trainer.data.batches import Batches
 from trainer.data.dataset import Dataset
 from trainer.data.representation import resolve_representation

@@ -2,7 +2,8 @@
 
     models.config   names the current one: TensorFlow Serving's configuration, replaced by a rename
     1/ 2/ …         a SavedModel each; appears whole, by a rename; a number is never reused
-    .lock           locked by the process that changes the registry: `flock`, so on a local disk
+    .lock           locked by the process that changes the registry
+    owner.json      names that process, where locks do not keep others out
 
 A process that is killed leaves at most `.new`, `.removed-N`, or a whole version that never became
 current.
@@ -16,15 +17,16 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from charseq.errors import DataError
-from charseq.files import sync, sync_tree, write_text
+from charseq.files import NO_LOCKS, sync, sync_tree, write_text
 from charseq.saved_model import ENTRY_FILE, EXTRA_DIR
-from trainer.promote.lineage import read_model_json
+from trainer.owner import OWNER_NAMES, owned_directory
+from trainer.promote.lineage import check_no_link, read_model_json
 
 POINTER_FILE = "models.config"
 _LOCK = ".lock"
@@ -66,6 +68,7 @@ class Registry:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self._check_owner: Callable[[], None] = lambda: None
 
     def path(self, name: str | int) -> str:
         """Return the path of a version, by its number, or of a file."""
@@ -95,13 +98,19 @@ class Registry:
         return entry
 
     def require(self) -> None:
-        """Check that the registry exists.
+        """Check that the registry exists, and that none of its files is a link.
 
         Raises:
-            DataError: it does not.
+            DataError: it does not, or one is.
         """
+        self._check_no_links()
         if not os.path.exists(self.path(POINTER_FILE)):
             raise DataError(f"{self.directory} holds no {POINTER_FILE}: not a registry, or empty")
+
+    def _check_no_links(self) -> None:
+        for name in os.listdir(self.directory) if os.path.isdir(self.directory) else ():
+            if _is_known(name):
+                check_no_link(self.path(name))
 
     def pointer(self) -> Pointer:
         """Read which version is current.
@@ -126,7 +135,12 @@ class Registry:
             return file.read()
 
     def point(self, number: int) -> None:
-        """Make a version the current one."""
+        """Make a version the current one.
+
+        Raises:
+            DataError: another process has taken over the registry.
+        """
+        self._check_owner()
         newest = max(number, self.pointer().newest, *self.numbers())
         text = _CURRENT.sub(f"versions: {number}", self._pointer_text())
         write_text(self.path(POINTER_FILE), _NEWEST.sub(f"# newest: {newest}", text))
@@ -136,22 +150,22 @@ class Registry:
         """Let no other process change the registry while the block runs; others wait for its end.
 
         Raises:
-            DataError: the directory holds files that are not of a registry.
+            DataError: the directory holds files that are not of a registry, or links.
         """
         os.makedirs(self.directory, exist_ok=True)
         names = sorted(os.listdir(self.directory))
-        unknown = [name for name in names if not _KNOWN_NAMES.fullmatch(name)]
+        unknown = [name for name in names if not _is_known(name)]
         if unknown and not os.path.exists(self.path(POINTER_FILE)):
             raise DataError(
                 f"{self.directory} holds files that are not of a registry, such as {unknown[0]}: "
                 "choose another --registry"
             )
-        with open(self.path(_LOCK), "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print(f"waiting for another process in {self.directory}", file=sys.stderr)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        self._check_no_links()
+        with (
+            _lock_file(self.path(_LOCK)) as locked,
+            owned_directory(self.directory, locked=locked, wait=True) as ownership,
+        ):
+            self._check_owner = ownership.check
             yield
 
     def repair(self) -> int | None:
@@ -181,7 +195,8 @@ class Registry:
         """
         copy = self.path(_STAGED)
         try:
-            shutil.copytree(saved_model, copy, copy_function=shutil.copyfile)
+            # A link stays one, for the check of the copy to find.
+            shutil.copytree(saved_model, copy, symlinks=True, copy_function=shutil.copyfile)
             # Files of another owner, such as the entry of another registry.
             shutil.rmtree(os.path.join(copy, EXTRA_DIR), ignore_errors=True)
             yield copy
@@ -196,6 +211,7 @@ class Registry:
         """Rename the staged copy to a version, whole and durable, and make it the current one."""
         staged = self.path(_STAGED)
         sync_tree(staged)
+        self._check_owner()
         os.rename(staged, self.path(number))
         sync(self.directory)
         self.point(number)
@@ -216,3 +232,31 @@ class Registry:
             os.rename(self.path(number), renamed)
             shutil.rmtree(renamed)
         return removed
+
+
+def _is_known(name: str) -> bool:
+    """Return whether a file in a registry's directory is one of the registry."""
+    return bool(_KNOWN_NAMES.fullmatch(name) or OWNER_NAMES.fullmatch(name))
+
+
+@contextmanager
+def _lock_file(path: str) -> Iterator[bool]:
+    """Lock a file, and wait until it can be locked; yield False where files cannot be locked."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    try:
+        yield _lock(descriptor, os.path.dirname(path))
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, directory: str) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"waiting for another process in {directory}", file=sys.stderr)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return False
+    return True

@@ -135,6 +135,7 @@ class TrainingLoop:
 
         The checkpoint comes last: a run that is killed before it ends the epoch once more.
         """
+        self._checkpoints.check()
         epoch = self.state.measured(validation, self._learning_rate())
         self._progress.clear()
         print(f"epoch {epoch.number}/{self._config.epochs}: {epoch}", flush=True)

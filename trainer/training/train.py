@@ -17,6 +17,7 @@ from trainer.data.records import read_errors_as_data_error
 from trainer.data.representation import resolve_representation
 from trainer.export.saved_model import export
 from trainer.export.serving_model import TextEncoder
+from trainer.owner import Ownership, owned_directory
 from trainer.replacement import begin_run, replace_run, work_directory
 from trainer.run_checks import can_resume, check_output, version_warning
 from trainer.run_directory import complete_run, resume_run
@@ -70,7 +71,8 @@ def train(config: Config, dataset: Dataset) -> None:
     with (
         worker_loss_as_data_error(),
         chief_output_dir(strategy, config.output) as output,
-        directory_lock(output),
+        directory_lock(output) as locked,
+        owned_directory(output, locked=locked) as ownership,
     ):
         check_output(output, config.overwrite)  # Once more: another run may just have ended.
         # First of all: it fails on what cannot be exported.
@@ -78,20 +80,28 @@ def train(config: Config, dataset: Dataset) -> None:
         directory = work_directory(output)
         resuming = open_run(setup, directory)
         wait_for_workers(strategy)
-        train_in(setup, directory, encoder, resuming)
+        train_in(setup, directory, encoder, resuming, ownership)
         complete_run(output) if directory == output else replace_run(output)
         wait_for_workers(strategy)
 
 
-def train_in(setup: Setup, directory: str, encoder: TextEncoder, resuming: bool) -> None:
+def train_in(
+    setup: Setup, directory: str, encoder: TextEncoder, resuming: bool, ownership: Ownership
+) -> None:
     """Train and export into the directory of a run that is open.
+
+    Nothing is saved once the dataset has been replaced, or another process owns the directory.
 
     Raises:
         DataError, Preempted: as `train`.
     """
+
+    def check() -> None:
+        setup.dataset.check_unchanged()
+        ownership.check()
+
     config = setup.config
     model, optimizer = build(setup)
-    check = setup.dataset.check_unchanged
     checkpoints = Checkpoints(
         directory, model, optimizer, config.checkpoint_every, config.keep, check
     )
@@ -100,6 +110,7 @@ def train_in(setup: Setup, directory: str, encoder: TextEncoder, resuming: bool)
     check()
     checkpoints.restore_best()
     export_model(setup, directory, model, encoder)
+    ownership.check()
 
 
 def open_run(setup: Setup, directory: str) -> bool:

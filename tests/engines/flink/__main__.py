@@ -148,7 +148,7 @@ def test_the_same_bytes_though_a_task_manager_is_lost(cluster: Cluster, folder: 
         service = start_pipeline(cluster, sample, output, "--num-shards=32", *cluster.beam_flags())
         wait_until(
             lambda: (
-                any(output.glob(".staging/transform*/transform_fn/saved_model.pb"))
+                any(output.glob(".staging/*/transform*/transform_fn/saved_model.pb"))
                 or service.process.poll() is not None
             ),
             RUN_SECONDS,

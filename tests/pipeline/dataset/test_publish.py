@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charseq.errors import DataError
 from pipeline.dataset.plan import Plan
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.dataset.publish import new_transform_dir, publish
 from pipeline.options import Options
+from pipeline.output.layout import DATASET
+from pipeline.output.staging import mark, new_staging, remove_runs
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.rejected_files import RejectedFile
-from pipeline.runtime.staging import DATASET, PREDICTIONS, Layout, prepare_output, staging_dir
 from pipeline.shards.partition import Partition, PlannedShard
 from pipeline.shards.write import ShardSummary
 from pipeline.transform.saved_graph import Vocabulary
@@ -30,20 +30,20 @@ SHARDS = (PlannedShard("train", 0, 2), PlannedShard("train", 1, 2))
 def stage(output: Path, content: str) -> PreparedDataset:
     """Stage the files of a run, as `publish` gets them."""
     options = Options(input=("in.csv",), output=str(output), split="train=1", overwrite=True)
-    prepare_output(DATASET, options.output, options.overwrite)
-    staging = Path(staging_dir(str(output)))
+    staging = new_staging(DATASET, str(output))
+    mark(staging)
     for name in ("shard-0", "shard-1", "rejected-0"):
-        (staging / name).write_text(f"{content} {name}")
-    transform = new_transform_dir(str(output))
+        Path(staging.path(name)).write_text(f"{content} {name}")
+    transform = new_transform_dir(staging)
     graph = Path(transform, "transform_fn")
     graph.mkdir(parents=True)
     (graph / "saved_model.pb").write_text(content)
     partition = Partition(SHARDS, np.array([1, 2**64 - 1], np.uint64))
-    plan = Plan(partition, Vocabulary(("A",), ("x", "y")), 0)
+    plan = Plan(partition, Vocabulary(("A",), ("x", "y")), 0, np.zeros(0, np.uint64))
     summaries = [
         ShardSummary(
             shard,
-            str(staging / f"shard-{shard.index}"),
+            staging.path(f"shard-{shard.index}"),
             records=1,
             bytes=5,
             sha256=content,
@@ -59,9 +59,9 @@ def stage(output: Path, content: str) -> PreparedDataset:
         )
         for shard in SHARDS
     ]
-    rejected = [RejectedFile(0, str(staging / "rejected-0"), Counter(empty_sequence=1), ())]
+    rejected = [RejectedFile(0, staging.path("rejected-0"), Counter(empty_sequence=1), ())]
     counts = ReadCounts(usable=2, rejected=Counter(empty_sequence=1), lengths=Counter({1: 2}))
-    return PreparedDataset(options, [], transform, counts, plan, summaries, rejected)
+    return PreparedDataset(options, [], staging, transform, counts, plan, summaries, rejected)
 
 
 def files(output: Path) -> dict[str, str]:
@@ -100,7 +100,9 @@ def test_killed_at_any_step_and_called_again(tmp_path: Path, replaced: bool) -> 
         output = tmp_path / f"{replaced}-{step}"
         before: dict[str, str] = {}
         if replaced:
-            publish(stage(output, "old"))
+            old = stage(output, "old")
+            publish(old)
+            remove_runs(str(output), [old.staging.run])
             before = files(output)
         prepared = stage(output, "new")
         with pytest.MonkeyPatch.context() as patch:
@@ -118,14 +120,3 @@ def test_killed_at_any_step_and_called_again(tmp_path: Path, replaced: bool) -> 
         assert without_manifest(files(output)) == without_manifest(expected)
         step += 1
     assert step > 10
-
-
-@pytest.mark.parametrize(("there", "wanted"), [(PREDICTIONS, DATASET), (DATASET, PREDICTIONS)])
-def test_other_output_is_never_replaced(tmp_path: Path, there: Layout, wanted: Layout) -> None:
-    """Both have files in rejected/."""
-    (tmp_path / "rejected").mkdir()
-    for name in (there.manifest, "rejected/part-00000.jsonl"):
-        (tmp_path / name).write_text("")
-    with pytest.raises(DataError, match=f"already holds {there.kind}; choose another --output"):
-        prepare_output(wanted, str(tmp_path), overwrite=True)
-    assert (tmp_path / "rejected" / "part-00000.jsonl").exists()

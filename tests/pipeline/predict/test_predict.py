@@ -21,6 +21,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from charseq.errors import DataError, MismatchError
+from charseq.normalization import Normalization
+from pipeline.output.layout import PREDICTIONS
+from pipeline.output.staging import mark, new_staging, remove_runs
 from pipeline.predict import dofns
 from pipeline.predict.__main__ import main
 from pipeline.predict.characters import (
@@ -45,7 +48,6 @@ from pipeline.rows.packing import pack_rows
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
-from pipeline.runtime.staging import PREDICTIONS, prepare_output, remove_staging, staging_dir
 from tests.support.hostile_model import make_hostile
 from tests.support.killed import Killed, kill_at_file_change
 from tests.support.manifests import toy_manifest
@@ -125,6 +127,7 @@ def test_every_row_is_predicted_or_rejected_once(tmp_path: Path, model: Path) ->
         "characters": 14,
         "unknown_characters": 2,
         "unknown_rows": 0,
+        "normalized": {},
         "rejected_by_reason": {
             "broken_quoting": 1,
             "empty_sequence": 1,
@@ -308,24 +311,32 @@ def test_a_row_predicted_twice_is_never_published(
 def stage(output: Path, label: str) -> PreparedPredictions:
     """Stage the files of a run, as `publish_predictions` gets them."""
     options = PredictOptions("model", ("in.csv",), str(output), overwrite=True)
-    prepare_output(PREDICTIONS, str(output), options.overwrite)
-    staging = staging_dir(str(output))
+    staging = new_staging(PREDICTIONS, str(output))
+    mark(staging)
     files = [
-        write_predictions(replace(PART, index=index), [pack(-1, (label, 0.5, 1))], 2, staging)
+        write_predictions(
+            replace(PART, index=index), [pack(-1, (label, 0.5, 1))], 2, staging.directory
+        )
         for index in (1, 0)
     ]
-    (Path(staging) / "rejected-0").write_text(label)
-    rejected = [RejectedFile(0, f"{staging}/rejected-0", Counter(empty_sequence=1), ())]
-    model = Model("model", "fingerprint", 6, "AB", 3, ())
+    Path(staging.path("rejected-0")).write_text(label)
+    rejected = [RejectedFile(0, staging.path("rejected-0"), Counter(empty_sequence=1), ())]
+    model = Model("model", "fingerprint", 6, "AB", 3, Normalization(True, False, True), ())
     counts = ReadCounts(2, rejected=Counter("x"))
     characters = CharacterCounts(2, 3, 0, 0)
-    return PreparedPredictions(options, model, [PART.source], counts, characters, files, rejected)
+    return PreparedPredictions(
+        options, model, [PART.source], staging, counts, characters, files, rejected
+    )
+
+
+def publish_and_leave(prepared: PreparedPredictions) -> None:
+    publish_predictions(prepared)
+    remove_runs(prepared.options.output, [prepared.staging.run])
 
 
 @pytest.mark.parametrize("replaced", [False, True])
 def test_killed_at_any_step_of_publishing_and_called_again(tmp_path: Path, replaced: bool) -> None:
-    publish_predictions(stage(tmp_path / "whole", "new"))
-    remove_staging(str(tmp_path / "whole"))
+    publish_and_leave(stage(tmp_path / "whole", "new"))
     whole = files_of(tmp_path / "whole")
     assert list(whole) == [
         "predictions/part-00000-of-00002.jsonl",
@@ -336,8 +347,7 @@ def test_killed_at_any_step_of_publishing_and_called_again(tmp_path: Path, repla
     while cut_short:
         output = tmp_path / str(step)
         if replaced:
-            publish_predictions(stage(output, "old"))
-            remove_staging(str(output))
+            publish_and_leave(stage(output, "old"))
         before = files_of(output)
         prepared = stage(output, "new")
         with pytest.MonkeyPatch.context() as patch:
@@ -351,8 +361,7 @@ def test_killed_at_any_step_of_publishing_and_called_again(tmp_path: Path, repla
             found = files_of(output)
             published = {name: found[name] for name in found if not name.startswith(".staging")}
             assert published in (whole, before)
-        publish_predictions(prepared)
-        remove_staging(str(output))
+        publish_and_leave(prepared)
         assert files_of(output) == whole
         step += 1
     assert step > 6

@@ -18,6 +18,8 @@ from apache_beam.portability.api import beam_runner_api_pb2 as api
 from pipeline.__main__ import main
 from pipeline.dataset.graph import build
 from pipeline.options import Options
+from pipeline.output.layout import DATASET
+from pipeline.output.staging import Staging
 from pipeline.rows.sources import find_sources
 from pipeline.runtime.beam_options import to_beam_options
 from tests.support.paths import ROOT
@@ -67,7 +69,8 @@ def job(sample: Path) -> api.Pipeline:
     """The job that would be sent to Dataflow."""
     options = Options(input=(str(sample),), output=str(sample.parent / "out"))
     pipeline = beam.Pipeline(options=to_beam_options([*FLAGS, f"--setup_file={ROOT}/setup.py"]))
-    build(pipeline, find_sources(options.input_options), options, str(sample.parent))
+    staging = Staging(DATASET, options.output, "run", None)
+    build(pipeline, find_sources(options.input_options), options, staging, str(sample.parent))
     pipeline.run()
     return pipeline.runner.proto_pipeline
 

@@ -17,12 +17,13 @@ from google.cloud import storage
 from charseq.errors import DataError, MismatchError, UsageError
 from pipeline.__main__ import main
 from pipeline.inspect import main as inspect_main
+from pipeline.output.journal import move
+from pipeline.output.staging import staging_path
 from pipeline.rows.parts import cut_into_parts
 from pipeline.rows.sources import Source
 from pipeline.runtime.beam_options import to_beam_options
 from pipeline.runtime.filesystems import copy_tree, list_tree, local_file, remove_tree
-from pipeline.runtime.job import _to_user_error
-from pipeline.runtime.staging import move
+from pipeline.runtime.job import to_user_error
 from pipeline.transform.temp_dir import transform_temp_dir
 from tests.support.stores import Bucket, s3_server
 
@@ -63,8 +64,8 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def dataset(s3: Bucket) -> str:
     """A dataset made from an input in the bucket, over what a killed run left there."""
     s3.put("in/rows.csv", make_csv(1).encode())
-    for left in ("train/part-00007-of-00009.tfrecord", ".staging/shard-1", ".staging/moves.json"):
-        s3.put(f"out/{left}", b"left")
+    for left in ("started", f"{'0' * 32}/shard-1", f"{'0' * 32}/moves.json.partial"):
+        s3.put(f"out/.staging/{left}", b"left")
     s3.put("out/notes.txt", b"not ours")
     argv = ["--input", "s3://bucket/in/*.csv", "--output", "s3://bucket/out"]
     assert main([*argv, *FLAGS, *s3.flags]) == 0
@@ -220,7 +221,7 @@ def test_a_move_cut_short_anywhere_is_made_again(s3: Bucket) -> None:
         assert s3.keys("moves/") == ["moves/a"]
         assert s3.get("moves/a") == b"rows"
     s3.delete("moves/a")
-    with pytest.raises(FileNotFoundError, match=r"neither s3://bucket/moves/\.staging/a nor"):
+    with pytest.raises(DataError, match=r"neither s3://bucket/moves/\.staging/a nor"):
         move(staged, path)
 
 
@@ -234,16 +235,19 @@ def test_parts_of_a_store_are_larger_than_what_beam_reads_at_a_time() -> None:
 
 def test_tensorflow_transform_writes_where_tensorflow_and_all_workers_can(tmp_path: Path) -> None:
     def temp_dir(output: str, *flags: str) -> str:
-        with transform_temp_dir(output, to_beam_options(flags)) as directory:
+        with transform_temp_dir(staging_path(output, "run"), to_beam_options(flags)) as directory:
             return directory
 
     flink = "--runner=FlinkRunner"
-    assert temp_dir("/shared/out", flink) == "/shared/out/.staging"
-    assert temp_dir("gs://bucket/out", flink) == "gs://bucket/out/.staging"
+    assert temp_dir("/shared/out", flink) == "/shared/out/.staging/run"
+    assert temp_dir("gs://bucket/out", flink) == "gs://bucket/out/.staging/run"
+    assert temp_dir("/shared/out[1]").startswith("/tmp/")
     assert temp_dir("s3://bucket/out").startswith("/")
     elsewhere = temp_dir("s3://bucket/out", flink, f"--temp_location={tmp_path}")
     assert elsewhere.startswith(f"{tmp_path}/charseq-")
-    with pytest.raises(UsageError, match=r"cannot write to s3://bucket/out; .* --temp_location"):
+    with pytest.raises(
+        UsageError, match=r"cannot write to s3://bucket/out/\.staging/run; .* --temp_location"
+    ):
         temp_dir("s3://bucket/out", flink, "--temp_location=s3://bucket/temp")
 
 
@@ -260,13 +264,13 @@ def test_tensorflow_transform_writes_where_tensorflow_and_all_workers_can(tmp_pa
     ],
 )
 def test_an_error_of_a_store_in_a_worker_becomes_its_message(raised: str, message: str) -> None:
-    assert str(_to_user_error(RuntimeError(raised))).startswith(message)
+    assert str(to_user_error(RuntimeError(raised))).startswith(message)
 
 
 @pytest.mark.parametrize("kind", [DataError, MismatchError])
 def test_an_error_of_ours_in_a_worker_keeps_its_kind(kind: type[DataError]) -> None:
     raised = f"Traceback …\ncharseq.errors.{kind.__name__}: all rows\n  7 x [while running 'Check']"
-    error = _to_user_error(RuntimeError(raised))
+    error = to_user_error(RuntimeError(raised))
     assert (type(error), str(error)) == (kind, "all rows\n  7 x")
 
 

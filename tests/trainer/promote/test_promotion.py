@@ -472,3 +472,45 @@ except SystemExit as exit:
 assert not {"tensorflow", "keras", "numpy"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["run.json", "saved_model", "saved_model/assets/x", "saved_model/y"]
+)
+def test_a_link_in_a_candidate_is_not_followed(models, new_run, tmp_path, capsys, name):
+    run = new_run("run")
+    target = tmp_path / "secret"
+    if name.endswith("y"):  # A directory.
+        target.mkdir()
+        (target / "file").write_text("only the promoter reads this")
+    elif (run / name).exists():
+        (run / name).rename(target)
+    else:
+        target.write_text("only the promoter reads this")
+    (run / name).symlink_to(target)
+    assert command(models, "--candidate", run) == 1
+    assert f"{run / name}: a link, and links of a model or a" in capsys.readouterr().err
+    assert not models.exists()
+
+
+def test_a_link_that_comes_after_the_check_is_not_copied(
+    models, new_run, tmp_path, capsys, monkeypatch
+):
+    run = new_run("run")
+    (tmp_path / "secret").write_text("only the promoter reads this")
+
+    def measure_and_link(saved_model, *arguments):
+        (run / "saved_model" / "assets" / "x").symlink_to(tmp_path / "secret")
+        return fake_measure(saved_model, *arguments)
+
+    monkeypatch.setattr(measurement, "measure", measure_and_link)
+    assert command(models, "--candidate", run) == 1
+    assert "assets/x: a link, and links of a model" in capsys.readouterr().err
+    assert sorted(path.name for path in models.iterdir()) == [".lock"]
+
+
+def test_a_pipe_in_a_candidate_is_not_read(models, new_run, capsys):
+    run = new_run("run")
+    os.mkfifo(run / "saved_model" / "assets" / "pipe")
+    assert command(models, "--candidate", run) == 1
+    assert "assets/pipe: not a file" in capsys.readouterr().err

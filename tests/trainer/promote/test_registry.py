@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import errno
+import json
 import multiprocessing
 import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -37,7 +40,8 @@ def publish(registry, run, previous=None):
 
 
 def names(registry):
-    return sorted(os.listdir(registry.directory))
+    """What is in a registry, without the name of the process that looks."""
+    return sorted(set(os.listdir(registry.directory)) - {"owner.json"})
 
 
 def test_a_version_is_a_saved_model_with_its_entry(registry, run):
@@ -259,3 +263,61 @@ def test_another_process_waits_for_the_lock(registry, capfd):
 def test_a_registry_that_does_not_exist_is_reported(registry):
     with pytest.raises(DataError, match=r"holds no models.config: not a registry, or empty"):
         registry.require()
+
+
+def test_where_nothing_can_be_locked_the_owner_keeps_others_out(registry, run, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("trainer.promote.registry.fcntl.flock", fail)
+    with registry.locked():
+        owner = Path(registry.path("owner.json"))
+        owner.write_text(owner.read_text().replace('"pid": ', '"pid": 9'))
+        with registry.staged(str(run / "saved_model")), pytest.raises(DataError, match="taken it"):
+            registry.publish(1)
+        assert registry.numbers() == []
+        with pytest.raises(DataError, match="has taken it over"):
+            registry.point(1)
+
+
+def test_an_owner_who_ends_lets_the_next_one_in(registry, monkeypatch):
+    monkeypatch.setattr("trainer.owner._SECONDS_BETWEEN_LOOKS", 0.01)
+    os.makedirs(registry.directory)
+    owner = Path(registry.path("owner.json"))
+    process = {"host": "other", "boot": "b", "pid_namespace": "n", "pid": 1, "started": 1}
+    owner.write_text(json.dumps({"id": "ab" * 16, **process}))
+    threading.Timer(0.1, owner.unlink).start()
+    with registry.locked():
+        assert json.loads(owner.read_text())["host"] != "other"
+
+
+@pytest.mark.parametrize("name", [".lock", "models.config", "owner.json", ".new", "1"])
+def test_a_link_in_a_registry_is_not_followed(registry, tmp_path, name):
+    os.makedirs(registry.directory)
+    (tmp_path / "precious").write_text("kept")
+    Path(registry.path(name)).symlink_to(tmp_path / "precious")
+    for use in (registry.locked().__enter__, registry.require):
+        with pytest.raises(DataError, match=f"{re.escape(name)}: a link, and links"):
+            use()
+    assert (tmp_path / "precious").read_text() == "kept"
+    assert os.listdir(registry.directory) == [name]
+
+
+def test_a_link_at_the_name_of_an_unfinished_pointer_is_not_written_through(
+    registry, run, tmp_path
+):
+    publish(registry, run)
+    (tmp_path / "precious").write_text("kept")
+    with registry.locked():
+        Path(registry.path("models.config.tmp")).symlink_to(tmp_path / "precious")
+        registry.point(1)
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_a_lock_that_becomes_a_link_is_not_followed(registry, tmp_path, monkeypatch):
+    os.makedirs(registry.directory)
+    Path(registry.path(".lock")).symlink_to(tmp_path / "created")
+    monkeypatch.setattr(Registry, "_check_no_links", lambda _: None)
+    with pytest.raises(OSError, match="Too many levels of symbolic links"), registry.locked():
+        pass
+    assert not (tmp_path / "created").exists()

@@ -303,6 +303,25 @@ def test_a_dataset_that_is_replaced_under_a_training_ends_it(data, tmp_path, cap
     assert not (tmp_path / "run" / "run.json").exists()
 
 
+def test_a_training_that_was_taken_over_saves_nothing_more(data, tmp_path, capsys):
+    update, calls = Progress.update, []
+
+    def take_over(progress, state):
+        calls.append(state)
+        if len(calls) == 3:  # After a checkpoint at step 4, and before one at step 6.
+            owner = tmp_path / "run" / "owner.json"
+            owner.write_text(owner.read_text().replace('"id": "', '"id": "0'))
+        update(progress, state)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Progress, "update", take_over)
+        assert run(data, tmp_path / "run", "--checkpoint-every", "2") == 1
+    assert (
+        "has taken it over, as this one was not heard of for 2 minutes" in capsys.readouterr().err
+    )
+    assert saved(tmp_path / "run")[-1] == "step-0000000004.npz"
+
+
 def test_the_hash_of_the_manifest_is_in_the_run(data, uninterrupted):
     digest = hashlib.sha256((data / "dataset.json").read_bytes()).hexdigest()
     run_json = json.loads((uninterrupted / "run.json").read_text())
