@@ -150,6 +150,11 @@ class Manifest:
         """Return the number of records of a split; 0 for a split that was not written."""
         return sum(shard.records for shard in self.shards_of(split))
 
+    def counts_of_labels(self, split: str) -> list[int]:
+        """Return the number of records of each label in a split, in id order."""
+        counts = self.label_counts.get(split, {})
+        return [counts.get(label, 0) for label in self.labels]
+
     @property
     def normalization(self) -> Normalization:
         """What was done to the sequences."""

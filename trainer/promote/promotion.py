@@ -27,6 +27,7 @@ from trainer.promote.registry import Registry
 from trainer.run_directory import SAVED_MODEL, read_run
 
 FORMAT_VERSION = 1
+TRIVIAL = "trivial"
 
 # The JSON object that ends the output of a command.
 Outcome = dict[str, Any]
@@ -157,7 +158,16 @@ def _decide(
     rules: PromotionRules,
     comparison: Comparison,
 ) -> Outcome:
-    """Publish a candidate and remove the oldest versions if it is better; print the decision."""
+    """Publish a candidate and remove the oldest versions if it is better; print the decision.
+
+    A trivial candidate is refused even by an empty registry.
+    """
+    if comparison.trivial and not rules.allow_trivial:
+        print(
+            f"not promoted: {candidate.directory} is trivial on {SPLIT}: {comparison.trivial}; "
+            "--allow-trivial would let it be compared all the same"
+        )
+        return _outcome(TRIVIAL, None, current, rules.metric, comparison)
     scores = comparison.format(rules.metric, registry.path(current))
     if not is_better(comparison.candidate, comparison.previous, rules):
         margin = f" by more than {rules.min_improvement:g}" if rules.min_improvement else ""

@@ -106,6 +106,7 @@ def test_the_first_model_of_a_registry_is_promoted(models, new_run, data, capsys
         "fingerprint": FINGERPRINT,
         "candidate": {"rows": 1234, **SCORES, "accuracy": 0.25},
         "previous": None,
+        "trivial": None,
         "split": "test",
         "metric": "accuracy",
         "min_improvement": 0.0,
@@ -160,6 +161,44 @@ def test_the_improvement_must_exceed_the_requested_minimum(models, new_run, caps
     got, message = promote(models, new_run("b", loss=0.375), capsys, *flags)
     assert got["outcome"] == outcome
     assert ("is not better by more than 0.125:" in message) == (outcome == "not_better")
+
+
+REASON = "it always gives the label x: to 9 of 9 rows, of which 4 have another"
+
+
+def test_a_trivial_model_is_refused_even_if_it_is_better(models, new_run, capsys):
+    promote(models, new_run("a", accuracy=0.25), capsys)
+    before = tree(models)
+    run = new_run("b", accuracy=0.75, trivial=REASON)
+    assert command(models, "--candidate", run) == 3
+    captured = capsys.readouterr()
+    *_, message, outcome = captured.out.splitlines()
+    assert json.loads(outcome) == {
+        "outcome": "trivial",
+        "number": None,
+        "current": 1,
+        "metric": "accuracy",
+        "candidate": 0.75,
+        "previous": 0.25,
+    }
+    assert message == (
+        f"not promoted: {run} is trivial on test: {REASON}; --allow-trivial would let it be "
+        "compared all the same"
+    )
+    assert captured.err == f"error: {run} is trivial and was not promoted\n"
+    assert tree(models) == before
+
+
+def test_a_trivial_model_is_no_first_one_but_where_it_is_allowed(models, new_run, capsys):
+    run = new_run("a", accuracy=0.75, trivial=REASON)
+    assert command(models, "--candidate", run) == 3
+    assert Registry(str(models)).numbers() == []
+    capsys.readouterr()
+    assert promote(models, run, capsys, "--allow-trivial")[0]["outcome"] == "promoted"
+    entry = json.loads((models / "1" / "assets.extra" / "entry.json").read_text())
+    assert entry["evaluation"]["trivial"] == REASON
+    worse = new_run("b", accuracy=0.5, trivial=REASON)
+    assert promote(models, worse, capsys, "--allow-trivial")[0]["outcome"] == "not_better"
 
 
 def test_promoting_a_run_again_changes_nothing(models, new_run, data, capsys):
