@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from charseq.errors import DataError, MismatchError, Preempted, UsageError, UselessResult
+from charseq.machine import limit_thread_pools
 from charseq.signals import Signalled, interruptible, leave_if_watched, was_signalled
 from charseq.terminal import escaped_output
 
@@ -30,6 +31,7 @@ def exit_status(command: Callable[[], None]) -> int:
 def _exit_status(command: Callable[[], None]) -> int:
     try:
         with interruptible():
+            _check_docstrings()
             command()
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -38,15 +40,12 @@ def _exit_status(command: Callable[[], None]) -> int:
         # The reader of standard output has gone; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except MismatchError as error:
+    except (MismatchError, UselessResult) as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
     except (DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except UselessResult as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 3
     except Preempted as preempted:
         print(preempted, file=sys.stderr)
         return 143
@@ -57,9 +56,26 @@ def _exit_status(command: Callable[[], None]) -> int:
     return 0
 
 
+def _check_docstrings() -> None:
+    """Check that Python keeps docstrings.
+
+    Raises:
+        UsageError: it was started with -OO.
+    """
+    if sys.flags.optimize > 1:
+        raise UsageError(
+            "python -OO (or PYTHONOPTIMIZE=2) removes docstrings, without which Apache Beam "
+            "cannot be imported; run python without it, or with -O"
+        )
+
+
 @contextmanager
 def heavy_imports() -> Iterator[None]:
-    """Import TensorFlow or Beam in the block: quietly, and without garbage collections."""
+    """Import TensorFlow or Beam in the block: quietly, and without garbage collections.
+
+    Their threads are as many as the process's share of the cores.
+    """
+    limit_thread_pools()
     gc.disable()
     try:
         with _without_native_messages():
