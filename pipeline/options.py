@@ -293,7 +293,8 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m pipeline",
         description="Prepare labelled character sequences: text files in, TFRecords out.",
         epilog=f"{BEAM_FLAGS_HELP} Exit status: 0 done, 1 the input cannot be used or the run "
-        "failed, 2 the command line is wrong, 130 ended by SIGINT, 143 by SIGTERM.",
+        "failed, 2 the command line is wrong, 3 most records have no character of the "
+        "alphabet, 130 ended by SIGINT, 143 by SIGTERM.",
     )
 
 

@@ -342,6 +342,13 @@ def test_overwrite_replaces_the_whole_dataset_or_nothing(
         (TEN_ROWS, ["--split", "train=0.999,test=0.001"], 1, "no row falls into the test split"),
         ("sequence,label\nA,x\n,x\n", [], 1, "1 of 2 rows are rejected"),
         ("sequence,label\n,x\n", ["--max-rejected-fraction", "1"], 1, "0 distinct sequences"),
+        (
+            TEN_ROWS,
+            ["--alphabet", "acdeF", "--split", "train=1"],
+            3,
+            "8 of 10 records have no character of the alphabet; the most frequent characters "
+            "outside of it are 'ACDE': is --alphabet right?",
+        ),
         ("sequence,label\nA,x\n", ["--no_such_flag"], 2, "unknown flag --no_such_flag"),
         ("sequence,label\nA,x\n", ["--direct_running_mode=multi_threading"], 2, "loses rows"),
         ("sequence,label\nA,x\n", ["--label-column", "y"], 1, "no column 'y'"),
