@@ -25,12 +25,24 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, is_dataclass
 from types import NoneType
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints, overload
+from typing import (
+    Any,
+    NamedTuple,
+    NoReturn,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 from charseq.errors import UsageError
+from charseq.messages import shorten_message
 
 T = TypeVar("T")
 _METADATA_KEY = "flag"
+# The usage stands before it, in one message.
+_MAX_PARSER_ERROR = 700
 
 
 @dataclass(frozen=True)
@@ -140,11 +152,18 @@ def validate(options: Any) -> None:
         require(accepted, flag_name(field.name), value, f"{field.flag.expected()}{each}")
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors stay short, however long an argument is."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shorten_message(message, _MAX_PARSER_ERROR))
+
+
 def make_parser(
     options: type[Any], *, prog: str, description: str, epilog: str | None = None
 ) -> argparse.ArgumentParser:
     """Return a parser with the flags of a dataclass; absent flags are absent in its namespace."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=prog,
         description=description,
         epilog=epilog,

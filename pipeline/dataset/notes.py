@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from charseq.messages import name_first
 from pipeline.dataset.labels import ChosenLabels
 from pipeline.options import Options
-from pipeline.rows.label_counts import LabelCounts, name_some
+from pipeline.rows.label_counts import LabelCounts
 
 _MAX_NAMED = 20
 _NAME_CHARACTERS = 40
@@ -45,5 +46,5 @@ def note_absent_labels(
         if absent:
             yield (
                 f"labels without a row in the {split} split: {len(absent):,} of {len(labels):,}: "
-                f"{name_some(absent, _MAX_NAMED)}"
+                f"{name_first(absent, _MAX_NAMED)}"
             )
