@@ -18,12 +18,14 @@ from pipeline.input_options import (
     DELIMITER_HELP,
     FORMAT_HELP,
     FORMATS,
+    FORMATS_WITHOUT_COLUMNS,
     INPUT_HELP,
     NO_HEADER_HELP,
     NO_LABEL_FROM,
     InputOptions,
     parse_boolean,
     parse_delimiter,
+    parse_label_pattern,
 )
 
 DEFAULT_ALPHABET_SIZE = 25
@@ -31,7 +33,7 @@ BEAM_FLAGS_HELP = (
     "Every other flag is passed to Apache Beam, for example --runner=PortableRunner or "
     "--direct_num_workers=2."
 )
-_TEXT_HAS_NO_COLUMNS = ("label_from", "text has no columns")
+_NO_COLUMNS = ("label_from", "text and fasta have no columns")
 
 
 @dataclass(frozen=True)
@@ -67,22 +69,30 @@ class Options:
     output: str = flag("dataset directory to write, also s3:// or gs://", metavar="DIR")
     format: str = flag(FORMAT_HELP, default="auto", choices=("auto", *FORMATS))
     label_from: str | None = flag(
-        "for text files, one sequence per line: the label is the name of the directory, or of "
-        "the file without suffixes",
+        "for text and fasta: the label is the name of the directory, or of the file without "
+        "suffixes",
         default=None,
         choices=("directory", "file"),
+    )
+    label_pattern: str | None = flag(
+        "for fasta: regular expression that finds the label in a header, by its first group "
+        "(default: the last field after | or a space)",
+        default=None,
+        parse=parse_label_pattern,
+        metavar="REGEX",
+        not_with=("label_from", "the label is in the header, or in the path"),
     )
     sequence_column: str = flag(
         "column of the sequences",
         default=DEFAULT_COLUMNS[0],
         metavar="NAME",
-        not_with=_TEXT_HAS_NO_COLUMNS,
+        not_with=_NO_COLUMNS,
     )
     label_column: str = flag(
         "column of the labels",
         default=DEFAULT_COLUMNS[1],
         metavar="NAME",
-        not_with=_TEXT_HAS_NO_COLUMNS,
+        not_with=_NO_COLUMNS,
     )
     delimiter: str | None = flag(
         DELIMITER_HELP, default=None, parse=parse_delimiter, metavar="CHARACTER"
@@ -187,7 +197,7 @@ class Options:
             )
         if self.format == "text" and self.label_from is None:
             raise UsageError(NO_LABEL_FROM)
-        if self.format not in ("auto", "text") and self.label_from is not None:
+        if self.format not in ("auto", *FORMATS_WITHOUT_COLUMNS) and self.label_from is not None:
             raise UsageError(
                 f"--label-from: not allowed with --format {self.format}, which has a label column"
             )
@@ -246,6 +256,7 @@ class Options:
             self.label_column,
             self.delimiter,
             self.no_header,
+            self.label_pattern,
         )
 
     @property
