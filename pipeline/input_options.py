@@ -101,15 +101,3 @@ def parse_delimiter(text: str) -> str:
     ):
         raise ValueError(f"got {text!r}, expected one ASCII character such as ';', or tab")
     return delimiter
-
-
-def parse_label_pattern(text: str) -> str:
-    """Return the pattern.
-
-    Raises:
-        ValueError: it is no regular expression.
-    """
-    from pipeline.formats.fasta import to_named_pattern  # Arrow takes a moment that --help has not
-
-    to_named_pattern(text)
-    return text

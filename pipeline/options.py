@@ -25,8 +25,8 @@ from pipeline.input_options import (
     InputOptions,
     parse_boolean,
     parse_delimiter,
-    parse_label_pattern,
 )
+from pipeline.label_pattern import parse_label_pattern
 
 DEFAULT_ALPHABET_SIZE = 25
 BEAM_FLAGS_HELP = (

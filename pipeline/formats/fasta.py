@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,16 +10,12 @@ from charseq.errors import DataError
 from pipeline.formats.head import Head, Header
 from pipeline.formats.lines import find_lines, of_lengths, to_column
 from pipeline.formats.parsed_rows import ParsedRows, excerpt, is_utf8, no_labels, repeat_label
+from pipeline.label_pattern import LABEL_GROUP
 
 # Where a record begins: at the second of these bytes.
 RECORD_MARK = b"\n>"
-# The last field after a bar or white space; without one there is no label.
-DEFAULT_LABEL_PATTERN = r"[|\s]([^|\s]+)\s*$"
 _HEADER = b">"[0]
 _IS_SPACE = np.isin(np.arange(256), list(b" \t\r\n"))
-_GROUP = "label"
-# An escape, a class of characters, or the start of a group that captures.
-_PATTERN_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?!\?)|\(\?P<\w+>", re.DOTALL)
 
 
 def read_fasta_header(head: Head) -> Header:
@@ -86,32 +80,5 @@ def _find_labels(header: pa.BinaryArray, pattern: str) -> pa.BinaryArray:
     except pa.ArrowInvalid:
         is_text = pa.array([is_utf8(value) for value in header.to_pylist()])
         text = pc.if_else(is_text, header, pa.scalar(b"", pa.binary())).cast(pa.string())
-    found = pc.struct_field(pc.extract_regex(text, pattern), [_GROUP]).cast(pa.binary())
+    found = pc.struct_field(pc.extract_regex(text, pattern), [LABEL_GROUP]).cast(pa.binary())
     return found if is_text is None else pc.if_else(is_text, found, header)
-
-
-def to_named_pattern(pattern: str) -> str:
-    """Return a pattern of RE2 whose first group, or all of it if it has none, is named.
-
-    Raises:
-        ValueError: it is no regular expression of RE2.
-    """
-    groups = 0
-
-    def name(token: re.Match[str]) -> str:
-        nonlocal groups
-        if not token[0].startswith("("):
-            return token[0]
-        groups += 1
-        return f"(?P<{_GROUP}>" if groups == 1 else "(?:"
-
-    named = _PATTERN_TOKEN.sub(name, pattern)
-    if not groups:
-        named = f"(?P<{_GROUP}>{pattern})"
-    try:
-        pc.extract_regex(pa.array([""]), named)
-    except pa.ArrowInvalid as error:
-        raise ValueError(
-            f"got {pattern!r}, expected a regular expression of RE2: {error}"
-        ) from None
-    return named

@@ -17,7 +17,6 @@ from apache_beam.io.filesystems import FileSystems
 from charseq.errors import DataError, UsageError
 from charseq.files import sha256_of_file
 from charseq.manifest import InputFile
-from pipeline.formats.fasta import DEFAULT_LABEL_PATTERN, to_named_pattern
 from pipeline.formats.headers import read_header
 from pipeline.formats.signatures import (
     SIGNATURE_BYTES,
@@ -26,6 +25,7 @@ from pipeline.formats.signatures import (
     find_compression,
 )
 from pipeline.input_options import FORMATS_WITHOUT_COLUMNS, NO_LABEL_FROM, InputOptions
+from pipeline.label_pattern import DEFAULT_LABEL_PATTERN, to_named_pattern
 from pipeline.runtime.filesystems import is_local, open_file
 from pipeline.runtime.globs import match_files
 

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charseq.errors import DataError
-from pipeline.formats.fasta import DEFAULT_LABEL_PATTERN, parse_fasta, to_named_pattern
+from pipeline.formats.fasta import parse_fasta
 from pipeline.formats.head import Header
 from pipeline.formats.headers import read_header
 from pipeline.formats.parsed_rows import ParsedRows
+from pipeline.label_pattern import DEFAULT_LABEL_PATTERN, to_named_pattern
 from pipeline.options import Options
 
 pytestmark = pytest.mark.unit
