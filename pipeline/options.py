@@ -65,8 +65,10 @@ class Options:
         UsageError: a value is outside the limits of its flag, or two values exclude each other.
     """
 
-    input: tuple[str, ...] = flag(INPUT_HELP, metavar="GLOB")
-    output: str = flag("dataset directory to write, also s3:// or gs://", metavar="DIR")
+    input: tuple[str, ...] = flag(INPUT_HELP, metavar="GLOB", is_path=True)
+    output: str = flag(
+        "dataset directory to write, also s3:// or gs://", metavar="DIR", is_path=True
+    )
     format: str = flag(FORMAT_HELP, default="auto", choices=("auto", *FORMATS))
     label_from: str | None = flag(
         "for text and fasta: the label is the name of the directory, or of the file without "
