@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -14,15 +14,13 @@ import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError, UsageError
-from charseq.files import sha256_of_file
 from charseq.manifest import InputFile
 from pipeline.formats.headers import Header, read_header
 from pipeline.options import NO_LABEL_FROM, InputOptions
+from pipeline.rows.identity import Identity, check_identities, identify, read_versions
 from pipeline.runtime.filesystems import is_local, open_file
 from pipeline.runtime.globs import match_files
 
-# Hashing more takes this one machine seconds, in which a cluster may have read it all.
-MAX_HASHED_BYTES = 4 << 30
 _CONCURRENT_FILES = 16
 _SHOWN_FILES = 3
 _FORMAT_OF_SUFFIX = {
@@ -35,9 +33,9 @@ _FORMAT_OF_SUFFIX = {
     ".txt": "text",
 }
 _COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
-_NAME_OF_CHECKSUM = {"s3": "etag", "gs": "crc32c"}
 # A line break, or (as Python shows it) a byte of a file name that is not UTF-8.
 _NOT_IN_A_LABEL = re.compile("[\r\n\ud800-\udfff]")
+_UNKNOWN = Identity("", 0)
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Source:
     `columns`; `label` is None where no labels are wanted. label_of_all: the label of every row
     where it follows from the path (text), else None. data_start: the byte at which rows begin.
     first_row: the number of the first row, a line number except in Parquet. row_groups: of Parquet.
-    identity: changes with the content, see `identify`.
+    identity: what it held before it was read.
     """
 
     path: str
@@ -62,7 +60,7 @@ class Source:
     data_start: int = 0
     first_row: int = 1
     row_groups: int = 0
-    identity: str = ""
+    identity: Identity = _UNKNOWN
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -122,9 +120,11 @@ def find_sources(options: InputOptions) -> list[Source]:
             raise DataError(f"no file matches --input {pattern!r}")
         sizes.update(matches)
     paths = _without_other_spellings(sizes)
+    # Before anything is read, so that every change is found.
+    versions = read_versions(paths)
     with ThreadPoolExecutor(_CONCURRENT_FILES) as pool:
         sources = list(pool.map(lambda path: _read_source(path, sizes[path], options), paths))
-    identities = identify({path: sizes[path] for path in paths})
+    identities = identify({path: sizes[path] for path in paths}, versions)
     return [replace(source, identity=identities[source.path]) for source in sources]
 
 
@@ -229,34 +229,17 @@ def _label_in_path(path: str, label_from: str) -> str:
     return stem if dot else str(name)
 
 
-def identify(sizes: Mapping[str, int]) -> dict[str, str]:
-    """Return a text for each file that changes with its content, without reading a store.
-
-    Of a local file: `sha256:…` of its bytes as stored (compressed, if they are), as `sha256sum`
-    prints it; or, where the local files are larger than `MAX_HASHED_BYTES` in all, `mtime:…`, in
-    nanoseconds. On a store: the checksum that the store keeps, as `etag:…` (S3), `crc32c:…` (GCS)
-    or `checksum:…`.
-
-    Args:
-        sizes: bytes by path.
-
-    Raises:
-        OSError: a file no longer exists.
-    """
-    hashed = sum(size for path, size in sizes.items() if is_local(path)) <= MAX_HASHED_BYTES
-    with ThreadPoolExecutor(_CONCURRENT_FILES) as pool:
-        return dict(zip(sizes, pool.map(lambda path: _identify(path, hashed), sizes), strict=True))
-
-
-def _identify(path: str, hashed: bool) -> str:
-    if not is_local(path):
-        name = _NAME_OF_CHECKSUM.get(FileSystems.get_scheme(path), "checksum")
-        return f"{name}:{FileSystems.checksum(path)}".replace('"', "")
-    if not hashed:
-        return f"mtime:{os.stat(path).st_mtime_ns}"
-    return f"sha256:{sha256_of_file(path)}"
-
-
 def describe_inputs(sources: Sequence[Source]) -> tuple[InputFile, ...]:
     """Return path, size and identity of each file, as a manifest holds them."""
-    return tuple(InputFile(source.path, source.bytes, source.identity) for source in sources)
+    return tuple(
+        InputFile(source.path, source.bytes, source.identity.content) for source in sources
+    )
+
+
+def check_unchanged(sources: Sequence[Source]) -> None:
+    """Check, after all were read, that the files are those that were identified before.
+
+    Raises:
+        DataError: one is not; the message names it.
+    """
+    check_identities({source.path: source.identity for source in sources})

@@ -18,6 +18,7 @@ from pipeline.options import Options
 from pipeline.output.layout import DATASET
 from pipeline.output.staging import Staging
 from pipeline.rows.counts import ReadCounts
+from pipeline.rows.identity import Identity
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
 from pipeline.shards.partition import Partition, PlannedShard
@@ -77,7 +78,18 @@ def prepared(**options: Any) -> PreparedDataset:
     ]
     return PreparedDataset(
         Options(("in.csv",), "out", max_length=2, alphabet_size=2, **options),
-        [Source("in.csv", 99, "csv", None, ("sequence", "label"), 0, 1, identity="sha256:aa")],
+        [
+            Source(
+                "in.csv",
+                99,
+                "csv",
+                None,
+                ("sequence", "label"),
+                0,
+                1,
+                identity=Identity("sha256:aa", 99),
+            )
+        ],
         Staging(DATASET, "out", "run", None),
         "transform",
         ReadCounts(usable=6, truncated=1, rejected=Counter(too_long=1)),
