@@ -10,7 +10,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from charseq.errors import DataError, Preempted, UsageError
+from charseq.errors import DataError, Preempted, UsageError, UselessResult
+from charseq.machine import limit_thread_pools
 from charseq.signals import Signalled, interruptible, leave_if_watched, was_signalled
 from charseq.terminal import escaped_output
 
@@ -19,8 +20,9 @@ def exit_status(command: Callable[[], None]) -> int:
     """Run `command` and return its exit status.
 
     An error that a user can cause becomes one message on standard error. Status 0: done; 1: the
-    data cannot be used or the run failed; 2: the command line is wrong; 130: interrupted; 143:
-    ended by SIGTERM. What is printed is safe for a terminal and fits its encoding.
+    data cannot be used or the run failed; 2: the command line is wrong; 3: the result is of no
+    use; 130: interrupted; 143: ended by SIGTERM. What is printed is safe for a terminal and fits
+    its encoding.
     """
     with escaped_output():
         return _exit_status(command)
@@ -29,6 +31,7 @@ def exit_status(command: Callable[[], None]) -> int:
 def _exit_status(command: Callable[[], None]) -> int:
     try:
         with interruptible():
+            _check_docstrings()
             command()
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -40,6 +43,9 @@ def _exit_status(command: Callable[[], None]) -> int:
     except (DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except UselessResult as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
     except Preempted as preempted:
         print(preempted, file=sys.stderr)
         return 143
@@ -50,9 +56,26 @@ def _exit_status(command: Callable[[], None]) -> int:
     return 0
 
 
+def _check_docstrings() -> None:
+    """Check that Python keeps docstrings.
+
+    Raises:
+        UsageError: it was started with -OO.
+    """
+    if sys.flags.optimize > 1:
+        raise UsageError(
+            "python -OO (or PYTHONOPTIMIZE=2) removes docstrings, without which Apache Beam "
+            "cannot be imported; run python without it, or with -O"
+        )
+
+
 @contextmanager
 def heavy_imports() -> Iterator[None]:
-    """Import TensorFlow or Beam in the block: quietly, and without garbage collections."""
+    """Import TensorFlow or Beam in the block: quietly, and without garbage collections.
+
+    Their threads are as many as the process's share of the cores.
+    """
+    limit_thread_pools()
     gc.disable()
     try:
         with _without_native_messages():

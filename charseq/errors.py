@@ -13,3 +13,7 @@ class DataError(Exception):
 
 class Preempted(Exception):  # noqa: N818 - not an error
     """SIGTERM came, and the work done so far is saved: exit status 143."""
+
+
+class UselessResult(Exception):  # noqa: N818 - the command did its work
+    """All was done as requested, but what came of it is of no use: exit status 3."""

@@ -13,6 +13,7 @@
 
 A field without a default is required. A bool is a switch without a value; a `tuple[T, ...]` without
 `parse` is a flag that may be repeated; the fields of a nested dataclass are flags like the others.
+A bool that is true by default has a second flag, `--no-NAME`.
 """
 
 from __future__ import annotations
@@ -249,12 +250,21 @@ def _add_argument(parser: argparse._ActionsContainer, field: _Field) -> None:
     else:
         settings["required"] = field.default is MISSING
         parser.add_argument(flag_name(field.name), **settings)
+    if field.default is True:
+        parser.add_argument(
+            flag_name(f"no_{field.name}"),
+            dest=field.name,
+            action="store_false",
+            help=f"the same as {flag_name(field.name)}=false",
+        )
 
 
 def _default_text(default: object) -> str:
     """Return `" (default: …)"`, or nothing for a default that stands for an absent flag."""
     if default is MISSING or default is None or default is False or default == ():
         return ""
+    if default is True:
+        return " (default: true)"
     text = ",".join(map(str, default)) if type(default) is tuple else str(default)
     return f" (default: {text})"
 

@@ -16,8 +16,11 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.files import FileDigest, seal, sha256_of_json, to_json_text
+from charseq.normalization import Normalization
 
-FORMAT_VERSION = 1
+# 2: the raw rows of `parity.jsonl`, and rows to predict, become NFC before the transform graph. A
+# reader of version 1 would give the graph other text than the records were made of.
+FORMAT_VERSION = 2
 MANIFEST_FILE = "dataset.json"
 PARITY_FILE = "parity.jsonl"
 REPORT_FILE = "report.html"
@@ -81,7 +84,9 @@ class RowCounts:
     """Rows of a preparation: read = train + validation + test + duplicates + rejected.
 
     truncated: usable rows longer than `max_length`. ambiguous: sequences under several labels.
-    unknown_characters: characters of the records that are outside the alphabet.
+    unknown_characters: characters of the records that are outside the alphabet. normalized: usable
+    rows that a step of normalizing changed, by column, then step (nfc, lowercase, strip); counts of
+    0 are left out, and None is in datasets of versions that did not normalize.
     """
 
     read: int
@@ -94,6 +99,14 @@ class RowCounts:
     truncated: int
     ambiguous: int
     unknown_characters: int
+    normalized: Mapping[str, Mapping[str, int]] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the counts as `dataset.json` holds them."""
+        content = asdict(self)
+        if self.normalized is None:
+            del content["normalized"]
+        return content
 
 
 @dataclass(frozen=True)
@@ -137,9 +150,23 @@ class Manifest:
         """Return the number of records of a split; 0 for a split that was not written."""
         return sum(shard.records for shard in self.shards_of(split))
 
+    def counts_of_labels(self, split: str) -> list[int]:
+        """Return the number of records of each label in a split, in id order."""
+        counts = self.label_counts.get(split, {})
+        return [counts.get(label, 0) for label in self.labels]
+
+    @property
+    def normalization(self) -> Normalization:
+        """What was done to the sequences."""
+        return Normalization.from_options(self.options)
+
     def to_json(self) -> dict[str, Any]:
         """Return the content of `dataset.json`."""
-        content = {**asdict(self), "inputs": [file.to_json() for file in self.inputs]}
+        content = {
+            **asdict(self),
+            "counts": self.counts.to_json(),
+            "inputs": [file.to_json() for file in self.inputs],
+        }
         if not self.notes:
             # The SHA-256 of a manifest that was written without the key must stay the same.
             del content["notes"]

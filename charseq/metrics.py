@@ -11,8 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from charseq.baseline import (
+    Baseline,
+    BaselineAccumulator,
+    Floats,
+    Ints,
+    explain_trivial,
+    label_shares,
+)
+
 Probabilities = npt.NDArray[np.floating]
 
 RELIABILITY_BINS = 15
@@ -98,6 +105,8 @@ class Evaluation:
     rows of |accuracy - confidence| of the row's bin, with 15 bins of equal width over the highest
     probability (Guo et al. 2017, On Calibration of Modern Neural Networks).
     labels: in id order. lengths, reliability: those with a row, ascending.
+    baseline: the label shares of the train split, on the same rows. trivial: why the model is no
+    better than they are; None if it is better. Files of earlier versions have neither.
     """
 
     split: str
@@ -112,6 +121,8 @@ class Evaluation:
     confusion: Confusion
     lengths: tuple[LengthScore, ...]
     reliability: tuple[ReliabilityBin, ...]
+    baseline: Baseline | None = None
+    trivial: str | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Evaluation:
@@ -120,12 +131,14 @@ class Evaluation:
         Raises:
             KeyError, TypeError: `content` is not of this form.
         """
-        tables = {
+        tables: dict[str, Any] = {
             "labels": tuple(LabelScore(**row) for row in content["labels"]),
             "confusion": Confusion.from_json(content["confusion"]),
             "lengths": tuple(LengthScore(**row) for row in content["lengths"]),
             "reliability": tuple(ReliabilityBin(**row) for row in content["reliability"]),
         }
+        if baseline := content.get("baseline"):
+            tables["baseline"] = Baseline(**baseline)
         return cls(**{**content, **tables})
 
 
@@ -134,10 +147,14 @@ class MetricsAccumulator:
 
     Memory grows with the labels, the lengths and the pairs of labels that are confused, not with
     the rows.
+
+    num_labels: of the model and of the rows together. train_counts: the rows of the train split by
+    label, of the first ids; no row has a label beyond them.
     """
 
-    def __init__(self, num_labels: int, max_length: int) -> None:
+    def __init__(self, num_labels: int, max_length: int, train_counts: Sequence[int]) -> None:
         self._num_labels = num_labels
+        self._baseline = BaselineAccumulator(label_shares(train_counts))
         self._loss = 0.0
         self._top_k_hits = 0
         # Rows by label · num_labels + predicted. Sparse: a matrix of 10,000 labels would take
@@ -158,7 +175,9 @@ class MetricsAccumulator:
         predicted = probabilities.argmax(axis=1)
         hits = predicted == labels
         of_label = probabilities[np.arange(len(labels)), labels]
-        self._loss -= float(np.log(np.maximum(of_label, _EPSILON), dtype=np.float64).sum())
+        losses = -np.log(np.maximum(of_label, _EPSILON), dtype=np.float64)
+        self._loss += float(losses.sum())
+        self._baseline.add(labels, losses)
         self._top_k_hits += int((_ranks(labels, probabilities, of_label) < _TOP_K).sum())
         cells, counts = np.unique(labels * self._num_labels + predicted, return_counts=True)
         self._cells.update(dict(zip(cells.tolist(), counts.tolist(), strict=True)))
@@ -180,11 +199,13 @@ class MetricsAccumulator:
         scores = score_labels(label, predicted, counts, labels)
         bins = reliability_bins(*self._bins)
         rows = int(counts.sum())
+        loss, baseline = self._loss / rows, self._baseline.baseline()
+        support, predictions = (count_ids(ids, counts, len(labels)) for ids in (label, predicted))
         return Evaluation(
             split=split,
             fingerprint=fingerprint,
             rows=rows,
-            loss=self._loss / rows,
+            loss=loss,
             accuracy=int(counts[label == predicted].sum()) / rows,
             top3_accuracy=self._top_k_hits / rows,
             macro_f1=_macro_f1(scores, {*label.tolist(), *predicted.tolist()}),
@@ -195,6 +216,8 @@ class MetricsAccumulator:
             ),
             lengths=_score_lengths(self._lengths),
             reliability=bins,
+            baseline=baseline,
+            trivial=explain_trivial(loss, baseline, labels, support, predictions),
         )
 
     def _confusion_columns(self) -> tuple[Ints, Ints, Ints]:
@@ -252,19 +275,19 @@ def _score_lengths(counts: Ints) -> tuple[LengthScore, ...]:
     )
 
 
+def count_ids(ids: Ints, rows: Ints, size: int) -> Ints:
+    """Return the rows of each id below `size`, (size,) int64; ids and rows are (cells,) int64."""
+    return np.bincount(ids, rows, size).astype(np.int64)
+
+
 def score_labels(
     label: Ints, predicted: Ints, rows: Ints, names: Sequence[str]
 ) -> tuple[LabelScore, ...]:
     """Return the score of each label, from the columns of a `Confusion`, (cells,) int64 each."""
-
-    def count(ids: Ints, counts: Ints) -> Ints:
-        return np.bincount(ids, counts, len(names)).astype(np.int64)
-
     hit = label == predicted
     hits, support, predictions = (
-        count(label[hit], rows[hit]),
-        count(label, rows),
-        count(predicted, rows),
+        count_ids(ids, counts, len(names))
+        for ids, counts in ((label[hit], rows[hit]), (label, rows), (predicted, rows))
     )
     columns = (
         support.tolist(),

@@ -5,6 +5,8 @@
 | `serving_default` | `sequence` (batch,) string | `label` (batch,) string, `probability` (batch,) float32, `probabilities` (batch, labels) float32 |
 | `top_k` | `sequence` (batch,) string, `k` () int32 | `labels` (batch, k) string, `probabilities` (batch, k) float32 |
 | `encode` | `sequence` (batch,) string | `ids` (batch, max_length) int64, `length` (batch,) int64 |
+
+`sequence` is in NFC if the dataset in the assets was prepared with `--normalize nfc`; see `charseq.normalization`.
 """  # noqa: E501 - a table
 
 from __future__ import annotations

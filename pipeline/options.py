@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +12,7 @@ from charseq.errors import UsageError
 from charseq.flags import flag, parse_known, require, validate
 from charseq.flags import make_parser as make_flag_parser
 from charseq.manifest import SPLITS
+from charseq.normalization import Normalization
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "text")
 DEFAULT_ALPHABET_SIZE = 25
@@ -44,11 +45,15 @@ class InputOptions:
 
 @dataclass(frozen=True)
 class RowRules:
-    """The rules for usable rows; label_column: None if a row needs no label."""
+    """The rules for usable rows; label_column: None if a row needs no label.
+
+    normalization: of sequences; labels are never lowercased.
+    """
 
     max_length: int
     too_long: str
     label_column: str | None
+    normalization: Normalization
 
 
 def _parse_boolean(text: str) -> bool:
@@ -60,6 +65,11 @@ def _parse_boolean(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError(f"got {text!r}, expected true or false")
     return text == "true"
+
+
+def _switch(help: str, *, default: bool) -> bool:
+    """Return a field of a switch that templates can also set to true or false."""
+    return flag(help, default=default, parse=_parse_boolean, const=True, metavar="true|false")
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,17 @@ class Options:
     )
     label_column: str = flag(
         "column of the labels", default="label", metavar="NAME", not_with=_TEXT_HAS_NO_COLUMNS
+    )
+    normalize: str = flag(
+        "Unicode form of sequences and labels: nfc makes composed and decomposed letters equal",
+        default="nfc",
+        choices=("nfc", "none"),
+    )
+    lowercase: bool = _switch("lowercase sequences", default=False)
+    strip: bool = _switch(
+        "remove white space, byte order marks and zero-width spaces at both ends of sequences "
+        "and labels",
+        default=True,
     )
     encoding: str = flag(
         "encoding of a sequence: ids of shape (max-length,), or one_hot of shape "
@@ -149,13 +170,7 @@ class Options:
         metavar="NAME",
         only_with="min_label_rows",
     )
-    overwrite: bool = flag(
-        "replace an existing dataset",
-        default=False,
-        parse=_parse_boolean,
-        const=True,
-        metavar="true|false",
-    )
+    overwrite: bool = _switch("replace an existing dataset", default=False)
 
     def __post_init__(self) -> None:
         validate(self)
@@ -197,6 +212,13 @@ class Options:
             self.alphabet,
             "one or more characters, each of them once",
         )
+        inside = replace(self.normalization, strip=False)
+        require(
+            not inside.changes(self.alphabet),
+            "--alphabet",
+            self.alphabet,
+            "characters in NFC, in lowercase with --lowercase: no other is in a sequence",
+        )
 
     @property
     def num_characters(self) -> int:
@@ -216,6 +238,11 @@ class Options:
         return parse_split(self.split)
 
     @property
+    def normalization(self) -> Normalization:
+        """What is done to a sequence before it is cut."""
+        return Normalization(self.normalize == "nfc", self.lowercase, self.strip)
+
+    @property
     def input_options(self) -> InputOptions:
         """The options that decide which rows are read."""
         return InputOptions(
@@ -225,7 +252,7 @@ class Options:
     @property
     def row_rules(self) -> RowRules:
         """The options that decide which rows are usable."""
-        return RowRules(self.max_length, self.too_long, self.label_column)
+        return RowRules(self.max_length, self.too_long, self.label_column, self.normalization)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as `dataset.json` holds them."""

@@ -178,19 +178,23 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
     ]
 
 
-def version_warning(directory: str, content: Mapping[str, Any]) -> str | None:
-    """Return a warning if an unfinished run would resume in other versions than it began in."""
-    then, now = read_run_json(unfinished_run_file(directory))["versions"], content["versions"]
+def reproducibility_warning(directory: str, content: Mapping[str, Any]) -> str | None:
+    """Return a warning if an unfinished run would resume where it may compute other bits.
+
+    A run of an earlier version does not say on what machine it began.
+    """
+    then, now = read_run_json(unfinished_run_file(directory)), content
     differences = [
-        f"{name} {then[name]}, now {now[name]}"
-        for name in ("tensorflow", "keras")
-        if then[name] != now[name]
+        f"{name} {before or 'not set'}, now {now[part][name] or 'not set'}"
+        for part in ("versions", "machine")
+        for name, before in then.get(part, {}).items()
+        if name != "python" and before != now[part].get(name, before)
     ]
     if not differences:
         return None
     return (
         f"note: {directory} was begun with {'; '.join(differences)}: it goes on, but may end with "
-        "other bits than in one version"
+        "other bits than if all were the same"
     )
 
 

@@ -20,6 +20,7 @@ from pipeline.options import Options, make_parser
 _COUNT = "[1-9][0-9]*"
 _NAME = ".+"
 _SHARE = "(train|validation|test)=([0-9]+(/[1-9][0-9]*)?|[0-9]*[.][0-9]+)"
+_SWITCHES = ("lowercase", "strip", "overwrite")
 _PATTERNS = {
     "input": "gs://.+",
     "output": "gs://.+",
@@ -35,7 +36,7 @@ _PATTERNS = {
     "min_label_rows": _COUNT,
     "rare_label_as": _NAME,
     "max_labels": "[2-9]|[1-9][0-9]+",
-    "overwrite": "true|false",
+    **dict.fromkeys(_SWITCHES, "true|false"),
 }
 _HELP = {
     "input": "file or glob; several with a comma between: gs://a/*.csv,gs://b/*.csv",
@@ -44,7 +45,7 @@ _HELP = {
 _PICKERS = {
     "input": "GCS_READ_FILE",
     "output": "GCS_WRITE_FOLDER",
-    "overwrite": "BOOLEAN",
+    **dict.fromkeys(_SWITCHES, "BOOLEAN"),
 }
 # The console fills defaults in and sends them, but --label-from excludes these flags.
 _NOT_FILLED_IN = ("sequence_column", "label_column")
@@ -62,7 +63,12 @@ _IMAGE = {
 def metadata() -> dict[str, Any]:
     """Return a TemplateMetadata of Dataflow's API: the options, and the worker image."""
     parser = make_parser()
-    options = [action for action in parser._actions if action.dest != "help"]
+    # --no-strip is the same as --strip=false, which a parameter can be.
+    options = [
+        action
+        for action in parser._actions
+        if action.dest != "help" and not isinstance(action, argparse._StoreFalseAction)
+    ]
     return {
         "name": "charseq",
         "description": parser.description,

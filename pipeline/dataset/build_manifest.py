@@ -10,6 +10,7 @@ from itertools import zip_longest
 from charseq.errors import DataError
 from charseq.examples import feature_spec
 from charseq.manifest import FORMAT_VERSION, SPLITS, Manifest, RowCounts, Shard
+from charseq.normalization import UNICODE_VERSION
 from pipeline.dataset.notes import note_absent_labels
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.rows.sources import describe_inputs
@@ -58,7 +59,10 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
         ),
         inputs=describe_inputs(prepared.sources),
         options=options.to_json(),
-        versions={library: version(library) for library in _LIBRARIES},
+        versions={
+            **{library: version(library) for library in _LIBRARIES},
+            "unicode": UNICODE_VERSION,
+        },
         notes=(*prepared.plan.notes, *note_absent_labels(vocabulary.labels, label_counts)),
     ).with_fingerprint()
 
@@ -90,6 +94,7 @@ def count_rows(prepared: PreparedDataset) -> RowCounts:
         unknown_characters=sum(
             summary.id_counts[prepared.options.unknown_id] for summary in shards
         ),
+        normalized=prepared.counts.normalized.to_json(),
     )
 
 

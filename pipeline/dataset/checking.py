@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.options import Options
 from pipeline.rows.blocks import Block, parse_block
 from pipeline.rows.counts import ReadCounts, some_sequences
 from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.label_counts import count_labels
+from pipeline.rows.normalizing import NormalizedCounts, count_changed, cut_column, least_hashes
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.rejected import RejectedRow, choose_examples, locate_rejected
 from pipeline.rows.validation import ValidatedRows, validate_rows
@@ -21,7 +21,15 @@ from pipeline.shards.partition import assign_splits
 from pipeline.transform.encoding import to_analyze
 
 # `step`: the difference to the number of the row before; compresses to nothing.
-USABLE = pa.schema([("sequence", pa.string()), ("label", pa.string()), ("step", pa.int32())])
+# `raw`: null where it is the sequence.
+USABLE = pa.schema(
+    [
+        ("sequence", pa.string()),
+        ("label", pa.string()),
+        ("raw", pa.string()),
+        ("step", pa.int32()),
+    ]
+)
 
 
 class UsableRows(NamedTuple):
@@ -66,6 +74,11 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
         lengths=checked.lengths,
         labels=count_labels(checked.label, split),
         sequences=some_sequences(hashes),
+        normalized=NormalizedCounts(
+            count_changed(checked.changed_sequences),
+            count_changed(checked.changed_labels),
+            least_hashes(checked.changed_sequences, hashes),
+        ),
     )
     is_train = pa.array(split == 0)
     train = to_analyze(sequence.filter(is_train), checked.label.filter(is_train))
@@ -73,11 +86,12 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
 
 
 def cut(sequence: pa.StringArray, options: Options) -> pa.StringArray:
-    """Return the first `max_length` characters of each sequence."""
-    return pc.utf8_slice_codeunits(sequence, 0, options.max_length)
+    """Return the first `max_length` characters of each sequence, as they are encoded."""
+    return cut_column(sequence, options.max_length, options.normalization)
 
 
 def _pack_usable(block: Block, checked: ValidatedRows) -> UsableRows:
     step = np.diff(checked.row, prepend=block.first - 1).astype(np.int32)
-    rows = pa.RecordBatch.from_arrays([checked.sequence, checked.label, step], schema=USABLE)
+    columns = [checked.sequence, checked.label, checked.raw, pa.array(step)]
+    rows = pa.RecordBatch.from_arrays(columns, schema=USABLE)
     return UsableRows(block.part.index, block.first, pack_rows(rows))

@@ -10,6 +10,7 @@ from typing import Any
 from charseq.errors import DataError
 from charseq.flags import flag_name
 from charseq.manifest import InputFile, Manifest
+from charseq.normalization import OPTIONS_OF_EARLIER_DATASETS, Normalization
 from pipeline.options import Options
 from pipeline.runtime.filesystems import is_local
 
@@ -31,7 +32,7 @@ def check_existing_dataset(
         DataError: it was not; the message names the options and the files that differ.
     """
     differences = [
-        *_different_options(manifest.options, options),
+        *_different_options(_comparable_options(manifest, options.normalization), options),
         *_different_files(manifest.inputs, inputs),
     ]
     if differences:
@@ -39,6 +40,28 @@ def check_existing_dataset(
             f"{options.output} already holds a dataset, but not this one: {'; '.join(differences)}."
             " Choose another --output, or replace it with --overwrite"
         )
+
+
+def _comparable_options(manifest: Manifest, wanted: Normalization) -> dict[str, Any]:
+    """Return the options of a dataset, with those of normalizing even if it is an earlier one's.
+
+    They are left out if its rows show that normalizing as wanted would not have changed them.
+    """
+    if "normalize" in manifest.options or not _can_change(manifest, wanted):
+        return dict(manifest.options)
+    return {**OPTIONS_OF_EARLIER_DATASETS, **manifest.options}
+
+
+def _can_change(manifest: Manifest, wanted: Normalization) -> bool:
+    """Return whether normalizing can change what is in a dataset, as far as its manifest shows."""
+    alphabet = "".join(manifest.alphabet)
+    counts = manifest.counts
+    return (
+        counts.unknown_characters > 0
+        or counts.rejected > counts.rejected_by_reason.get("empty_sequence", 0)
+        or not alphabet.isascii()
+        or any(wanted.changes(text) for text in (*manifest.alphabet, *manifest.labels))
+    )
 
 
 def _different_options(existing: Mapping[str, Any], options: Options) -> Iterator[str]:

@@ -34,6 +34,7 @@ class Plan:
     """The shards to write, the vocabulary, and which rows go to parity.jsonl.
 
     parity_limit: the rows whose hash has lower 32 bits below it, `PARITY_ROWS` of them, about.
+    parity_hashes: those of sequences that normalizing changed, (k,) uint64, ascending.
     rare_labels: (k,) uint64, the hashes of the labels with fewer rows than `--min-label-rows`.
     notes: for users, on the labels that do not become labels of the dataset.
     """
@@ -41,6 +42,7 @@ class Plan:
     partition: Partition
     vocabulary: Vocabulary
     parity_limit: int
+    parity_hashes: npt.NDArray[np.uint64]
     rare_labels: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     notes: tuple[str, ...] = ()
 
@@ -68,6 +70,7 @@ def make_plan(
         plan_partition(fractions, train_shards),
         vocabulary,
         parity_limit=min(_NUM_PARITY_HASHES, _NUM_PARITY_HASHES * PARITY_ROWS // counts.usable),
+        parity_hashes=counts.normalized.parity_hashes(),
         rare_labels=labels.rare.hash,
         notes=tuple(note_left_out_labels(labels, options)),
     )

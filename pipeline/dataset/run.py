@@ -15,6 +15,7 @@ from pipeline.options import Options
 from pipeline.output.directory import check_inputs_outside, open_output, stage, stage_dry_run
 from pipeline.output.layout import DATASET
 from pipeline.output.staging import Staging
+from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
 from pipeline.runtime.job import Job, new_job, report_job
@@ -89,7 +90,8 @@ def describe(manifest: Manifest, output: str, seconds: float) -> str:
         f"{counts.truncated:,} cut at {manifest.max_length}, "
         f"{counts.ambiguous:,} sequences with more than one label, "
         f"{counts.unknown_characters:,} characters outside the alphabet",
+        describe_normalized(counts.normalized or {}),
         f"{len(manifest.labels)} labels, alphabet {''.join(manifest.alphabet)!r}",
         f"{output}: {len(manifest.shards)} shards, fingerprint {manifest.fingerprint[:16]}",
     ]
-    return "\n".join([*lines, *(f"note: {note}" for note in manifest.notes)])
+    return "\n".join([*filter(None, lines), *(f"note: {note}" for note in manifest.notes)])

@@ -39,9 +39,8 @@ def partition_rows(usable: UsableRows, plan: Plan, options: Options) -> Partitio
     rows = unpack_rows([usable.packed], USABLE)
     sequence = cut(rows["sequence"], options)
     hashes = hash_sequences(sequence, options.seed)
-    is_parity = (hashes & _LOWER_32_BITS) < np.uint64(plan.parity_limit)
-    raw = pc.if_else(pa.array(is_parity), rows["sequence"], pa.scalar(None, pa.string()))
     label, is_rare = _apply_min_label_rows(rows["label"], plan, options)
+    raw = _choose_parity(rows, hashes, plan)
     shuffled = pa.RecordBatch.from_arrays([sequence, label, raw], schema=SHUFFLED)
     is_known = pc.is_in(label, value_set=pa.array(plan.vocabulary.labels))
     known = is_known.to_numpy(zero_copy_only=False) & ~is_rare
@@ -66,6 +65,21 @@ def _apply_min_label_rows(
     if options.rare_label_as is None:
         return label, is_rare
     return rename(label, is_rare, options.rare_label_as), none
+
+
+def _choose_parity(
+    rows: pa.RecordBatch, hashes: npt.NDArray[np.uint64], plan: Plan
+) -> pa.StringArray:
+    """Return the sequences as they were read, (n,) string; null in rows not for parity.jsonl.
+
+    Of rows that become the same record, some of which normalizing changed, it takes a changed one.
+    """
+    is_parity = (hashes & _LOWER_32_BITS) < np.uint64(plan.parity_limit)
+    if len(plan.parity_hashes):
+        is_changed = rows["raw"].is_valid().to_numpy(zero_copy_only=False)
+        is_parity = np.where(np.isin(hashes, plan.parity_hashes), is_changed, is_parity)
+    read = pc.coalesce(rows["raw"], rows["sequence"])
+    return pc.if_else(pa.array(is_parity), read, pa.scalar(None, pa.string()))
 
 
 def _split_by_shard(
@@ -110,7 +124,7 @@ def reject_labels(
     columns = zip(
         numbers[rejected].tolist(),
         is_rare[rejected].tolist(),
-        rows["sequence"].filter(mask).to_pylist(),
+        pc.coalesce(rows["raw"], rows["sequence"]).filter(mask).to_pylist(),
         rows["label"].filter(mask).to_pylist(),
         strict=True,
     )

@@ -22,6 +22,7 @@ from pipeline.predict.predicted_files import (
 )
 from pipeline.rows.blocks import Block, parse_block, read_blocks
 from pipeline.rows.counts import ReadCounts
+from pipeline.rows.normalizing import NormalizedCounts, count_changed
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected import locate_rejected
@@ -54,7 +55,9 @@ class Predict(ThreadedDoFn):
 
     def __init__(self, model: Model, trust_model: bool) -> None:
         self._model, self._trust_model = model, trust_model
-        self._rules = RowRules(model.max_length, "truncate", label_column=None)
+        self._rules = RowRules(
+            model.max_length, "truncate", label_column=None, normalization=model.normalization
+        )
         self._read = Metrics.counter("rows", "read")
         self._predicted = Metrics.counter("rows", "predicted")
 
@@ -83,6 +86,7 @@ class Predict(ThreadedDoFn):
             truncated=checked.truncated,
             rejected=Counter(row.reason for row in rejected),
             rows_in_part=Counter({part.index: num_rows}),
+            normalized=NormalizedCounts(count_changed(checked.changed_sequences)),
         )
         self._read.inc(counts.read)
         yield TaggedOutput(COUNTS, counts)

@@ -9,6 +9,7 @@ from apache_beam.io.filesystems import FileSystems
 from charseq.errors import DataError
 from charseq.files import FileDigest
 from charseq.manifest import parse_manifest
+from charseq.normalization import Normalization
 from charseq.saved_model import DATASET_ASSET, SAVED_MODEL_FILE
 from pipeline.runtime.filesystems import digest_file, list_tree, open_file
 
@@ -18,12 +19,14 @@ class Model:
     """A SavedModel directory and its content.
 
     fingerprint: of the dataset that it was trained on. max_length: the length at which it cuts
-    sequences. files: all its files, by their path in `directory`.
+    sequences. normalization: of the sequences of the dataset. files: all its files, by their path
+    in `directory`.
     """
 
     directory: str
     fingerprint: str
     max_length: int
+    normalization: Normalization
     files: tuple[FileDigest, ...]
 
 
@@ -46,7 +49,9 @@ def read_model(directory: str) -> Model:
     with open_file(paths[DATASET_ASSET]) as file:
         manifest = parse_manifest(file.read(), paths[DATASET_ASSET])
     files = tuple(digest_file(path, name) for name, path in sorted(paths.items()))
-    return Model(directory, manifest.fingerprint, manifest.max_length, files)
+    return Model(
+        directory, manifest.fingerprint, manifest.max_length, manifest.normalization, files
+    )
 
 
 def _suggest_model(directory: str) -> str:

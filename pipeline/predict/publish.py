@@ -116,6 +116,7 @@ def count_rows(prepared: PreparedPredictions) -> dict[str, Any]:
         "rejected": rejected,
         "rejected_by_reason": dict(sorted(by_reason.items())),
         "truncated": prepared.counts.truncated,
+        "normalized": prepared.counts.normalized.to_json(),
     }
 
 

@@ -14,6 +14,7 @@ from pipeline.predict.graph import build
 from pipeline.predict.model import Model, read_model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.publish import read_summary
+from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, find_nonempty_sources
 from pipeline.runtime.job import Job, new_job, report_job
@@ -58,9 +59,11 @@ def _run(
 
 def describe(counts: Mapping[str, Any], model: Model, output: str, seconds: float) -> str:
     """Return a user-facing summary of predictions that took `seconds`; `counts` as published."""
-    return (
+    lines = [
         f"{counts['read']:,} rows read in {seconds:.1f} s: predicted {counts['predicted']:,}, "
         f"{describe_rejected(counts['rejected_by_reason'])}, "
-        f"{counts['truncated']:,} cut at {model.max_length}\n"
-        f"{output}: labelled by the model of dataset {model.fingerprint[:16]}"
-    )
+        f"{counts['truncated']:,} cut at {model.max_length}",
+        describe_normalized(counts["normalized"]),
+        f"{output}: labelled by the model of dataset {model.fingerprint[:16]}",
+    ]
+    return "\n".join(filter(None, lines))

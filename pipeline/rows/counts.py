@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.rows.label_counts import LabelCounts, add_label_counts
+from pipeline.rows.normalizing import NormalizedCounts, add_normalized
 from pipeline.rows.rejected import RejectedRow, choose_examples
 
 # Fewer sequences cannot be split into something to train on and something to measure with.
@@ -28,6 +29,7 @@ class ReadCounts:
     reason. rows_in_part: row numbers used by each part, from which the row number in the file
     follows. lengths: of sequences before they are cut, see `count_lengths`. labels: of usable rows.
     sequences: hashes of usable rows, distinct, up to `MIN_SEQUENCES` of them, (k,) uint64.
+    normalized: usable rows that normalizing changed.
     """
 
     usable: int = 0
@@ -38,6 +40,7 @@ class ReadCounts:
     lengths: Counter[int] = field(default_factory=Counter)
     labels: LabelCounts = field(default_factory=LabelCounts)
     sequences: npt.NDArray[np.uint64] = field(default_factory=_no_hashes)
+    normalized: NormalizedCounts = field(default_factory=NormalizedCounts)
 
     @property
     def read(self) -> int:
@@ -54,6 +57,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
     examples: list[RejectedRow] = []
     labels: list[LabelCounts] = []
     sequences = [_no_hashes()]
+    normalized: list[NormalizedCounts] = []
     for summand in counts:
         usable += summand.usable
         truncated += summand.truncated
@@ -63,6 +67,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
         examples += summand.examples
         labels.append(summand.labels)
         sequences.append(summand.sequences)
+        normalized.append(summand.normalized)
     return ReadCounts(
         usable,
         truncated,
@@ -72,6 +77,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
         lengths,
         add_label_counts(labels),
         some_sequences(np.concatenate(sequences)),
+        add_normalized(normalized),
     )
 
 

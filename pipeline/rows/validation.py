@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ import pyarrow.compute as pc
 from pipeline.formats.parsed_rows import KEPT_BYTES, BadRow, ParsedRows, is_utf8
 from pipeline.options import RowRules
 from pipeline.rows.lengths import count_lengths
+from pipeline.rows.normalizing import NormalizedColumn, normalize_column
+
+Bools = npt.NDArray[np.bool_]
 
 RARE_LABEL, UNSEEN_LABEL = "rare_label", "unseen_label"
 # By reason, in the words of the report and of error messages.
@@ -25,7 +29,7 @@ REASONS = {
     "label_not_text": "a label that is neither text, a whole number, true nor false",
     # From `validate_rows`; parsing gives the first one, and labels may have the line break:
     "invalid_utf8": "bytes that are not UTF-8",
-    "empty_sequence": "no character in the sequence",
+    "empty_sequence": "no character in the sequence, or nothing but blanks",
     "missing_label": "no label",
     "too_long": "longer than --max-length, with --too-long=reject",
     # Once the labels of the train split are known:
@@ -39,15 +43,20 @@ REASONS = {
 class ValidatedRows:
     """The n usable rows of a block, and the others.
 
-    sequence, label: (n,) string, no nulls; labels that are not wanted are empty. Sequences are cut
-    only at `KEPT_BYTES` characters, or at `--max-length` where that is more.
-    row: (n,) int64. bad: the rows that are rejected. truncated: how many of the n are longer than
-    `--max-length`. lengths: see `count_lengths`; of the n rows and of those that are rejected only
-    for their length.
+    sequence, label: (n,) string, normalized, no nulls; labels that are not wanted are empty.
+    Sequences are cut only at `KEPT_BYTES` characters, or at `--max-length` where that is more.
+    raw: (n,) string, the sequences that normalizing changed, as they were read; null for the others
+    and for longer ones than are kept. changed_sequences, changed_labels: by step of normalizing,
+    (n,) bool. row: (n,) int64. bad: the rows that are rejected. truncated: how many of the n are
+    longer than `--max-length`. lengths: see `count_lengths`; of the n rows and of those that are
+    rejected only for their length.
     """
 
     sequence: pa.StringArray
     label: pa.StringArray
+    raw: pa.StringArray
+    changed_sequences: Mapping[str, Bools]
+    changed_labels: Mapping[str, Bools]
     row: npt.NDArray[np.int64]
     bad: tuple[BadRow, ...]
     truncated: int
@@ -55,11 +64,15 @@ class ValidatedRows:
 
 
 def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
-    """Separate the usable rows from those to reject, each with the first reason that applies."""
+    """Normalize rows, and separate those to reject, each with the first reason that applies."""
     reasons = _Reasons(len(parsed.row))
     reasons.add("invalid_utf8", _invalid_utf8(parsed.sequence) | _invalid_utf8(parsed.label))
-    sequence = _to_string(parsed.sequence, reasons.bad)
-    label = _to_string(parsed.label, reasons.bad)
+    read = _to_string(parsed.sequence, reasons.bad)
+    sequences = normalize_column(read, rules.normalization)
+    labels = normalize_column(
+        _to_string(parsed.label, reasons.bad), replace(rules.normalization, lowercase=False)
+    )
+    sequence, label = sequences.text, labels.text
     length = pc.utf8_length(sequence).to_numpy()
     reasons.add("empty_sequence", length == 0)
     if rules.label_column is not None:
@@ -75,12 +88,28 @@ def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
         sequence = pc.utf8_slice_codeunits(sequence, 0, kept)
     good = ~reasons.bad
     bad = reasons.bad_rows(parsed)
-    truncated = int((too_long & good).sum())
-    row = parsed.row
-    if bad:
-        mask = pa.array(good)
-        sequence, label, row = sequence.filter(mask), label.filter(mask), row[good]
-    return ValidatedRows(sequence, label, row, parsed.bad + bad, truncated, lengths)
+    mask = pa.array(good)
+    return ValidatedRows(
+        sequence.filter(mask),
+        label.filter(mask),
+        _changed_only(read, sequences, kept).filter(mask),
+        {step: changed[good] for step, changed in sequences.changed.items()},
+        {step: changed[good] for step, changed in labels.changed.items()},
+        parsed.row[good],
+        parsed.bad + bad,
+        truncated=int((too_long & good).sum()),
+        lengths=lengths,
+    )
+
+
+def _changed_only(
+    read: pa.StringArray, normalized: NormalizedColumn, longest: int
+) -> pa.StringArray:
+    """Return `ValidatedRows.raw` of (n,) string, as read and normalized."""
+    if not normalized.changed:
+        return pa.nulls(len(read), pa.string())
+    is_kept = normalized.is_changed() & (pc.utf8_length(read).to_numpy() <= longest)
+    return pc.if_else(pa.array(is_kept), read, pa.scalar(None, pa.string()))
 
 
 class _Reasons:

@@ -7,7 +7,6 @@ that would import TensorFlow again.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,9 +18,10 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from charseq.machine import cpu_count
 from pipeline.runtime.process import configure_process
 
-_THREADS = (os.cpu_count() or 1) + 1  # one may wait for a disk, or for the interpreter
+_THREADS = cpu_count() + 1  # one may wait for a disk, or for the interpreter
 _MAX_PENDING = 2 * _THREADS  # so that the threads have work while a result is taken
 
 

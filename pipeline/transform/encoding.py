@@ -7,6 +7,7 @@ of the encoding.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from tensorflow_transform.tf_metadata import schema_utils
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from tfx_bsl.tfxio.tensor_representation_util import InferTensorRepresentationsFromSchema
 
+from charseq.text_graph import is_blank, lowercase, strip_and_cut
 from pipeline.options import Options
 
 Tensors = Mapping[str, tf.Tensor]
@@ -31,7 +33,8 @@ def encode_text(inputs: Tensors, options: Options) -> dict[str, tf.Tensor]:
     """Encode raw text as ids, length and label: the preprocessing function for TFT.
 
     Args:
-        inputs: `sequence` and `label`, (batch,) string.
+        inputs: `sequence` and `label`, (batch,) string, in NFC with `--normalize nfc`; sequences
+            need not be lowercased, stripped or cut.
         options: the options of the preparation.
 
     Returns:
@@ -39,20 +42,70 @@ def encode_text(inputs: Tensors, options: Options) -> dict[str, tf.Tensor]:
         `length` (batch,) int64, in characters, at most max_length.
         `label` (batch,) int64, -1 for a label that was not in the train split.
     """
-    sequence = inputs["sequence"]
-    length = tf.minimum(tf.strings.length(sequence, unit="UTF8_CHAR"), options.max_length)
+    ids, length = encode_sequences(inputs["sequence"], options)
+    return {"sequence": ids, "length": length, "label": _learn_labels(inputs["label"])}
+
+
+def encode_sequences(text: tf.Tensor, options: Options) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return `sequence` and `length` of `encode_text` for (batch,) string."""
+    characters, index, length = _decode_normalized(text, options)
     inside = tf.sequence_mask(length, options.max_length)
-    characters, index = _distinct_characters(sequence, options.max_length)
     if options.alphabet is None:
         counts = tf.math.bincount(tf.boolean_mask(index, inside), minlength=tf.size(characters))
         ids = _learn_ids(characters, counts, options.num_characters)
     else:
         ids = _ids_in(characters, options.alphabet)
-    return {
-        "sequence": tf.where(inside, tf.gather(ids, index), tf.constant(0, tf.int64)),
-        "length": tf.cast(length, tf.int64),
-        "label": _learn_labels(inputs["label"]),
-    }
+    sequence = tf.where(inside, tf.gather(ids, index), tf.constant(0, tf.int64))
+    return sequence, tf.cast(length, tf.int64)
+
+
+class _Characters(NamedTuple):
+    """The characters of a batch.
+
+    distinct: (k,) int64, code points. index: (batch, max_length) int32, which of them stands at
+    each position; no meaning behind the end of a sequence. length: (batch,) int32, of the sequences
+    cut at max_length.
+    """
+
+    distinct: tf.Tensor
+    index: tf.Tensor
+    length: tf.Tensor
+
+
+def _decode_normalized(text: tf.Tensor, options: Options) -> _Characters:
+    """Return the characters of (batch,) string, normalized and cut.
+
+    What the preparation encodes is stripped already, so the rows are stripped only if an end of one
+    of them is blank.
+    """
+    if options.lowercase:
+        text = lowercase(text)
+    characters = _decode(text, options.max_length)
+    if not options.strip:
+        return characters
+    stripped = tf.cond(
+        _has_blank_end(characters),
+        lambda: _decode(strip_and_cut(text, options.max_length), options.max_length),
+        lambda: characters,
+    )
+    return _Characters(
+        tf.ensure_shape(stripped.distinct, [None]),
+        tf.ensure_shape(stripped.index, [None, options.max_length]),
+        tf.ensure_shape(stripped.length, [None]),
+    )
+
+
+def _has_blank_end(characters: _Characters) -> tf.Tensor:
+    """Return whether the first or the last character of a sequence, as cut, is blank: () bool."""
+    last = tf.maximum(characters.length - 1, 0)[:, None]
+    ends = tf.concat([characters.index[:, :1], tf.gather(characters.index, last, batch_dims=1)], 1)
+    return tf.reduce_any(is_blank(tf.gather(characters.distinct, tf.reshape(ends, [-1]))))
+
+
+def _decode(text: tf.Tensor, max_length: int) -> _Characters:
+    """Return the characters of (batch,) string, cut."""
+    length = tf.minimum(tf.strings.length(text, unit="UTF8_CHAR"), max_length)
+    return _Characters(*_distinct_characters(text, max_length), length)
 
 
 def _distinct_characters(sequence: tf.Tensor, max_length: int) -> tuple[tf.Tensor, tf.Tensor]:

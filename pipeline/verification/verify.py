@@ -61,7 +61,7 @@ def verify(dataset: str, trust_model: bool = False) -> int:
             _verify_shard(path, manifest, shard, seen)
     _verify_counts(manifest, seen)
     _verify_no_leak(seen.keys)
-    _verify_parity(dataset, trust_model)
+    _verify_parity(dataset, manifest, trust_model)
     return sum(shard.records for shard in manifest.shards)
 
 
@@ -158,11 +158,12 @@ def _verify_no_leak(keys: Mapping[str, list[Keys]]) -> None:
         _require(len(shared), 0, f"the number of sequences both in {split} and in {other}")
 
 
-def _verify_parity(dataset: str, trust_model: bool) -> None:
+def _verify_parity(dataset: str, manifest: Manifest, trust_model: bool) -> None:
     """Check that the saved graph still encodes the parity rows as they were written."""
     with FileSystems.open(FileSystems.join(dataset, PARITY_FILE)) as file:
         rows = [json.loads(line) for line in file]
-    sequences, labels = [row["sequence"] for row in rows], [row["label"] for row in rows]
+    sequences = manifest.normalization.before_graph([row["sequence"] for row in rows])
+    labels = [row["label"] for row in rows]
     transform_dir = FileSystems.join(dataset, TRANSFORM_DIR)
     encoded = encode_texts(transform_dir, sequences, labels, trust_model)
     for number, row in enumerate(rows):

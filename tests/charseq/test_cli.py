@@ -61,3 +61,20 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     with process.stderr:
         assert process.stderr.read() == b""
     assert process.wait() == 1
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("pipeline", "pipeline.inspect", "pipeline.predict", "pipeline.sample"),
+        *("trainer", "trainer.evaluate", "trainer.promote"),
+    ],
+)
+def test_python_without_docstrings_is_refused(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-OO", "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: python -OO (or PYTHONOPTIMIZE=2) removes docstrings")
+    assert done.stderr.count("\n") == 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
+from unittest.mock import ANY
 
 import hypothesis.extra.numpy as arrays
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charseq.baseline import Baseline
 from charseq.metrics import (
     Confusion,
     Evaluation,
@@ -46,7 +48,9 @@ LENGTHS = np.array([1, 3, 3, 3])
 def measure(labels, probabilities, lengths, cuts=()):
     """Measure rows that come in batches divided at `cuts`."""
     names = [str(number) for number in range(probabilities.shape[1])]
-    accumulator = MetricsAccumulator(len(names), 3)
+    accumulator = MetricsAccumulator(
+        len(names), 3, np.bincount(labels, minlength=len(names)).tolist()
+    )
     for batch in zip(
         *(np.split(one, cuts) for one in (labels, probabilities, lengths)), strict=True
     ):
@@ -55,7 +59,7 @@ def measure(labels, probabilities, lengths, cuts=()):
 
 
 def test_metrics_computed_by_hand():
-    accumulator = MetricsAccumulator(4, max_length=3)
+    accumulator = MetricsAccumulator(4, max_length=3, train_counts=[9, 4, 0, 2])
     accumulator.add(LABELS[:3], PROBABILITIES[:3], LENGTHS[:3])
     accumulator.add(LABELS[3:], PROBABILITIES[3:], LENGTHS[3:])
     measured = accumulator.evaluation("test", "ab" * 32, NAMES)
@@ -75,6 +79,11 @@ def test_metrics_computed_by_hand():
         LabelScore("d", 1, 0.0, 0.0, 0.0),
     )
     assert measured.confusion == Confusion((0, 0, 1, 3), (0, 1, 1, 0), (1, 1, 1, 1))
+    # -(2 ln(9.5 / 17) + ln(4.5 / 17) + ln(2.5 / 17)) / 4
+    assert measured.baseline == Baseline(approx(1.10248, abs=1e-5), approx(-0.8, abs=0.2), ANY)
+    assert measured.trivial == (
+        "beyond chance, its loss of 1.2405 is no better than 1.1025, that of the label shares alone"
+    )
     assert measured.lengths == (LengthScore(1, 1, 1.0), LengthScore(3, 3, approx(1 / 3)))
     assert measured.reliability == (
         ReliabilityBin(5 / 15, 6 / 15, 1, 0.4, 0.0),
@@ -172,7 +181,8 @@ def test_an_evaluation_of_an_earlier_version_is_read():
     measured = measure(LABELS, PROBABILITIES, LENGTHS)
     content = json.loads(json.dumps(asdict(measured)))
     content["confusion"]["given"] = content["confusion"].pop("predicted")
-    assert Evaluation.from_json(content) == measured
+    del content["baseline"], content["trivial"]
+    assert Evaluation.from_json(content) == replace(measured, baseline=None, trivial=None)
 
 
 @pytest.mark.parametrize("content", [{"label": [0], "rows": [1]}, [], None])

@@ -18,7 +18,8 @@ REQUIRED = ["--input", "a.csv", "--output", "out"]
 def test_every_flag_reaches_its_option() -> None:
     line = (
         "--input a.csv --input b/*.csv --output out --format tsv --sequence-column s"
-        " --label-column l --encoding one_hot --max-length 7 --alphabet-size 9"
+        " --label-column l --normalize none --lowercase --no-strip --encoding one_hot"
+        " --max-length 7 --alphabet-size 9"
         " --too-long reject --split train=0.5,test=0.5 --num-shards 3 --compression gzip"
         " --seed 11 --max-rejected-fraction 0.25 --max-labels 99 --overwrite"
         " --runner=FlinkRunner --direct_num_workers 2"
@@ -30,6 +31,9 @@ def test_every_flag_reaches_its_option() -> None:
         format="tsv",
         sequence_column="s",
         label_column="l",
+        normalize="none",
+        lowercase=True,
+        strip=False,
         encoding="one_hot",
         max_length=7,
         alphabet=None,
@@ -59,7 +63,8 @@ def test_defaults_are_31_positions_and_25_characters() -> None:
 def test_options_in_json_hold_the_number_of_characters() -> None:
     names = list(Options(input=("a", "b"), output="out").to_json())
     assert names == [
-        *("input", "output", "format", "label_from", "sequence_column", "label_column", "encoding"),
+        *("input", "output", "format", "label_from", "sequence_column", "label_column"),
+        *("normalize", "lowercase", "strip", "encoding"),
         *("max_length", "alphabet", "alphabet_size", "too_long", "split", "num_shards"),
         *("compression", "seed", "max_rejected_fraction", "max_labels"),
         *("min_label_rows", "rare_label_as", "overwrite"),
@@ -103,6 +108,21 @@ def test_overwrite_takes_an_optional_value(flags: list[str], value: bool) -> Non
     assert parse_command_line([*REQUIRED, *flags])[0].overwrite is value
 
 
+@pytest.mark.parametrize(
+    ("flags", "lowercase", "strip"),
+    [
+        ([], False, True),
+        (["--strip=false", "--lowercase=false"], False, False),
+        (["--strip", "--lowercase=true"], True, True),
+        (["--no-strip", "--strip"], False, True),
+        (["--lowercase", "--no-strip"], True, False),
+    ],
+)
+def test_lowercase_and_strip_are_switches(flags: list[str], lowercase: bool, strip: bool) -> None:
+    options, _ = parse_command_line([*REQUIRED, *flags])
+    assert (options.lowercase, options.strip) == (lowercase, strip)
+
+
 def test_overwrite_is_true_or_false(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse_command_line([*REQUIRED, "--overwrite=yes"])
@@ -130,6 +150,8 @@ def test_overwrite_is_true_or_false(capsys: pytest.CaptureFixture[str]) -> None:
         (["--max-rejected-fraction", "1.5"], "--max-rejected-fraction: got 1.5"),
         (["--alphabet", "ABA"], "each of them once"),
         (["--alphabet", ""], "--alphabet: got ''"),
+        (["--alphabet", "abe\u0301"], "expected characters in NFC"),
+        (["--alphabet", "abC", "--lowercase"], "in lowercase with --lowercase"),
         (["--alphabet", "AB", "--alphabet-size", "2"], "not allowed with --alphabet"),
         (["--format", "text"], "say --label-from directory"),
         (["--label-from", "file", "--format", "csv"], "not allowed with --format csv"),

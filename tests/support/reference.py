@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from fractions import Fraction
+
+from charseq.normalization import BLANKS
 
 SPLIT_ENDS = {"train": Fraction(8, 10), "validation": Fraction(9, 10), "test": Fraction(1)}
 
@@ -41,11 +44,12 @@ def prepare(
     characters: Counter[str] = Counter()
     for sequence, label in rows:
         counts["read"] += 1
-        if not sequence or not label.strip():
+        sequence, label = (unicodedata.normalize("NFC", t).strip(BLANKS) for t in (sequence, label))
+        if not sequence or not label:
             counts["rejected"] += 1
             continue
         counts["truncated"] += len(sequence) > max_length
-        cut = sequence[:max_length]
+        cut = sequence[:max_length].strip(BLANKS)
         hashed = reference_hash(cut.encode(), seed)
         split = next(name for name, end in SPLIT_ENDS.items() if hashed < end * 2**64)
         if split == "train":

@@ -47,7 +47,7 @@ def read_json(path):
 def test_a_run_leaves_its_files_and_nothing_unfinished(run):
     names = {"checkpoints", "model.keras", "saved_model", "logs", "run.json"}
     names |= {"metrics.json", "metrics.csv"}
-    evaluated = ("evaluation-validation.json", "report.html")
+    evaluated = ("evaluation-test.json", "evaluation-validation.json", "report.html")
     assert names == {path.name for path in run.iterdir() if path.name not in evaluated}
 
 
@@ -202,6 +202,27 @@ def test_answers_that_are_not_numbers_are_not_measured(run, data, tmp_path, caps
     assert evaluate_main(["--model", str(diverged), "--data", str(data)]) == 1
     assert "its answers are not numbers: the training diverged" in capsys.readouterr().err
     assert not (diverged / "evaluation-test.json").exists()
+
+
+def test_a_model_that_learned_nothing_is_called_trivial_first(run, data, tmp_path, capsys):
+    constant = tmp_path / "constant"
+    constant.mkdir()
+    model = keras.saving.load_model(run / "model.keras", compile=False)
+    model.layers[-1].set_weights([0 * weights for weights in model.layers[-1].get_weights()])
+    model.save(constant / "model.keras")
+    for name in ("run.json", "metrics.json"):
+        (constant / name).write_bytes((run / name).read_bytes())
+    assert evaluate_main(["--model", str(constant), "--data", str(data)]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith(f"{constant} is trivial on test: it always gives the label y: to 100 ")
+    assert "; beyond chance, its loss of 1.0986 is no better than " in first
+    evaluation = read_json(constant / "evaluation-test.json")
+    assert f"{constant} is trivial on test: {evaluation['trivial']}" == first
+    assert evaluation["baseline"]["gain_high"] < 0.1
+    assert "A trivial model" in (constant / "report.html").read_text(encoding="utf-8")
+    assert evaluate_main(["--model", str(run), "--data", str(data)]) == 0
+    assert "trivial" not in capsys.readouterr().out
+    assert read_json(run / "evaluation-test.json")["trivial"] is None
 
 
 def test_without_a_validation_split_there_is_no_validation(tmp_path, capsys):

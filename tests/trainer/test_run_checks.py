@@ -14,8 +14,8 @@ from trainer.run_checks import (
     check_resumable,
     format_flag,
     is_trained,
+    reproducibility_warning,
     resume_differences,
-    version_warning,
 )
 from trainer.run_directory import complete_run
 
@@ -159,7 +159,8 @@ def content_of(units=(4, 3), fingerprint="ab" * 32, tensorflow="2.21.0", **optio
     return {
         "options": config.to_json(),
         "dataset": {"fingerprint": fingerprint},
-        "versions": {"tensorflow": tensorflow, "keras": "3.12.0"},
+        "versions": {"python": "3.11.7", "tensorflow": tensorflow, "keras": "3.12.0"},
+        "machine": {"threads": "2", "XLA_FLAGS": ""},
     }
 
 
@@ -213,13 +214,24 @@ def test_a_run_without_a_checkpoint_does_not_resume(tmp_path):
         check_resumable(str(tmp_path), "must")
 
 
-def test_a_run_that_resumes_in_another_version_gets_a_warning(tmp_path):
+def test_a_run_that_resumes_with_other_versions_or_machine_gets_a_warning(tmp_path):
     write_unfinished(tmp_path)
-    assert version_warning(str(tmp_path), content_of()) is None
-    assert version_warning(str(tmp_path), content_of(tensorflow="2.22.0")) == (
-        f"note: {tmp_path} was begun with tensorflow 2.21.0, now 2.22.0: it goes on, but may end "
-        "with other bits than in one version"
+    assert reproducibility_warning(str(tmp_path), content_of()) is None
+    other = content_of(tensorflow="2.22.0")
+    other["machine"] = {"threads": "3", "XLA_FLAGS": "--xla_cpu_max_isa=AVX"}
+    other["versions"]["python"] = "3.12.1"
+    assert reproducibility_warning(str(tmp_path), other) == (
+        f"note: {tmp_path} was begun with tensorflow 2.21.0, now 2.22.0; threads 2, now 3; "
+        "XLA_FLAGS not set, now --xla_cpu_max_isa=AVX: it goes on, but may end with other bits "
+        "than if all were the same"
     )
+
+
+def test_a_run_of_an_earlier_version_says_nothing_of_its_machine(tmp_path):
+    content = content_of()
+    del content["machine"]
+    begin_run(str(tmp_path), content)
+    assert reproducibility_warning(str(tmp_path), content_of()) is None
 
 
 @pytest.mark.parametrize(

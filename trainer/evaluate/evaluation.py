@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from charseq.baseline import Ints
 from charseq.errors import DataError
-from charseq.metrics import Evaluation, Ints, MetricsAccumulator, worst_labels
+from charseq.metrics import Evaluation, MetricsAccumulator, worst_labels
 from charseq.terminal import escape_terminal
 from trainer.data.dataset import Dataset
 from trainer.evaluate.keras_file import load_keras_model
@@ -38,7 +39,8 @@ def evaluate(run: Run, dataset: Dataset, split: str, trust_model: bool = False) 
         DataError: the dataset does not fit the model, the split has no row, a shard is corrupted,
             the model has other layers than the trainer uses, or its outputs are not finite.
     """
-    metrics = MetricsAccumulator(len(run.labels), run.max_length)
+    train_counts = dataset.manifest.counts_of_labels("train")
+    metrics = MetricsAccumulator(len(run.labels), run.max_length, train_counts)
     for labels, probabilities, lengths in predict(run, dataset, split, trust_model):
         metrics.add(labels, probabilities, lengths)
     return metrics.evaluation(split, dataset.manifest.fingerprint, run.labels)

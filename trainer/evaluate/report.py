@@ -90,11 +90,12 @@ def _headline(evaluation: Evaluation) -> dict[str, float]:
     rows, bins = evaluation.rows, evaluation.reliability
     low, high = wilson_interval(evaluation.accuracy, rows)
     shares = [label.support / rows for label in evaluation.labels if label.support]
+    entropy = -math.fsum(share * math.log(share) for share in shares)
     return {
         "low": low,
         "high": high,
         "most_frequent": max(shares),
-        "entropy": -math.fsum(share * math.log(share) for share in shares),
+        "shares_loss": evaluation.baseline.loss if evaluation.baseline else entropy,
         "confidence": math.fsum(bin.rows * bin.confidence for bin in bins) / rows,
     }
 

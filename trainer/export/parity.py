@@ -23,7 +23,7 @@ _UNKNOWN_LABEL_ID = -1
 class Parity:
     """The rows of a `parity.jsonl`: raw, and their features as the pipeline computed them.
 
-    sequences: (rows,) string.
+    sequences: (rows,) string, raw but for NFC, which no graph does.
     """
 
     path: str
@@ -62,5 +62,5 @@ def read_parity(dataset: Dataset) -> Parity:
         raise DataError(f"{path}: no such file, but without it no export can be checked")
     with open(dataset.verified_path(PARITY_FILE), encoding="utf-8") as file:
         rows = tuple(json.loads(line) for line in file)
-    sequences = tf.constant([row["sequence"] for row in rows], tf.string)
-    return Parity(path, sequences, rows, dataset.manifest.labels)
+    texts = dataset.manifest.normalization.before_graph([row["sequence"] for row in rows])
+    return Parity(path, tf.constant(texts, tf.string), rows, dataset.manifest.labels)

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 
 from charseq.cli import exit_status
-from charseq.errors import DataError
+from charseq.errors import DataError, UselessResult
 from trainer.promote.lineage import read_lineage
 from trainer.promote.options import PromoteOptions, parse_command_line
-from trainer.promote.promotion import promote, roll_back
+from trainer.promote.promotion import TRIVIAL, promote, roll_back
 from trainer.promote.registry import Registry
 
 
@@ -47,7 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: PromoteOptions) -> None:
     registry = Registry(options.registry)
     if options.candidate is not None:
-        print(json.dumps(promote(options.candidate, registry, options.rules)))
+        outcome = promote(options.candidate, registry, options.rules)
+        print(json.dumps(outcome))
+        if outcome["outcome"] == TRIVIAL:
+            raise UselessResult(f"{options.candidate} is trivial and was not promoted")
     if options.rollback is not None:
         print(json.dumps(roll_back(registry, options.rollback)))
     if options.explain is not None:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from charseq.cli import heavy_imports
 from charseq.saved_model import DATASET_ASSET
@@ -14,6 +14,9 @@ from trainer.addresses import is_address
 from trainer.data.dataset import Dataset
 from trainer.promote.lineage import read_model_json
 from trainer.promote.options import METRICS, PromotionRules, Scores
+
+if TYPE_CHECKING:
+    from charseq.metrics import Evaluation
 
 SPLIT = "test"
 # Options of a preparation that decide which rows are in which split.
@@ -24,13 +27,15 @@ _SPLIT_OPTIONS = ("seed", "split", "max_length")
 class Comparison:
     """Two models measured on the same rows; `previous` is None for the first of a registry.
 
-    data, fingerprint: the dataset that they were measured on.
+    data, fingerprint: the dataset that they were measured on. trivial: why the candidate is no
+    better than the label shares alone; None if it is better.
     """
 
     data: str
     fingerprint: str
     candidate: Scores
     previous: Scores | None
+    trivial: str | None = None
 
     def format(self, metric: str, previous: str) -> str:
         """Return the scores that decide; `previous` is the path of the previous model."""
@@ -67,11 +72,14 @@ def compare(
     """
     with heavy_imports():
         import trainer.promote.measurement  # noqa: F401
+    evaluation = _evaluate(candidate, dataset, trust_model)
+    current = None if previous is None else _evaluate(previous, dataset, trust_model)
     return Comparison(
         data=_absolute(dataset.directory),
         fingerprint=dataset.manifest.fingerprint,
-        candidate=_score(candidate, dataset, trust_model),
-        previous=None if previous is None else _score(previous, dataset, trust_model),
+        candidate=_scores(evaluation),
+        previous=None if current is None else _scores(current),
+        trivial=evaluation.trivial,
     )
 
 
@@ -79,19 +87,23 @@ def _absolute(directory: str) -> str:
     return directory if is_address(directory) else os.path.abspath(directory)
 
 
-def _score(saved_model: str, dataset: Dataset, trust_model: bool) -> Scores:
+def _scores(evaluation: Evaluation) -> Scores:
+    """Return the metrics that may decide, and the rows they were measured on."""
+    return {"rows": evaluation.rows, **{name: getattr(evaluation, name) for name in METRICS}}
+
+
+def _evaluate(saved_model: str, dataset: Dataset, trust_model: bool) -> Evaluation:
     """Measure a SavedModel; print its scores and what limits their comparability."""
     from trainer.promote.measurement import measure
 
     evaluation = measure(saved_model, dataset, SPLIT, trust_model)
-    scores = {name: getattr(evaluation, name) for name in METRICS}
-    text = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
+    text = ", ".join(f"{name} {getattr(evaluation, name):.4f}" for name in METRICS)
     print(f"{saved_model} on {evaluation.rows:,} rows of {SPLIT} of {dataset.directory}: {text}")
     trained_on = read_model_json(saved_model, DATASET_ASSET)
     measured_on = json.loads(dataset.manifest_bytes)
     for warning in comparability_warnings(trained_on, measured_on):
         print(f"note: {saved_model} {warning}")
-    return {"rows": evaluation.rows, **scores}
+    return evaluation
 
 
 def comparability_warnings(

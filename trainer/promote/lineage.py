@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,17 +48,48 @@ def read_model_json(saved_model: str, name: str) -> dict[str, Any]:
 
 
 def sha256_of_files(saved_model: str) -> dict[str, str]:
-    """Return the SHA-256 of each file of a SavedModel outside `assets.extra/`, sorted by path."""
-    paths = [
-        os.path.relpath(os.path.join(folder, name), saved_model)
-        for folder, _, names in os.walk(saved_model)
-        for name in names
-    ]
+    """Return the SHA-256 of each file of a SavedModel outside `assets.extra/`, sorted by path.
+
+    Raises:
+        DataError: there is a link or a device in it, which is not followed or read.
+    """
+    paths = [os.path.relpath(path, saved_model) for path in _walk(saved_model)]
     return {
         path: sha256_of_file(os.path.join(saved_model, path))
         for path in sorted(paths)
         if not path.startswith(f"{EXTRA_DIR}/")
     }
+
+
+def _walk(directory: str) -> Iterator[str]:
+    """Yield the files below a directory.
+
+    Raises:
+        DataError: as `sha256_of_files`.
+    """
+    check_no_link(directory)
+    for folder, folders, names in os.walk(directory):
+        for name in folders:
+            check_no_link(os.path.join(folder, name))
+        for name in names:
+            path = os.path.join(folder, name)
+            check_no_link(path)
+            if not os.path.isfile(path):
+                raise DataError(f"{path}: not a file")
+            yield path
+
+
+def check_no_link(path: str) -> None:
+    """Check that a path is not a link: what it leads to may be another user's.
+
+    Raises:
+        DataError: it is.
+    """
+    if os.path.islink(path):
+        raise DataError(
+            f"{path}: a link, and links of a model or a registry are not followed: replace it by "
+            "what it leads to, or remove it"
+        )
 
 
 def sha256_of_tree(files: Mapping[str, str]) -> str:

@@ -60,7 +60,8 @@ def measure(
     labels = union_of_labels(manifest.labels, trained_on["labels"])
     ids = {label: number for number, label in enumerate(labels)}
     columns = [ids[label] for label in trained_on["labels"]]
-    metrics = MetricsAccumulator(len(labels), manifest.max_length)
+    train_counts = manifest.counts_of_labels("train")
+    metrics = MetricsAccumulator(len(labels), manifest.max_length, train_counts)
     model = load_text_model(saved_model, manifest, trained_on["alphabet"], trust_model)
     batches = Batches(dataset, resolve_representation(None, dataset), _BATCH_SIZE)
     for row_labels, predicted, lengths in predict_batches(model, saved_model, batches, split):

@@ -50,6 +50,12 @@ class PromotionRules:
         minimum=0,
         only_with="candidate",
     )
+    allow_trivial: bool = flag(
+        "promote a better candidate even if it is trivial: no better than the shares of the labels "
+        "alone, or with one label for nearly all rows",
+        default=False,
+        only_with="candidate",
+    )
     keep: int = flag(
         "number of versions to keep; the current one and the one it replaced always stay",
         default=5,
@@ -121,9 +127,10 @@ def parse_command_line(argv: Sequence[str] | None) -> PromoteOptions:
         description="Keep the best model so far where TensorFlow Serving loads it: a candidate "
         "that is better than the current model on the same test split becomes the current one.",
         epilog="The last line of --candidate and --rollback is JSON: its outcome is promoted, "
-        "not_better, already_current, already_there (promoted earlier, but not current now) or "
+        "not_better, trivial (no better than the label shares), already_current, already_there "
+        "(promoted earlier, but not current now) or "
         "rolled_back; current is the number of the current version. Exit status: 0 done, whatever "
         "the outcome; 1 the run, the data or the registry cannot be used, or --explain found a "
-        "broken link; 2 the command line is wrong.",
+        "broken link; 2 the command line is wrong; 3 the outcome is trivial.",
     )
     return parse(PromoteOptions, parser, argv)

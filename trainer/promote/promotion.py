@@ -17,6 +17,7 @@ from trainer.promote.comparison import SPLIT, Comparison, compare, is_better
 from trainer.promote.lineage import (
     ENTRY_SEAL_KEY,
     check_lineage,
+    check_no_link,
     read_model_json,
     sha256_of_files,
     sha256_of_tree,
@@ -26,6 +27,7 @@ from trainer.promote.registry import Registry
 from trainer.run_directory import SAVED_MODEL, read_run
 
 FORMAT_VERSION = 1
+TRIVIAL = "trivial"
 
 # The JSON object that ends the output of a command.
 Outcome = dict[str, Any]
@@ -54,17 +56,19 @@ def read_candidate(directory: str) -> Candidate:
     """Read a run and check that it can be promoted.
 
     Raises:
-        DataError: it is not complete, or its SavedModel comes from another run.
+        DataError: it is not complete, its SavedModel comes from another run, or a link is in it.
     """
+    check_no_link(os.path.join(directory, RUN_FILE))
     run = read_run(directory)
     saved_model = run.path(SAVED_MODEL)
+    files = sha256_of_files(saved_model)
     read_model_json(saved_model, RUN_ASSET)
     digest = sha256_of_file(run.path(RUN_FILE))
     if sha256_of_file(os.path.join(saved_model, RUN_ASSET)) != digest:
         raise DataError(
             f"{saved_model}: its {RUN_ASSET} is not the {RUN_FILE} of {directory}; train again"
         )
-    return Candidate(directory, digest, run.fingerprint, sha256_of_files(saved_model))
+    return Candidate(directory, digest, run.fingerprint, files)
 
 
 def promote(directory: str, registry: Registry, rules: PromotionRules) -> Outcome:
@@ -154,7 +158,16 @@ def _decide(
     rules: PromotionRules,
     comparison: Comparison,
 ) -> Outcome:
-    """Publish a candidate and remove the oldest versions if it is better; print the decision."""
+    """Publish a candidate and remove the oldest versions if it is better; print the decision.
+
+    A trivial candidate is refused even by an empty registry.
+    """
+    if comparison.trivial and not rules.allow_trivial:
+        print(
+            f"not promoted: {candidate.directory} is trivial on {SPLIT}: {comparison.trivial}; "
+            "--allow-trivial would let it be compared all the same"
+        )
+        return _outcome(TRIVIAL, None, current, rules.metric, comparison)
     scores = comparison.format(rules.metric, registry.path(current))
     if not is_better(comparison.candidate, comparison.previous, rules):
         margin = f" by more than {rules.min_improvement:g}" if rules.min_improvement else ""

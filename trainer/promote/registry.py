@@ -11,7 +11,6 @@ current.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -27,7 +26,7 @@ from charseq.errors import DataError
 from charseq.files import NO_LOCKS, sync, sync_tree, write_text
 from charseq.saved_model import ENTRY_FILE, EXTRA_DIR
 from trainer.owner import OWNER_NAMES, owned_directory
-from trainer.promote.lineage import read_model_json
+from trainer.promote.lineage import check_no_link, read_model_json
 
 POINTER_FILE = "models.config"
 _LOCK = ".lock"
@@ -99,13 +98,19 @@ class Registry:
         return entry
 
     def require(self) -> None:
-        """Check that the registry exists.
+        """Check that the registry exists, and that none of its files is a link.
 
         Raises:
-            DataError: it does not.
+            DataError: it does not, or one is.
         """
+        self._check_no_links()
         if not os.path.exists(self.path(POINTER_FILE)):
             raise DataError(f"{self.directory} holds no {POINTER_FILE}: not a registry, or empty")
+
+    def _check_no_links(self) -> None:
+        for name in os.listdir(self.directory) if os.path.isdir(self.directory) else ():
+            if _is_known(name):
+                check_no_link(self.path(name))
 
     def pointer(self) -> Pointer:
         """Read which version is current.
@@ -145,7 +150,7 @@ class Registry:
         """Let no other process change the registry while the block runs; others wait for its end.
 
         Raises:
-            DataError: the directory holds files that are not of a registry.
+            DataError: the directory holds files that are not of a registry, or links.
         """
         os.makedirs(self.directory, exist_ok=True)
         names = sorted(os.listdir(self.directory))
@@ -155,6 +160,7 @@ class Registry:
                 f"{self.directory} holds files that are not of a registry, such as {unknown[0]}: "
                 "choose another --registry"
             )
+        self._check_no_links()
         with (
             _lock_file(self.path(_LOCK)) as locked,
             owned_directory(self.directory, locked=locked, wait=True) as ownership,
@@ -189,7 +195,8 @@ class Registry:
         """
         copy = self.path(_STAGED)
         try:
-            shutil.copytree(saved_model, copy, copy_function=shutil.copyfile)
+            # A link stays one, for the check of the copy to find.
+            shutil.copytree(saved_model, copy, symlinks=True, copy_function=shutil.copyfile)
             # Files of another owner, such as the entry of another registry.
             shutil.rmtree(os.path.join(copy, EXTRA_DIR), ignore_errors=True)
             yield copy
@@ -235,12 +242,7 @@ def _is_known(name: str) -> bool:
 @contextmanager
 def _lock_file(path: str) -> Iterator[bool]:
     """Lock a file, and wait until it can be locked; yield False where files cannot be locked."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        raise DataError(f"{path}: a link, and links are not followed: remove it") from error
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
         yield _lock(descriptor, os.path.dirname(path))
     finally:

@@ -61,6 +61,5 @@ def balanced_weights(manifest: Manifest) -> list[float]:
     rows / (labels · rows of the label), as `class_weight="balanced"` of scikit-learn.
     """
     rows = manifest.records("train")
-    label_counts = manifest.label_counts["train"]
-    counts = (label_counts.get(label, 0) for label in manifest.labels)
+    counts = manifest.counts_of_labels("train")
     return [rows / (len(manifest.labels) * max(count, 1)) for count in counts]

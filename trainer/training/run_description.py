@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from charseq.machine import describe_machine
 from trainer.config import Config
 from trainer.data.dataset import Dataset
 from trainer.training.distributed import strategy_name
@@ -21,7 +22,7 @@ def describe_run(
     strategy: tf.distribute.Strategy,
     jit_compile: bool,
 ) -> dict[str, Any]:
-    """Return the content of `run.json`: every resolved option, the dataset, the versions.
+    """Return the content of `run.json`: every resolved option, the dataset, versions, machine.
 
     asked: the options that another machine may resolve to something else, as the user gave them.
     """
@@ -51,4 +52,5 @@ def describe_run(
             "keras": keras.__version__,
             "numpy": np.__version__,
         },
+        "machine": describe_machine(),
     }

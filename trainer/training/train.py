@@ -19,7 +19,7 @@ from trainer.export.saved_model import export
 from trainer.export.serving_model import TextEncoder
 from trainer.owner import Ownership, owned_directory
 from trainer.replacement import begin_run, replace_run, work_directory
-from trainer.run_checks import can_resume, check_output, version_warning
+from trainer.run_checks import can_resume, check_output, reproducibility_warning
 from trainer.run_directory import complete_run, resume_run
 from trainer.training.build import (
     balanced_weights,
@@ -126,7 +126,7 @@ def open_run(setup: Setup, directory: str) -> bool:
     if not can_resume(directory, description, config.resume, config.overwrite):
         begin_run(directory, description)
         return False
-    if warning := version_warning(directory, description):
+    if warning := reproducibility_warning(directory, description):
         print(warning, file=sys.stderr)
     resume_run(directory, description)
     return True

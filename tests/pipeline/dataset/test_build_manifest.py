@@ -19,6 +19,7 @@ from pipeline.output.layout import DATASET
 from pipeline.output.staging import Staging
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.identity import Identity
+from pipeline.rows.normalizing import NormalizedCounts
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
 from pipeline.shards.partition import Partition, PlannedShard
@@ -92,11 +93,17 @@ def prepared(**options: Any) -> PreparedDataset:
         ],
         Staging(DATASET, "out", "run", None),
         "transform",
-        ReadCounts(usable=6, truncated=1, rejected=Counter(too_long=1)),
+        ReadCounts(
+            usable=6,
+            truncated=1,
+            rejected=Counter(too_long=1),
+            normalized=NormalizedCounts(Counter(strip=2, nfc=1), Counter(strip=0)),
+        ),
         Plan(
             Partition((*TRAIN, TEST), np.zeros(3, np.uint64)),
             Vocabulary(("C", "A"), ("z", "y", "x")),
             0,
+            np.array([3], np.uint64),
         ),
         shards,
         [RejectedFile(0, "", Counter(too_long=1), ())],
@@ -123,6 +130,7 @@ def test_the_rows_of_all_shards_are_added_up() -> None:
         truncated=1,
         ambiguous=1,
         unknown_characters=3,
+        normalized={"sequence": {"nfc": 1, "strip": 2}},
     )
 
 

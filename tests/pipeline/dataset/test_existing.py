@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from charseq.errors import DataError
-from charseq.manifest import InputFile
+from charseq.manifest import InputFile, Manifest, RowCounts
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.options import Options
 from tests.support.manifests import toy_manifest
@@ -105,3 +105,40 @@ def test_identities_that_cannot_be_compared(identity: str | None) -> None:
     check_existing_dataset(before, OPTIONS, [replace(A, identity="sha256:other")])
     with pytest.raises(DataError, match=r"data/a\.csv has changed"):
         check_existing_dataset(before, OPTIONS, [replace(A, bytes=11)])
+
+
+def earlier_options() -> dict[str, Any]:
+    """Return the options of a dataset that was prepared before there was any normalizing."""
+    new = ("normalize", "lowercase", "strip")
+    return {name: value for name, value in OPTIONS.to_json().items() if name not in new}
+
+
+def refusal(manifest: Manifest, options: Options = OPTIONS) -> str:
+    try:
+        check_existing_dataset(manifest, options, [A, B])
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def test_an_earlier_dataset_that_normalizing_would_not_change_is_the_same() -> None:
+    earlier = replace(EXISTING, options=earlier_options())
+    assert refusal(earlier) == ""
+    assert "--lowercase False, now True" in refusal(earlier, replace(OPTIONS, lowercase=True))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": ("x", "x ")},
+        {"labels": ("x", "e\u0301")},
+        {"alphabet": ("A", " ")},
+        {"alphabet": ("e", "\u0301")},
+        {"counts": RowCounts(2, 2, 0, 0, 0, 0, {}, 0, 0, unknown_characters=1)},
+        {"counts": RowCounts(3, 2, 0, 0, 0, 1, {"unseen_label": 1}, 0, 0, 0)},
+    ],
+)
+def test_an_earlier_dataset_that_normalizing_may_change_is_another(changes: Any) -> None:
+    said = refusal(replace(EXISTING, options=earlier_options(), **changes))
+    assert "--normalize none, now nfc; --strip False, now True" in said
+    assert refusal(replace(EXISTING, **changes)) == ""

@@ -296,7 +296,8 @@ def test_rejected_rows_with_the_first_of_each_reason() -> None:
         "The first of each reason; all of them are in rejected/ . "
         "invalid_json 4 rows 0.02 % of all : not a JSON object whose sequence is text. "
         "a.csv , row 1 1th a.csv , row 2 2th a.csv , row 3 3th "
-        "empty_sequence 1 row < 0.01 % of all : no character in the sequence. b.csv , row 9 ,x"
+        "empty_sequence 1 row < 0.01 % of all : no character in the sequence, or nothing but "
+        "blanks. b.csv , row 9 ,x"
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charseq.normalization import Normalization
 from pipeline.formats import tables
 from pipeline.formats.jsonl import parse_jsonl
 from pipeline.formats.parquet import parse_columns
@@ -22,6 +23,8 @@ from pipeline.options import RowRules
 from pipeline.rows.validation import validate_rows
 
 pytestmark = pytest.mark.unit
+
+NORMALIZATION = Normalization(nfc=True, lowercase=False, strip=True)
 
 
 def rows(parsed: ParsedRows) -> list[tuple[int, bytes | None, bytes | None]]:
@@ -151,7 +154,7 @@ def test_whatever_a_line_holds_it_comes_out_once(lines: list[bytes]) -> None:
         parse_jsonl(block, "s", "l"),
         parse_text(block, "x"),
     ):
-        checked = validate_rows(parsed, RowRules(3, "truncate", "label"))
+        checked = validate_rows(parsed, RowRules(3, "truncate", "label", NORMALIZATION))
         assert sorted([*checked.row.tolist(), *(row.row for row in checked.bad)]) == numbers
 
 

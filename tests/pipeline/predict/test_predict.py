@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from charseq.errors import DataError
+from charseq.normalization import Normalization
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import mark, new_staging, remove_runs
 from pipeline.predict import dofns
@@ -309,7 +310,7 @@ def stage(output: Path, label: str) -> PreparedPredictions:
     ]
     Path(staging.path("rejected-0")).write_text(label)
     rejected = [RejectedFile(0, staging.path("rejected-0"), Counter(empty_sequence=1), ())]
-    model = Model("model", "fingerprint", 6, ())
+    model = Model("model", "fingerprint", 6, Normalization(True, False, True), ())
     counts = ReadCounts(2, rejected=Counter("x"))
     return PreparedPredictions(options, model, [], staging, counts, files, rejected)
 

@@ -38,12 +38,14 @@ def test_each_reason() -> None:
         (b"A", b"\xff"),
         (b"A", b"x\ny"),
         ("é\n".encode(), b"y"),
+        (" \u200b".encode(), b"x"),
     )
     checked = validate_rows(rows, Options(input=("i",), output="o", max_length=2).row_rules)
-    assert checked.sequence.to_pylist() == ["AC", "é\n"]
+    assert checked.sequence.to_pylist() == ["AC", "é"]
     assert checked.label.to_pylist() == ["x", "y"]
     assert checked.row.tolist() == [0, 90]
-    assert checked.lengths == {2: 2}
+    assert checked.raw.to_pylist() == [None, "é\n"]
+    assert checked.lengths == {1: 1, 2: 1}
     assert [(bad.row, bad.reason, bad.raw) for bad in checked.bad] == [
         (0, "broken_quoting", "earlier"),
         (10, "empty_sequence", "raw 1"),
@@ -54,6 +56,7 @@ def test_each_reason() -> None:
         (60, "invalid_utf8", "raw 6"),
         (70, "invalid_utf8", "raw 7"),
         (80, "line_break", "raw 8"),
+        (100, "empty_sequence", "raw 10"),
     ]
 
 

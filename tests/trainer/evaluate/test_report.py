@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -56,7 +56,7 @@ def evaluation_of(labels, split="test", rows=200, max_length=6, fingerprint="ab"
     own = random.integers(len(labels), size=rows)
     weights = random.random((rows, len(labels))) + 1e-3
     weights[np.arange(rows), own] += random.integers(2, size=rows)
-    tally = MetricsAccumulator(len(labels), max_length)
+    tally = MetricsAccumulator(len(labels), max_length, [1] * len(labels))
     tally.add(
         own, weights / weights.sum(axis=1, keepdims=True), random.integers(1, max_length + 1, rows)
     )
@@ -168,6 +168,21 @@ def test_another_dataset_is_told():
     one = evaluation_of("xy", fingerprint="cd" * 32)
     html = render_report(run_with("xy"), [epoch(1, 1.0)], [one])
     assert "test was measured on another dataset" in html
+
+
+def test_a_trivial_model_is_named_above_its_numbers():
+    one = replace(evaluation_of("xy"), trivial="it always gives the label <b>: to 200 of 200 rows")
+    other = replace(evaluation_of("xy", "validation"), trivial=None)
+    html = render_report(run_with("xy"), [epoch(1, 1.0)], [one, other])
+    warning = "A trivial model on test: it always gives the label <b>: to 200 of 200 rows."
+    assert Page(html).text.count("A trivial model") == 1
+    assert 0 < Page(html).text.find(warning) < Page(html).text.find("top-3 accuracy")
+    assert f"from the label shares alone: {one.baseline.loss:.3f}" in html
+    # Of an earlier version: the entropy of 89 and 111 rows.
+    earlier = replace(one, baseline=None)
+    assert [label.support for label in one.labels] == [89, 111]
+    html = render_report(run_with("xy"), [epoch(1, 1.0)], [earlier])
+    assert "from the label shares alone: 0.687" in html
 
 
 def write_run(directory, *evaluations):

@@ -106,6 +106,7 @@ def test_the_first_model_of_a_registry_is_promoted(models, new_run, data, capsys
         "fingerprint": FINGERPRINT,
         "candidate": {"rows": 1234, **SCORES, "accuracy": 0.25},
         "previous": None,
+        "trivial": None,
         "split": "test",
         "metric": "accuracy",
         "min_improvement": 0.0,
@@ -160,6 +161,44 @@ def test_the_improvement_must_exceed_the_requested_minimum(models, new_run, caps
     got, message = promote(models, new_run("b", loss=0.375), capsys, *flags)
     assert got["outcome"] == outcome
     assert ("is not better by more than 0.125:" in message) == (outcome == "not_better")
+
+
+REASON = "it always gives the label x: to 9 of 9 rows, of which 4 have another"
+
+
+def test_a_trivial_model_is_refused_even_if_it_is_better(models, new_run, capsys):
+    promote(models, new_run("a", accuracy=0.25), capsys)
+    before = tree(models)
+    run = new_run("b", accuracy=0.75, trivial=REASON)
+    assert command(models, "--candidate", run) == 3
+    captured = capsys.readouterr()
+    *_, message, outcome = captured.out.splitlines()
+    assert json.loads(outcome) == {
+        "outcome": "trivial",
+        "number": None,
+        "current": 1,
+        "metric": "accuracy",
+        "candidate": 0.75,
+        "previous": 0.25,
+    }
+    assert message == (
+        f"not promoted: {run} is trivial on test: {REASON}; --allow-trivial would let it be "
+        "compared all the same"
+    )
+    assert captured.err == f"error: {run} is trivial and was not promoted\n"
+    assert tree(models) == before
+
+
+def test_a_trivial_model_is_no_first_one_but_where_it_is_allowed(models, new_run, capsys):
+    run = new_run("a", accuracy=0.75, trivial=REASON)
+    assert command(models, "--candidate", run) == 3
+    assert Registry(str(models)).numbers() == []
+    capsys.readouterr()
+    assert promote(models, run, capsys, "--allow-trivial")[0]["outcome"] == "promoted"
+    entry = json.loads((models / "1" / "assets.extra" / "entry.json").read_text())
+    assert entry["evaluation"]["trivial"] == REASON
+    worse = new_run("b", accuracy=0.5, trivial=REASON)
+    assert promote(models, worse, capsys, "--allow-trivial")[0]["outcome"] == "not_better"
 
 
 def test_promoting_a_run_again_changes_nothing(models, new_run, data, capsys):
@@ -472,3 +511,45 @@ except SystemExit as exit:
 assert not {"tensorflow", "keras", "numpy"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["run.json", "saved_model", "saved_model/assets/x", "saved_model/y"]
+)
+def test_a_link_in_a_candidate_is_not_followed(models, new_run, tmp_path, capsys, name):
+    run = new_run("run")
+    target = tmp_path / "secret"
+    if name.endswith("y"):  # A directory.
+        target.mkdir()
+        (target / "file").write_text("only the promoter reads this")
+    elif (run / name).exists():
+        (run / name).rename(target)
+    else:
+        target.write_text("only the promoter reads this")
+    (run / name).symlink_to(target)
+    assert command(models, "--candidate", run) == 1
+    assert f"{run / name}: a link, and links of a model or a" in capsys.readouterr().err
+    assert not models.exists()
+
+
+def test_a_link_that_comes_after_the_check_is_not_copied(
+    models, new_run, tmp_path, capsys, monkeypatch
+):
+    run = new_run("run")
+    (tmp_path / "secret").write_text("only the promoter reads this")
+
+    def measure_and_link(saved_model, *arguments):
+        (run / "saved_model" / "assets" / "x").symlink_to(tmp_path / "secret")
+        return fake_measure(saved_model, *arguments)
+
+    monkeypatch.setattr(measurement, "measure", measure_and_link)
+    assert command(models, "--candidate", run) == 1
+    assert "assets/x: a link, and links of a model" in capsys.readouterr().err
+    assert sorted(path.name for path in models.iterdir()) == [".lock"]
+
+
+def test_a_pipe_in_a_candidate_is_not_read(models, new_run, capsys):
+    run = new_run("run")
+    os.mkfifo(run / "saved_model" / "assets" / "pipe")
+    assert command(models, "--candidate", run) == 1
+    assert "assets/pipe: not a file" in capsys.readouterr().err

@@ -289,3 +289,35 @@ def test_an_owner_who_ends_lets_the_next_one_in(registry, monkeypatch):
     threading.Timer(0.1, owner.unlink).start()
     with registry.locked():
         assert json.loads(owner.read_text())["host"] != "other"
+
+
+@pytest.mark.parametrize("name", [".lock", "models.config", "owner.json", ".new", "1"])
+def test_a_link_in_a_registry_is_not_followed(registry, tmp_path, name):
+    os.makedirs(registry.directory)
+    (tmp_path / "precious").write_text("kept")
+    Path(registry.path(name)).symlink_to(tmp_path / "precious")
+    for use in (registry.locked().__enter__, registry.require):
+        with pytest.raises(DataError, match=f"{re.escape(name)}: a link, and links"):
+            use()
+    assert (tmp_path / "precious").read_text() == "kept"
+    assert os.listdir(registry.directory) == [name]
+
+
+def test_a_link_at_the_name_of_an_unfinished_pointer_is_not_written_through(
+    registry, run, tmp_path
+):
+    publish(registry, run)
+    (tmp_path / "precious").write_text("kept")
+    with registry.locked():
+        Path(registry.path("models.config.tmp")).symlink_to(tmp_path / "precious")
+        registry.point(1)
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_a_lock_that_becomes_a_link_is_not_followed(registry, tmp_path, monkeypatch):
+    os.makedirs(registry.directory)
+    Path(registry.path(".lock")).symlink_to(tmp_path / "created")
+    monkeypatch.setattr(Registry, "_check_no_links", lambda _: None)
+    with pytest.raises(OSError, match="Too many levels of symbolic links"), registry.locked():
+        pass
+    assert not (tmp_path / "created").exists()
