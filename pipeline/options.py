@@ -13,34 +13,25 @@ from charseq.flags import flag, parse_known, require, validate
 from charseq.flags import make_parser as make_flag_parser
 from charseq.manifest import SPLITS
 from charseq.normalization import Normalization
-
-FORMATS = ("csv", "tsv", "jsonl", "parquet", "text")
-DEFAULT_ALPHABET_SIZE = 25
-NO_LABEL_FROM = (
-    "text has no label column: say --label-from directory (…/alpha/part1.txt holds rows of alpha) "
-    "or --label-from file (alpha.txt does)"
+from pipeline.input_options import (
+    DEFAULT_COLUMNS,
+    DELIMITER_HELP,
+    FORMAT_HELP,
+    FORMATS,
+    INPUT_HELP,
+    NO_HEADER_HELP,
+    NO_LABEL_FROM,
+    InputOptions,
+    parse_boolean,
+    parse_delimiter,
 )
-INPUT_HELP = "file or glob, also s3:// or gs://; may be repeated"
-FORMAT_HELP = "format of the input; auto goes by the file name"
+
+DEFAULT_ALPHABET_SIZE = 25
 BEAM_FLAGS_HELP = (
     "Every other flag is passed to Apache Beam, for example --runner=PortableRunner or "
     "--direct_num_workers=2."
 )
 _TEXT_HAS_NO_COLUMNS = ("label_from", "text has no columns")
-
-
-@dataclass(frozen=True)
-class InputOptions:
-    """The files to read and the place of a row's sequence and label in them.
-
-    input: paths and globs. label_column: None for input that is read without labels.
-    """
-
-    input: tuple[str, ...]
-    format: str
-    label_from: str | None
-    sequence_column: str
-    label_column: str | None
 
 
 @dataclass(frozen=True)
@@ -56,20 +47,9 @@ class RowRules:
     normalization: Normalization
 
 
-def _parse_boolean(text: str) -> bool:
-    """Return the value of `--overwrite=true`, the form in which templates pass a switch.
-
-    Raises:
-        ValueError: it is neither true nor false.
-    """
-    if text not in ("true", "false"):
-        raise ValueError(f"got {text!r}, expected true or false")
-    return text == "true"
-
-
 def _switch(help: str, *, default: bool) -> bool:
     """Return a field of a switch that templates can also set to true or false."""
-    return flag(help, default=default, parse=_parse_boolean, const=True, metavar="true|false")
+    return flag(help, default=default, parse=parse_boolean, const=True, metavar="true|false")
 
 
 @dataclass(frozen=True)
@@ -93,10 +73,22 @@ class Options:
         choices=("directory", "file"),
     )
     sequence_column: str = flag(
-        "column of the sequences", default="sequence", metavar="NAME", not_with=_TEXT_HAS_NO_COLUMNS
+        "column of the sequences",
+        default=DEFAULT_COLUMNS[0],
+        metavar="NAME",
+        not_with=_TEXT_HAS_NO_COLUMNS,
     )
     label_column: str = flag(
-        "column of the labels", default="label", metavar="NAME", not_with=_TEXT_HAS_NO_COLUMNS
+        "column of the labels",
+        default=DEFAULT_COLUMNS[1],
+        metavar="NAME",
+        not_with=_TEXT_HAS_NO_COLUMNS,
+    )
+    delimiter: str | None = flag(
+        DELIMITER_HELP, default=None, parse=parse_delimiter, metavar="CHARACTER"
+    )
+    no_header: bool | None = flag(
+        NO_HEADER_HELP, default=None, parse=parse_boolean, const=True, metavar="true|false"
     )
     normalize: str = flag(
         "Unicode form of sequences and labels: nfc makes composed and decomposed letters equal",
@@ -175,6 +167,7 @@ class Options:
     def __post_init__(self) -> None:
         validate(self)
         self._check_labels()
+        _ = self.input_options  # which checks itself
         self._check_alphabet()
         parse_split(self.split)
 
@@ -246,7 +239,13 @@ class Options:
     def input_options(self) -> InputOptions:
         """The options that decide which rows are read."""
         return InputOptions(
-            self.input, self.format, self.label_from, self.sequence_column, self.label_column
+            self.input,
+            self.format,
+            self.label_from,
+            self.sequence_column,
+            self.label_column,
+            self.delimiter,
+            self.no_header,
         )
 
     @property

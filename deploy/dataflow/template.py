@@ -20,12 +20,13 @@ from pipeline.options import Options, make_parser
 _COUNT = "[1-9][0-9]*"
 _NAME = ".+"
 _SHARE = "(train|validation|test)=([0-9]+(/[1-9][0-9]*)?|[0-9]*[.][0-9]+)"
-_SWITCHES = ("lowercase", "strip", "overwrite")
+_SWITCHES = ("no_header", "lowercase", "strip", "overwrite")
 _PATTERNS = {
     "input": "gs://.+",
     "output": "gs://.+",
     "sequence_column": _NAME,
     "label_column": _NAME,
+    "delimiter": "tab|[;,:|]",
     "max_length": _COUNT,
     "alphabet": ".+",
     "alphabet_size": _COUNT,

@@ -14,12 +14,17 @@ from pipeline.formats.parsed_rows import BadRow, ParsedRows, is_utf8, no_labels
 
 _QUOTE = b'"'[0]
 _QUOTES_AT_ONCE = 1 << 20
-_DELIMITER = {"csv": b",", "tsv": b"\t"}
+DELIMITERS = {"csv": ",", "tsv": "\t"}
 _NOT_ASCII_TO_X = bytes(range(128)) + b"x" * 128
 
 
 def parse_table(
-    block: bytes, columns: int, sequence: int, label: int | None, form: str = "csv"
+    block: bytes,
+    columns: int,
+    sequence: int,
+    label: int | None,
+    form: str = "csv",
+    delimiter: str | None = None,
 ) -> ParsedRows:
     """Return the rows of whole lines of csv or tsv.
 
@@ -32,20 +37,25 @@ def parse_table(
         sequence: the position of the sequence column.
         label: the position of the label column, or None.
         form: csv or tsv.
+        delimiter: what separates columns; None for the delimiter of the form.
     """
+    delimiter = delimiter or DELIMITERS[form]
     lines = find_lines(block)
     keep = ~lines.is_blank
     bad: list[BadRow] = []
     suspects = [("line_break", lines.with_inner_return())]
     if form == "csv":
-        suspects.append(("broken_quoting", _lines_with_broken_quoting(lines)))
+        suspects.append(("broken_quoting", _lines_with_broken_quoting(lines, delimiter)))
     for reason, matches in suspects:
         fresh = matches[keep[matches]]
         keep[fresh] = False
         bad += [BadRow(int(line), reason, lines.text(line)) for line in fresh]
     row = np.flatnonzero(keep)
     wanted = [sequence] if label is None else [sequence, label]
-    table, wrong = _read_well_formed(lines, keep, columns, wanted, form)
+    parse_options = pa_csv.ParseOptions(
+        delimiter=delimiter, quote_char='"' if form == "csv" else False
+    )
+    table, wrong = _read_well_formed(lines, keep, columns, wanted, parse_options)
     bad += [BadRow(n, "wrong_number_of_fields", lines.text(n)) for n in row[wrong].tolist()]
     row = np.delete(row, wrong)
     return ParsedRows(
@@ -59,7 +69,11 @@ def parse_table(
 
 
 def _read_well_formed(
-    lines: Lines, keep: npt.NDArray[np.bool_], columns: int, wanted: Sequence[int], form: str
+    lines: Lines,
+    keep: npt.NDArray[np.bool_],
+    columns: int,
+    wanted: Sequence[int],
+    parse_options: pa_csv.ParseOptions,
 ) -> tuple[pa.Table, list[int]]:
     """Return as `_read_table` the lines of `keep`, whatever their bytes are.
 
@@ -68,15 +82,15 @@ def _read_well_formed(
     """
     block = lines.joined(keep)
     if is_utf8(block):
-        return _read_table(block, columns, wanted, form)
-    _, wrong = _read_table(block.translate(_NOT_ASCII_TO_X), columns, wanted, form)
+        return _read_table(block, columns, wanted, parse_options)
+    _, wrong = _read_table(block.translate(_NOT_ASCII_TO_X), columns, wanted, parse_options)
     right = keep.copy()
     right[np.flatnonzero(keep)[wrong]] = False
-    return _read_table(lines.joined(right), columns, wanted, form)[0], wrong
+    return _read_table(lines.joined(right), columns, wanted, parse_options)[0], wrong
 
 
 def _read_table(
-    block: bytes, columns: int, wanted: Sequence[int], form: str
+    block: bytes, columns: int, wanted: Sequence[int], parse_options: pa_csv.ParseOptions
 ) -> tuple[pa.Table, list[int]]:
     """Return the wanted columns as binary columns `f0`, `f1`, …, read by Arrow.
 
@@ -91,6 +105,7 @@ def _read_table(
     types = {f"f{column}": pa.binary() for column in wanted}
     if not block.strip(b"\r\n"):
         return pa.table({name: pa.array([], kind) for name, kind in types.items()}), wrong
+    parse_options.invalid_row_handler = skip
     table = pa_csv.read_csv(
         pa.BufferReader(block),
         read_options=pa_csv.ReadOptions(
@@ -98,11 +113,7 @@ def _read_table(
             block_size=len(block) + 1,
             column_names=[f"f{column}" for column in range(columns)],
         ),
-        parse_options=pa_csv.ParseOptions(
-            delimiter=_DELIMITER[form].decode(),
-            quote_char='"' if form == "csv" else False,
-            invalid_row_handler=skip,
-        ),
+        parse_options=parse_options,
         convert_options=pa_csv.ConvertOptions(
             column_types=types,
             include_columns=list(types),
@@ -113,7 +124,7 @@ def _read_table(
     return table, wrong
 
 
-def _lines_with_broken_quoting(lines: Lines) -> npt.NDArray[np.int64]:
+def _lines_with_broken_quoting(lines: Lines, delimiter: str) -> npt.NDArray[np.int64]:
     """Return the lines whose quotes do not pair up, or stand anywhere but around a whole field.
 
     Arrow's reader would take such a quote for text, or join lines. Within a line the quotes open
@@ -125,14 +136,14 @@ def _lines_with_broken_quoting(lines: Lines) -> npt.NDArray[np.int64]:
     quotes = np.flatnonzero(lines.characters == _QUOTE)
     # In slices, because a hostile line may be nothing but quotes.
     broken = [
-        _lines_broken_by(lines, quotes, first, min(first + _QUOTES_AT_ONCE, len(quotes)))
+        _lines_broken_by(lines, quotes, first, min(first + _QUOTES_AT_ONCE, len(quotes)), delimiter)
         for first in range(0, len(quotes), _QUOTES_AT_ONCE)
     ]
     return np.unique(np.concatenate(broken))
 
 
 def _lines_broken_by(
-    lines: Lines, quotes: npt.NDArray[np.int64], first: int, last: int
+    lines: Lines, quotes: npt.NDArray[np.int64], first: int, last: int, delimiter: str
 ) -> npt.NDArray[np.int64]:
     """Return the line of each misplaced quote among `quotes[first:last]`.
 
@@ -141,8 +152,9 @@ def _lines_broken_by(
         quotes: (quotes,) int64, the offsets of all quotes in the block, ascending.
         first: the first quote to check.
         last: the first quote not to check.
+        delimiter: what separates columns.
     """
-    characters = lines.characters
+    characters, neighbours = lines.characters, (ord(delimiter), _QUOTE)
     position = quotes[first:last]
     line = lines.of_positions(position)
     # A quote opens if an even number of quotes precede it in its line: its place among all quotes,
@@ -152,15 +164,11 @@ def _lines_broken_by(
     opening = (np.arange(first, last) - first_of_line) % 2 == 0
     before = characters[np.maximum(position, 1) - 1]
     after = characters[np.minimum(position + 1, len(characters) - 1)]
-    may_open = (position == lines.start[line]) | _is_delimiter_or_quote(before)
-    may_close = (position + 1 == lines.end[line]) | _is_delimiter_or_quote(after)
+    may_open = (position == lines.start[line]) | np.isin(before, neighbours)
+    may_close = (position + 1 == lines.end[line]) | np.isin(after, neighbours)
     in_place = np.where(opening, may_open, may_close)
     # The last quote of a line must not open a field, which nothing would close.
     following = np.append(quotes[first + 1 : last + 1], len(characters))[: last - first]
     unclosed = (following >= lines.end[line]) & opening
     broken: npt.NDArray[np.int64] = line[~in_place | unclosed]
     return broken
-
-
-def _is_delimiter_or_quote(characters: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    return np.isin(characters, (_DELIMITER["csv"][0], _QUOTE))

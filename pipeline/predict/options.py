@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 from charseq.flags import flag, make_parser, parse_known, validate
 from charseq.saved_model import TRUST_MODEL_HELP
-from pipeline.options import (
-    BEAM_FLAGS_HELP,
+from pipeline.input_options import (
+    DELIMITER_HELP,
     FORMAT_HELP,
     FORMATS,
     INPUT_HELP,
+    NO_HEADER_HELP,
     InputOptions,
-    Options,
+    parse_boolean,
+    parse_delimiter,
 )
+from pipeline.options import BEAM_FLAGS_HELP, Options
 
 
 @dataclass(frozen=True)
@@ -36,16 +39,31 @@ class PredictOptions:
         default=Options.sequence_column,
         metavar="NAME",
     )
+    delimiter: str | None = flag(
+        DELIMITER_HELP, default=None, parse=parse_delimiter, metavar="CHARACTER"
+    )
+    no_header: bool | None = flag(
+        NO_HEADER_HELP, default=None, parse=parse_boolean, const=True, metavar="true|false"
+    )
     overwrite: bool = flag("replace existing predictions", default=False)
     trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
 
     def __post_init__(self) -> None:
         validate(self)
+        _ = self.input_options  # which checks itself
 
     @property
     def input_options(self) -> InputOptions:
         """The options that decide which rows are read: no labels."""
-        return InputOptions(self.input, self.format, None, self.sequence_column, label_column=None)
+        return InputOptions(
+            self.input,
+            self.format,
+            label_from=None,
+            sequence_column=self.sequence_column,
+            label_column=None,
+            delimiter=self.delimiter,
+            no_header=self.no_header,
+        )
 
 
 def parse_command_line(argv: Sequence[str] | None) -> tuple[PredictOptions, list[str]]:

@@ -70,7 +70,8 @@ def _errors_with_path(part: Part) -> Iterator[None]:
 def _read_lines(part: Part) -> Iterator[bytes]:
     """Yield blocks of whole lines; the last line may lack its newline."""
     block = part.block_bytes
-    with open_bytes(part.source.path, part.source.compression) as stream:
+    source = part.source
+    with open_bytes(source.path, source.compression, source.encoding) as stream:
         if part.end is None:
             stream.read(part.start)
             yield from iter_line_blocks(stream, block, None)

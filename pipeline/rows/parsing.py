@@ -1,7 +1,7 @@
 """Rows of any format turned into Arrow columns, a block at a time.
 
 A new input format has a parser here, a header in `headers`, a suffix in `sources` and its name in
-`pipeline.options.FORMATS`.
+`pipeline.input_options.FORMATS`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def parse_rows(data: bytes | pa.RecordBatch, source: Source) -> ParsedRows:
 
 
 def _parse_table(data: bytes, source: Source) -> ParsedRows:
-    return parse_table(data, len(source.columns), source.sequence, source.label, source.format)
+    return parse_table(
+        data, len(source.columns), source.sequence, source.label, source.format, source.delimiter
+    )
 
 
 _PARSERS: dict[str, Callable[[Any, Source], ParsedRows]] = {

@@ -20,8 +20,8 @@ _MIN_STORE_PART_BYTES = 64 << 20
 class Part:
     """What a worker reads at a time: bytes or Parquet row groups `start` to `end` of a file.
 
-    A row of text belongs to the part that holds its first byte. `end` is None for a compressed
-    file, which can only be read as a whole. Text is parsed about `block_bytes` at a time.
+    A row of text belongs to the part that holds its first byte. `end` is None for a file that can
+    only be read as a whole, see `Source.can_be_cut`. Text is parsed about `block_bytes` at a time.
     """
 
     index: int
@@ -65,7 +65,7 @@ def _ranges(source: Source, size: int) -> Iterator[tuple[int, int | None]]:
         step = max(1, source.row_groups * size // max(source.bytes, 1))
         for start in range(0, source.row_groups, step):
             yield start, min(start + step, source.row_groups)
-    elif source.compression:
+    elif not source.can_be_cut:
         yield source.data_start, None
     else:
         for start in range(source.data_start, source.bytes, size):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -15,8 +16,14 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError, UsageError
 from charseq.manifest import InputFile
-from pipeline.formats.headers import Header, read_header
-from pipeline.options import NO_LABEL_FROM, InputOptions
+from pipeline.formats.headers import read_header
+from pipeline.formats.signatures import (
+    SIGNATURE_BYTES,
+    check_is_text,
+    decode_stream,
+    find_compression,
+)
+from pipeline.input_options import NO_LABEL_FROM, InputOptions
 from pipeline.rows.identity import Identity, check_identities, identify, read_versions
 from pipeline.runtime.filesystems import is_local, open_file
 from pipeline.runtime.globs import match_files
@@ -57,9 +64,12 @@ class Source:
     sequence: int
     label: int | None
     label_of_all: str | None = None
+    delimiter: str | None = None
     data_start: int = 0
     first_row: int = 1
     row_groups: int = 0
+    encoding: str = "utf-8"
+    is_empty: bool = False
     identity: Identity = _UNKNOWN
 
     @property
@@ -69,16 +79,16 @@ class Source:
         return tuple(self.columns[position] for position in positions if position is not None)
 
     @property
-    def is_empty(self) -> bool:
-        """Whether there is not a single byte, as in a partition without rows."""
-        return self.bytes == 0
+    def can_be_cut(self) -> bool:
+        """Whether text can be read from any byte on."""
+        return self.compression is None and self.encoding == "utf-8"
 
     @property
     def is_only_header(self) -> bool:
-        """Whether nothing follows the header; of a compressed file this is not known: False."""
+        """Whether nothing follows the header; False if that is not known before it is read."""
         if self.format == "parquet":
             return self.row_groups == 0
-        return self.compression is None and self.data_start >= self.bytes
+        return self.is_empty or (self.can_be_cut and self.data_start >= self.bytes)
 
 
 def find_nonempty_sources(options: InputOptions) -> list[Source]:
@@ -143,23 +153,55 @@ def _read_source(path: str, size: int, options: InputOptions) -> Source:
     if os.path.isdir(path):
         raise DataError(f"{path} is a directory; did you mean --input {path.rstrip('/') + '/*'!r}?")
     if size == 0:
-        return Source(path, size, "text", None, columns=(), sequence=0, label=None)
-    name, compression = _split_compression(path)
-    form = _choose_format(name, path, options)
-    header = _read_header(path, form, compression, options)
+        return Source(path, size, "text", None, (), sequence=0, label=None, is_empty=True)
+    name, _ = _split_compression(path)
+    with _errors_with_path(path):
+        form, compression = _recognize(path, options)
+        with open_bytes(path, compression) as stream:
+            header = read_header(stream, form, options)
+    _check_options(form, path, options)
     return Source(
         path=path,
         bytes=size,
         format=form,
         compression=compression,
-        columns=header.columns,
-        sequence=header.sequence,
-        label=header.label,
         label_of_all=_label_of_all(name, path, options),
-        data_start=header.data_start,
-        first_row=header.first_row,
-        row_groups=header.row_groups,
+        delimiter=options.delimiter,
+        **vars(header),
     )
+
+
+@contextmanager
+def _errors_with_path(path: str) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    except (OSError, EOFError, pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+
+
+def _recognize(path: str, options: InputOptions) -> tuple[str, str | None]:
+    """Return the format and the compression of a file, by its name and its first bytes.
+
+    Raises:
+        DataError: they do not fit together, or the format is not known; without the path.
+    """
+    name, named = _split_compression(path)
+    form = options.format if options.format != "auto" else _format_of_name(name)
+    with open_file(path) as stream:
+        head = stream.read(SIGNATURE_BYTES)
+    compression = find_compression(head)
+    if named and not compression:
+        raise DataError(f"cannot be read: by its name it is compressed with {named}, but it is not")
+    if not compression and form != "parquet":
+        check_is_text(head)
+    if form is None:
+        raise DataError(
+            "cannot tell the format from the name; expected one of "
+            f"{', '.join(_FORMAT_OF_SUFFIX)}, or say --format"
+        )
+    return form, compression
 
 
 def _split_compression(path: str) -> tuple[str, str | None]:
@@ -170,41 +212,32 @@ def _split_compression(path: str) -> tuple[str, str | None]:
     return path, None
 
 
-def _choose_format(name: str, path: str, options: InputOptions) -> str:
-    form = options.format if options.format != "auto" else _format_of_name(name, path)
+def _format_of_name(name: str) -> str | None:
+    for suffix, form in _FORMAT_OF_SUFFIX.items():
+        if name.lower().endswith(suffix):
+            return form
+    return None
+
+
+def _check_options(form: str, path: str, options: InputOptions) -> None:
+    """Check that the options are those of a file of the format `form`.
+
+    Raises:
+        UsageError: they are not.
+    """
     if form == "text" and options.label_from is None and options.label_column is not None:
         raise UsageError(f"{path}: {NO_LABEL_FROM}")
     if form != "text" and options.label_from is not None:
         raise UsageError(f"--label-from: is for text, but {path} is {form}; or say --format text")
-    return form
-
-
-def _format_of_name(name: str, path: str) -> str:
-    for suffix, form in _FORMAT_OF_SUFFIX.items():
-        if name.lower().endswith(suffix):
-            return form
-    raise DataError(
-        f"{path}: cannot tell the format from the name; expected one of "
-        f"{', '.join(_FORMAT_OF_SUFFIX)}, or say --format"
-    )
-
-
-def _read_header(path: str, form: str, compression: str | None, options: InputOptions) -> Header:
     try:
-        with open_bytes(path, compression) as stream:
-            return read_header(stream, form, options)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-    except (OSError, EOFError, pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as {form}: {error}") from error
+        options.check_format(form)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
-def open_bytes(path: str, compression: str | None) -> BinaryIO:
-    """Return a stream of the bytes of a file, decompressed where it is compressed."""
-    stream = open_file(path)
-    if compression is None:
-        return stream
-    return pa.CompressedInputStream(pa.PythonFile(stream, "r"), compression)  # type: ignore[no-any-return]
+def open_bytes(path: str, compression: str | None, encoding: str = "utf-8") -> BinaryIO:
+    """Return a stream of the bytes of a file, decompressed, and as UTF-8 if it is text."""
+    return decode_stream(open_file(path), compression, encoding)
 
 
 def _label_of_all(name: str, path: str, options: InputOptions) -> str | None:

@@ -66,7 +66,10 @@ def parse(parameters: dict[str, str]) -> Options:
 
 def accepts(name: str, value: str) -> bool:
     """Whether the preparation takes the value of a parameter."""
-    beside = {"label_from": "file"} if (name, value) == ("format", "text") else {}
+    beside = {
+        ("format", "text"): {"label_from": "file"},
+        ("no_header", "true"): {"sequence_column": "1", "label_column": "2"},
+    }.get((name, value), {})
     try:
         parse({**REQUIRED, **beside, name: value})
     except (SystemExit, UsageError):
@@ -126,6 +129,7 @@ def test_the_console_may_fill_in_all_defaults() -> None:
     without = {name for name in OURS if name not in filled}
     assert without == {
         *("input", "output", "label_from", "alphabet", "alphabet_size", "num_shards"),  # have none
+        *("delimiter", "no_header"),  # have none
         *("sequence_column", "label_column"),  # would exclude another
     }
 

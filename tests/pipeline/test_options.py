@@ -55,6 +55,54 @@ def test_an_alphabet_sets_the_number_of_characters() -> None:
     assert (options.num_characters, options.unknown_id) == (4, 5)
 
 
+@pytest.mark.parametrize(
+    ("flags", "delimiter"),
+    [
+        ([], None),
+        (["--delimiter", ";"], ";"),
+        (["--delimiter=tab"], "\t"),
+        (["--delimiter=\\t"], "\t"),
+    ],
+)
+def test_delimiter(flags: list[str], delimiter: str | None) -> None:
+    assert parse_command_line([*REQUIRED, *flags])[0].delimiter == delimiter
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", '"', "é", "a", "\n"])
+def test_a_delimiter_is_one_character_that_can_separate(
+    delimiter: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse_command_line([*REQUIRED, f"--delimiter={delimiter}"])
+    assert "expected one ASCII character such as ';', or tab" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--no-header"],
+            "--no-header: got the columns 'sequence', 'label', expected their numbers, as "
+            "--sequence-column 1 --label-column 2",
+        ),
+        (["--no-header", "--sequence-column=1", "--label-column=0"], "got the columns '1', '0'"),
+        (["--no-header=false", "--format=jsonl"], "--no-header: is for csv and tsv, not for jsonl"),
+        (["--delimiter=;", "--format=parquet"], "--delimiter: is for csv and tsv, not for parquet"),
+    ],
+)
+def test_flags_of_tables(flags: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse_command_line([*REQUIRED, *flags])
+    assert message in str(raised.value)
+
+
+def test_columns_without_a_header_are_numbers() -> None:
+    flags = ["--no-header", "--sequence-column=2", "--label-column=1"]
+    options, _ = parse_command_line([*REQUIRED, *flags])
+    assert options.input_options.no_header
+    assert not parse_command_line([*REQUIRED, "--no-header=false"])[0].no_header
+
+
 def test_defaults_are_31_positions_and_25_characters() -> None:
     options, _ = parse_command_line(REQUIRED)
     assert (options.max_length, options.num_characters, options.unknown_id) == (31, 25, 26)
@@ -64,7 +112,7 @@ def test_options_in_json_hold_the_number_of_characters() -> None:
     names = list(Options(input=("a", "b"), output="out").to_json())
     assert names == [
         *("input", "output", "format", "label_from", "sequence_column", "label_column"),
-        *("normalize", "lowercase", "strip", "encoding"),
+        *("delimiter", "no_header", "normalize", "lowercase", "strip", "encoding"),
         *("max_length", "alphabet", "alphabet_size", "too_long", "split", "num_shards"),
         *("compression", "seed", "max_rejected_fraction", "max_labels"),
         *("min_label_rows", "rare_label_as", "overwrite"),

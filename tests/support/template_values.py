@@ -10,6 +10,8 @@ ACCEPTED_AND_REFUSED: list[tuple[str, list[str], list[str]]] = [
     ("label_from", ["directory", "file"], ["path", "files"]),
     ("sequence_column", ["peptide", "a b", "ß,x"], ["label"]),
     ("label_column", ["class", "y=1"], ["sequence"]),
+    ("delimiter", [";", ",", "|", ":", "tab"], ["", ";;", "semicolon", "a"]),
+    ("no_header", ["true", "false"], ["yes", "1"]),
     ("normalize", ["nfc", "none"], ["NFC", "nfd"]),
     ("lowercase", ["true", "false"], ["True", "yes"]),
     ("strip", ["true", "false"], ["False", "no"]),

@@ -17,8 +17,8 @@ import sys
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import count
 
 import keras
@@ -29,14 +29,23 @@ from charseq.errors import DataError
 from charseq.files import whole_file
 from trainer.config import Interval
 from trainer.run_directory import CHECKPOINTS
-from trainer.training.state import TrainState
+from trainer.training.state import TrainState, best_epoch
 
 _STEP_DIGITS = 10
 _STEP_FILE = re.compile(rf"step-\d{{{_STEP_DIGITS},}}\.npz")
 _BEST = "best.npz"
 _STATE, _STATE_OF_EARLIER_VERSIONS = "state", "position"
 # What numpy raises for a file that was cut off or whose bits have changed.
-_READ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_READ_ERRORS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 _OF_ANOTHER_MODEL = (
     "the checkpoint is of another model; begin anew with --resume never or in another --output"
@@ -111,32 +120,119 @@ class Checkpoints:
         _write(os.path.join(self._directory, _BEST), _values(self._model_variables))
 
     def restore_best(self) -> None:
-        """Set the variables of the model to the best weights."""
+        """Set the variables of the model to the best weights.
+
+        Raises:
+            DataError: they cannot be read, or are of another model.
+        """
         path = os.path.join(self._directory, _BEST)
-        _assign(self._model_variables, _read(path), path)
+        try:
+            values = _read(path)
+        except _READ_ERRORS as error:
+            raise DataError(
+                f"{path}: broken: {error}; give the same command again: it makes them anew from "
+                "the other checkpoints"
+            ) from error
+        _assign(self._model_variables, values, path)
 
     def restore(self, output: str) -> TrainState:
         """Set the variables to a run's newest whole checkpoint; without one, leave them.
 
-        A checkpoint that cannot be read is passed over, and reported on standard error.
+        What cannot be read is passed over, and reported on standard error. If it is the best
+        weights, they are made anew, with as few steps as the other checkpoints allow.
 
         Raises:
             DataError: the checkpoint is of another model.
         """
-        for path in reversed(_step_paths(os.path.join(output, CHECKPOINTS))):
-            try:
-                values = _read(path)
-                state = _pop_state(values)
-            except _READ_ERRORS as error:
+        directory = os.path.join(output, CHECKPOINTS)
+        found = next(_whole_checkpoints(directory, report=True), None)
+        if found and found.state.epochs and not self._copy_best(directory):
+            found = self._make_best_anew(directory, found)
+        if found is None:
+            return TrainState()
+        _assign(self._variables, found.values, found.path)
+        self._saved_steps = found.state.total_steps
+        # That of an epoch's end is confirmed; that of another process is not this one's.
+        if found.state.step and output == self.output:
+            self._unconfirmed = found.path
+        return found.state
+
+    def _copy_best(self, directory: str) -> bool:
+        """Copy the best weights of a run, unless they are this process's; return if they are whole.
+
+        Workers that are not the chief have the checkpoints of the chief, and a directory of theirs.
+        """
+        path = os.path.join(directory, _BEST)
+        try:
+            values = _read(path)
+        except _READ_ERRORS as error:
+            print(f"{path}: broken, making the best weights anew: {error}", file=sys.stderr)
+            return False
+        if directory != self._directory:
+            _write(os.path.join(self._directory, _BEST), values)
+        return True
+
+    def _make_best_anew(self, directory: str, newest: _Checkpoint) -> _Checkpoint | None:
+        """Write the best weights from the checkpoint at the end of the best epoch.
+
+        Returns:
+            The checkpoint to go on from: the newest one or, if that of its best epoch is gone, an
+            older one that leads to that epoch again. None: the run has to begin again.
+        """
+        found = None
+        for each in _whole_checkpoints(directory):
+            if each.holds_best:
+                _assign(self._variables, each.values, each.path)
+                self.save_best()
+                same_best = each.best_epoch == newest.best_epoch
+                return newest if same_best else self._go_back(directory, each)
+            if not each.state.epochs:
+                found = each
+                break
+        return self._go_back(directory, found)
+
+    def _go_back(self, directory: str, to: _Checkpoint | None) -> _Checkpoint | None:
+        """Remove all newer checkpoints: the run takes their steps again."""
+        where = f"step {to.state.total_steps:,}" if to else "the beginning"
+        print(f"{directory}: going back to {where} for the best weights", file=sys.stderr)
+        if directory == self._directory:
+            for path in _step_paths(directory):
+                if not to or path > to.path:
+                    os.remove(path)
+        return to
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """A checkpoint that was read: its path, its variables by key, and its state."""
+
+    path: str
+    values: dict[str, Array]
+    state: TrainState
+
+    @property
+    def best_epoch(self) -> int:
+        """The number of the best epoch so far."""
+        return best_epoch(self.state.epochs).number
+
+    @property
+    def holds_best(self) -> bool:
+        """Whether its weights are those at the end of the best epoch so far."""
+        epochs = self.state.epochs
+        return bool(epochs) and self.state.step == 0 and self.best_epoch == epochs[-1].number
+
+
+def _whole_checkpoints(directory: str, *, report: bool = False) -> Iterator[_Checkpoint]:
+    """Yield the checkpoints that can be read, the newest first; report the others, if asked to."""
+    for path in reversed(_step_paths(directory)):
+        try:
+            values = _read(path)
+            state = _pop_state(values)
+        except _READ_ERRORS as error:
+            if report:
                 print(f"{path}: broken, trying the one before it: {error}", file=sys.stderr)
-                continue
-            _assign(self._variables, values, path)
-            self._saved_steps = state.total_steps
-            # That of an epoch's end is confirmed; that of another process is not this one's.
-            if state.step and output == self.output:
-                self._unconfirmed = path
-            return state
-        return TrainState()
+            continue
+        yield _Checkpoint(path, values, state)
 
 
 def keyed_variables(prefix: str, variables: Sequence[keras.Variable]) -> dict[str, keras.Variable]:

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charseq.errors import DataError
-from pipeline.options import InputOptions, Options
+from pipeline.input_options import InputOptions
+from pipeline.options import Options
 from pipeline.rows import blocks, parts
 from pipeline.rows.blocks import iter_line_blocks, parse_block, read_blocks
 from pipeline.rows.parts import cut_into_parts
@@ -200,6 +201,41 @@ def test_broken_parquet_is_named_whatever_is_broken(tmp_path: Path) -> None:
             read_all(find_sources(options(path)))
         except DataError as error:
             assert "rows.parquet: " in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("block_bytes", [1, 5, 1 << 20])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_the_first_bytes_say_how_a_csv_is_stored(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    block_bytes: int,
+    compress: Callable[[bytes], bytes],
+    encoding: str,
+) -> None:
+    monkeypatch.setattr(parts, "MIN_BLOCK_BYTES", block_bytes)
+    path = tmp_path / "rows.csv"
+    text = '\ufeffsequence;label\r\nAé😀;x\r\n"C;";"y"\r\n\r\nD;z'
+    path.write_bytes(compress(text.encode(encoding)))
+    assert read_all(find_sources(options(path, delimiter=";"))) == [
+        (2, "Aé😀".encode(), b"x"),
+        (3, b"C;", b"y"),
+        (5, b"D", b"z"),
+    ]
+
+
+@pytest.mark.parametrize("block_bytes", [1, 5, 1 << 20])
+def test_without_a_header_the_first_row_is_row_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    monkeypatch.setattr(parts, "MIN_BLOCK_BYTES", block_bytes)
+    path = tmp_path / "rows.tsv"
+    path.write_bytes(b"0\tx\tACD\n1\ty\tGHI\n")
+    numbers = {"no_header": True, "sequence_column": "3", "label_column": "2"}
+    assert read_all(find_sources(options(path, **numbers))) == [
+        (1, b"ACD", b"x"),
+        (2, b"GHI", b"y"),
+    ]
 
 
 @pytest.mark.parametrize(("suffix", "compress"), COMPRESSIONS[1:])

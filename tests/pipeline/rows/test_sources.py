@@ -8,6 +8,7 @@ import os
 import tempfile
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +16,8 @@ import pytest
 
 from charseq.errors import DataError, UsageError
 from pipeline.__main__ import main
-from pipeline.options import InputOptions, Options
+from pipeline.input_options import InputOptions
+from pipeline.options import Options
 from pipeline.rows.parts import cut_into_parts
 from pipeline.rows.sources import find_nonempty_sources, find_sources
 
@@ -46,22 +48,40 @@ def test_files_come_in_order_of_their_paths(tmp_path: Path) -> None:
         ("a.csv", b"sequ\xffence,label\n", "row 1: the header is not UTF-8"),
         ("a.jsonl", b'{"text": "A"}\n', "no column 'sequence'; its columns are 'text'"),
         ("a.dat", b"sequence,label\n", "or say --format"),
-        ("a.csv.gz", b"sequence,label\n", "a.csv.gz: cannot be read as csv"),
-        ("a.parquet", b"PAR1", "a.parquet: cannot be read as parquet"),
+        (
+            "a.csv.gz",
+            b"sequence,label\n",
+            "a.csv.gz: cannot be read: by its name it is compressed with gzip, but it is not",
+        ),
+        (
+            "a.csv",
+            gzip.compress(gzip.compress(b"s", mtime=0), mtime=0),
+            "a.csv: it is compressed twice; decompress",
+        ),
+        ("a.parquet", b"PAR1", "a.parquet: cannot be read: Parquet file size is 4 bytes"),
+        ("a.csv", b"PAR1", "a.csv: it is Parquet; say --format parquet"),
+        (
+            "a.xlsx",
+            b"PK\x03\x04",
+            "a.xlsx: it is a zip archive, as Excel workbooks (.xlsx) are; save",
+        ),
         (
             "a.csv",
             b"sequence,label\rA,x\rC,y\r",
-            "the header is not CSV: new-line character",
+            "a.csv: its lines end with carriage returns alone, expected newlines; convert it: tr",
         ),
         (
             "a.csv",
             b"sequence,label," + b"c" * 200_000,
             "the header is not CSV: field larger",
         ),
-        ("a.csv", "sequence,label\n".encode("utf-16"), "row 1: the header is not UTF-8"),
+        ("a.csv", "sequence,label\n".encode("utf-16-le"), "like UTF-16 without a byte order mark"),
+        ("a.csv", "sequence,label\n".encode("utf-16-be"), "convert it: iconv -f UTF-16BE -t UTF-8"),
+        ("a.csv", "sequence,label\n".encode("utf-32"), "it is UTF-32; convert it: iconv -f UTF-32"),
         ("a.csv", b"label" + b",c" * 99, "'c', 'c', 'c', and 80 more; say which"),
         ("a.csv", b"A" * (2 << 20), "no line end in the first 1048576 bytes"),
-        ("a.jsonl", b"[" * 100_000, "no column 'sequence'; its columns are (none)"),
+        ("a.jsonl", b"[" * 100_000, "it is a JSON array, expected JSON Lines, one object per line"),
+        ("a.jsonl", b"oops\n", "no column 'sequence'; its columns are (none)"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(
@@ -72,6 +92,34 @@ def test_a_file_that_cannot_be_used_is_named(
     with pytest.raises(DataError) as raised:
         find_sources(options(tmp_path / name))
     assert message in str(raised.value)
+
+
+def test_a_bad_first_line_of_json_lines_costs_only_itself(tmp_path: Path) -> None:
+    for first in ("[", '{"sequence":', "[]", "oops"):
+        lines = [first, *['{"sequence": "A", "label": "x"}'] * 2]
+        (tmp_path / "a.jsonl").write_text("\n".join(lines))
+        (source,) = find_sources(options(tmp_path / "a.jsonl"))
+        assert source.columns == ("sequence", "label")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (">id alpha\nACDE\n", "row 1 begins with '>', as FASTA does; say --format fasta"),
+        ("sequence\tlabel\nA\tx\nC\ty\n", "every line has a tab in it; if it separates columns"),
+        ("A,x\nC,y\n\nD,x", "every line has ',' in it; if it separates columns, say --format csv;"),
+    ],
+)
+def test_text_that_looks_like_another_format_is_named(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    with pytest.raises(DataError) as raised:
+        find_sources(options(tmp_path / "a.txt"))
+    assert message in str(raised.value)
+    if text[0] != ">":
+        explicit = options(tmp_path / "a.txt", format="text", label_from="file")
+        assert find_sources(explicit)[0].format == "text"
 
 
 def test_a_directory_is_no_file_and_one_way_to_name_its_files_is_shown(tmp_path: Path) -> None:
@@ -117,7 +165,7 @@ def test_a_file_that_may_not_be_read_is_named() -> None:
         if user == 0:
             os.seteuid(65534)
         try:
-            with pytest.raises(DataError, match=r"a\.csv: cannot be read as csv: .*denied"):
+            with pytest.raises(DataError, match=r"a\.csv: cannot be read: .*denied"):
                 find_sources(options(path))
         finally:
             os.seteuid(user)
@@ -145,6 +193,25 @@ def test_a_path_that_gives_no_label_is_refused(
     Path(path).write_bytes(gzip.compress(b"A\n") if path.endswith("gz") else b"A\n")
     with pytest.raises(DataError) as raised:
         find_sources(options(path, label_from=label_from))
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"delimiter": ";"}, "a.jsonl: --delimiter: is for csv and tsv, not for jsonl"),
+        (
+            {"no_header": True, "sequence_column": "2", "label_column": "1"},
+            "a.jsonl: --no-header: is for csv and tsv, not for jsonl",
+        ),
+    ],
+)
+def test_flags_of_tables_go_with_tables_only(
+    tmp_path: Path, flags: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "a.jsonl").write_text('{"sequence": "A", "label": "x", "1": "y", "2": "C"}\n')
+    with pytest.raises(UsageError) as raised:
+        find_sources(options(tmp_path / "a.jsonl", **flags))
     assert message in str(raised.value)
 
 
@@ -189,7 +256,7 @@ def test_files_without_rows_are_refused_unless_another_has_one(
 ) -> None:
     label_from = "file" if name == "a.txt" else None
     (tmp_path / name).write_text(header, encoding="utf-8")
-    with pytest.raises(DataError, match="nothing but headers"):
+    with pytest.raises(DataError, match=r"no rows in .*(nothing but headers|is empty)"):
         find_nonempty_sources(options(tmp_path / name, label_from=label_from))
     (tmp_path / f"b{name}").write_text(f"{header}A,x\n", encoding="utf-8")
     found = find_nonempty_sources(options(tmp_path / f"*{name}", label_from=label_from))

@@ -348,6 +348,44 @@ def test_a_replaced_run_stays_until_the_new_one_is_whole(data, tmp_path, capsys)
     assert_same_run(output, tmp_path / "whole")
 
 
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 8
+    path.write_bytes(content)
+
+
+def test_broken_best_weights_are_made_anew_from_the_end_of_their_epoch(
+    data, uninterrupted, tmp_path, capsys
+):
+    run_killed_in("train", "export_model", data, tmp_path / "run")
+    flip_a_bit(tmp_path / "run" / "checkpoints" / "best.npz")
+    assert run(data, tmp_path / "run") == 0
+    assert "best.npz: broken, making the best weights anew: " in capsys.readouterr().err
+    assert_same_run(tmp_path / "run", uninterrupted)
+
+
+def test_without_the_epoch_of_the_best_weights_a_run_begins_again(
+    data, uninterrupted, tmp_path, capsys
+):
+    run_killed_in("train", "export_model", data, tmp_path / "run")
+    checkpoints = tmp_path / "run" / "checkpoints"
+    for name in ("best.npz", *saved(tmp_path / "run")[:-1]):
+        (checkpoints / name).unlink()
+    rename_best_epoch(checkpoints / saved(tmp_path / "run")[-1])
+    assert run(data, tmp_path / "run") == 0
+    assert "going back to the beginning for the best weights" in capsys.readouterr().err
+    assert_same_run(tmp_path / "run", uninterrupted)
+
+
+def rename_best_epoch(path):
+    """Make an epoch before the last one the best one of a checkpoint."""
+    with np.load(path) as archive:
+        content = dict(archive)
+    state = json.loads(str(content["state"]))
+    state["epochs"][0]["validation"]["loss"] = 0.0
+    np.savez(path, **{**content, "state": np.array(json.dumps(state))})
+
+
 def test_options_that_change_the_weights_are_refused_by_name(data, unfinished, tmp_path, capsys):
     assert run(data, unfinished, "--units", "5,3", "--seed", "1") == 1
     error = capsys.readouterr().err
@@ -520,6 +558,63 @@ def test_the_best_weights_come_back_without_the_optimizer(tmp_path, small_model)
     checkpoints.restore_best()
     assert [weight.tolist() for weight in model.get_weights()] == [[[1.0, 2.0]], [3.0, 4.0]]
     assert int(optimizer.iterations) == 9
+
+
+def epochs_of(*losses):
+    return tuple(
+        Epoch(number, Score(loss, 0.5), None, 2.0, 50.0, 0.25, 0.01)
+        for number, loss in enumerate(losses, start=1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("losses", "steps", "best", "left"),
+    [
+        # Each checkpoint: the losses of its epochs, the steps of the one it is in.
+        (((3,), (3, 2)), (0, 0), 2, [1, 2]),  # The newest ends the best epoch.
+        (((2,), (2, 3)), (0, 0), 1, [1, 2]),  # One before it does.
+        (((2,), (2, 3)), (0, 5), 1, [1, 2]),
+        (((3,), (3, 2, 4)), (0, 0), 1, [1]),  # That of epoch 2 is gone: back to the end of 1.
+        (((), (3, 2)), (5, 5), None, [1]),  # Back into epoch 1.
+        (((3, 2), (3, 2)), (1, 2), None, []),  # Back to the beginning.
+    ],
+)
+def test_best_weights_are_made_anew_with_few_steps(
+    tmp_path, small_model, capsys, losses, steps, best, left
+):
+    model, optimizer = small_model
+    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 9)
+    for number, (epochs, step) in enumerate(zip(losses, steps, strict=True), start=1):
+        model.set_weights([np.full((1, 2), number), np.full(2, number)])
+        state = TrainState(len(epochs) + 1, step, number, epochs=epochs_of(*epochs))
+        checkpoints.save(state)
+    went_on_from = checkpoints.restore(str(tmp_path))
+    assert went_on_from.total_steps == max(left, default=0)
+    assert "best.npz: broken, making the best weights anew: [Errno 2]" in capsys.readouterr().err
+    assert saved(tmp_path) == [f"step-{number:010}.npz" for number in left]
+    if best is None:
+        assert not (tmp_path / "checkpoints" / "best.npz").exists()
+        with pytest.raises(DataError, match=r"best\.npz: broken: .*; give the same command again"):
+            checkpoints.restore_best()
+    else:
+        checkpoints.restore_best()
+        assert model.get_weights()[1].tolist() == [best, best]
+
+
+def test_a_worker_gets_the_best_weights_of_the_chief(tmp_path, small_model):
+    model, optimizer = small_model
+    chief, worker = (
+        Checkpoints(str(tmp_path / name), model, optimizer, Interval(steps=1), 9)
+        for name in ("chief", "worker")
+    )
+    model.set_weights([np.full((1, 2), 7), np.full(2, 7)])
+    chief.save_best()
+    chief.save(TrainState(2, 0, 3, epochs=epochs_of(2)))
+    model.set_weights([np.full((1, 2), 8), np.full(2, 8)])
+    chief.save(TrainState(2, 1, 4, epochs=epochs_of(2)))
+    worker.restore(str(tmp_path / "chief"))
+    worker.restore_best()
+    assert model.get_weights()[1].tolist() == [7, 7]
 
 
 def test_the_newest_stay_and_a_save_is_due_after_so_many_steps(tmp_path, small_model):

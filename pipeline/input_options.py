@@ -1,0 +1,98 @@
+"""The options that say how input files are read, of the preparation and of batch prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from charseq.errors import UsageError
+
+FORMATS = ("csv", "tsv", "jsonl", "parquet", "text")
+TABLE_FORMATS = ("csv", "tsv")
+DEFAULT_COLUMNS = ("sequence", "label")
+NO_LABEL_FROM = (
+    "text has no label column: say --label-from directory (…/alpha/part1.txt holds rows of alpha) "
+    "or --label-from file (alpha.txt does)"
+)
+INPUT_HELP = "file or glob, also s3:// or gs://; may be repeated"
+FORMAT_HELP = "format of the input; auto goes by the file name"
+DELIMITER_HELP = (
+    "csv, tsv: the character between columns, or tab (default: a comma in csv, a tab in tsv)"
+)
+NO_HEADER_HELP = (
+    "csv, tsv: the first row is no header, and columns are named by number, as "
+    "--sequence-column 1; false: it is a header, whatever it looks like"
+)
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """The files to read and the place of a row's sequence and label in them.
+
+    input: paths and globs. label_column: None for input that is read without labels. delimiter:
+    None for that of the format. no_header: None for a header, unless it looks like a row.
+
+    Raises:
+        UsageError: two values exclude each other.
+    """
+
+    input: tuple[str, ...]
+    format: str
+    label_from: str | None
+    sequence_column: str
+    label_column: str | None
+    delimiter: str | None = None
+    no_header: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.format not in ("auto", *TABLE_FORMATS):
+            self.check_format(self.format)
+        columns = [self.sequence_column, *([self.label_column] if self.label_column else [])]
+        if self.no_header and not all(map(_is_column_number, columns)):
+            label = " --label-column 2" if self.label_column else ""
+            raise UsageError(
+                f"--no-header: got the columns {', '.join(map(repr, columns))}, expected their "
+                f"numbers, as --sequence-column 1{label}"
+            )
+
+    def check_format(self, form: str) -> None:
+        """Check that the options are those of files of the format `form`.
+
+        Raises:
+            UsageError: a flag is set that is for tables.
+        """
+        flags = {"--delimiter": self.delimiter, "--no-header": self.no_header}
+        for flag, value in flags.items():
+            if value is not None and form not in TABLE_FORMATS:
+                raise UsageError(f"{flag}: is for {' and '.join(TABLE_FORMATS)}, not for {form}")
+
+
+def _is_column_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and not text.startswith("0")
+
+
+def parse_boolean(text: str) -> bool:
+    """Return the value of `--overwrite=true`, the form in which templates pass a switch.
+
+    Raises:
+        ValueError: it is neither true nor false.
+    """
+    if text not in ("true", "false"):
+        raise ValueError(f"got {text!r}, expected true or false")
+    return text == "true"
+
+
+def parse_delimiter(text: str) -> str:
+    r"""Return the delimiter: a character, or a tab for `tab` and `\t`.
+
+    Raises:
+        ValueError: it is not one character that can separate columns.
+    """
+    delimiter = "\t" if text in ("tab", r"\t") else text
+    if (
+        len(delimiter) != 1
+        or not delimiter.isascii()
+        or delimiter.isalnum()
+        or delimiter in '"\r\n'
+    ):
+        raise ValueError(f"got {text!r}, expected one ASCII character such as ';', or tab")
+    return delimiter
