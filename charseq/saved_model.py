@@ -20,6 +20,7 @@ from charseq.graph_check import check_graph
 from charseq.manifest import MANIFEST_FILE
 
 SAVED_MODEL_FILE = "saved_model.pb"
+FINGERPRINT_FILE = "fingerprint.pb"
 
 CLASSIFY = "serving_default"
 TOP_K = "top_k"
