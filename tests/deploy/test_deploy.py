@@ -17,6 +17,7 @@ import yaml
 from deploy.flink.cluster import POM
 from pipeline.options import parse_command_line
 from pipeline.runtime.beam_options import unknown_to_beam
+from pipeline.worker_pool import parse_command_line as parse_worker_pool
 from tests.deploy.support.pods import command, containers, environment, on_volume, pod_spec, read
 from tests.support.paths import ROOT
 
@@ -104,6 +105,47 @@ def test_the_pipeline_and_beam_know_their_flags(
     assert options.input == (f"{tmp_path}/input/*.csv",)
     assert len(beam_flags) == own
     assert unknown_to_beam(beam_flags) == []
+
+
+def test_a_worker_pool_listens_on_the_loopback_of_its_pod() -> None:
+    """It runs what it is sent: no other pod may reach it."""
+    cluster = manifests(DEPLOY / "flink" / "cluster.yaml")["FlinkDeployment"]
+    pods = cluster["spec"]["taskManager"]["podTemplate"]["spec"]["containers"]
+    (pool,) = [pod for pod in pods if pod["name"] == "beam-worker-pool"]
+    python, flag, module, *flags = pool["command"]
+    assert (python, flag, module, "args" in pool) == ("python", "-m", "pipeline.worker_pool", False)
+    options = parse_worker_pool(flags)
+    assert options.host == "127.0.0.1"
+    prepare = steps_of(*PREPARE)["prepare"]["command"]
+    assert f"--environment_config=localhost:{options.port}" in prepare
+
+
+def test_flink_admits_the_pods_of_its_job_only() -> None:
+    policies = read((DEPLOY / "flink" / "network-policy.yaml").read_text())
+    admitted = {
+        policy["metadata"]["name"]: [
+            (peer, [port["port"] for port in rule.get("ports", [])])
+            for rule in policy["spec"].get("ingress", [])
+            for peer in rule["from"]
+        ]
+        for policy in policies
+    }
+
+    def pods(name: str) -> dict[str, Any]:
+        labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "charseq"}
+        return {"podSelector": {"matchLabels": labels}}
+
+    operator = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "flink-operator"}},
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "flink-kubernetes-operator"}},
+    }
+    assert admitted == {
+        "flink": [(pods("flink"), []), (pods("beam-job-server"), [8081]), (operator, [8081])],
+        "beam-job-server": [(pods("prepare"), [8099, 8098])],
+        "prepare": [],
+    }
+    for policy in policies:
+        assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
 
 
 def test_what_is_complete_is_passed_over(tmp_path: Path) -> None:
