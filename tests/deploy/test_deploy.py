@@ -107,19 +107,6 @@ def test_the_pipeline_and_beam_know_their_flags(
     assert unknown_to_beam(beam_flags) == []
 
 
-def test_a_worker_pool_listens_on_the_loopback_of_its_pod() -> None:
-    """It runs what it is sent: no other pod may reach it."""
-    cluster = manifests(DEPLOY / "flink" / "cluster.yaml")["FlinkDeployment"]
-    pods = cluster["spec"]["taskManager"]["podTemplate"]["spec"]["containers"]
-    (pool,) = [pod for pod in pods if pod["name"] == "beam-worker-pool"]
-    python, flag, module, *flags = pool["command"]
-    assert (python, flag, module, "args" in pool) == ("python", "-m", "pipeline.worker_pool", False)
-    options = parse_worker_pool(flags)
-    assert options.host == "127.0.0.1"
-    prepare = steps_of(*PREPARE)["prepare"]["command"]
-    assert f"--environment_config=localhost:{options.port}" in prepare
-
-
 def test_flink_admits_the_pods_of_its_job_only() -> None:
     policies = read((DEPLOY / "flink" / "network-policy.yaml").read_text())
     admitted = {
@@ -200,7 +187,12 @@ def test_the_parts_of_the_flink_cluster_fit_each_other(tmp_path: Path) -> None:
     slots = int(configuration["taskmanager.numberOfTaskSlots"])
     assert int(flags["--parallelism"]) == cluster["taskManager"]["replicas"] * slots
     _, pool = cluster["taskManager"]["podTemplate"]["spec"]["containers"]
-    assert flags["--environment_config"] == f"localhost:{pool['ports'][0]['containerPort']}"
+    python, flag, module, *pool_flags = pool["command"]
+    assert (python, flag, module, "args" in pool) == ("python", "-m", "pipeline.worker_pool", False)
+    options = parse_worker_pool(pool_flags)
+    # It runs what it is sent: no other pod may reach it.
+    assert options.host == "127.0.0.1"
+    assert flags["--environment_config"] == f"localhost:{options.port}"
     delay = configuration["restart-strategy.fixed-delay.delay"]
     assert delay == "60 s"
     assert 5 * int(flags["--environment_cache_millis"]) <= 60_000
