@@ -20,6 +20,7 @@ from charseq.graph_check import check_graph
 from charseq.manifest import MANIFEST_FILE
 
 SAVED_MODEL_FILE = "saved_model.pb"
+FINGERPRINT_FILE = "fingerprint.pb"
 # What TensorFlow raises, besides errors of its own, for files that were cut off or changed.
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
 

@@ -254,12 +254,14 @@ class Options:
         return RowRules(self.max_length, self.too_long, self.label_column, self.normalization)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the options as `dataset.json` holds them."""
-        return {
+        """Return the options as `dataset.json` holds them: it is the same in any directory."""
+        options = {
             **asdict(self),
             "input": list(self.input),
             "alphabet_size": self.num_characters,
         }
+        del options["output"]
+        return options
 
 
 def parse_split(text: str) -> dict[str, Fraction]:
@@ -291,7 +293,8 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m pipeline",
         description="Prepare labelled character sequences: text files in, TFRecords out.",
         epilog=f"{BEAM_FLAGS_HELP} Exit status: 0 done, 1 the input cannot be used or the run "
-        "failed, 2 the command line is wrong, 130 ended by SIGINT, 143 by SIGTERM.",
+        "failed, 2 the command line is wrong, 3 most records have no character of the "
+        "alphabet, 130 ended by SIGINT, 143 by SIGTERM.",
     )
 
 

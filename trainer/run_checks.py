@@ -178,10 +178,17 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
     free = set(_FREE_WHILE_UNFINISHED)
     if now["options"]["schedule"] == "cosine":
         free.remove("epochs")  # The learning rate of each step depends on the number of all steps.
+    if _requested_batch_size(then) == _requested_batch_size(now):
+        # An earlier version filled a batch up that is cut to the rows now: the rows are the same.
+        free.add("batch_size")
     return [
         *_option_differences(then["options"], now["options"], free),
         *_dataset_differences(then["dataset"]["fingerprint"], now["dataset"]["fingerprint"]),
     ]
+
+
+def _requested_batch_size(content: Mapping[str, Any]) -> Any:
+    return content.get("asked", {}).get("batch_size", content["options"]["batch_size"])
 
 
 def reproducibility_warning(directory: str, content: Mapping[str, Any]) -> str | None:

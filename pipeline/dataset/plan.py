@@ -13,7 +13,7 @@ from pipeline.dataset.labels import ChosenLabels, choose_labels
 from pipeline.dataset.limits import (
     check_counted_labels,
     check_label_count,
-    check_rejected_fraction,
+    check_rejected_rows,
     check_sequences,
     check_splits,
 )
@@ -87,9 +87,9 @@ def _check_input(
     if counts.read == 0:
         raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
     # Rows that cannot be read come first: they may be why there are too few of something else.
-    check_rejected_fraction(counts, LabelCounts(), parts, options)
+    check_rejected_rows(counts, LabelCounts(), parts, options)
     check_sequences(counts)
     check_counted_labels(len(counts.labels), options)
     check_label_count(labels.known, options)
-    check_rejected_fraction(counts, labels.unseen, parts, options)
+    check_rejected_rows(counts, labels.unseen, parts, options)
     check_splits(labels.known, options)

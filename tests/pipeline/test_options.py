@@ -111,7 +111,7 @@ def test_defaults_are_31_positions_and_25_characters() -> None:
 def test_options_in_json_hold_the_number_of_characters() -> None:
     names = list(Options(input=("a", "b"), output="out").to_json())
     assert names == [
-        *("input", "output", "format", "label_from", "sequence_column", "label_column"),
+        *("input", "format", "label_from", "sequence_column", "label_column"),
         *("delimiter", "no_header", "normalize", "lowercase", "strip", "encoding"),
         *("max_length", "alphabet", "alphabet_size", "too_long", "split", "num_shards"),
         *("compression", "seed", "max_rejected_fraction", "max_labels"),

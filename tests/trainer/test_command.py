@@ -236,6 +236,28 @@ def test_without_a_validation_split_there_is_no_validation(tmp_path, capsys):
     assert "its split 'test' has no row" in capsys.readouterr().err
 
 
+def test_a_batch_is_cut_to_the_rows_with_a_note(tmp_path, capsys):
+    rows = toy_rows(60)
+    write_dataset(tmp_path / "data", {"train": rows[:50], "test": rows[50:]}, transform=True)
+    flags = ["--data", str(tmp_path / "data"), "--units", "3", "--epochs", "2"]
+    flags += ["--jit-compile", "off"]
+    assert main([*flags, "--output", str(tmp_path / "exact"), "--batch-size", "50"]) == 0
+    assert capsys.readouterr().err == ""
+    large = [*flags, "--output", str(tmp_path / "large"), "--batch-size", "1000000000"]
+    assert main(large) == 0
+    note = "note: --batch-size 1,000,000,000 is more than the train split has rows: a batch holds "
+    assert capsys.readouterr().err == f"{note}all 50\n"
+    content = read_json(tmp_path / "large" / "run.json")
+    assert (content["options"]["batch_size"], content["asked"]["batch_size"]) == (50, 10**9)
+    weights = [
+        [each.tobytes() for each in keras.saving.load_model(run / "model.keras").get_weights()]
+        for run in (tmp_path / "large", tmp_path / "exact")
+    ]
+    assert weights[0] == weights[1]
+    assert main(large) == 0
+    assert "is already trained" in capsys.readouterr().out
+
+
 def run_main(arguments, capsys):
     status = main([str(argument) for argument in arguments])
     error = capsys.readouterr().err

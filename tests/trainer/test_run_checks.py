@@ -245,3 +245,13 @@ def test_a_run_of_an_earlier_version_says_nothing_of_its_machine(tmp_path):
 )
 def test_an_option_is_shown_as_on_a_command_line(name, value, flag):
     assert format_flag(name, value) == flag
+
+
+def test_a_batch_that_is_cut_to_the_rows_resumes_what_an_earlier_version_filled_up():
+    earlier, now = content_of(batch_size=512), content_of(batch_size=467)
+    now["asked"] = {"batch_size": 512}
+    assert resume_differences(earlier, now) == []
+    assert resume_differences(now, now) == []
+    # Another request, cut to the same rows, is the same run.
+    assert resume_differences({**now, "asked": {"batch_size": 600}}, now) == []
+    assert resume_differences(content_of(batch_size=256), now) == ["--batch-size 256, now 467"]

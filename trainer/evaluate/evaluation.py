@@ -79,7 +79,7 @@ def predict(
     """
     import tensorflow as tf
 
-    from trainer.data.batches import Batches
+    from trainer.data.batches import Batches, resolve_batch_size
     from trainer.data.representation import resolve_representation
 
     check_same_ids(run, dataset)
@@ -87,7 +87,8 @@ def predict(
     representation = resolve_representation(run.representation, dataset)
     path = run.path(MODEL_FILE)
     model = load_keras_model(path, trust_model)
-    batches = Batches(dataset, representation, run.batch_size)
+    batch_size = resolve_batch_size(run.batch_size, dataset.manifest.records(split))
+    batches = Batches(dataset, representation, batch_size)
     yield from predict_batches(tf.function(model, reduce_retracing=True), path, batches, split)
 
 

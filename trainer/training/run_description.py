@@ -18,19 +18,24 @@ from trainer.training.distributed import strategy_name
 def describe_run(
     config: Config,
     dataset: Dataset,
-    representation: str,
     strategy: tf.distribute.Strategy,
-    jit_compile: bool,
+    **options: str | int,
 ) -> dict[str, Any]:
     """Return the content of `run.json`: every resolved option, the dataset, versions, machine.
 
-    asked: the options that another machine may resolve to something else, as the user gave them.
+    asked: the options that another machine or dataset may resolve to something else, as the user
+    gave them.
+
+    Args:
+        config: the options as requested.
+        dataset: of the run.
+        strategy: that trains.
+        options: what other options are resolved to, by name.
     """
     manifest = dataset.manifest
     requested = config.to_json()
     resolved = {
-        "representation": representation,
-        "jit_compile": "on" if jit_compile else "off",
+        **options,
         "strategy": strategy_name(strategy),
         "devices": [name.split("device:")[1] for name in strategy.extended.worker_devices],
     }

@@ -11,7 +11,7 @@ import tensorflow as tf
 from charseq.errors import DataError
 from charseq.files import directory_lock
 from trainer.config import Config
-from trainer.data.batches import Batches
+from trainer.data.batches import Batches, resolve_batch_size
 from trainer.data.dataset import Dataset
 from trainer.data.records import read_errors_as_data_error
 from trainer.data.representation import resolve_representation
@@ -31,6 +31,7 @@ from trainer.training.checkpoint import Checkpoints
 from trainer.training.distributed import (
     check_equal_on_workers,
     chief_output_dir,
+    is_chief,
     make_strategy,
     resolve_jit_compile,
     sigterm_event,
@@ -53,6 +54,7 @@ class Setup:
     representation: str
     strategy: tf.distribute.Strategy
     jit_compile: bool
+    batch_size: int
 
 
 def train(config: Config, dataset: Dataset) -> None:
@@ -67,7 +69,9 @@ def train(config: Config, dataset: Dataset) -> None:
     representation = resolve_representation(config.representation, dataset)
     strategy = make_strategy(config.strategy, config.devices)
     jit_compile = resolve_jit_compile(config.jit_compile, strategy)
-    setup = Setup(config, dataset, representation, strategy, jit_compile)
+    rows = dataset.manifest.records("train")
+    batch_size = resolve_batch_size(config.batch_size, rows, strategy.num_replicas_in_sync)
+    setup = Setup(config, dataset, representation, strategy, jit_compile, batch_size)
     with (
         worker_loss_as_data_error(),
         chief_output_dir(strategy, config.output) as output,
@@ -79,10 +83,22 @@ def train(config: Config, dataset: Dataset) -> None:
         encoder = TextEncoder(dataset, config.trust_model)
         directory = work_directory(output)
         resuming = open_run(setup, directory)
+        print_notes(setup)
         wait_for_workers(strategy)
         train_in(setup, directory, encoder, resuming, ownership)
         complete_run(output) if directory == output else replace_run(output)
         wait_for_workers(strategy)
+
+
+def print_notes(setup: Setup) -> None:
+    """Print, on standard error and once, what is computed otherwise than was requested."""
+    requested = setup.config.batch_size
+    if setup.batch_size != requested and is_chief(setup.strategy):
+        print(
+            f"note: --batch-size {requested:,} is more than the train split has rows: a batch "
+            f"holds all {setup.batch_size:,}",
+            file=sys.stderr,
+        )
 
 
 def train_in(
@@ -121,7 +137,12 @@ def open_run(setup: Setup, directory: str) -> bool:
     """
     config = setup.config
     description = describe_run(
-        config, setup.dataset, setup.representation, setup.strategy, setup.jit_compile
+        config,
+        setup.dataset,
+        setup.strategy,
+        representation=setup.representation,
+        jit_compile="on" if setup.jit_compile else "off",
+        batch_size=setup.batch_size,
     )
     if not can_resume(directory, description, config.resume, config.overwrite):
         begin_run(directory, description)
@@ -178,7 +199,7 @@ def fit(
         Preempted: SIGTERM came, and what was done is saved.
     """
     config, dataset = setup.config, setup.dataset
-    batches = Batches(dataset, setup.representation, config.batch_size, config.seed, config.cache)
+    batches = Batches(dataset, setup.representation, setup.batch_size, config.seed, config.cache)
     with read_errors_as_data_error(dataset), sigterm_event() as preempted:
         steps = make_steps(setup, model, optimizer)
         TrainingLoop(config, batches, steps, checkpoints, preempted, state).run()
@@ -192,7 +213,7 @@ def make_steps(setup: Setup, model: keras.Model, optimizer: keras.optimizers.Opt
         Objective(model, class_weights, jit_compile=setup.jit_compile),
         optimizer,
         num_replicas=setup.strategy.num_replicas_in_sync,
-        batch_size=config.batch_size,
+        batch_size=setup.batch_size,
         clip_norm=config.clip_norm,
     )
     return Steps(setup.strategy, replica, config.steps_per_execution)

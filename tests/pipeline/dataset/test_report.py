@@ -145,6 +145,7 @@ def shard(**changes: Any) -> ShardSummary:
         "length_counts": (),
         "id_counts": (0, 6, 3, 0),
         "unknown_characters": Counter(),
+        "unknown_records": 0,
         "parity": (),
     }
     return ShardSummary(**{**values, **changes})

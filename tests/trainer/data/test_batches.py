@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from charseq.errors import DataError
 from tests.support.datasets import LABELS, encode, one_hot, rows_of, toy_rows, write_dataset
 from trainer.data import batches
-from trainer.data.batches import Batches
+from trainer.data.batches import Batches, resolve_batch_size
 from trainer.data.order import length_bucketed_order
 from trainer.data.records import read_errors_as_data_error
 from trainer.data.representation import input_shape, represent, resolve_representation
@@ -34,6 +34,15 @@ def rows():
 def dataset(tmp_path_factory, rows):
     directory = tmp_path_factory.mktemp("ids")
     return write_dataset(directory, {"train": rows, "test": rows[:7]}, shards=3)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("requested", "rows", "num_replicas", "size"),
+    [(512, 513, 1, 512), (512, 512, 1, 512), (512, 467, 1, 467), (512, 3, 4, 4), (2, 1, 4, 2)],
+)
+def test_a_batch_holds_no_more_than_the_rows_of_an_epoch(requested, rows, num_replicas, size):
+    assert resolve_batch_size(requested, rows, num_replicas) == size
 
 
 def epoch(dataset, batch_size=16, seed=0, number=1, skip=0, **settings):
