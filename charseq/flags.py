@@ -31,6 +31,8 @@ from charseq.errors import UsageError
 
 T = TypeVar("T")
 _METADATA_KEY = "flag"
+# The limit of whole numbers that have no other: TensorFlow and Arrow count in 64 bits.
+_MAX_COUNT = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Flag:
         only_with: name of a field whose flag must be present, too.
         not_with: name of a field whose flag must be absent, and the reason.
         minimum, maximum, above, below: limits of a number, `above` and `below` exclusive; in a
-            tuple, limits of each number.
+            tuple, limits of each number. A whole number without a maximum is at most 2**63 - 1.
     """
 
     help: str
@@ -76,12 +78,18 @@ class Flag:
 
     def _within_limits(self, number: float) -> bool:
         # False for NaN and the infinities, whatever the limits are.
-        return self.minimum <= number <= self.maximum and self.above < number < self.below
+        inside = self.minimum <= number <= self.maximum and self.above < number < self.below
+        return inside and not self._is_too_large(number)
 
-    def expected(self) -> str:
-        """Return the accepted values as text, such as `1 or more`."""
+    def _is_too_large(self, number: object) -> bool:
+        return isinstance(number, int) and self.maximum == math.inf and number > _MAX_COUNT
+
+    def expected(self, value: object) -> str:
+        """Return the accepted values as text, such as `1 or more`, where `value` is not one."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
+        if any(map(self._is_too_large, value if type(value) is tuple else (value,))):
+            return f"at most {_limit_text(_MAX_COUNT)}"
         if self.maximum < math.inf:
             return f"{self.minimum} to {_limit_text(self.maximum)}"
         if self.below < math.inf:
@@ -137,7 +145,7 @@ def validate(options: Any) -> None:
         value = getattr(options, field.name)
         each = " each" if type(value) is tuple else ""
         accepted = value is None or field.flag.accepts(value)
-        require(accepted, flag_name(field.name), value, f"{field.flag.expected()}{each}")
+        require(accepted, flag_name(field.name), value, f"{field.flag.expected(value)}{each}")
 
 
 def make_parser(

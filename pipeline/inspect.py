@@ -117,7 +117,7 @@ def summary_table(manifest: Manifest) -> str:
             rows |= {f"  {reason}": rejected for reason, rejected in count.items()}
         elif name == "normalized":
             for column, by_step in (count or {}).items():
-                rows |= {f"{column} changed by {step}": rows for step, rows in by_step.items()}
+                rows |= {f"{column} changed by {step}": n for step, n in by_step.items()}
         else:
             rows[name] = count
     lines = [f"{name:<24}{count:>14,}" for name, count in rows.items()]

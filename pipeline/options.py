@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -11,7 +12,6 @@ from typing import Any
 from charseq.errors import UsageError
 from charseq.flags import flag, parse_known, require, validate
 from charseq.flags import make_parser as make_flag_parser
-from charseq.manifest import SPLITS
 from charseq.normalization import Normalization
 from pipeline.input_options import (
     DEFAULT_COLUMNS,
@@ -25,8 +25,11 @@ from pipeline.input_options import (
     parse_boolean,
     parse_delimiter,
 )
+from pipeline.split_fractions import parse_split
 
 DEFAULT_ALPHABET_SIZE = 25
+NUM_CHARACTERS = 0x110000 - 0x800  # all code points of Unicode but the surrogates
+MAX_SHARDS = 99_999  # of all splits: the names of files have five digits
 BEAM_FLAGS_HELP = (
     "Every other flag is passed to Apache Beam, for example --runner=PortableRunner or "
     "--direct_num_workers=2."
@@ -117,6 +120,7 @@ class Options:
         default=None,
         metavar="N",
         minimum=1,
+        maximum=NUM_CHARACTERS,
     )
     too_long: str = flag(
         "treatment of longer sequences", default="truncate", choices=("truncate", "reject")
@@ -129,6 +133,7 @@ class Options:
         default=None,
         metavar="N",
         minimum=1,
+        maximum=MAX_SHARDS,
     )
     compression: str = flag("compression of the shards", default="none", choices=("none", "gzip"))
     seed: int = flag(
@@ -169,7 +174,22 @@ class Options:
         self._check_labels()
         _ = self.input_options  # which checks itself
         self._check_alphabet()
-        parse_split(self.split)
+        self._check_shards()
+
+    def _check_shards(self) -> None:
+        fractions = self.split_fractions
+        if self.num_shards is not None:
+            shards = sum(
+                math.ceil(self.num_shards * share / fractions["train"])
+                for share in fractions.values()
+            )
+            require(
+                shards <= MAX_SHARDS,
+                "--num-shards",
+                self.num_shards,
+                f"fewer: with --split {self.split} all splits together have {shards:,} files, and "
+                f"{MAX_SHARDS:,} is the limit",
+            )
 
     def _check_labels(self) -> None:
         require(
@@ -191,6 +211,13 @@ class Options:
             raise UsageError(
                 f"--label-from: not allowed with --format {self.format}, which has a label column"
             )
+
+        require(
+            not replace(self.normalization, lowercase=False).changes(self.rare_label_as or ""),
+            "--rare-label-as",
+            self.rare_label_as,
+            "a name in NFC without blanks at its ends, as labels are with --normalize and --strip",
+        )
 
     def _check_alphabet(self) -> None:
         if self.alphabet is None:
@@ -262,28 +289,6 @@ class Options:
         }
         del options["output"]
         return options
-
-
-def parse_split(text: str) -> dict[str, Fraction]:
-    """Parse `train=0.8,validation=0.1,test=0.1`; a split that is left out has fraction 0.
-
-    Raises:
-        UsageError: a name or number is wrong, train is empty, or the sum is not 1.
-    """
-    fractions = dict.fromkeys(SPLITS, Fraction(0))
-    for part in text.split(","):
-        name, _, number = part.strip().partition("=")
-        require(name in SPLITS, "--split", text, f"the names {', '.join(SPLITS)}")
-        require(not fractions[name], "--split", text, f"{name!r} once")
-        try:
-            fractions[name] = Fraction(number)
-        except (ValueError, ZeroDivisionError):
-            raise UsageError(f"--split: got {part!r}, expected a number after '='") from None
-        require(fractions[name] >= 0, "--split", text, "no negative share")
-    total = sum(fractions.values())
-    require(total == 1, "--split", text, f"shares that add up to 1, not {float(total):g}")
-    require(fractions["train"] > 0, "--split", text, "a train share above 0")
-    return fractions
 
 
 def make_parser() -> argparse.ArgumentParser:

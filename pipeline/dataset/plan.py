@@ -17,7 +17,7 @@ from pipeline.dataset.limits import (
     check_sequences,
     check_splits,
 )
-from pipeline.dataset.notes import note_left_out_labels
+from pipeline.dataset.notes import note_doubtful_labels, note_left_out_labels
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.label_counts import LabelCounts
@@ -72,7 +72,10 @@ def make_plan(
         parity_limit=min(_NUM_PARITY_HASHES, _NUM_PARITY_HASHES * PARITY_ROWS // counts.usable),
         parity_hashes=counts.normalized.parity_hashes(),
         rare_labels=labels.rare.hash,
-        notes=tuple(note_left_out_labels(labels, options)),
+        notes=(
+            *note_left_out_labels(labels, options),
+            *note_doubtful_labels(counts.labels.by_name(vocabulary.labels)),
+        ),
     )
 
 

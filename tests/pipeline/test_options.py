@@ -8,7 +8,8 @@ from fractions import Fraction
 import pytest
 
 from charseq.errors import UsageError
-from pipeline.options import Options, parse_command_line, parse_split
+from pipeline.options import Options, parse_command_line
+from pipeline.split_fractions import parse_split
 
 pytestmark = pytest.mark.unit
 
@@ -143,6 +144,21 @@ def test_a_split_is_exact_and_in_order() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "train"),
+    [
+        ("train=0.7,validation=0.30000000000000004", Fraction(7, 10)),
+        ("train=1/3,validation=1/3,test=1/3", Fraction(1, 3)),
+        ("train=333333333e-9,test=0.666666667", Fraction(333_333_333, 10**9)),
+        ("train=1.000,test=0e9", Fraction(1)),
+    ],
+)
+def test_shares_as_programs_write_them(text: str, train: Fraction) -> None:
+    fractions = parse_split(text)
+    assert fractions["train"] == pytest.approx(train, abs=1e-16)
+    assert sum(fractions.values()) == 1
+
+
+@pytest.mark.parametrize(
     ("flags", "value"),
     [
         ([], False),
@@ -187,6 +203,17 @@ def test_overwrite_is_true_or_false(capsys: pytest.CaptureFixture[str]) -> None:
         (["--split", "train=x"], "a number after '='"),
         (["--split", "test=1"], "a train share above 0"),
         (["--split", "train=2,test=-1"], "no negative share"),
+        (["--split", "train=1,test=1e-400"], "got 'test=1e-400', expected a share from 0.000001"),
+        (["--split", "train=1,test=1e-999999999"], "expected a share from 0.000001"),
+        (["--split", "train=1e400"], "expected a share from 0.000001"),
+        (["--split", "train=1e999999999"], "expected a share from 0.000001"),
+        (["--split", "train=nan"], "expected a share from 0.000001"),
+        (["--split", "train=0.9999999,test=0.0000001"], "expected a share from 0.000001"),
+        (["--split", "train=1,test=0.00001"], "add up to 1, not 1.00001"),
+        (["--split", "train=0.001,test=0.999", "--num-shards", "200"], "have 200,000 files"),
+        (["--num-shards", "100000"], "--num-shards: got 100000, expected 1 to 99999"),
+        (["--alphabet-size", "9999999"], "--alphabet-size: got 9999999, expected 1 to 1112064"),
+        (["--seed", str(2**63)], "expected 0 to 2**63 - 1"),
         (["--max-length", "0"], "--max-length: got 0"),
         (["--alphabet-size", "0"], "--alphabet-size: got 0"),
         (["--num-shards", "0"], "--num-shards: got 0"),
@@ -198,6 +225,7 @@ def test_overwrite_is_true_or_false(capsys: pytest.CaptureFixture[str]) -> None:
         (["--max-rejected-fraction", "1.5"], "--max-rejected-fraction: got 1.5"),
         (["--alphabet", "ABA"], "each of them once"),
         (["--alphabet", ""], "--alphabet: got ''"),
+        (["--min-label-rows", "2", "--rare-label-as", "rare "], "without blanks at its ends"),
         (["--alphabet", "abe\u0301"], "expected characters in NFC"),
         (["--alphabet", "abC", "--lowercase"], "in lowercase with --lowercase"),
         (["--alphabet", "AB", "--alphabet-size", "2"], "not allowed with --alphabet"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from charseq.cli import heavy_imports
+from charseq.normalization import Normalization
 from trainer.addresses import is_address
 from trainer.data.dataset import Dataset
 from trainer.promote.lineage import read_model_dataset
@@ -128,5 +129,10 @@ def comparability_warnings(
         warnings.append(
             "was trained on a dataset of another --seed, --split or --max-length, and may have "
             "seen rows of this split"
+        )
+    if Normalization.from_options(then) != Normalization.from_options(now):
+        warnings.append(
+            "was trained on a dataset of another --normalize, --lowercase or --strip: the records "
+            "hold other text than it knows, or it may have seen rows of this split"
         )
     return warnings

@@ -194,6 +194,22 @@ def test_notes_are_shown_where_the_rows_are() -> None:
     assert "labels without a row: <script>" in page.sections["Rows"]
 
 
+def test_rows_that_normalizing_changed_are_counted_where_the_rows_are() -> None:
+    counts = {
+        **manifest()["counts"],
+        "normalized": {"sequence": {"nfc": 12}, "label": {"strip": 1}},
+    }
+    assert page_says(counts).endswith(
+        "Before rows were compared, 12 sequences were changed by NFC, "
+        "1 label was changed by --strip."
+    )
+    assert "Before rows" not in page_says({**counts, "normalized": {}})
+
+
+def page_says(counts: dict[str, Any]) -> str:
+    return render(manifest(counts=counts)).section("Rows")
+
+
 def test_what_is_not_there_has_no_band() -> None:
     counts = {**manifest()["counts"], "read": 5, "train": 5, "validation": 0, "test": 0}
     counts |= {"duplicates": 0, "rejected": 0, "rejected_by_reason": {}}
