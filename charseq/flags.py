@@ -28,6 +28,7 @@ from types import NoneType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints, overload
 
 from charseq.errors import UsageError
+from charseq.paths import expand_path
 
 T = TypeVar("T")
 _METADATA_KEY = "flag"
@@ -46,6 +47,8 @@ class Flag:
         parse: converts the text of the value; raises ValueError with the message for the user.
             None calls the type of the field.
         const: value of the flag where it stands without one; None: it must have a value.
+        is_path: the value is a path, or a pattern of paths, in which `~` and `file://` are
+            understood; see `expand_path`.
         positional: the value stands without the flag.
         exclusive: exactly one of the exclusive flags of a command must be present.
         only_with: name of a field whose flag must be present, too.
@@ -59,6 +62,7 @@ class Flag:
     choices: tuple[str, ...] = ()
     parse: Callable[[str], Any] | None = None
     const: object = None
+    is_path: bool = False
     positional: bool = False
     exclusive: bool = False
     only_with: str | None = None
@@ -282,7 +286,7 @@ def _converter(field: _Field) -> Callable[[str], Any]:
     if field.flag.parse is not None:
         return _with_message(field.flag.parse)
     kind: Callable[[str], Any] = get_args(field.kind)[0] if field.is_repeated else field.kind
-    return kind
+    return _with_message(lambda text: kind(expand_path(text))) if field.flag.is_path else kind
 
 
 def _with_message(parse: Callable[[str], Any]) -> Callable[[str], Any]:
