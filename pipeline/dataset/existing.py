@@ -95,7 +95,7 @@ def _different_files(existing: Iterable[InputFile], inputs: Iterable[InputFile])
 
 
 def _has_changed(then: InputFile, now: InputFile) -> bool:
-    """Return whether size or identity of a file differ; see `pipeline.rows.sources.identify`."""
+    """Return whether size or identity of a file differ; see `pipeline.rows.identity`."""
     return then.bytes != now.bytes or (_is_comparable(then, now) and then.identity != now.identity)
 
 

@@ -13,9 +13,9 @@ from pipeline.dataset.existing import check_existing_dataset
 from pipeline.dataset.graph import build
 from pipeline.dataset.read_manifest import read_manifest
 from pipeline.options import Options
-from pipeline.output.directory import check_inputs_outside, open_output, stage
+from pipeline.output.directory import check_inputs_outside, open_output, stage, stage_dry_run
 from pipeline.output.layout import DATASET
-from pipeline.output.staging import Staging, new_staging
+from pipeline.output.staging import Staging
 from pipeline.required_memory import check_memory, check_record_size
 from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
@@ -40,7 +40,8 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     sources = find_nonempty_sources(options.input_options)
     check_inputs_outside(options.output, [source.path for source in sources])
     if job.is_dry_run:
-        _run(job, sources, options, new_staging(DATASET, options.output))
+        with stage_dry_run(DATASET, options.output) as staging:
+            _run(job, sources, options, staging)
         print(f"dry run: the job for {job.runner} was built, and nothing else was done")
         return
     with open_output(DATASET, options.output):
