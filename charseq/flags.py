@@ -25,12 +25,25 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, is_dataclass
 from types import NoneType
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints, overload
+from typing import (
+    Any,
+    NamedTuple,
+    NoReturn,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 from charseq.errors import UsageError
+from charseq.messages import shorten_message
+from charseq.paths import expand_path
 
 T = TypeVar("T")
 _METADATA_KEY = "flag"
+# The usage stands before it, in one message.
+_MAX_PARSER_ERROR = 700
 # The limit of whole numbers that have no other: TensorFlow and Arrow count in 64 bits.
 _MAX_COUNT = 2**63 - 1
 
@@ -46,6 +59,8 @@ class Flag:
         parse: converts the text of the value; raises ValueError with the message for the user.
             None calls the type of the field.
         const: value of the flag where it stands without one; None: it must have a value.
+        is_path: the value is a path, or a pattern of paths, in which `~` and `file://` are
+            understood; see `expand_path`.
         positional: the value stands without the flag.
         exclusive: exactly one of the exclusive flags of a command must be present.
         only_with: name of a field whose flag must be present, too.
@@ -59,6 +74,7 @@ class Flag:
     choices: tuple[str, ...] = ()
     parse: Callable[[str], Any] | None = None
     const: object = None
+    is_path: bool = False
     positional: bool = False
     exclusive: bool = False
     only_with: str | None = None
@@ -148,11 +164,18 @@ def validate(options: Any) -> None:
         require(accepted, flag_name(field.name), value, f"{field.flag.expected(value)}{each}")
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors stay short, however long an argument is."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shorten_message(message, _MAX_PARSER_ERROR))
+
+
 def make_parser(
     options: type[Any], *, prog: str, description: str, epilog: str | None = None
 ) -> argparse.ArgumentParser:
     """Return a parser with the flags of a dataclass; absent flags are absent in its namespace."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=prog,
         description=description,
         epilog=epilog,
@@ -282,7 +305,7 @@ def _converter(field: _Field) -> Callable[[str], Any]:
     if field.flag.parse is not None:
         return _with_message(field.flag.parse)
     kind: Callable[[str], Any] = get_args(field.kind)[0] if field.is_repeated else field.kind
-    return kind
+    return _with_message(lambda text: kind(expand_path(text))) if field.flag.is_path else kind
 
 
 def _with_message(parse: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -29,7 +29,9 @@ class InspectOptions:
         UsageError: a value is outside the limits of its flag.
     """
 
-    dataset: str = flag("dataset directory, also s3:// or gs://", metavar="DIR", positional=True)
+    dataset: str = flag(
+        "dataset directory, also s3:// or gs://", metavar="DIR", is_path=True, positional=True
+    )
     split: str = flag("split of the records", default="train", choices=SPLITS)
     label: str | None = flag("print records of this label only", default=None, metavar="LABEL")
     count: int = flag("number of records", default=5, metavar="N", minimum=0)

@@ -18,6 +18,7 @@ from pipeline.input_options import (
     DELIMITER_HELP,
     FORMAT_HELP,
     FORMATS,
+    FORMATS_WITHOUT_COLUMNS,
     INPUT_HELP,
     NO_HEADER_HELP,
     NO_LABEL_FROM,
@@ -25,6 +26,7 @@ from pipeline.input_options import (
     parse_boolean,
     parse_delimiter,
 )
+from pipeline.label_pattern import parse_label_pattern
 from pipeline.split_fractions import parse_split
 
 DEFAULT_ALPHABET_SIZE = 25
@@ -34,7 +36,7 @@ BEAM_FLAGS_HELP = (
     "Every other flag is passed to Apache Beam, for example --runner=PortableRunner or "
     "--direct_num_workers=2."
 )
-_TEXT_HAS_NO_COLUMNS = ("label_from", "text has no columns")
+_NO_COLUMNS = ("label_from", "text and fasta have no columns")
 
 
 @dataclass(frozen=True)
@@ -66,26 +68,36 @@ class Options:
         UsageError: a value is outside the limits of its flag, or two values exclude each other.
     """
 
-    input: tuple[str, ...] = flag(INPUT_HELP, metavar="GLOB")
-    output: str = flag("dataset directory to write, also s3:// or gs://", metavar="DIR")
+    input: tuple[str, ...] = flag(INPUT_HELP, metavar="GLOB", is_path=True)
+    output: str = flag(
+        "dataset directory to write, also s3:// or gs://", metavar="DIR", is_path=True
+    )
     format: str = flag(FORMAT_HELP, default="auto", choices=("auto", *FORMATS))
     label_from: str | None = flag(
-        "for text files, one sequence per line: the label is the name of the directory, or of "
-        "the file without suffixes",
+        "for text and fasta: the label is the name of the directory, or of the file without "
+        "suffixes",
         default=None,
         choices=("directory", "file"),
+    )
+    label_pattern: str | None = flag(
+        "for fasta: regular expression that finds the label in a header, by its first group "
+        "(default: the last field after | or a space)",
+        default=None,
+        parse=parse_label_pattern,
+        metavar="REGEX",
+        not_with=("label_from", "the label is in the header, or in the path"),
     )
     sequence_column: str = flag(
         "column of the sequences",
         default=DEFAULT_COLUMNS[0],
         metavar="NAME",
-        not_with=_TEXT_HAS_NO_COLUMNS,
+        not_with=_NO_COLUMNS,
     )
     label_column: str = flag(
         "column of the labels",
         default=DEFAULT_COLUMNS[1],
         metavar="NAME",
-        not_with=_TEXT_HAS_NO_COLUMNS,
+        not_with=_NO_COLUMNS,
     )
     delimiter: str | None = flag(
         DELIMITER_HELP, default=None, parse=parse_delimiter, metavar="CHARACTER"
@@ -207,7 +219,7 @@ class Options:
             )
         if self.format == "text" and self.label_from is None:
             raise UsageError(NO_LABEL_FROM)
-        if self.format not in ("auto", "text") and self.label_from is not None:
+        if self.format not in ("auto", *FORMATS_WITHOUT_COLUMNS) and self.label_from is not None:
             raise UsageError(
                 f"--label-from: not allowed with --format {self.format}, which has a label column"
             )
@@ -273,6 +285,7 @@ class Options:
             self.label_column,
             self.delimiter,
             self.no_header,
+            self.label_pattern,
         )
 
     @property

@@ -12,6 +12,7 @@ from pipeline.rows.counts import MIN_SEQUENCES, ReadCounts
 from pipeline.rows.label_counts import MAX_COUNTED_LABELS, LabelCounts
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected_fraction import check_rejected_fraction
+from pipeline.rows.sources import find_format
 from pipeline.rows.validation import UNSEEN_LABEL
 from pipeline.shards.write import ShardSummary
 
@@ -119,6 +120,9 @@ def label_flag_hint(options: Options) -> str:
     """Return the question that ends the message of an error about labels."""
     if options.label_from:
         return f"is {options.label_from!r} the right --label-from?"
+    formats = {find_format(path, options.input_options) for path in options.input}
+    if formats == {"fasta"}:
+        return "is --label-pattern right?"
     return f"is {options.label_column!r} the right --label-column?"
 
 

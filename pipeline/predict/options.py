@@ -29,10 +29,12 @@ class PredictOptions:
     """
 
     model: str = flag(
-        "the SavedModel: RUN/saved_model, or a version in a registry, as REGISTRY/3", metavar="DIR"
+        "the SavedModel: RUN/saved_model, or a version in a registry, as REGISTRY/3",
+        metavar="DIR",
+        is_path=True,
     )
-    input: tuple[str, ...] = flag(INPUT_HELP, metavar="GLOB")
-    output: str = flag("directory to write, also s3:// or gs://", metavar="DIR")
+    input: tuple[str, ...] = flag(INPUT_HELP, metavar="GLOB", is_path=True)
+    output: str = flag("directory to write, also s3:// or gs://", metavar="DIR", is_path=True)
     format: str = flag(FORMAT_HELP, default=Options.format, choices=("auto", *FORMATS))
     sequence_column: str = flag(
         "column of the sequences; no other is needed",

@@ -88,6 +88,11 @@ def test_a_delimiter_is_one_character_that_can_separate(
         ),
         (["--no-header", "--sequence-column=1", "--label-column=0"], "got the columns '1', '0'"),
         (["--no-header=false", "--format=jsonl"], "--no-header: is for csv and tsv, not for jsonl"),
+        (["--label-pattern=x", "--format=csv"], "--label-pattern: is for fasta, not for csv"),
+        (
+            ["--label-pattern=x", "--label-from=file"],
+            "--label-pattern: not allowed with --label-from: the label is in the header, or in the",
+        ),
         (["--delimiter=;", "--format=parquet"], "--delimiter: is for csv and tsv, not for parquet"),
     ],
 )
@@ -95,6 +100,13 @@ def test_flags_of_tables(flags: list[str], message: str) -> None:
     with pytest.raises(UsageError) as raised:
         parse_command_line([*REQUIRED, *flags])
     assert message in str(raised.value)
+
+
+def test_a_label_pattern_is_a_regular_expression(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse_command_line([*REQUIRED, "--label-pattern", "(a)"])[0].label_pattern == "(a)"
+    with pytest.raises(SystemExit):
+        parse_command_line([*REQUIRED, "--label-pattern", "(?=a)"])
+    assert "got '(?=a)', expected a regular expression of RE2" in capsys.readouterr().err
 
 
 def test_columns_without_a_header_are_numbers() -> None:
@@ -112,7 +124,7 @@ def test_defaults_are_31_positions_and_25_characters() -> None:
 def test_options_in_json_hold_the_number_of_characters() -> None:
     names = list(Options(input=("a", "b"), output="out").to_json())
     assert names == [
-        *("input", "format", "label_from", "sequence_column", "label_column"),
+        *("input", "format", "label_from", "label_pattern", "sequence_column", "label_column"),
         *("delimiter", "no_header", "normalize", "lowercase", "strip", "encoding"),
         *("max_length", "alphabet", "alphabet_size", "too_long", "split", "num_shards"),
         *("compression", "seed", "max_rejected_fraction", "max_labels"),
