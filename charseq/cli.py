@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from charseq.errors import DataError, Preempted, UsageError, UselessResult
+from charseq.errors import DataError, MismatchError, Preempted, UsageError, UselessResult
 from charseq.machine import limit_thread_pools
 from charseq.signals import Signalled, interruptible, leave_if_watched, was_signalled
 from charseq.terminal import escaped_output
@@ -20,9 +20,9 @@ def exit_status(command: Callable[[], None]) -> int:
     """Run `command` and return its exit status.
 
     An error that a user can cause becomes one message on standard error. Status 0: done; 1: the
-    data cannot be used or the run failed; 2: the command line is wrong; 3: the result is of no
-    use; 130: interrupted; 143: ended by SIGTERM. What is printed is safe for a terminal and fits
-    its encoding.
+    data cannot be used or the run failed; 2: the command line is wrong; 3: the input does not fit
+    the model or the alphabet, or the result is of no use; 130: interrupted; 143: ended by SIGTERM.
+    What is printed is safe for a terminal and fits its encoding.
     """
     with escaped_output():
         return _exit_status(command)
@@ -40,12 +40,12 @@ def _exit_status(command: Callable[[], None]) -> int:
         # The reader of standard output has gone; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (MismatchError, UselessResult) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
     except (DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except UselessResult as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 3
     except Preempted as preempted:
         print(preempted, file=sys.stderr)
         return 143

@@ -11,6 +11,10 @@ class DataError(Exception):
     """The command line is right, but what it names cannot be used: exit status 1."""
 
 
+class MismatchError(DataError):
+    """The input can be read, but does not fit the model or the alphabet: exit status 3."""
+
+
 class Preempted(Exception):  # noqa: N818 - not an error
     """SIGTERM came, and the work done so far is saved: exit status 143."""
 

@@ -28,9 +28,12 @@ from types import NoneType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints, overload
 
 from charseq.errors import UsageError
+from charseq.paths import expand_path
 
 T = TypeVar("T")
 _METADATA_KEY = "flag"
+# The limit of whole numbers that have no other: TensorFlow and Arrow count in 64 bits.
+_MAX_COUNT = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,14 @@ class Flag:
         parse: converts the text of the value; raises ValueError with the message for the user.
             None calls the type of the field.
         const: value of the flag where it stands without one; None: it must have a value.
+        is_path: the value is a path, or a pattern of paths, in which `~` and `file://` are
+            understood; see `expand_path`.
         positional: the value stands without the flag.
         exclusive: exactly one of the exclusive flags of a command must be present.
         only_with: name of a field whose flag must be present, too.
         not_with: name of a field whose flag must be absent, and the reason.
         minimum, maximum, above, below: limits of a number, `above` and `below` exclusive; in a
-            tuple, limits of each number.
+            tuple, limits of each number. A whole number without a maximum is at most 2**63 - 1.
     """
 
     help: str
@@ -57,6 +62,7 @@ class Flag:
     choices: tuple[str, ...] = ()
     parse: Callable[[str], Any] | None = None
     const: object = None
+    is_path: bool = False
     positional: bool = False
     exclusive: bool = False
     only_with: str | None = None
@@ -76,12 +82,18 @@ class Flag:
 
     def _within_limits(self, number: float) -> bool:
         # False for NaN and the infinities, whatever the limits are.
-        return self.minimum <= number <= self.maximum and self.above < number < self.below
+        inside = self.minimum <= number <= self.maximum and self.above < number < self.below
+        return inside and not self._is_too_large(number)
 
-    def expected(self) -> str:
-        """Return the accepted values as text, such as `1 or more`."""
+    def _is_too_large(self, number: object) -> bool:
+        return isinstance(number, int) and self.maximum == math.inf and number > _MAX_COUNT
+
+    def expected(self, value: object) -> str:
+        """Return the accepted values as text, such as `1 or more`, where `value` is not one."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
+        if any(map(self._is_too_large, value if type(value) is tuple else (value,))):
+            return f"at most {_limit_text(_MAX_COUNT)}"
         if self.maximum < math.inf:
             return f"{self.minimum} to {_limit_text(self.maximum)}"
         if self.below < math.inf:
@@ -137,7 +149,7 @@ def validate(options: Any) -> None:
         value = getattr(options, field.name)
         each = " each" if type(value) is tuple else ""
         accepted = value is None or field.flag.accepts(value)
-        require(accepted, flag_name(field.name), value, f"{field.flag.expected()}{each}")
+        require(accepted, flag_name(field.name), value, f"{field.flag.expected(value)}{each}")
 
 
 def make_parser(
@@ -274,7 +286,7 @@ def _converter(field: _Field) -> Callable[[str], Any]:
     if field.flag.parse is not None:
         return _with_message(field.flag.parse)
     kind: Callable[[str], Any] = get_args(field.kind)[0] if field.is_repeated else field.kind
-    return kind
+    return _with_message(lambda text: kind(expand_path(text))) if field.flag.is_path else kind
 
 
 def _with_message(parse: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -32,6 +32,13 @@ def memory_bytes(root: Path = _ROOT) -> int:
     return min([physical, *(int(text) for text in texts if text != "max")])
 
 
+def format_bytes(count: int) -> str:
+    """Return a number of bytes as text, such as `1.5 GB`."""
+    units = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
+    power = min((len(str(count)) - 1) // 3, len(units) - 1)
+    return f"{count / 1000**power:,.{min(power, 1)}f} {units[power]}"
+
+
 def limit_thread_pools(root: Path = _ROOT) -> None:
     """Let the pools of libraries that are not yet imported have as many threads as `cpu_count`.
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from charseq.errors import UsageError
 
-FORMATS = ("csv", "tsv", "jsonl", "parquet", "text")
+FORMATS = ("csv", "tsv", "jsonl", "parquet", "text", "fasta")
 TABLE_FORMATS = ("csv", "tsv")
+FORMATS_WITHOUT_COLUMNS = ("text", "fasta")
 DEFAULT_COLUMNS = ("sequence", "label")
 NO_LABEL_FROM = (
     "text has no label column: say --label-from directory (…/alpha/part1.txt holds rows of alpha) "
@@ -30,6 +31,7 @@ class InputOptions:
 
     input: paths and globs. label_column: None for input that is read without labels. delimiter:
     None for that of the format. no_header: None for a header, unless it looks like a row.
+    label_pattern: None for the default.
 
     Raises:
         UsageError: two values exclude each other.
@@ -42,9 +44,10 @@ class InputOptions:
     label_column: str | None
     delimiter: str | None = None
     no_header: bool | None = None
+    label_pattern: str | None = None
 
     def __post_init__(self) -> None:
-        if self.format not in ("auto", *TABLE_FORMATS):
+        if self.format != "auto":
             self.check_format(self.format)
         columns = [self.sequence_column, *([self.label_column] if self.label_column else [])]
         if self.no_header and not all(map(_is_column_number, columns)):
@@ -58,12 +61,14 @@ class InputOptions:
         """Check that the options are those of files of the format `form`.
 
         Raises:
-            UsageError: a flag is set that is for tables.
+            UsageError: a flag is set that is for other formats.
         """
         flags = {"--delimiter": self.delimiter, "--no-header": self.no_header}
         for flag, value in flags.items():
             if value is not None and form not in TABLE_FORMATS:
                 raise UsageError(f"{flag}: is for {' and '.join(TABLE_FORMATS)}, not for {form}")
+        if self.label_pattern is not None and form != "fasta":
+            raise UsageError(f"--label-pattern: is for fasta, not for {form}")
 
 
 def _is_column_number(text: str) -> bool:

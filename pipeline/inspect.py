@@ -29,7 +29,9 @@ class InspectOptions:
         UsageError: a value is outside the limits of its flag.
     """
 
-    dataset: str = flag("dataset directory, also s3:// or gs://", metavar="DIR", positional=True)
+    dataset: str = flag(
+        "dataset directory, also s3:// or gs://", metavar="DIR", is_path=True, positional=True
+    )
     split: str = flag("split of the records", default="train", choices=SPLITS)
     label: str | None = flag("print records of this label only", default=None, metavar="LABEL")
     count: int = flag("number of records", default=5, metavar="N", minimum=0)
@@ -117,7 +119,7 @@ def summary_table(manifest: Manifest) -> str:
             rows |= {f"  {reason}": rejected for reason, rejected in count.items()}
         elif name == "normalized":
             for column, by_step in (count or {}).items():
-                rows |= {f"{column} changed by {step}": rows for step, rows in by_step.items()}
+                rows |= {f"{column} changed by {step}": n for step, n in by_step.items()}
         else:
             rows[name] = count
     lines = [f"{name:<24}{count:>14,}" for name, count in rows.items()]

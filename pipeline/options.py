@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -11,13 +12,13 @@ from typing import Any
 from charseq.errors import UsageError
 from charseq.flags import flag, parse_known, require, validate
 from charseq.flags import make_parser as make_flag_parser
-from charseq.manifest import SPLITS
 from charseq.normalization import Normalization
 from pipeline.input_options import (
     DEFAULT_COLUMNS,
     DELIMITER_HELP,
     FORMAT_HELP,
     FORMATS,
+    FORMATS_WITHOUT_COLUMNS,
     INPUT_HELP,
     NO_HEADER_HELP,
     NO_LABEL_FROM,
@@ -25,13 +26,17 @@ from pipeline.input_options import (
     parse_boolean,
     parse_delimiter,
 )
+from pipeline.label_pattern import parse_label_pattern
+from pipeline.split_fractions import parse_split
 
 DEFAULT_ALPHABET_SIZE = 25
+NUM_CHARACTERS = 0x110000 - 0x800  # all code points of Unicode but the surrogates
+MAX_SHARDS = 99_999  # of all splits: the names of files have five digits
 BEAM_FLAGS_HELP = (
     "Every other flag is passed to Apache Beam, for example --runner=PortableRunner or "
     "--direct_num_workers=2."
 )
-_TEXT_HAS_NO_COLUMNS = ("label_from", "text has no columns")
+_NO_COLUMNS = ("label_from", "text and fasta have no columns")
 
 
 @dataclass(frozen=True)
@@ -63,26 +68,36 @@ class Options:
         UsageError: a value is outside the limits of its flag, or two values exclude each other.
     """
 
-    input: tuple[str, ...] = flag(INPUT_HELP, metavar="GLOB")
-    output: str = flag("dataset directory to write, also s3:// or gs://", metavar="DIR")
+    input: tuple[str, ...] = flag(INPUT_HELP, metavar="GLOB", is_path=True)
+    output: str = flag(
+        "dataset directory to write, also s3:// or gs://", metavar="DIR", is_path=True
+    )
     format: str = flag(FORMAT_HELP, default="auto", choices=("auto", *FORMATS))
     label_from: str | None = flag(
-        "for text files, one sequence per line: the label is the name of the directory, or of "
-        "the file without suffixes",
+        "for text and fasta: the label is the name of the directory, or of the file without "
+        "suffixes",
         default=None,
         choices=("directory", "file"),
+    )
+    label_pattern: str | None = flag(
+        "for fasta: regular expression that finds the label in a header, by its first group "
+        "(default: the last field after | or a space)",
+        default=None,
+        parse=parse_label_pattern,
+        metavar="REGEX",
+        not_with=("label_from", "the label is in the header, or in the path"),
     )
     sequence_column: str = flag(
         "column of the sequences",
         default=DEFAULT_COLUMNS[0],
         metavar="NAME",
-        not_with=_TEXT_HAS_NO_COLUMNS,
+        not_with=_NO_COLUMNS,
     )
     label_column: str = flag(
         "column of the labels",
         default=DEFAULT_COLUMNS[1],
         metavar="NAME",
-        not_with=_TEXT_HAS_NO_COLUMNS,
+        not_with=_NO_COLUMNS,
     )
     delimiter: str | None = flag(
         DELIMITER_HELP, default=None, parse=parse_delimiter, metavar="CHARACTER"
@@ -117,6 +132,7 @@ class Options:
         default=None,
         metavar="N",
         minimum=1,
+        maximum=NUM_CHARACTERS,
     )
     too_long: str = flag(
         "treatment of longer sequences", default="truncate", choices=("truncate", "reject")
@@ -129,6 +145,7 @@ class Options:
         default=None,
         metavar="N",
         minimum=1,
+        maximum=MAX_SHARDS,
     )
     compression: str = flag("compression of the shards", default="none", choices=("none", "gzip"))
     seed: int = flag(
@@ -169,7 +186,22 @@ class Options:
         self._check_labels()
         _ = self.input_options  # which checks itself
         self._check_alphabet()
-        parse_split(self.split)
+        self._check_shards()
+
+    def _check_shards(self) -> None:
+        fractions = self.split_fractions
+        if self.num_shards is not None:
+            shards = sum(
+                math.ceil(self.num_shards * share / fractions["train"])
+                for share in fractions.values()
+            )
+            require(
+                shards <= MAX_SHARDS,
+                "--num-shards",
+                self.num_shards,
+                f"fewer: with --split {self.split} all splits together have {shards:,} files, and "
+                f"{MAX_SHARDS:,} is the limit",
+            )
 
     def _check_labels(self) -> None:
         require(
@@ -187,10 +219,17 @@ class Options:
             )
         if self.format == "text" and self.label_from is None:
             raise UsageError(NO_LABEL_FROM)
-        if self.format not in ("auto", "text") and self.label_from is not None:
+        if self.format not in ("auto", *FORMATS_WITHOUT_COLUMNS) and self.label_from is not None:
             raise UsageError(
                 f"--label-from: not allowed with --format {self.format}, which has a label column"
             )
+
+        require(
+            not replace(self.normalization, lowercase=False).changes(self.rare_label_as or ""),
+            "--rare-label-as",
+            self.rare_label_as,
+            "a name in NFC without blanks at its ends, as labels are with --normalize and --strip",
+        )
 
     def _check_alphabet(self) -> None:
         if self.alphabet is None:
@@ -246,6 +285,7 @@ class Options:
             self.label_column,
             self.delimiter,
             self.no_header,
+            self.label_pattern,
         )
 
     @property
@@ -254,34 +294,14 @@ class Options:
         return RowRules(self.max_length, self.too_long, self.label_column, self.normalization)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the options as `dataset.json` holds them."""
-        return {
+        """Return the options as `dataset.json` holds them: it is the same in any directory."""
+        options = {
             **asdict(self),
             "input": list(self.input),
             "alphabet_size": self.num_characters,
         }
-
-
-def parse_split(text: str) -> dict[str, Fraction]:
-    """Parse `train=0.8,validation=0.1,test=0.1`; a split that is left out has fraction 0.
-
-    Raises:
-        UsageError: a name or number is wrong, train is empty, or the sum is not 1.
-    """
-    fractions = dict.fromkeys(SPLITS, Fraction(0))
-    for part in text.split(","):
-        name, _, number = part.strip().partition("=")
-        require(name in SPLITS, "--split", text, f"the names {', '.join(SPLITS)}")
-        require(not fractions[name], "--split", text, f"{name!r} once")
-        try:
-            fractions[name] = Fraction(number)
-        except (ValueError, ZeroDivisionError):
-            raise UsageError(f"--split: got {part!r}, expected a number after '='") from None
-        require(fractions[name] >= 0, "--split", text, "no negative share")
-    total = sum(fractions.values())
-    require(total == 1, "--split", text, f"shares that add up to 1, not {float(total):g}")
-    require(fractions["train"] > 0, "--split", text, "a train share above 0")
-    return fractions
+        del options["output"]
+        return options
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -291,7 +311,8 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m pipeline",
         description="Prepare labelled character sequences: text files in, TFRecords out.",
         epilog=f"{BEAM_FLAGS_HELP} Exit status: 0 done, 1 the input cannot be used or the run "
-        "failed, 2 the command line is wrong, 130 ended by SIGINT, 143 by SIGTERM.",
+        "failed, 2 the command line is wrong, 3 most records have no character of the "
+        "alphabet, 130 ended by SIGINT, 143 by SIGTERM.",
     )
 
 

@@ -64,7 +64,7 @@ class SampleOptions:
     """
 
     rows: int = flag("number of rows", metavar="N", minimum=1)
-    output: Path = flag("file to write or replace", metavar="FILE.csv")
+    output: Path = flag("file to write or replace", metavar="FILE.csv", is_path=True)
     seed: int = flag("seed of the chains and the rows", default=0, metavar="N", minimum=0)
 
     def __post_init__(self) -> None:

@@ -51,13 +51,15 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=50)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", help="name of one command")
+    parser.add_argument("--only", nargs="+", metavar="COMMAND", help="send signals to these only")
     args = parser.parse_args()
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         for command in prepare_commands(Path(folder), args.rows):
-            if args.only in (None, command.name):
+            if args.only is None or command.name in args.only:
                 failed += send_signals(command, Path(folder), args.times, args.seed)
+            else:
+                run_to_its_end(command, Path(folder))
     return 1 if failed else 0
 
 

@@ -16,6 +16,7 @@ from trainer.config import RESUME_REQUIRED, parse_command_line
 from trainer.data.dataset import open_dataset
 from trainer.owner import owned_directory
 from trainer.replacement import finish_replacement, is_replacement_interrupted, work_directory
+from trainer.required_memory import check_memory
 from trainer.run_checks import check_output, check_resumable, is_trained
 
 
@@ -42,6 +43,7 @@ def _train(argv: Sequence[str] | None) -> None:
             )
             return
         check_output(config.output, config.overwrite)
+        check_memory(config, dataset.manifest)
         if config.resume in RESUME_REQUIRED:
             check_resumable(work_directory(config.output), config.resume)
         # Imported late: TensorFlow takes seconds, and --help and these errors must not.

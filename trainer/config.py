@@ -65,8 +65,8 @@ class Config:
         UsageError: a value is outside the limits of its flag, or two values exclude each other.
     """
 
-    data: str = flag(DATA_HELP, metavar="DIR")
-    output: str = flag("run directory to write", metavar="DIR")
+    data: str = flag(DATA_HELP, metavar="DIR", is_path=True)
+    output: str = flag("run directory to write", metavar="DIR", is_path=True)
     representation: str | None = flag(
         "input of the first LSTM layer (default: embedding, or one_hot for one_hot records)",
         default=None,

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from charseq.errors import DataError
+from charseq.files import damage_as_data_error
 from charseq.flags import flag_name
 from charseq.saved_model import RUN_FILE
 from trainer.config import RESUME_REQUIRED, Config
@@ -90,7 +91,9 @@ def is_trained(config: Config, fingerprint: str) -> bool:
     path = os.path.join(config.output, RUN_FILE)
     if not os.path.exists(path):
         return False
-    check_existing_run(read_run_json(path), config, fingerprint)
+    content = read_run_json(path)
+    with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
+        check_existing_run(content, config, fingerprint)
     return True
 
 
@@ -147,7 +150,10 @@ def can_resume(directory: str, content: Mapping[str, Any], resume: str, overwrit
     """
     if resume == "never" or not _is_unfinished(directory):
         return False
-    differences = resume_differences(read_run_json(unfinished_run_file(directory)), content)
+    path = unfinished_run_file(directory)
+    unfinished = read_run_json(path)
+    with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
+        differences = resume_differences(unfinished, content)
     if differences and overwrite and resume not in RESUME_REQUIRED:
         return False
     if differences:

@@ -26,6 +26,7 @@ _PATTERNS = {
     "output": "gs://.+",
     "sequence_column": _NAME,
     "label_column": _NAME,
+    "label_pattern": _NAME,
     "delimiter": "tab|[;,:|]",
     "max_length": _COUNT,
     "alphabet": ".+",

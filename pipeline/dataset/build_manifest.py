@@ -11,6 +11,7 @@ from charseq.errors import DataError
 from charseq.examples import feature_spec
 from charseq.manifest import FORMAT_VERSION, SPLITS, Manifest, RowCounts, Shard
 from charseq.normalization import UNICODE_VERSION
+from pipeline.dataset.limits import check_known_characters
 from pipeline.dataset.notes import note_absent_labels
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.rows.sources import describe_inputs
@@ -24,10 +25,12 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
 
     Raises:
         DataError: the rows written, duplicate and rejected are not the rows read.
+        MismatchError: most records have no character of the alphabet.
     """
     options, vocabulary = prepared.options, prepared.plan.vocabulary
     counts = count_rows(prepared)
     require_all_rows(counts)
+    check_known_characters(prepared.shards, options)
     by_split = _group_by_split(prepared)
     lengths = [str(length) for length in range(options.max_length + 1)]
     label_counts = {

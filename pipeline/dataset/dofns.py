@@ -26,8 +26,9 @@ COUNTS = "counts"
 ROWS = "rows"
 TRAIN = "train"
 
-# TensorFlow takes some kilobytes a row for as long as it counts.
+# TensorFlow takes some kilobytes a row for as long as it counts, and more for long sequences.
 _ANALYZED_ROWS = 1 << 14
+_ANALYZED_POSITIONS = 1 << 24
 
 
 class ReadAndCheck(ThreadedDoFn):
@@ -55,8 +56,9 @@ class ReadAndCheck(ThreadedDoFn):
         yield TaggedOutput(COUNTS, block.counts)
         yield from tag_rejected(block.rejected)
         if self._is_within_max_labels(block.counts):
-            for start in range(0, block.train.num_rows, _ANALYZED_ROWS):
-                yield TaggedOutput(TRAIN, block.train.slice(start, _ANALYZED_ROWS))
+            rows = max(1, min(_ANALYZED_ROWS, _ANALYZED_POSITIONS // self._options.max_length))
+            for start in range(0, block.train.num_rows, rows):
+                yield TaggedOutput(TRAIN, block.train.slice(start, rows))
         if block.counts.usable:
             yield block.rows
 

@@ -15,7 +15,7 @@ from pipeline.options import Options
 from pipeline.runtime.filesystems import is_local
 
 # `input` is compared by the files it matches.
-_NOT_COMPARED = {"input", "output", "overwrite"}
+_NOT_COMPARED = {"input", "overwrite"}
 # A dataset within a limit is within a higher one, too.
 _LIMITS = {"max_rejected_fraction", "max_labels"}
 _SHOWN_FILES = 5

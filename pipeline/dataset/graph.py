@@ -32,6 +32,7 @@ from pipeline.rows.rejected_files import REJECTED, write_all_rejected
 from pipeline.rows.sources import Source
 from pipeline.runtime.filesystems import copy_tree
 from pipeline.transform.encoding import analyzer_config, encode_text
+from pipeline.transform.save_graph import save_graph
 
 
 def build(
@@ -124,7 +125,7 @@ def _save_transform(
     graph_dir = FileSystems.join(directory, TFTransformOutput.TRANSFORM_FN_DIR)
     metadata_dir = FileSystems.join(directory, TFTransformOutput.TRANSFORMED_METADATA_DIR)
     return (
-        graph | "SaveGraph" >> beam.Map(copy_tree, graph_dir),
+        graph | "SaveGraph" >> beam.Map(save_graph, graph_dir),
         metadata
         | "WriteMetadata"
         >> tft_beam.WriteMetadata(

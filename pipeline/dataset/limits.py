@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from charseq.errors import DataError
+from charseq.errors import DataError, MismatchError
 from charseq.manifest import SPLITS
 from pipeline.options import Options
 from pipeline.rows.counts import MIN_SEQUENCES, ReadCounts
 from pipeline.rows.label_counts import MAX_COUNTED_LABELS, LabelCounts
 from pipeline.rows.parts import Part
-from pipeline.rows.rejected import first_rows
-from pipeline.rows.validation import REASONS, UNSEEN_LABEL
+from pipeline.rows.rejected_fraction import check_rejected_fraction
+from pipeline.rows.sources import find_format
+from pipeline.rows.validation import UNSEEN_LABEL
+from pipeline.shards.write import ShardSummary
 
 _MAX_NAMED = 3
+_SHOWN_CHARACTERS = 25
 
 
 def check_sequences(counts: ReadCounts) -> None:
@@ -90,14 +93,40 @@ def check_splits(known: LabelCounts, options: Options) -> None:
             )
 
 
+def check_known_characters(shards: Iterable[ShardSummary], options: Options) -> None:
+    """Refuse a dataset of which most records are nothing but unknown characters.
+
+    Raises:
+        MismatchError: more than half of the records have no character of the alphabet.
+    """
+    records = unknown_records = 0
+    unknown: Counter[str] = Counter()
+    for shard in shards:
+        records += shard.records
+        unknown_records += shard.unknown_records
+        unknown.update(shard.unknown_characters)
+    if 2 * unknown_records > records:
+        flag = "--alphabet-size" if options.alphabet is None else "--alphabet"
+        ordered = sorted(unknown, key=lambda character: (-unknown[character], character))
+        frequent = "".join(ordered[:_SHOWN_CHARACTERS])
+        raise MismatchError(
+            f"{unknown_records:,} of {records:,} records have no character of the alphabet; the "
+            f"most frequent characters outside of it are {frequent!r}: is {flag} right? Nothing "
+            "was written"
+        )
+
+
 def label_flag_hint(options: Options) -> str:
     """Return the question that ends the message of an error about labels."""
     if options.label_from:
         return f"is {options.label_from!r} the right --label-from?"
+    formats = {find_format(path, options.input_options) for path in options.input}
+    if formats == {"fasta"}:
+        return "is --label-pattern right?"
     return f"is {options.label_column!r} the right --label-column?"
 
 
-def check_rejected_fraction(
+def check_rejected_rows(
     counts: ReadCounts, unseen: LabelCounts, parts: Sequence[Part], options: Options
 ) -> None:
     """Refuse an input of which more than `--max-rejected-fraction` is rejected.
@@ -111,23 +140,9 @@ def check_rejected_fraction(
     Raises:
         DataError: with the count of each reason and some examples of it.
     """
-    rejected = counts.rejected + Counter({UNSEEN_LABEL: int(unseen.total.sum())})
-    if rejected.total() <= options.max_rejected_fraction * counts.read:
-        return
-    lines = [
-        f"{rejected.total()} of {counts.read} rows are rejected, more than "
-        f"--max-rejected-fraction {options.max_rejected_fraction:g} allows; nothing was written"
-    ]
-    first = first_rows(parts, counts.rows_in_part)
-    for reason, count in rejected.most_common():
-        lines.append(f"  {count} {reason} ({REASONS[reason]}), such as")
-        if reason == UNSEEN_LABEL:
-            lines += _describe_unseen(unseen, options)
-        for example in counts.examples:
-            if example.reason == reason:
-                row = example.to_json(parts, first)
-                lines.append(f"    {row['source']}, row {row['row']}: {row['raw']!r}")
-    raise DataError("\n".join(lines))
+    rows = int(unseen.total.sum())
+    later = {UNSEEN_LABEL: (rows, list(_describe_unseen(unseen, options)))}
+    check_rejected_fraction(counts, parts, options.max_rejected_fraction, later)
 
 
 def _describe_unseen(unseen: LabelCounts, options: Options) -> Iterator[str]:

@@ -7,9 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pipeline.dataset.labels import ChosenLabels
 from pipeline.options import Options
 from pipeline.rows.label_counts import LabelCounts, name_some
+from pipeline.rows.similar_labels import (
+    SimilarLabels,
+    find_missing,
+    find_same_numbers,
+    find_same_spellings,
+    find_typing_errors,
+)
 
 _MAX_NAMED = 20
 _NAME_CHARACTERS = 40
+_PAIR_CHARACTERS = 25
 
 
 def note_left_out_labels(labels: ChosenLabels, options: Options) -> Iterator[str]:
@@ -29,6 +37,38 @@ def _note_labels(labels: LabelCounts, what: str, outcome: str) -> str:
         f"labels {what}: {len(labels):,}, and their {labels.total.sum():,} rows are {outcome}: "
         f"{labels.describe(_MAX_NAMED)}"
     )
+
+
+def note_doubtful_labels(rows: Mapping[str, int]) -> Iterator[str]:
+    """Yield notes on labels that are probably one label, or none.
+
+    Args:
+        rows: of each label of the input.
+    """
+    missing = find_missing(rows)
+    if missing:
+        shown = [f"{label!r} ({count:,})" for label, count in missing.items()]
+        yield (
+            f"labels that read like a missing value: {name_some(shown, _MAX_NAMED)}; if they are, "
+            "leave these rows out of the input"
+        )
+    spellings, numbers = find_same_spellings(rows), find_same_numbers(rows)
+    typed = [pair for pair in find_typing_errors(rows) if pair not in spellings]
+    named = 0
+    for what, pairs in (
+        ("differ only in case, quotes, spaces or the form of characters", spellings),
+        ("are the same number", numbers),
+        ("are one edit apart, the first perhaps a typing error", typed),
+    ):
+        if pairs and named < _MAX_NAMED:
+            shown = [_name_pair(pair) for pair in pairs]
+            yield f"labels that {what}: {name_some(shown, _MAX_NAMED - named)}"
+        named += len(pairs)
+
+
+def _name_pair(pair: SimilarLabels) -> str:
+    label, other = (repr(name[:_PAIR_CHARACTERS]) for name in (pair.label, pair.other))
+    return f"{label} ({pair.rows:,}) and {other} ({pair.other_rows:,})"
 
 
 def note_absent_labels(

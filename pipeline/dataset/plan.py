@@ -13,11 +13,11 @@ from pipeline.dataset.labels import ChosenLabels, choose_labels
 from pipeline.dataset.limits import (
     check_counted_labels,
     check_label_count,
-    check_rejected_fraction,
+    check_rejected_rows,
     check_sequences,
     check_splits,
 )
-from pipeline.dataset.notes import note_left_out_labels
+from pipeline.dataset.notes import note_doubtful_labels, note_left_out_labels
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.label_counts import LabelCounts
@@ -72,7 +72,10 @@ def make_plan(
         parity_limit=min(_NUM_PARITY_HASHES, _NUM_PARITY_HASHES * PARITY_ROWS // counts.usable),
         parity_hashes=counts.normalized.parity_hashes(),
         rare_labels=labels.rare.hash,
-        notes=tuple(note_left_out_labels(labels, options)),
+        notes=(
+            *note_left_out_labels(labels, options),
+            *note_doubtful_labels(counts.labels.by_name(vocabulary.labels)),
+        ),
     )
 
 
@@ -87,9 +90,9 @@ def _check_input(
     if counts.read == 0:
         raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
     # Rows that cannot be read come first: they may be why there are too few of something else.
-    check_rejected_fraction(counts, LabelCounts(), parts, options)
+    check_rejected_rows(counts, LabelCounts(), parts, options)
     check_sequences(counts)
     check_counted_labels(len(counts.labels), options)
     check_label_count(labels.known, options)
-    check_rejected_fraction(counts, labels.unseen, parts, options)
+    check_rejected_rows(counts, labels.unseen, parts, options)
     check_splits(labels.known, options)

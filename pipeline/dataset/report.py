@@ -12,6 +12,7 @@ from charseq.html import render
 from charseq.html.charts import chart_lengths, split_flow
 from charseq.manifest import SPLITS
 from pipeline.rows.lengths import bin_lengths, last_exact
+from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import EXAMPLES_PER_REASON
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.validation import REASONS
@@ -45,6 +46,7 @@ def render_report(
         manifest=manifest,
         counts=counts,
         notes=manifest.get("notes", ()),
+        normalized=describe_normalized(counts.get("normalized") or {}),
         flow_of_rows=split_flow(counts["read"], parts),
         lengths=_lengths(manifest, lengths),
         known=_rank_characters(known, _SHOWN_CHARACTERS),

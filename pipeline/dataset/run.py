@@ -15,6 +15,7 @@ from pipeline.options import Options
 from pipeline.output.directory import check_inputs_outside, open_output, stage
 from pipeline.output.layout import DATASET
 from pipeline.output.staging import Staging, new_staging
+from pipeline.required_memory import check_memory, check_record_size
 from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
@@ -31,7 +32,10 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
         DataError: the input or the output directory cannot be used.
     """
     started = time.monotonic()
+    check_record_size(options)
     job = new_job(beam_flags, (*options.input, options.output))
+    if job.is_local:
+        check_memory(options)
     sources = find_nonempty_sources(options.input_options)
     check_inputs_outside(options.output, [source.path for source in sources])
     if job.is_dry_run:

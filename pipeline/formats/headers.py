@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from charseq.errors import DataError
 from pipeline.formats.columns import find_columns, wanted_columns
+from pipeline.formats.fasta import read_fasta_header
 from pipeline.formats.head import Head, Header, read_head
 from pipeline.formats.parquet import is_text, may_be_label
 from pipeline.formats.table_headers import read_table_header
@@ -151,4 +152,5 @@ _TEXT_READERS: dict[str, Callable[[Head, InputOptions], Header]] = {
     "tsv": lambda head, options: read_table_header(head, "tsv", options),
     "jsonl": _read_jsonl_header,
     "text": _read_text_header,
+    "fasta": lambda head, _: read_fasta_header(head),
 }

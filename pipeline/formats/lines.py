@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.formats.parsed_rows import excerpt
 
@@ -72,3 +73,26 @@ def find_lines(block: bytes) -> Lines:
     start = np.concatenate([[0], end[:-1] + 1])
     returns = (end > start) & (characters[np.maximum(end, 1) - 1] == _RETURN)
     return Lines(block, start, end - returns)
+
+
+def to_column(
+    characters: npt.NDArray[np.uint8], start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]
+) -> pa.BinaryArray:
+    """Return pieces of a block as (n,) binary.
+
+    Args:
+        characters: the bytes of the block.
+        start: (n,) int64, the offset of each piece, ascending.
+        end: (n,) int64, the offset after each piece, at most that of the next.
+    """
+    offsets = np.stack([start, end], axis=1).ravel()
+    width = np.diff(offsets, prepend=0, append=len(characters))
+    inside = np.repeat(np.arange(len(width)) % 2 == 1, width)
+    return of_lengths(characters[inside], end - start)
+
+
+def of_lengths(data: npt.NDArray[np.uint8], length: npt.NDArray[np.int64]) -> pa.BinaryArray:
+    """Return bytes cut into values of such lengths, (n,) int64, as (n,) binary."""
+    offsets = np.concatenate([[0], np.cumsum(length)]).astype(np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.binary(), len(length), buffers)

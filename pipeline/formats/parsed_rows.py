@@ -51,6 +51,13 @@ def no_labels(rows: int) -> pa.BinaryArray:
     return pa.nulls(rows, pa.binary())
 
 
+def repeat_label(label: str | None, rows: int) -> pa.BinaryArray:
+    """Return a column of so many equal labels, or of nulls."""
+    if label is None:
+        return no_labels(rows)
+    return pa.repeat(pa.scalar(label.encode("utf-8"), pa.binary()), rows)
+
+
 def excerpt(data: bytes, start: int, end: int) -> str:
     """Return the text of `data[start:end]`; of a long one the first `KEPT_BYTES`, and a note."""
     cut = min(end, start + KEPT_BYTES)

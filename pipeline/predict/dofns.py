@@ -12,6 +12,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 
 from pipeline.options import RowRules
+from pipeline.predict.characters import CharacterCounts
 from pipeline.predict.classifier import Classifier, load_classifier
 from pipeline.predict.model import Model
 from pipeline.predict.predicted_files import (
@@ -25,13 +26,14 @@ from pipeline.rows.counts import ReadCounts
 from pipeline.rows.normalizing import NormalizedCounts, count_changed
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.parts import Part
-from pipeline.rows.rejected import locate_rejected
+from pipeline.rows.rejected import choose_examples, locate_rejected
 from pipeline.rows.rejected_files import tag_rejected
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.runtime import progress
 from pipeline.runtime.threads import ThreadedDoFn
 
 # Tags of outputs.
+CHARACTERS = "characters"
 COUNTS = "counts"
 ROWS = "predicted"
 
@@ -45,12 +47,14 @@ class PredictedSlice(NamedTuple):
     part: int
     num_rows: int
     rows: PredictedRows
+    characters: CharacterCounts
 
 
 class Predict(ThreadedDoFn):
     """Part to (its index, PredictedRows).
 
-    To COUNTS a ReadCounts per block, to REJECTED the rows that are not usable.
+    To COUNTS a ReadCounts per block, to CHARACTERS the CharacterCounts of its usable rows, to
+    REJECTED the rows that are not usable.
     """
 
     def __init__(self, model: Model, trust_model: bool) -> None:
@@ -85,6 +89,7 @@ class Predict(ThreadedDoFn):
             usable=len(checked.row),
             truncated=checked.truncated,
             rejected=Counter(row.reason for row in rejected),
+            examples=choose_examples(rejected),
             rows_in_part=Counter({part.index: num_rows}),
             normalized=NormalizedCounts(count_changed(checked.changed_sequences)),
         )
@@ -92,10 +97,11 @@ class Predict(ThreadedDoFn):
         yield TaggedOutput(COUNTS, counts)
         yield from tag_rejected(rejected)
 
-    def emit(self, done: PredictedSlice) -> Iterator[tuple[int, PredictedRows]]:
+    def emit(self, done: PredictedSlice) -> Iterator[tuple[int, PredictedRows] | TaggedOutput]:
         """See the class."""
         self._predicted.inc(done.num_rows)
         progress.advance(read=done.num_rows, usable=done.num_rows)
+        yield TaggedOutput(CHARACTERS, done.characters)
         yield done.part, done.rows
 
 
@@ -103,14 +109,20 @@ def predict_slice(
     classifier: Classifier, block: Block, checked: ValidatedRows, start: int
 ) -> PredictedSlice:
     """Predict the usable rows of a block from number `start` on, `_SLICE_ROWS` at most."""
-    predictions = classifier.classify(checked.sequence.slice(start, _SLICE_ROWS))
+    sequence = checked.sequence.slice(start, _SLICE_ROWS)
+    predictions = classifier.classify(sequence)
     before = int(checked.row[start - 1]) if start else block.first - 1
     row = checked.row[start : start + _SLICE_ROWS]
     step = np.diff(row, prepend=before).astype(np.int32)
     rows = pa.RecordBatch.from_arrays(
         [predictions.label, pa.array(predictions.probability), pa.array(step)], schema=PREDICTED
     )
-    return PredictedSlice(block.part.index, len(row), PredictedRows(before, pack_rows(rows)))
+    return PredictedSlice(
+        block.part.index,
+        len(row),
+        PredictedRows(before, pack_rows(rows)),
+        classifier.count_characters(sequence),
+    )
 
 
 class WritePart(ThreadedDoFn):

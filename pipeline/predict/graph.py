@@ -1,6 +1,7 @@
 """The whole Beam graph of a batch prediction.
 
 read ─▶ check ─▶ classify ─▶ GroupByKey(part) ─▶ write the part's predictions ─▶ publish
+                                                 ┴ side input: counts, checked
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
 
 from pipeline.output.staging import Staging
-from pipeline.predict.dofns import COUNTS, ROWS, Predict, WritePart
+from pipeline.predict.characters import CharacterCounts, add_characters, check_characters
+from pipeline.predict.dofns import CHARACTERS, COUNTS, ROWS, Predict, WritePart
 from pipeline.predict.model import Model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.publish import PreparedPredictions, publish_predictions
-from pipeline.rows.counts import add_counts
+from pipeline.rows.counts import ReadCounts, add_counts
 from pipeline.rows.parts import Part, cut_into_parts
 from pipeline.rows.rejected import first_rows
 from pipeline.rows.rejected_files import REJECTED, write_all_rejected
+from pipeline.rows.rejected_fraction import check_any_usable, check_rejected_fraction
 from pipeline.rows.sources import Source
 
 
@@ -36,10 +39,17 @@ def build(
         | "Parts" >> beam.Create(parts)
         | "Spread" >> beam.Reshuffle()
         | "Predict"
-        >> beam.ParDo(Predict(model, options.trust_model)).with_outputs(COUNTS, REJECTED, main=ROWS)
+        >> beam.ParDo(Predict(model, options.trust_model)).with_outputs(
+            CHARACTERS, COUNTS, REJECTED, main=ROWS
+        )
     )
     counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
-    files = _write_parts(pipeline, read[ROWS], counts, parts, staging.directory)
+    characters = read[CHARACTERS] | "AddCharacters" >> beam.CombineGlobally(add_characters)
+    first = counts | "Check" >> beam.Map(
+        lambda added, known: _check_counts(added, known, parts, model, options),
+        AsSingleton(characters),
+    )
+    files = _write_parts(pipeline, read[ROWS], first, parts, staging.directory)
     rejected_files = write_all_rejected(read[REJECTED], counts, parts, staging.directory)
     return (
         pipeline
@@ -50,21 +60,40 @@ def build(
                 PreparedPredictions(options, model, sources, staging, *results)
             ),
             AsSingleton(counts),
+            AsSingleton(characters),
             AsList(files),
             AsList(rejected_files),
         )
     )
 
 
+def _check_counts(
+    counts: ReadCounts,
+    characters: CharacterCounts,
+    parts: Sequence[Part],
+    model: Model,
+    options: PredictOptions,
+) -> list[int]:
+    """Check what was read, before anything is written; return the row at which each part begins.
+
+    Raises:
+        DataError: too many rows are rejected.
+        MismatchError: all of them are, or the model does not know the characters of most rows.
+    """
+    check_any_usable(counts, parts)
+    check_rejected_fraction(counts, parts, options.max_rejected_fraction)
+    check_characters(characters, model.directory, model.alphabet)
+    return first_rows(parts, counts.rows_in_part)
+
+
 def _write_parts(
     pipeline: beam.Pipeline,
     rows: beam.PCollection,
-    counts: beam.PCollection,
+    first: beam.PCollection,
     parts: Sequence[Part],
     staging: str,
 ) -> beam.PCollection:
     """Return a PredictedFile for every part, also for one without a usable row."""
-    first = counts | "FirstRows" >> beam.Map(lambda added: first_rows(parts, added.rows_in_part))
     every_part = pipeline | "EveryPart" >> beam.Create([(part.index, None) for part in parts])
     return (
         (rows, every_part)

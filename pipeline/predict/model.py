@@ -19,13 +19,15 @@ class Model:
     """A SavedModel directory and its content.
 
     fingerprint: of the dataset that it was trained on. max_length: the length at which it cuts
-    sequences. normalization: of the sequences of the dataset. files: all its files, by their path
-    in `directory`.
+    sequences. alphabet: its characters; others get the id `unknown_id`. normalization: of the
+    sequences of the dataset. files: all its files, by their path in `directory`.
     """
 
     directory: str
     fingerprint: str
     max_length: int
+    alphabet: str
+    unknown_id: int
     normalization: Normalization
     files: tuple[FileDigest, ...]
 
@@ -50,7 +52,13 @@ def read_model(directory: str) -> Model:
         manifest = parse_manifest(file.read(), paths[DATASET_ASSET])
     files = tuple(digest_file(path, name) for name, path in sorted(paths.items()))
     return Model(
-        directory, manifest.fingerprint, manifest.max_length, manifest.normalization, files
+        directory,
+        manifest.fingerprint,
+        manifest.max_length,
+        "".join(manifest.alphabet),
+        manifest.unknown_id,
+        manifest.normalization,
+        files,
     )
 
 

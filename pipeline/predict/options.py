@@ -29,10 +29,12 @@ class PredictOptions:
     """
 
     model: str = flag(
-        "the SavedModel: RUN/saved_model, or a version in a registry, as REGISTRY/3", metavar="DIR"
+        "the SavedModel: RUN/saved_model, or a version in a registry, as REGISTRY/3",
+        metavar="DIR",
+        is_path=True,
     )
-    input: tuple[str, ...] = flag(INPUT_HELP, metavar="GLOB")
-    output: str = flag("directory to write, also s3:// or gs://", metavar="DIR")
+    input: tuple[str, ...] = flag(INPUT_HELP, metavar="GLOB", is_path=True)
+    output: str = flag("directory to write, also s3:// or gs://", metavar="DIR", is_path=True)
     format: str = flag(FORMAT_HELP, default=Options.format, choices=("auto", *FORMATS))
     sequence_column: str = flag(
         "column of the sequences; no other is needed",
@@ -44,6 +46,13 @@ class PredictOptions:
     )
     no_header: bool | None = flag(
         NO_HEADER_HELP, default=None, parse=parse_boolean, const=True, metavar="true|false"
+    )
+    max_rejected_fraction: float = flag(
+        "fail if a larger fraction of the rows is rejected",
+        default=Options.max_rejected_fraction,
+        metavar="F",
+        minimum=0,
+        maximum=1,
     )
     overwrite: bool = flag("replace existing predictions", default=False)
     trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
@@ -78,6 +87,8 @@ def parse_command_line(argv: Sequence[str] | None) -> tuple[PredictOptions, list
         description="Label character sequences with an exported model: text files in, a line of "
         "JSON for each row out.",
         epilog=f"{BEAM_FLAGS_HELP} Exit status: 0 done, 1 the model or the input cannot be used "
-        "or the run failed, 2 the command line is wrong, 130 ended by SIGINT, 143 by SIGTERM.",
+        "or the run failed, 2 the command line is wrong, 3 nothing fits: every row was rejected, "
+        "or most rows have only characters that the model does not know, 130 ended by SIGINT, "
+        "143 by SIGTERM.",
     )
     return parse_known(PredictOptions, parser, argv)

@@ -16,6 +16,7 @@ from charseq.files import FileDigest, to_json_text
 from pipeline.output.journal import StagedFile, StagedOutput, publish_staged
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import Staging
+from pipeline.predict.characters import CharacterCounts
 from pipeline.predict.model import Model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.predicted_files import PredictedFile
@@ -32,7 +33,8 @@ _LIBRARIES = ("apache-beam", "tensorflow", "pyarrow", "numpy")
 class PreparedPredictions:
     """Predictions whose files are staged.
 
-    staging: of the run. counts: of all rows that were read. files, rejected_files: in any order.
+    staging: of the run. counts, characters: of all rows that were read. files, rejected_files: in
+    any order.
     """
 
     options: PredictOptions
@@ -40,6 +42,7 @@ class PreparedPredictions:
     sources: Sequence[Source]
     staging: Staging
     counts: ReadCounts
+    characters: CharacterCounts
     files: Sequence[PredictedFile]
     rejected_files: Sequence[RejectedFile]
 
@@ -111,6 +114,9 @@ def count_rows(prepared: PreparedPredictions) -> dict[str, Any]:
         "rejected": rejected,
         "rejected_by_reason": dict(sorted(by_reason.items())),
         "truncated": prepared.counts.truncated,
+        "characters": prepared.characters.characters,
+        "unknown_characters": prepared.characters.unknown,
+        "unknown_rows": prepared.characters.unknown_rows,
         "normalized": prepared.counts.normalized.to_json(),
     }
 

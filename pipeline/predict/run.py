@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from charseq.html.formats import format_share
 from pipeline.output.directory import check_inputs_outside, open_output, stage
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import Staging, new_staging
@@ -27,6 +28,7 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
         UsageError: a flag is neither ours nor Beam's, or is not what the runner needs; or Beam has
             no file system for a path.
         DataError: the model, the input or the output directory cannot be used.
+        MismatchError: no row can be used, or most rows are of unknown characters.
     """
     started = time.monotonic()
     job = new_job(beam_flags, (options.model, *options.input, options.output))
@@ -58,10 +60,13 @@ def _run(
 
 def describe(counts: Mapping[str, Any], model: Model, output: str, seconds: float) -> str:
     """Return a user-facing summary of predictions that took `seconds`; `counts` as published."""
+    unknown = format_share(counts["unknown_characters"], counts["characters"])
+    cut = format_share(counts["truncated"], counts["predicted"])
     lines = [
         f"{counts['read']:,} rows read in {seconds:.1f} s: predicted {counts['predicted']:,}, "
-        f"{describe_rejected(counts['rejected_by_reason'])}, "
-        f"{counts['truncated']:,} cut at {model.max_length}",
+        f"{describe_rejected(counts['rejected_by_reason'])}",
+        f"{unknown} of the characters are outside the alphabet, {cut} of the rows are cut at "
+        f"{model.max_length}",
         describe_normalized(counts["normalized"]),
         f"{output}: labelled by the model of dataset {model.fingerprint[:16]}",
     ]

@@ -9,12 +9,14 @@ from typing import BinaryIO, NamedTuple
 import pyarrow as pa
 
 from charseq.errors import DataError
+from pipeline.formats.fasta import RECORD_MARK
 from pipeline.formats.parsed_rows import ParsedRows
 from pipeline.formats.row_groups import read_row_groups
 from pipeline.rows.parsing import parse_rows
 from pipeline.rows.parts import Part
 from pipeline.rows.sources import open_bytes
 
+_LINE_MARK = b"\n"
 _LAST_LINE_CHUNK_BYTES = 1 << 18
 # Longer lines take more than the memory of a small machine; Arrow itself ends at 2**31.
 MAX_LINE_BYTES = 1 << 30
@@ -68,25 +70,30 @@ def _errors_with_path(part: Part) -> Iterator[None]:
 
 
 def _read_lines(part: Part) -> Iterator[bytes]:
-    """Yield blocks of whole lines; the last line may lack its newline."""
-    block = part.block_bytes
-    source = part.source
+    """Yield blocks of whole lines, of FASTA whole records; the last may lack its newline."""
+    block, source = part.block_bytes, part.source
+    mark = RECORD_MARK if source.format == "fasta" else _LINE_MARK
     with open_bytes(source.path, source.compression, source.encoding) as stream:
         if part.end is None:
             stream.read(part.start)
-            yield from iter_line_blocks(stream, block, None)
+            yield from iter_line_blocks(stream, block, None, mark)
         elif part.start == part.source.data_start:
             stream.seek(part.start)
-            yield from iter_line_blocks(stream, block, part.end - part.start)
+            yield from iter_line_blocks(stream, block, part.end - part.start, mark)
         else:
             # If the byte before `start` is a newline, a line begins at `start`. Else the line that
             # `start` cuts began earlier, and belongs to the part before.
             stream.seek(part.start - 1)
-            yield from iter_line_blocks(stream, block, part.end - part.start + 1, skip_first=True)
+            size = part.end - part.start + 1
+            yield from iter_line_blocks(stream, block, size, mark, skip_first=True)
 
 
 def iter_line_blocks(
-    stream: BinaryIO, block: int, size: int | None, skip_first: bool = False
+    stream: BinaryIO,
+    block: int,
+    size: int | None,
+    mark: bytes = _LINE_MARK,
+    skip_first: bool = False,
 ) -> Iterator[bytes]:
     """Yield the lines that begin in the next `size` bytes, as blocks of whole lines.
 
@@ -94,46 +101,60 @@ def iter_line_blocks(
         stream: where to read; the last line is read to its end, beyond `size` bytes.
         block: the size of a block in bytes, about; a longer line makes a larger block.
         size: None for all that is left.
-        skip_first: leave out what precedes the first newline.
+        mark: a newline, or also what follows it where a record of several lines ends.
+        skip_first: leave out what precedes the end of the first line.
 
     Raises:
         OSError: a line is longer than `MAX_LINE_BYTES`.
     """
-    # The start of a line whose newline has not been read yet.
+    # The start of a line whose end has not been read yet.
     carry: list[bytes] = []
     while size is None or size > 0:
-        chunk = stream.read(block if size is None else min(block, size))
+        chunk = _read_chunk(stream, block, size, mark)
         if not chunk:
             break
         size = None if size is None else size - len(chunk)
         if skip_first:
-            _, newline, chunk = chunk.partition(b"\n")
-            skip_first = not newline
-        end = chunk.rfind(b"\n") + 1
+            skip_first = mark not in chunk
+            chunk = b"" if skip_first else chunk[chunk.index(mark) + 1 :]
+        end = chunk.rfind(mark) + 1
         if end:
             yield b"".join([*carry, chunk[:end]])
             carry = [chunk[end:]] if end < len(chunk) else []
         elif chunk:
             carry.append(chunk)
-        _check_line_bytes(carry)
+        _check_line_bytes(carry, mark)
     if carry:
-        yield b"".join(_read_last_line(stream, carry))
+        yield b"".join(_read_last_line(stream, carry, mark))
 
 
-def _read_last_line(stream: BinaryIO, carry: list[bytes]) -> list[bytes]:
-    """Return the pieces of the line that begins with `carry`, read to its newline or the end."""
-    while chunk := stream.read(_LAST_LINE_CHUNK_BYTES):
-        line, newline, _ = chunk.partition(b"\n")
-        carry += [line, newline]
-        if newline:
+def _read_chunk(stream: BinaryIO, block: int, size: int | None, mark: bytes) -> bytes:
+    """Return the next bytes, `size` at most; they do not end within a mark, unless at `size`."""
+    chunk = stream.read(block if size is None else min(block, size))
+    while mark != _LINE_MARK and chunk.endswith(b"\n") and (size is None or len(chunk) < size):
+        following = stream.read(1)
+        if not following:
             break
-        _check_line_bytes(carry)
+        chunk += following
+    return chunk
+
+
+def _read_last_line(stream: BinaryIO, carry: list[bytes], mark: bytes) -> list[bytes]:
+    """Return the pieces of the line that begins with `carry`, read to its end."""
+    while chunk := stream.read(_LAST_LINE_CHUNK_BYTES):
+        # The mark may begin with the last byte of the piece before.
+        end = (carry[-1][-1:] + chunk).find(mark)
+        if end >= 0:
+            return [*carry, chunk[:end]]
+        carry.append(chunk)
+        _check_line_bytes(carry, mark)
     return carry
 
 
-def _check_line_bytes(pieces: Sequence[bytes]) -> None:
+def _check_line_bytes(pieces: Sequence[bytes], mark: bytes) -> None:
     if sum(map(len, pieces)) > MAX_LINE_BYTES:
-        raise OSError(f"a line of more than {MAX_LINE_BYTES:,} bytes; is this a text file?")
+        what = "line" if mark == _LINE_MARK else "record"
+        raise OSError(f"a {what} of more than {MAX_LINE_BYTES:,} bytes; is this a text file?")
 
 
 def _read_row_groups(part: Part) -> Iterator[pa.RecordBatch]:

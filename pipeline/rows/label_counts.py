@@ -68,6 +68,22 @@ class LabelCounts:
         rows = self.rows.sum(axis=0, keepdims=True)
         return LabelCounts(_cut_names(label), hash_labels(label), rows)
 
+    def by_name(self, whole: Sequence[str]) -> dict[str, int]:
+        """Return the rows of the labels whose name is whole.
+
+        Args:
+            whole: names that are not cut, of labels that may be among these.
+        """
+        names = {
+            number: name
+            for number, name in zip(self.hash.tolist(), self.name.to_pylist(), strict=True)
+            if len(name) < _NAME_CHARACTERS
+        }
+        hashes = hash_labels(pa.array(whole, pa.string())).tolist()
+        names |= dict(zip(hashes, whole, strict=True))
+        rows = zip(self.hash.tolist(), self.total.tolist(), strict=True)
+        return {names[number]: count for number, count in rows if number in names}
+
     def describe(self, max_named: int) -> str:
         """Return the labels with the most rows, and how many others there are, as text."""
         order = sorted(zip((-self.total).tolist(), self.name.to_pylist(), strict=True))

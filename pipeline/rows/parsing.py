@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.formats.fasta import parse_fasta
 from pipeline.formats.jsonl import parse_jsonl
 from pipeline.formats.parquet import parse_columns
 from pipeline.formats.parsed_rows import ParsedRows
@@ -23,7 +24,7 @@ def parse_rows(data: bytes | pa.RecordBatch, source: Source) -> ParsedRows:
     """Return the rows in `data`, numbered from 0.
 
     Args:
-        data: whole lines of the file, or a batch of its columns if it is Parquet.
+        data: whole lines or FASTA records of the file, or a batch of its columns if it is Parquet.
         source: the file.
 
     Raises:
@@ -43,5 +44,6 @@ _PARSERS: dict[str, Callable[[Any, Source], ParsedRows]] = {
     "tsv": _parse_table,
     "jsonl": lambda data, source: parse_jsonl(data, *source.column_names),
     "parquet": lambda data, source: parse_columns(*map(data.column, source.column_names)),
+    "fasta": lambda data, source: parse_fasta(data, source.label_pattern, source.label_of_all),
     "text": lambda data, source: parse_text(data, source.label_of_all),
 }

@@ -24,7 +24,8 @@ from pipeline.formats.signatures import (
     decode_stream,
     find_compression,
 )
-from pipeline.input_options import NO_LABEL_FROM, InputOptions
+from pipeline.input_options import FORMATS_WITHOUT_COLUMNS, NO_LABEL_FROM, InputOptions
+from pipeline.label_pattern import DEFAULT_LABEL_PATTERN, to_named_pattern
 from pipeline.runtime.filesystems import is_local, open_file
 from pipeline.runtime.globs import match_files
 
@@ -40,6 +41,9 @@ _FORMAT_OF_SUFFIX = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
     ".txt": "text",
+    ".fasta": "fasta",
+    ".fa": "fasta",
+    ".faa": "fasta",
 }
 _COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 _NAME_OF_CHECKSUM = {"s3": "etag", "gs": "crc32c"}
@@ -53,7 +57,8 @@ class Source:
 
     compression: gzip, bz2, zstd or None. columns: none in text. sequence, label: positions among
     `columns`; `label` is None where no labels are wanted. label_of_all: the label of every row
-    where it follows from the path (text), else None. data_start: the byte at which rows begin.
+    where it follows from the path (text, fasta), else None. label_pattern: see `to_named_pattern`;
+    None where labels are not in headers of fasta. data_start: the byte at which rows begin.
     first_row: the number of the first row, a line number except in Parquet. row_groups: of Parquet.
     identity: changes with the content, see `identify`.
     """
@@ -66,6 +71,7 @@ class Source:
     sequence: int
     label: int | None
     label_of_all: str | None = None
+    label_pattern: str | None = None
     delimiter: str | None = None
     data_start: int = 0
     first_row: int = 1
@@ -166,6 +172,7 @@ def _read_source(path: str, size: int, options: InputOptions) -> Source:
         format=form,
         compression=compression,
         label_of_all=_label_of_all(name, path, options),
+        label_pattern=_label_pattern(form, options),
         delimiter=options.delimiter,
         **vars(header),
     )
@@ -187,8 +194,8 @@ def _recognize(path: str, options: InputOptions) -> tuple[str, str | None]:
     Raises:
         DataError: they do not fit together, or the format is not known; without the path.
     """
-    name, named = _split_compression(path)
-    form = options.format if options.format != "auto" else _format_of_name(name)
+    _, named = _split_compression(path)
+    form = find_format(path, options)
     with open_file(path) as stream:
         head = stream.read(SIGNATURE_BYTES)
     compression = find_compression(head)
@@ -212,7 +219,11 @@ def _split_compression(path: str) -> tuple[str, str | None]:
     return path, None
 
 
-def _format_of_name(name: str) -> str | None:
+def find_format(path: str, options: InputOptions) -> str | None:
+    """Return the format that `--format` or the name of a file says; None if neither does."""
+    if options.format != "auto":
+        return options.format
+    name, _ = _split_compression(path)
     for suffix, form in _FORMAT_OF_SUFFIX.items():
         if name.lower().endswith(suffix):
             return form
@@ -227,8 +238,10 @@ def _check_options(form: str, path: str, options: InputOptions) -> None:
     """
     if form == "text" and options.label_from is None and options.label_column is not None:
         raise UsageError(f"{path}: {NO_LABEL_FROM}")
-    if form != "text" and options.label_from is not None:
-        raise UsageError(f"--label-from: is for text, but {path} is {form}; or say --format text")
+    if form not in FORMATS_WITHOUT_COLUMNS and options.label_from is not None:
+        raise UsageError(
+            f"--label-from: is for {' and '.join(FORMATS_WITHOUT_COLUMNS)}, but {path} is {form}"
+        )
     try:
         options.check_format(form)
     except UsageError as error:
@@ -251,6 +264,13 @@ def _label_of_all(name: str, path: str, options: InputOptions) -> str | None:
             "a name; rename it, or give a path that holds it"
         )
     return label
+
+
+def _label_pattern(form: str, options: InputOptions) -> str | None:
+    """Return the pattern that finds labels in headers, if that is where they are wanted from."""
+    if form != "fasta" or options.label_column is None or options.label_from is not None:
+        return None
+    return to_named_pattern(options.label_pattern or DEFAULT_LABEL_PATTERN)
 
 
 def _label_in_path(path: str, label_from: str) -> str:

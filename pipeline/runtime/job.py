@@ -17,7 +17,7 @@ from apache_beam.options.pipeline_options import (
     TestOptions,
 )
 
-from charseq.errors import DataError, UsageError
+from charseq.errors import DataError, MismatchError, UsageError
 from pipeline.runtime.beam_options import runs_here, to_beam_options
 from pipeline.runtime.filesystems import check_store
 from pipeline.runtime.process import silence_error_logs
@@ -26,9 +26,10 @@ from pipeline.runtime.progress import show_progress
 _JOB_SERVER_SECONDS = 30
 # Errors whose message is enough for a user: ours, and those of file systems and stores.
 _USER_ERROR = (
-    r"(?:charseq\.errors\.DataError|apache_beam\.io\.[\w.]+\.(?:S3ClientError|BeamIOError)"
+    r"(?:charseq\.errors\.(?:DataError|MismatchError)|apache_beam\.io\.[\w.]+\.(?:S3ClientError|BeamIOError)"
     r"|google\.(?:api_core|auth)\.exceptions\.\w+|\b(?:OSError|PermissionError))"
 )
+_MISMATCH = f"{MismatchError.__module__}.{MismatchError.__qualname__}:"
 # An S3ClientError shows its arguments as a tuple, the message first.
 _USER_MESSAGE = re.compile(
     _USER_ERROR + r": (?:\(['\"])?(.*?)(?: \[while running |\n\n|\Z)", re.DOTALL
@@ -134,7 +135,8 @@ def to_user_error(error: Exception) -> Exception:
     """
     text = f"{type(error).__module__}.{type(error).__qualname__}: {error}"
     if match := _USER_MESSAGE.search(text):
-        return DataError(match.group(1).strip())
+        kind = MismatchError if match.group().startswith(_MISMATCH) else DataError
+        return kind(match.group(1).strip())
     # The message of a cluster whose job failed is complete; a traceback of the waiting process
     # adds nothing to it.
     return DataError(str(error)) if " failed in state " in text else error

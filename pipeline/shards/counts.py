@@ -27,7 +27,7 @@ class ShardCounts:
     """Counts of the records that were added so far, and the rows for parity.jsonl among them.
 
     labels: by label id. lengths, ids: position i counts length or id i. unknown_characters: those
-    of the records that are outside the alphabet.
+    of the records that are outside the alphabet. unknown_records: records that have no other.
     """
 
     def __init__(self, options: Options) -> None:
@@ -36,6 +36,7 @@ class ShardCounts:
         self.lengths = np.zeros(options.max_length + 1, np.int64)
         self.ids = np.zeros(options.unknown_id + 1, np.int64)
         self.unknown_characters: Counter[str] = Counter()
+        self.unknown_records = 0
         self.parity: list[ParityRow] = []
 
     def add(self, rows: pa.RecordBatch, encoded: Encoded) -> None:
@@ -45,24 +46,27 @@ class ShardCounts:
         self.labels = labels
         self.lengths += np.bincount(encoded.length, minlength=len(self.lengths))
         self.ids += np.bincount(encoded.ids.ravel(), minlength=len(self.ids))
-        self.unknown_characters.update(count_unknown(rows["sequence"], encoded, self._unknown_id))
+        unknown = encoded.ids == self._unknown_id
+        self.unknown_characters.update(count_unknown(rows["sequence"], encoded.length, unknown))
+        self.unknown_records += int((unknown.sum(axis=1) == encoded.length).sum())
         self.parity += _parity_rows(rows, encoded)
 
 
-def count_unknown(sequence: pa.StringArray, encoded: Encoded, unknown_id: int) -> dict[str, int]:
-    """Return how often each character occurs whose id is `unknown_id`.
+def count_unknown(
+    sequence: pa.StringArray, length: npt.NDArray[np.int64], unknown: npt.NDArray[np.bool_]
+) -> dict[str, int]:
+    """Return how often each character outside the alphabet occurs.
 
     Args:
         sequence: (n,) string, cut at max_length.
-        encoded: the same n rows.
-        unknown_id: the id of characters outside the alphabet.
+        length: (n,) int64, in characters.
+        unknown: (n, max_length) bool, where such a character stands.
     """
-    unknown = encoded.ids == unknown_id
     rows = np.flatnonzero(unknown.any(axis=1))
     if not len(rows):
         return {}
     # The ids of these rows without padding stand one to one beside the characters of their text.
-    inside = np.arange(unknown.shape[1]) < encoded.length[rows][:, None]
+    inside = np.arange(unknown.shape[1]) < length[rows][:, None]
     text = "".join(sequence.take(pa.array(rows)).to_pylist())
     code_points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     distinct, counts = np.unique(code_points[unknown[rows][inside]], return_counts=True)

@@ -26,8 +26,9 @@ _SLICE_BYTES = 4 << 20
 class ShardSummary:
     """A staged shard: its file, and what its records hold.
 
-    duplicates: rows that were left out. ambiguous, most_ambiguous: sequences under several labels.
-    label_counts: by label id. length_counts, id_counts: position i counts length or id i.
+    unknown_records: those without a character of the alphabet. duplicates: rows that were left out.
+    ambiguous, most_ambiguous: sequences under several labels. label_counts: by label id.
+    length_counts, id_counts: position i counts length or id i.
     """
 
     shard: PlannedShard
@@ -42,6 +43,7 @@ class ShardSummary:
     length_counts: tuple[int, ...]
     id_counts: tuple[int, ...]
     unknown_characters: Counter[str]
+    unknown_records: int
     parity: tuple[ParityRow, ...]
 
 
@@ -78,6 +80,7 @@ def write_shard(
         length_counts=tuple(counts.lengths.tolist()),
         id_counts=tuple(counts.ids.tolist()),
         unknown_characters=counts.unknown_characters,
+        unknown_records=counts.unknown_records,
         parity=tuple(counts.parity),
     )
 

@@ -6,7 +6,7 @@ of the encoding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -83,15 +83,11 @@ def _decode_normalized(text: tf.Tensor, options: Options) -> _Characters:
     characters = _decode(text, options.max_length)
     if not options.strip:
         return characters
-    stripped = tf.cond(
+    return _cond(
         _has_blank_end(characters),
         lambda: _decode(strip_and_cut(text, options.max_length), options.max_length),
         lambda: characters,
-    )
-    return _Characters(
-        tf.ensure_shape(stripped.distinct, [None]),
-        tf.ensure_shape(stripped.index, [None, options.max_length]),
-        tf.ensure_shape(stripped.length, [None]),
+        options.max_length,
     )
 
 
@@ -103,35 +99,41 @@ def _has_blank_end(characters: _Characters) -> tf.Tensor:
 
 
 def _decode(text: tf.Tensor, max_length: int) -> _Characters:
-    """Return the characters of (batch,) string, cut."""
-    length = tf.minimum(tf.strings.length(text, unit="UTF8_CHAR"), max_length)
-    return _Characters(*_distinct_characters(text, max_length), length)
-
-
-def _distinct_characters(sequence: tf.Tensor, max_length: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the code points of a batch, and which of them stands at each position.
+    """Return the characters of (batch,) string, cut.
 
     Each code point is then looked up once instead of once a position, which is what makes the
-    encoding fast; where all text is ASCII, the bytes themselves are the index.
-
-    Returns:
-        (k,) int64, and (batch, max_length) int32, which has no meaning behind the end of a
-        sequence.
+    encoding fast; where all text is ASCII, the bytes themselves are the index. Bytes that are not
+    UTF-8 become U+FFFD.
     """
+    data = tf.io.decode_raw(text, tf.uint8, fixed_length=max_length)
 
-    def of_ascii() -> tuple[tf.Tensor, tf.Tensor]:
-        data = tf.io.decode_raw(sequence, tf.uint8, fixed_length=max_length)
-        return tf.range(128, dtype=tf.int64), tf.cast(data, tf.int32)
+    def of_ascii() -> _Characters:
+        length = tf.minimum(tf.strings.length(text), max_length)
+        return _Characters(tf.range(128, dtype=tf.int64), tf.cast(data, tf.int32), length)
 
-    def of_unicode() -> tuple[tf.Tensor, tf.Tensor]:
-        code_points = tf.strings.unicode_decode(sequence, "UTF-8")[:, :max_length]
+    def of_unicode() -> _Characters:
+        code_points = tf.strings.unicode_decode(text, "UTF-8")[:, :max_length]
         dense = tf.cast(code_points.to_tensor(shape=[None, max_length]), tf.int64)
         distinct, index = tf.unique(tf.reshape(dense, [-1]))
-        return distinct, tf.reshape(index, tf.shape(dense))
+        length = tf.cast(code_points.row_lengths(), tf.int32)
+        return _Characters(distinct, tf.reshape(index, tf.shape(dense)), length)
 
-    bytes_, characters = tf.strings.length(sequence), tf.strings.length(sequence, "UTF8_CHAR")
-    distinct, index = tf.cond(tf.reduce_all(bytes_ == characters), of_ascii, of_unicode)
-    return tf.ensure_shape(distinct, [None]), tf.ensure_shape(index, [None, max_length])
+    return _cond(tf.reduce_max(data) < 128, of_ascii, of_unicode, max_length)
+
+
+def _cond(
+    condition: tf.Tensor,
+    if_true: Callable[[], _Characters],
+    if_false: Callable[[], _Characters],
+    max_length: int,
+) -> _Characters:
+    """Return the characters of one of two functions, with the shapes that `tf.cond` loses."""
+    distinct, index, length = tf.cond(condition, if_true, if_false)
+    return _Characters(
+        tf.ensure_shape(distinct, [None]),
+        tf.ensure_shape(index, [None, max_length]),
+        tf.ensure_shape(length, [None]),
+    )
 
 
 def _learn_ids(characters: tf.Tensor, counts: tf.Tensor, num_characters: int) -> tf.Tensor:

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from charseq.cli import exit_status
-from charseq.errors import DataError, UsageError
+from charseq.errors import DataError, MismatchError, UsageError
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.unit
@@ -24,6 +24,7 @@ def test_each_kind_of_error_has_its_status(capsys: pytest.CaptureFixture[str]) -
     for error, status, said in (
         (UsageError("no such flag"), 2, "error: no such flag\n"),
         (DataError("no such file"), 1, "error: no such file\n"),
+        (MismatchError("other characters"), 3, "error: other characters\n"),
         (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device\n"),
     ):
         assert exit_status(partial(fail_with, error)) == status

@@ -237,8 +237,18 @@ def test_help_shows_placeholders_choices_and_defaults(monkeypatch: pytest.Monkey
 
 
 def test_a_large_limit_is_shown_as_a_power_of_two() -> None:
-    assert Flag("seed", minimum=0, maximum=2**63 - 1).expected() == "0 to 2**63 - 1"
-    assert Flag("share", minimum=0, maximum=10).expected() == "0 to 10"
+    assert Flag("seed", minimum=0, maximum=2**63 - 1).expected(-1) == "0 to 2**63 - 1"
+    assert Flag("share", minimum=0, maximum=10).expected(11) == "0 to 10"
+
+
+def test_a_whole_number_without_a_maximum_has_64_bits() -> None:
+    number = Flag("units", minimum=1)
+    assert number.accepts((1, 2**63 - 1))
+    assert not number.accepts((1, 2**63))
+    assert number.expected((1, 2**63)) == "at most 2**63 - 1"
+    assert number.expected((0, 1)) == "1 or more"
+    assert number.accepts(1e300)
+    assert Flag("seed", maximum=2**64).accepts(2**64)
 
 
 def test_a_requirement_that_fails_names_flag_value_and_expectation() -> None:

@@ -129,7 +129,7 @@ def test_the_console_may_fill_in_all_defaults() -> None:
     without = {name for name in OURS if name not in filled}
     assert without == {
         *("input", "output", "label_from", "alphabet", "alphabet_size", "num_shards"),  # have none
-        *("delimiter", "no_header"),  # have none
+        *("label_pattern", "delimiter", "no_header"),  # have none
         *("sequence_column", "label_column"),  # would exclude another
     }
 
@@ -171,6 +171,8 @@ def beyond_a_pattern(name: str, value: str) -> bool:
         return total != 1 or len(set(names)) < len(names) or "train" not in names
     if name == "seed":
         return int(value) >= 2**63
+    if name == "label_pattern":
+        return True
     return name in ("sequence_column", "label_column") and value in ("sequence", "label")
 
 

@@ -8,7 +8,8 @@ from fractions import Fraction
 import pytest
 
 from charseq.errors import UsageError
-from pipeline.options import Options, parse_command_line, parse_split
+from pipeline.options import Options, parse_command_line
+from pipeline.split_fractions import parse_split
 
 pytestmark = pytest.mark.unit
 
@@ -87,6 +88,11 @@ def test_a_delimiter_is_one_character_that_can_separate(
         ),
         (["--no-header", "--sequence-column=1", "--label-column=0"], "got the columns '1', '0'"),
         (["--no-header=false", "--format=jsonl"], "--no-header: is for csv and tsv, not for jsonl"),
+        (["--label-pattern=x", "--format=csv"], "--label-pattern: is for fasta, not for csv"),
+        (
+            ["--label-pattern=x", "--label-from=file"],
+            "--label-pattern: not allowed with --label-from: the label is in the header, or in the",
+        ),
         (["--delimiter=;", "--format=parquet"], "--delimiter: is for csv and tsv, not for parquet"),
     ],
 )
@@ -94,6 +100,13 @@ def test_flags_of_tables(flags: list[str], message: str) -> None:
     with pytest.raises(UsageError) as raised:
         parse_command_line([*REQUIRED, *flags])
     assert message in str(raised.value)
+
+
+def test_a_label_pattern_is_a_regular_expression(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse_command_line([*REQUIRED, "--label-pattern", "(a)"])[0].label_pattern == "(a)"
+    with pytest.raises(SystemExit):
+        parse_command_line([*REQUIRED, "--label-pattern", "(?=a)"])
+    assert "got '(?=a)', expected a regular expression of RE2" in capsys.readouterr().err
 
 
 def test_columns_without_a_header_are_numbers() -> None:
@@ -111,7 +124,7 @@ def test_defaults_are_31_positions_and_25_characters() -> None:
 def test_options_in_json_hold_the_number_of_characters() -> None:
     names = list(Options(input=("a", "b"), output="out").to_json())
     assert names == [
-        *("input", "output", "format", "label_from", "sequence_column", "label_column"),
+        *("input", "format", "label_from", "label_pattern", "sequence_column", "label_column"),
         *("delimiter", "no_header", "normalize", "lowercase", "strip", "encoding"),
         *("max_length", "alphabet", "alphabet_size", "too_long", "split", "num_shards"),
         *("compression", "seed", "max_rejected_fraction", "max_labels"),
@@ -140,6 +153,21 @@ def test_a_split_is_exact_and_in_order() -> None:
         "validation": Fraction(0),
         "test": Fraction(1, 10),
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "train"),
+    [
+        ("train=0.7,validation=0.30000000000000004", Fraction(7, 10)),
+        ("train=1/3,validation=1/3,test=1/3", Fraction(1, 3)),
+        ("train=333333333e-9,test=0.666666667", Fraction(333_333_333, 10**9)),
+        ("train=1.000,test=0e9", Fraction(1)),
+    ],
+)
+def test_shares_as_programs_write_them(text: str, train: Fraction) -> None:
+    fractions = parse_split(text)
+    assert fractions["train"] == pytest.approx(train, abs=1e-16)
+    assert sum(fractions.values()) == 1
 
 
 @pytest.mark.parametrize(
@@ -187,6 +215,17 @@ def test_overwrite_is_true_or_false(capsys: pytest.CaptureFixture[str]) -> None:
         (["--split", "train=x"], "a number after '='"),
         (["--split", "test=1"], "a train share above 0"),
         (["--split", "train=2,test=-1"], "no negative share"),
+        (["--split", "train=1,test=1e-400"], "got 'test=1e-400', expected a share from 0.000001"),
+        (["--split", "train=1,test=1e-999999999"], "expected a share from 0.000001"),
+        (["--split", "train=1e400"], "expected a share from 0.000001"),
+        (["--split", "train=1e999999999"], "expected a share from 0.000001"),
+        (["--split", "train=nan"], "expected a share from 0.000001"),
+        (["--split", "train=0.9999999,test=0.0000001"], "expected a share from 0.000001"),
+        (["--split", "train=1,test=0.00001"], "add up to 1, not 1.00001"),
+        (["--split", "train=0.001,test=0.999", "--num-shards", "200"], "have 200,000 files"),
+        (["--num-shards", "100000"], "--num-shards: got 100000, expected 1 to 99999"),
+        (["--alphabet-size", "9999999"], "--alphabet-size: got 9999999, expected 1 to 1112064"),
+        (["--seed", str(2**63)], "expected 0 to 2**63 - 1"),
         (["--max-length", "0"], "--max-length: got 0"),
         (["--alphabet-size", "0"], "--alphabet-size: got 0"),
         (["--num-shards", "0"], "--num-shards: got 0"),
@@ -198,6 +237,7 @@ def test_overwrite_is_true_or_false(capsys: pytest.CaptureFixture[str]) -> None:
         (["--max-rejected-fraction", "1.5"], "--max-rejected-fraction: got 1.5"),
         (["--alphabet", "ABA"], "each of them once"),
         (["--alphabet", ""], "--alphabet: got ''"),
+        (["--min-label-rows", "2", "--rare-label-as", "rare "], "without blanks at its ends"),
         (["--alphabet", "abe\u0301"], "expected characters in NFC"),
         (["--alphabet", "abC", "--lowercase"], "in lowercase with --lowercase"),
         (["--alphabet", "AB", "--alphabet-size", "2"], "not allowed with --alphabet"),

@@ -194,6 +194,13 @@ def unknown_as_last_character(encode_text: Function) -> Function:
     return broken
 
 
+def leave_as_read(_: Function) -> Function:
+    """Normalize nothing before rows are compared and hashed."""
+    from pipeline.rows.normalizing import NormalizedColumn
+
+    return lambda text, normalization: NormalizedColumn(text, {})
+
+
 BREAKAGES = (
     Breakage(
         "unseen-labels-vanish",
@@ -243,6 +250,20 @@ BREAKAGES = (
         "pipeline.dataset.checking:cut",
         leave_uncut,
         "tests/pipeline/dataset/test_prepare.py -k plain_python",
+    ),
+    Breakage(
+        "hash-as-read",
+        "no leak: sequences that look the same are in the same split",
+        "pipeline.rows.normalizing:normalize_column",
+        leave_as_read,
+        "tests/pipeline/dataset/test_twins.py -k one_sequence",
+    ),
+    Breakage(
+        "nfc-forgotten",
+        "no skew: raw rows become NFC before the graph",
+        "charseq.normalization:Normalization.before_graph",
+        lambda _: lambda normalization, texts: list(texts),
+        "tests/pipeline/dataset/test_twins.py -k one_sequence",
     ),
     Breakage(
         "leak-unverified",

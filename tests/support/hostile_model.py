@@ -25,6 +25,7 @@ def make_hostile(saved_model: Path, stolen: Path) -> None:
     )
     shutil.copytree(saved_model / "assets", saved_model.with_name("assets"))
     shutil.rmtree(saved_model)
-    tf.saved_model.save(module, str(saved_model), {"serving_default": module.classify})
+    signatures = {**original.signatures, "serving_default": module.classify}
+    tf.saved_model.save(module, str(saved_model), signatures)
     shutil.copytree(saved_model.with_name("assets"), saved_model / "assets", dirs_exist_ok=True)
     shutil.rmtree(saved_model.with_name("assets"))

@@ -10,6 +10,8 @@ import tensorflow as tf
 from tests.support.manifests import toy_manifest
 
 MAX_LENGTH = 6
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZé"
+UNKNOWN = len(ALPHABET) + 1
 FINGERPRINT = "0123456789abcdef" * 4
 
 
@@ -34,6 +36,17 @@ class ToyModel(tf.Module):
             "probabilities": tf.stack([probability, 1 - probability], axis=1),
         }
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sequence")])
+    def encode(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
+        characters = tf.strings.unicode_decode(sequence, "UTF-8")[:, :MAX_LENGTH]
+        same = characters[:, :, None] == tf.constant([ord(character) for character in ALPHABET])
+        found = tf.argmax(tf.cast(same.to_tensor(shape=[None, MAX_LENGTH, None]), tf.int64), 2)
+        known = tf.reduce_any(same.to_tensor(shape=[None, MAX_LENGTH, None]), 2)
+        length = tf.cast(characters.row_lengths(), tf.int64)
+        ids = tf.where(known, found + 1, UNKNOWN)
+        inside = tf.sequence_mask(length, MAX_LENGTH)
+        return {"ids": tf.where(inside, ids, tf.constant(0, tf.int64)), "length": length}
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def other(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"label": text}
@@ -42,9 +55,18 @@ class ToyModel(tf.Module):
 def save_toy_model(directory: Path, signature: str = "classify") -> Path:
     """Write the model with one of its methods as `serving_default`, and return the directory."""
     model = ToyModel()
-    signatures: dict[str, Any] = {"serving_default": getattr(model, signature)}
+    signatures: dict[str, Any] = {
+        "serving_default": getattr(model, signature),
+        "encode": model.encode,
+    }
     tf.saved_model.save(model, str(directory), signatures)
     (directory / "assets" / "dataset.json").write_text(
-        toy_manifest(fingerprint=FINGERPRINT, max_length=MAX_LENGTH).to_text()
+        toy_manifest(
+            fingerprint=FINGERPRINT,
+            max_length=MAX_LENGTH,
+            alphabet=tuple(ALPHABET),
+            alphabet_size=len(ALPHABET),
+            unknown_id=UNKNOWN,
+        ).to_text()
     )
     return directory

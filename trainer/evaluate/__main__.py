@@ -32,8 +32,8 @@ class EvaluateOptions:
         UsageError: the split is not one.
     """
 
-    model: str = flag("run directory of python -m trainer", metavar="DIR")
-    data: str = flag(DATA_HELP, metavar="DIR")
+    model: str = flag("run directory of python -m trainer", metavar="DIR", is_path=True)
+    data: str = flag(DATA_HELP, metavar="DIR", is_path=True)
     split: str = flag("split to evaluate on", default="test", choices=SPLITS)
     trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
 

@@ -107,11 +107,17 @@ def predict_batches(
         DataError: a shard is corrupted, the probabilities are not finite, or the dataset has been
             replaced meanwhile.
     """
+    import tensorflow as tf
+
     from trainer.data.records import read_errors_as_data_error
 
     with read_errors_as_data_error(batches.dataset):
         for features, labels, weights in batches.evaluation(split):
-            probabilities = model(features).numpy()
+            try:
+                probabilities = model(features).numpy()
+            except tf.errors.OpError as error:
+                reason = error.message.partition("\n")[0]
+                raise DataError(f"{path}: fails on a batch: {reason}") from error
             if not np.isfinite(probabilities).all():
                 raise DataError(
                     f"{path}: its answers are not numbers: the training diverged; "

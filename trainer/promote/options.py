@@ -38,6 +38,7 @@ class PromotionRules:
         "was trained on)",
         default=None,
         metavar="DIR",
+        is_path=True,
         only_with="candidate",
     )
     metric: str = flag(
@@ -88,9 +89,13 @@ class PromoteOptions:
         UsageError: a directory is not local.
     """
 
-    registry: str = flag("directory of the promoted models", metavar="DIR")
+    registry: str = flag("directory of the promoted models", metavar="DIR", is_path=True)
     candidate: str | None = flag(
-        "run directory of python -m trainer", default=None, metavar="RUN", exclusive=True
+        "run directory of python -m trainer",
+        default=None,
+        metavar="RUN",
+        is_path=True,
+        exclusive=True,
     )
     rollback: int | None = flag(
         "make a version the current one; without a number, the one that the current one replaced",

@@ -46,6 +46,7 @@ def summary(shard: PlannedShard, **changes: Any) -> ShardSummary:
         "length_counts": (0, 0, 0),
         "id_counts": (0, 0, 0, 0),
         "unknown_characters": Counter(),
+        "unknown_records": 0,
         "parity": (),
     }
     return ShardSummary(**{**values, **changes})

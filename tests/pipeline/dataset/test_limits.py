@@ -13,7 +13,7 @@ from pipeline.dataset import limits
 from pipeline.dataset.limits import (
     check_counted_labels,
     check_label_count,
-    check_rejected_fraction,
+    check_rejected_rows,
 )
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
@@ -75,9 +75,9 @@ def test_too_many_rejected_rows_are_refused_with_examples_of_each_reason() -> No
         rows_in_part=Counter({0: 60, 1: 40}),
     )
     none = LabelCounts()
-    check_rejected_fraction(counts, none, parts, options(max_rejected_fraction=0.03))
+    check_rejected_rows(counts, none, parts, options(max_rejected_fraction=0.03))
     with pytest.raises(DataError) as raised:
-        check_rejected_fraction(counts, none, parts, options())
+        check_rejected_rows(counts, none, parts, options())
     assert str(raised.value).splitlines() == [
         "3 of 100 rows are rejected, more than --max-rejected-fraction 0.01 allows; nothing was "
         "written",
@@ -92,9 +92,9 @@ def test_too_many_rejected_rows_are_refused_with_examples_of_each_reason() -> No
 def test_rows_of_unseen_labels_count_as_rejected() -> None:
     counts = ReadCounts(usable=96, rejected=Counter(too_long=4))
     unseen = counts_of(x=(0, 2, 0), y=(0, 0, 3), z=(0, 1, 0), w=(0, 0, 1))
-    check_rejected_fraction(counts, unseen, [], options(max_rejected_fraction=0.11))
+    check_rejected_rows(counts, unseen, [], options(max_rejected_fraction=0.11))
     with pytest.raises(DataError) as raised:
-        check_rejected_fraction(counts, unseen, [], options(max_rejected_fraction=0.1))
+        check_rejected_rows(counts, unseen, [], options(max_rejected_fraction=0.1))
     assert str(raised.value).splitlines() == [
         "11 of 100 rows are rejected, more than --max-rejected-fraction 0.1 allows; nothing was "
         "written",

@@ -7,7 +7,11 @@ import pyarrow as pa
 import pytest
 
 from pipeline.dataset.labels import choose_labels
-from pipeline.dataset.notes import note_absent_labels, note_left_out_labels
+from pipeline.dataset.notes import (
+    note_absent_labels,
+    note_doubtful_labels,
+    note_left_out_labels,
+)
 from pipeline.options import Options
 from pipeline.rows.label_counts import count_labels
 
@@ -52,3 +56,34 @@ def test_a_note_stays_short() -> None:
     (note,) = note_absent_labels(labels, {"train": dict.fromkeys(labels, 1), "test": {}})
     assert note.endswith(" and 2,980 more")
     assert len(note) < 1200
+
+
+def test_labels_that_are_probably_one_or_none_are_named() -> None:
+    rows = {"Yes": 3, "yes": 400, "1": 5, "1.0": 1_000, "yse": 2, "nan": 7, "NA": 1}
+    assert list(note_doubtful_labels(rows)) == [
+        "labels that read like a missing value: 'nan' (7), 'NA' (1); if they are, leave these "
+        "rows out of the input",
+        "labels that differ only in case, quotes, spaces or the form of characters: "
+        "'Yes' (3) and 'yes' (400)",
+        "labels that are the same number: '1' (5) and '1.0' (1,000)",
+        "labels that are one edit apart, the first perhaps a typing error: "
+        "'yse' (2) and 'yes' (400)",
+    ]
+    assert list(note_doubtful_labels({"alpha": 3, "beta": 400, "11": 1, "12": 1000})) == []
+
+
+def test_the_first_20_pairs_are_named_in_short_notes() -> None:
+    rows = {f"{n:02}{'é' * 60}{end}": 10**9 for n in range(15) for end in ("x", "X")}
+    rows |= {f"{n}{end}": 10**9 for n in range(100, 115) for end in (".0", "")}
+    spellings, numbers = note_doubtful_labels(rows)
+    assert spellings.count(" and ") == 15
+    assert numbers.count(" and ") == 5 + 1
+    assert numbers.endswith("and 10 more")
+    assert max(len(spellings), len(numbers)) < 2000
+
+
+def test_rows_by_name_are_of_whole_names_only() -> None:
+    long, longer = "x" * 40, "y" * 50
+    counts = count_labels(pa.array(["a", "a", long, longer]), np.array([0, 1, 0, 2]))
+    assert counts.by_name([]) == {"a": 2}
+    assert counts.by_name(["a", longer, "absent"]) == {"a": 2, longer: 1}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -339,6 +342,13 @@ def test_overwrite_replaces_the_whole_dataset_or_nothing(
         (TEN_ROWS, ["--split", "train=0.999,test=0.001"], 1, "no row falls into the test split"),
         ("sequence,label\nA,x\n,x\n", [], 1, "1 of 2 rows are rejected"),
         ("sequence,label\n,x\n", ["--max-rejected-fraction", "1"], 1, "0 distinct sequences"),
+        (
+            TEN_ROWS,
+            ["--alphabet", "acdeF", "--split", "train=1"],
+            3,
+            "8 of 10 records have no character of the alphabet; the most frequent characters "
+            "outside of it are 'ACDE': is --alphabet right?",
+        ),
         ("sequence,label\nA,x\n", ["--no_such_flag"], 2, "unknown flag --no_such_flag"),
         ("sequence,label\nA,x\n", ["--direct_running_mode=multi_threading"], 2, "loses rows"),
         ("sequence,label\nA,x\n", ["--label-column", "y"], 1, "no column 'y'"),
@@ -408,3 +418,55 @@ def test_inspect_shows_the_records_of_one_label(
 def test_inspect_of_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect_main([str(tmp_path)]) == 1
     assert "holds no dataset.json" in capsys.readouterr().err
+
+
+def test_a_dataset_made_in_another_directory_has_the_same_bytes(
+    rows: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """Also as a later one of a process, which has traced other functions by then."""
+    write_csv(tmp_path / "rows.csv", rows)
+    outputs = [tmp_path / "one", tmp_path / "below" / "another"]
+    for output in outputs:
+        prepare(tmp_path / "rows.csv", output)
+    one, another = (
+        {
+            str(path.relative_to(output)): path.read_bytes()
+            for path in output.rglob("*")
+            if path.is_file()
+        }
+        for output in outputs
+    )
+    assert (
+        one.keys()
+        == another.keys()
+        >= {
+            "dataset.json",
+            "parity.jsonl",
+            "report.html",
+            "train/part-00000-of-00001.tfrecord",
+            "transform/transform_fn/saved_model.pb",
+            "transform/transform_fn/variables/variables.index",
+        }
+    )
+    assert [name for name in one if one[name] != another[name]] == []
+    for name, data in one.items():
+        assert b".staging" not in data, name
+        assert str(tmp_path / "one").encode() not in data, name
+
+
+def test_the_graph_of_another_process_has_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(TEN_ROWS)
+    digests = []
+    for name, seed in (("one", "1"), ("two", "2")):
+        flags = ["--input", "rows.csv", "--output", name, "--split", "train=1"]
+        subprocess.run(
+            [sys.executable, "-m", "pipeline", *flags],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        )
+        manifest = manifest_of(tmp_path / name)
+        digests.append({file["path"]: file["sha256"] for file in manifest["files"]})
+    assert digests[0] == digests[1]
+    assert "transform/transform_fn/saved_model.pb" in digests[0]

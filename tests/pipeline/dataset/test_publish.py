@@ -53,6 +53,7 @@ def stage(output: Path, content: str) -> PreparedDataset:
             length_counts=(0, 1),
             id_counts=(0,) * 27,
             unknown_characters=Counter(),
+            unknown_records=0,
             most_ambiguous=(),
             parity=(),
         )

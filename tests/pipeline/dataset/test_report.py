@@ -145,6 +145,7 @@ def shard(**changes: Any) -> ShardSummary:
         "length_counts": (),
         "id_counts": (0, 6, 3, 0),
         "unknown_characters": Counter(),
+        "unknown_records": 0,
         "parity": (),
     }
     return ShardSummary(**{**values, **changes})
@@ -191,6 +192,22 @@ def test_rows_flow_in_proportion_and_tiny_shares_are_seen() -> None:
 def test_notes_are_shown_where_the_rows_are() -> None:
     page = render(manifest(notes=[f"labels without a row: {EVIL}"]))
     assert "labels without a row: <script>" in page.sections["Rows"]
+
+
+def test_rows_that_normalizing_changed_are_counted_where_the_rows_are() -> None:
+    counts = {
+        **manifest()["counts"],
+        "normalized": {"sequence": {"nfc": 12}, "label": {"strip": 1}},
+    }
+    assert page_says(counts).endswith(
+        "Before rows were compared, 12 sequences were changed by NFC, "
+        "1 label was changed by --strip."
+    )
+    assert "Before rows" not in page_says({**counts, "normalized": {}})
+
+
+def page_says(counts: dict[str, Any]) -> str:
+    return render(manifest(counts=counts)).section("Rows")
 
 
 def test_what_is_not_there_has_no_band() -> None:

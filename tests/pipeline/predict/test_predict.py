@@ -20,12 +20,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from charseq.errors import DataError
+from charseq.errors import DataError, MismatchError
 from charseq.normalization import Normalization
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import mark, new_staging, remove_runs
 from pipeline.predict import dofns
 from pipeline.predict.__main__ import main
+from pipeline.predict.characters import (
+    CharacterCounts,
+    add_characters,
+    check_characters,
+    count_characters,
+)
 from pipeline.predict.classifier import load_classifier
 from pipeline.predict.model import Model, read_model
 from pipeline.predict.options import PredictOptions
@@ -55,8 +61,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def predict(model: Path, input_glob: Path, output: Path, *flags: str) -> dict[str, Any]:
-    argv = ["--model", str(model), "--input", str(input_glob), "--output", str(output), *flags]
-    assert main(argv) == 0
+    argv = ["--model", str(model), "--input", str(input_glob), "--output", str(output)]
+    assert main([*argv, "--max-rejected-fraction", "0.9", *flags]) == 0
     return json.loads((output / "predictions.json").read_text())  # type: ignore[no-any-return]
 
 
@@ -117,6 +123,11 @@ def test_every_row_is_predicted_or_rejected_once(tmp_path: Path, model: Path) ->
         "predicted": 5,
         "rejected": 5,
         "truncated": 1,
+        # Of ACD "A é😀 ABCDEF Z, as they are cut; the quote and the emoji are not in the alphabet.
+        "characters": 14,
+        "unknown_characters": 2,
+        "unknown_rows": 0,
+        "normalized": {},
         "rejected_by_reason": {
             "broken_quoting": 1,
             "empty_sequence": 1,
@@ -238,6 +249,7 @@ def test_a_run_that_fails_after_writing_leaves_nothing_and_can_be_run_again(
         str(tmp_path / "rows.csv"),
         "--output",
         str(tmp_path / "out"),
+        "--max-rejected-fraction=1",
     ]
     assert main(argv) == 1
     assert capsys.readouterr().err.splitlines()[-1] == "error: the disk is gone"
@@ -309,9 +321,12 @@ def stage(output: Path, label: str) -> PreparedPredictions:
     ]
     Path(staging.path("rejected-0")).write_text(label)
     rejected = [RejectedFile(0, staging.path("rejected-0"), Counter(empty_sequence=1), ())]
-    model = Model("model", "fingerprint", 6, Normalization(True, False, True), ())
+    model = Model("model", "fingerprint", 6, "AB", 3, Normalization(True, False, True), ())
     counts = ReadCounts(2, rejected=Counter("x"))
-    return PreparedPredictions(options, model, [PART.source], staging, counts, files, rejected)
+    characters = CharacterCounts(2, 3, 0, 0)
+    return PreparedPredictions(
+        options, model, [PART.source], staging, counts, characters, files, rejected
+    )
 
 
 def publish_and_leave(prepared: PreparedPredictions) -> None:
@@ -454,6 +469,77 @@ def test_a_worker_never_uses_another_model_than_the_one_described(
     (copy / "assets" / "dataset.json").write_text(toy_manifest(fingerprint="another").to_text())
     with pytest.raises(DataError, match="model: the model changed while it was used"):
         load_classifier(described)
+
+
+def test_characters_are_counted_as_the_model_encodes_them() -> None:
+    ids = np.array([[1, 9, 0], [9, 9, 0], [9, 9, 9], [2, 2, 2]])
+    column = pa.array(["A?", "c" * 50, "bcd", "BBB"])
+    counts = count_characters(column, ids, np.array([2, 2, 3, 3]), 9)
+    assert counts == CharacterCounts(4, 10, 6, 2, ("bcd", "c" * 40))
+    more = CharacterCounts(3, 9, 9, 3, ("a", "x", "y"))
+    total = add_characters([counts, CharacterCounts(), more])
+    assert total == CharacterCounts(7, 19, 15, 5, ("a", "bcd", "c" * 40))
+    check_characters(CharacterCounts(10, 10, 9, 5), "M", "AB")
+    with pytest.raises(MismatchError) as raised:
+        check_characters(total, "M", "AB")
+    assert str(raised.value) == (
+        "5 of 7 rows have only characters that the model M does not know, such as 'a', 'bcd', "
+        f"'{'c' * 40}'; its alphabet is 'AB'; nothing was written"
+    )
+
+
+def end_of_prediction(
+    rows: bytes, folder: Path, model: Path, capsys: pytest.CaptureFixture[str], *flags: str
+) -> tuple[int, str, str]:
+    """Return status, standard output and the error of a prediction for the lines of a file."""
+    (folder / "rows.txt").write_bytes(rows)
+    paths = ["--input", str(folder / "rows.txt"), "--output", str(folder / "out")]
+    status = main(["--model", str(model), *paths, *flags])
+    assert (folder / "out" / "predictions.json").exists() is (status == 0)
+    out, error = capsys.readouterr()
+    return status, out, error.partition("error: ")[2]
+
+
+@pytest.mark.parametrize("flags", [[], ["--max-rejected-fraction", "1"]])
+def test_rows_that_are_all_rejected_are_status_3(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    status, _, error = end_of_prediction(b"\xe9A\n\xe9B\n", tmp_path, model, capsys, *flags)
+    assert status == 3
+    assert error.splitlines() == [
+        "all 2 rows are rejected; nothing was written",
+        "  2 invalid_utf8 (bytes that are not UTF-8), such as",
+        f"    {tmp_path}/rows.txt, row 1: '\\\\xe9A'",
+        f"    {tmp_path}/rows.txt, row 2: '\\\\xe9B'",
+    ]
+
+
+def test_rows_in_other_characters_than_the_model_knows_are_status_3(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, error = end_of_prediction(b"ab\ncd\nAb\n", tmp_path, model, capsys)
+    assert (status, error) == (
+        3,
+        f"2 of 3 rows have only characters that the model {model} does not know, such as 'ab', "
+        "'cd'; its alphabet is 'ABCDEFGHIJKLMNOPQRSTUVWXYZé'; nothing was written\n",
+    )
+
+
+def test_too_many_rejected_rows_are_status_1_and_a_few_are_allowed(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = b"A\n\xffB\nC?\nABCDEFGH\n"
+    status, _, error = end_of_prediction(rows, tmp_path, model, capsys)
+    assert status == 1
+    assert error.startswith(
+        "1 of 4 rows are rejected, more than --max-rejected-fraction 0.01 allows; nothing was"
+    )
+    allowed = ("--max-rejected-fraction", "0.25")
+    status, out, _ = end_of_prediction(rows, tmp_path, model, capsys, *allowed)
+    assert status == 0
+    assert (
+        "11.1 % of the characters are outside the alphabet, 33.3 % of the rows are cut at 6" in out
+    )
 
 
 def test_no_sequence_column_and_no_rows(

@@ -238,6 +238,49 @@ def test_without_a_header_the_first_row_is_row_1(
     ]
 
 
+@given(
+    st.text(st.sampled_from("ACD>\n\r|"), max_size=40),
+    st.integers(1, 7),
+    st.integers(1, 9),
+    st.sampled_from([b"\n", b"\n>"]),
+)
+def test_every_record_is_in_one_part_wherever_the_cuts_fall(
+    text: str, block: int, size: int, mark: bytes
+) -> None:
+    data = b">" + text.encode()
+    found: list[bytes] = []
+    for start in range(0, len(data), size):
+        stream, limit = io.BytesIO(data), min(size, len(data) - start)
+        stream.seek(max(start - 1, 0))
+        skip = start > 0
+        found += iter_line_blocks(stream, block, limit + skip, mark, skip_first=skip)
+    whole = list(iter_line_blocks(io.BytesIO(data), block, None, mark))
+    assert b"".join(found) == b"".join(whole) == data
+    assert all(piece.startswith(b">") for piece in (found + whole) if len(mark) == 2)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 5, 1 << 20])
+@pytest.mark.parametrize(("suffix", "compress"), COMPRESSIONS[:2])
+def test_fasta_of_several_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int, suffix: str, compress: type
+) -> None:
+    monkeypatch.setattr(parts, "MIN_BLOCK_BYTES", block_bytes)
+    path = tmp_path / f"peptides.fa{suffix}"
+    path.write_bytes(
+        compress(b"\n>1|alpha\nACD\nEFG\n>2|beta\r\nGHI\r\n\r\n>3 alpha\n>4|x|beta\nK")
+    )
+    assert read_all(find_sources(options(path))) == [
+        (2, b"ACDEFG", b"alpha"),
+        (5, b"GHI", b"beta"),
+        (8, b"", b"alpha"),
+        (9, b"K", b"beta"),
+    ]
+    labels = [label for *_, label in read_all(find_sources(options(path, label_from="file")))]
+    assert labels == [b"peptides"] * 4
+    labels = [label for *_, label in read_all(find_sources(options(path, label_pattern=r"^\d")))]
+    assert labels == [b"1", b"2", b"3", b"4"]
+
+
 @pytest.mark.parametrize(("suffix", "compress"), COMPRESSIONS[1:])
 def test_a_compressed_file_cut_short_is_no_shorter_file(
     tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes]

@@ -85,6 +85,20 @@ def test_the_same_rows_as_text_and_as_csv_make_the_same_dataset(tmp_path: Path) 
     assert of_text["fingerprint"] == of_csv["fingerprint"]
 
 
+def test_the_same_rows_as_fasta_and_as_csv_make_the_same_dataset(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    rows = [
+        ("".join(rng.choices("ACDE", k=rng.randint(1, 9))), rng.choice("xy")) for _ in range(300)
+    ]
+    write_csv(tmp_path / "rows.csv", rows)
+    records = (f">id{n}|{label}\n{text[:4]}\n{text[4:]}\n" for n, (text, label) in enumerate(rows))
+    (tmp_path / "rows.faa.gz").write_bytes(gzip.compress("".join(records).encode()))
+    of_csv = prepare(tmp_path / "rows.csv", tmp_path / "of_csv")
+    of_fasta = prepare(tmp_path / "rows.faa.gz", tmp_path / "of_fasta")
+    assert of_fasta["labels"] == of_csv["labels"] == ["x", "y"]
+    assert of_fasta["fingerprint"] == of_csv["fingerprint"]
+
+
 def _quoted(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
 

@@ -223,7 +223,7 @@ def test_flags_of_tables_go_with_tables_only(
     ("name", "label_from", "message"),
     [
         ("a.txt", None, "a.txt: text has no label column: say --label-from directory"),
-        ("a.csv", "file", "a.csv is csv; or say --format text"),
+        ("a.csv", "file", "--label-from: is for text and fasta, but "),
     ],
 )
 def test_label_from_goes_with_text_only(

@@ -14,7 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import storage
 
-from charseq.errors import DataError, UsageError
+from charseq.errors import DataError, MismatchError, UsageError
 from pipeline.__main__ import main
 from pipeline.inspect import main as inspect_main
 from pipeline.output.journal import move
@@ -265,6 +265,13 @@ def test_tensorflow_transform_writes_where_tensorflow_and_all_workers_can(tmp_pa
 )
 def test_an_error_of_a_store_in_a_worker_becomes_its_message(raised: str, message: str) -> None:
     assert str(to_user_error(RuntimeError(raised))).startswith(message)
+
+
+@pytest.mark.parametrize("kind", [DataError, MismatchError])
+def test_an_error_of_ours_in_a_worker_keeps_its_kind(kind: type[DataError]) -> None:
+    raised = f"Traceback …\ncharseq.errors.{kind.__name__}: all rows\n  7 x [while running 'Check']"
+    error = to_user_error(RuntimeError(raised))
+    assert (type(error), str(error)) == (kind, "all rows\n  7 x")
 
 
 def test_gs_gets_the_bytes_that_a_local_run_writes(

@@ -38,4 +38,5 @@ def test_slices_are_added_up() -> None:
     assert counts.lengths.tolist() == [0, 0, 2, 1]
     assert counts.ids.tolist() == [2, 3, 1, 3]
     assert counts.unknown_characters == Counter({"😀": 2, "é": 1})
+    assert counts.unknown_records == 1
     assert counts.parity == [ParityRow("CAA!", [2, 1, 1], 3, "z", 2)]

@@ -68,6 +68,15 @@ def test_a_decomposed_letter_is_never_another_letter() -> None:
     assert encode(["e\u0301"], accent) == [([3, 3, 0, 0], 2)]
 
 
+def test_bytes_that_are_not_utf8_are_unknown_beside_any_other_row() -> None:
+    wrong = [b"a\xfcb", b"\x80\x80", b"aaaa\xff"]
+    expected = [([1, 10, 4, 0], 3), ([10, 10, 0, 0], 2), ([1, 1, 1, 1], 4)]
+    for beside in ([], [b"ab"], ["\xe9".encode()]):
+        ids, length = graph(options())(tf.constant([*wrong, *beside]))
+        encoded = zip(ids.numpy().tolist(), length.numpy().tolist(), strict=True)
+        assert list(encoded)[:3] == expected
+
+
 TEXTS = st.lists(
     st.text("aAe\xe9\u0301\u0307BΣİIJ\u030cx" + BLANKS[4:10] + "\u200b\ufeff", max_size=7),
     min_size=1,

@@ -22,6 +22,14 @@ MEASURED_ON = {"alphabet": ["A", "B", "C"], "max_length": 6}
                 "have seen rows of this split"
             ],
         ),
+        (
+            {"options": {"lowercase": True}},
+            [
+                "was trained on a dataset of another --normalize, --lowercase or --strip: the "
+                "records hold other text than it knows, or it may have seen rows of this split"
+            ],
+        ),
+        ({"options": {"normalize": "none", "lowercase": False, "strip": False}}, []),
     ],
 )
 def test_what_limits_the_comparability_is_named(changes, warnings):
