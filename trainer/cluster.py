@@ -87,7 +87,7 @@ def _check_task(task: Any, cluster: Mapping[str, list[str]]) -> None:
     if not isinstance(kind, str) or kind not in cluster:
         raise _error(f'the "type" of "task": got {_shorten(kind)}, no job of the cluster')
     count = len(cluster[kind])
-    if not re.fullmatch("[0-9]+", str(index)) or int(index) >= count:
+    if not re.fullmatch("[0-9]+", str(index)) or int(str(index)) >= count:
         raise _error(f'the "index" of "task": got {_shorten(index)}, but job "{kind}" has {count}')
 
 
