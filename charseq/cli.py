@@ -85,6 +85,7 @@ def heavy_imports() -> Iterator[None]:
     Their threads are as many as the process's share of the cores.
     """
     limit_thread_pools()
+    _ignore_keras_settings()
     gc.disable()
     try:
         with _without_native_messages():
@@ -93,6 +94,16 @@ def heavy_imports() -> Iterator[None]:
         gc.freeze()
     finally:
         gc.enable()
+
+
+def _ignore_keras_settings() -> None:
+    """Keep what is set for Keras in other projects from changing what is computed here.
+
+    Keras reads it when it is imported: the backend from a variable; the type of floats, the order
+    of an image's axes, epsilon and, again, the backend from a `keras.json` in its directory.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["KERAS_HOME"] = os.devnull  # No directory: nothing is read from it or written.
 
 
 @contextmanager
