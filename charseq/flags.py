@@ -353,23 +353,17 @@ def _check_combinations(fields: Sequence[_Field], present: Mapping[str, Any]) ->
 def _check_encoding(fields: Sequence[_Field], present: Mapping[str, Any]) -> None:
     """Check that a text means to TensorFlow, which takes it as UTF-8, what it means to Python.
 
-    The values of flags that may be repeated, the input, are opened by Python alone.
-
     Raises:
-        UsageError: it has bytes that are not UTF-8, or the locale has another encoding.
+        UsageError: the locale has another encoding; or it has bytes that are not UTF-8, as only a
+            path may have.
     """
     for field in fields:
         value = present.get(field.name)
         if isinstance(value, str):
+            other_bytes = "surrogateescape" if field.flag.is_path else "backslashreplace"
             require(
-                _is_utf8(value),
+                value.encode("utf-8", other_bytes) == os.fsencode(value),
                 flag_name(field.name),
                 value,
-                "text in UTF-8, as which TensorFlow takes it: rename the file, or set PYTHONUTF8=1 "
-                "if the locale is not UTF-8",
+                "text in UTF-8; set PYTHONUTF8=1 if it is, and the locale is not",
             )
-
-
-def _is_utf8(text: str) -> bool:
-    """Return whether the bytes that Python read as `text` are its UTF-8."""
-    return text.encode("utf-8", "backslashreplace") == os.fsencode(text)

@@ -59,7 +59,7 @@ def test_nothing_reaches_a_terminal_with_its_control_characters(
     tmp_path: Path, console: Callable[..., tuple[int, str]]
 ) -> None:
     source = write_input(tmp_path / FOLDER)
-    folder = tmp_path / "out\x1b[2J"
+    folder = tmp_path / "out\udcf1\x1b[2J"
     data, run, registry = folder / "data", folder / "run", folder / "models"
     pattern = str(tmp_path / FOLDER / "*.csv")
     predictions = ("--input", pattern, "--output", folder / "predicted")
@@ -95,17 +95,23 @@ def test_nothing_reaches_a_terminal_with_its_control_characters(
     assert b"Mu\\udcf1oz" in rows
 
 
-def test_a_directory_that_tensorflow_cannot_open_is_named(
-    console: Callable[..., tuple[int, str]],
-) -> None:
+def test_text_that_is_no_path_must_be_utf8(console: Callable[..., tuple[int, str]]) -> None:
     for main, flags in (
-        (prepare, ("--input", "a.csv", "--output", "out\udcf1")),
-        (predict, ("--input", "a.csv", "--output", "out", "--model", "run\udcf1")),
-        (train, ("--data", "out\udcf1", "--output", "run")),
-        (evaluate, ("--data", "out", "--model", "run\udcf1")),
-        (promote, ("--registry", "models\udcf1", "--candidate", "run")),
+        (prepare, ("--input", "a.csv", "--output", "out", "--alphabet", "A\udcf1")),
+        (prepare, ("--input", "a.csv", "--output", "out", "--label-column", "\udcf1")),
+        (predict, ("--input", "a", "--output", "o", "--model", "m", "--sequence-column", "\udcf1")),
     ):
         status, printed = console(main, *flags)
         assert status == 2
         assert "\\udcf1', expected text in UTF-8" in printed
         assert printed.count("\n") == 1
+
+
+def test_a_path_must_mean_the_same_to_tensorflow(
+    monkeypatch: pytest.MonkeyPatch, console: Callable[..., tuple[int, str]]
+) -> None:
+    """In a locale of Latin-1, where Python reads the two bytes of a ñ as two characters."""
+    monkeypatch.setattr("os.fsencode", lambda text: text.encode("latin-1"))
+    status, printed = console(prepare, "--input", "a.csv", "--output", "\xc3\xb1")
+    assert status == 2
+    assert "set PYTHONUTF8=1" in printed

@@ -9,6 +9,7 @@ then waits until all rows are read and the rows of each label are known.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import partial
 
@@ -124,8 +125,9 @@ def _save_transform(
     graph, metadata = analyzed
     graph_dir = FileSystems.join(directory, TFTransformOutput.TRANSFORM_FN_DIR)
     metadata_dir = FileSystems.join(directory, TFTransformOutput.TRANSFORMED_METADATA_DIR)
+    # Elements of bytes: Beam's text is UTF-8, which names of directories need not be.
     return (
-        graph | "SaveGraph" >> beam.Map(save_graph, graph_dir),
+        graph | "SaveGraph" >> beam.Map(lambda path: os.fsencode(save_graph(path, graph_dir))),
         metadata
         | "WriteMetadata"
         >> tft_beam.WriteMetadata(
@@ -133,7 +135,7 @@ def _save_transform(
             graph.pipeline,
             write_to_unique_subdirectory=True,
         )
-        | "SaveMetadata" >> beam.Map(copy_tree, metadata_dir),
+        | "SaveMetadata" >> beam.Map(lambda path: os.fsencode(copy_tree(path, metadata_dir))),
     ) | "Saved" >> beam.Flatten()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -35,8 +36,8 @@ def read_records(dataset: Dataset, shards: Sequence[str], batch_size: int) -> tf
     requests the paths in order; TensorFlow may run a `map` before it in parallel and far ahead.
     """
 
-    def shard_path(index: int) -> str:
-        return dataset.files.shard_path(shards, index)
+    def shard_path(index: int) -> bytes:
+        return os.fsencode(dataset.files.shard_path(shards, index))
 
     def read(index: tf.Tensor) -> tf.data.Dataset:
         path = tf.ensure_shape(call_python(shard_path, index, tf.string), [])

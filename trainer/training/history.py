@@ -68,7 +68,7 @@ class History:
     def _log(self, split: str, step: int, values: Mapping[str, float]) -> None:
         if split not in self._writers:
             path = os.path.join(self._logs, split)
-            self._writers[split] = tf.summary.create_file_writer(path)
+            self._writers[split] = tf.summary.create_file_writer(os.fsencode(path))
         writer = self._writers[split]
         with writer.as_default(step):
             for name, value in values.items():
