@@ -21,6 +21,8 @@ from charseq.manifest import MANIFEST_FILE
 
 SAVED_MODEL_FILE = "saved_model.pb"
 FINGERPRINT_FILE = "fingerprint.pb"
+# What TensorFlow raises, besides errors of its own, for files that were cut off or changed.
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
 
 CLASSIFY = "serving_default"
 TOP_K = "top_k"
@@ -67,6 +69,6 @@ def load_saved_model(directory: str, name: str, trust_model: bool) -> Any:
             with open(os.path.join(directory, SAVED_MODEL_FILE), "rb") as file:
                 check_graph(file.read(), name)
         return tf.saved_model.load(literal_path(directory))
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+    except (*_DAMAGE, tf.errors.OpError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise DataError(f"{name}: cannot be loaded: {reason}") from error

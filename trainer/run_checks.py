@@ -8,7 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from charseq.errors import DataError
+from charseq.files import damage_as_data_error
 from charseq.flags import flag_name
+from charseq.messages import shorten_value
 from charseq.saved_model import RUN_FILE
 from trainer.config import RESUME_REQUIRED, Config
 from trainer.owner import OWNER_NAMES
@@ -90,7 +92,9 @@ def is_trained(config: Config, fingerprint: str) -> bool:
     path = os.path.join(config.output, RUN_FILE)
     if not os.path.exists(path):
         return False
-    check_existing_run(read_run_json(path), config, fingerprint)
+    content = read_run_json(path)
+    with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
+        check_existing_run(content, config, fingerprint)
     return True
 
 
@@ -147,7 +151,10 @@ def can_resume(directory: str, content: Mapping[str, Any], resume: str, overwrit
     """
     if resume == "never" or not _is_unfinished(directory):
         return False
-    differences = resume_differences(read_run_json(unfinished_run_file(directory)), content)
+    path = unfinished_run_file(directory)
+    unfinished = read_run_json(path)
+    with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
+        differences = resume_differences(unfinished, content)
     if differences and overwrite and resume not in RESUME_REQUIRED:
         return False
     if differences:
@@ -169,6 +176,9 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
     Both are contents of a `run.json`.
     """
     then, now = unfinished, json.loads(json.dumps(content))  # JSON turns tuples into lists.
+    options = then["options"]
+    if options.get("strategy") == "mirrored" and options.get("replicas") == 1:
+        options = {**options, "strategy": "none"}  # As an earlier version called it.
     free = set(_FREE_WHILE_UNFINISHED)
     if now["options"]["schedule"] == "cosine":
         free.remove("epochs")  # The learning rate of each step depends on the number of all steps.
@@ -176,7 +186,7 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
         # An earlier version filled a batch up that is cut to the rows now: the rows are the same.
         free.add("batch_size")
     return [
-        *_option_differences(then["options"], now["options"], free),
+        *_option_differences(options, now["options"], free),
         *_dataset_differences(then["dataset"]["fingerprint"], now["dataset"]["fingerprint"]),
     ]
 
@@ -221,7 +231,8 @@ def _option_differences(
 ) -> Iterator[str]:
     for name, value in now.items():
         if name not in free and then[name] != value:
-            yield f"{format_flag(name, then[name])}, now {_format_value(value)}"
+            before, after = (shorten_value(_format_value(each)) for each in (then[name], value))
+            yield f"{flag_name(name)} {before}, now {after}"
 
 
 def _dataset_differences(then: str, now: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,18 @@ from charseq.terminal import escape_terminal
 if TYPE_CHECKING:
     import keras
 
+# What zipfile, h5py and Keras raise for a file that was cut off or whose bits have changed.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+)
 _CONFIG_FILE = "config.json"
 _SHOWN_WIDTH = 60
 # The classes of the models that `trainer.model` builds. None of them runs Python of its file, as
@@ -31,13 +44,17 @@ def load_keras_model(path: str, trust_model: bool) -> keras.Model:
         trust_model: load other layers too, and the Python code in them.
 
     Raises:
-        DataError: it is no such file, or has other layers.
+        DataError: it is no such file, is damaged, or has other layers.
     """
     import keras
 
     if not trust_model:
         check_layers(path)
-    model: keras.Model = keras.saving.load_model(path, compile=False, safe_mode=not trust_model)
+    try:
+        model: keras.Model = keras.saving.load_model(path, compile=False, safe_mode=not trust_model)
+    except _DAMAGE as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise DataError(f"{path}: cannot be loaded: {reason}; train again") from error
     return model
 
 
@@ -50,7 +67,9 @@ def check_layers(path: str) -> None:
     try:
         with zipfile.ZipFile(path) as file:
             config = json.loads(file.read(_CONFIG_FILE))
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file, but a run has one; train again") from error
+    except _DAMAGE as error:
         raise DataError(f"{path}: not a Keras model: {error}; train again") from error
     for name in _class_names(config):
         if name not in _CLASSES:

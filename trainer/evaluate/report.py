@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import math
 import os
 from collections import Counter
@@ -11,13 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from charseq.errors import DataError
-from charseq.files import read_json, write_text
+from charseq.files import damage_as_data_error, read_json_object, write_text
 from charseq.html import render
 from charseq.html.charts import PERCENT_LEVELS, Bar, Chart, chart_epochs, round_counts
 from charseq.html.formats import format_plural, format_range, is_finite, shorten
+from charseq.manifest import SPLITS
 from charseq.metrics import RELIABILITY_BINS, Evaluation, LabelScore, wilson_interval, worst_labels
 from charseq.saved_model import RUN_FILE
-from trainer.run_directory import METRICS_FILE, REPORT_FILE
+from trainer.run_directory import METRICS_FILE, REPORT_FILE, evaluation_file, read_run_json
 
 # Up to here a matrix can be read and a table be looked through; beyond, only extremes are shown.
 _FEW_LABELS = 30
@@ -39,23 +39,25 @@ def write_report(directory: str) -> str:
     Raises:
         DataError: one of the files is not what it should be.
     """
-    run = read_json(os.path.join(directory, RUN_FILE))
-    metrics = read_json(os.path.join(directory, METRICS_FILE))
-    found = glob.glob(os.path.join(glob.escape(directory), "evaluation-*.json"))
-    evaluations = [_read_evaluation(path) for path in sorted(found)]
+    run = read_run_json(os.path.join(directory, RUN_FILE))
+    paths = (os.path.join(directory, evaluation_file(split)) for split in sorted(SPLITS))
+    evaluations = [_read_evaluation(path) for path in paths if os.path.exists(path)]
+    metrics = os.path.join(directory, METRICS_FILE)
+    epochs = read_json_object(metrics)
+    with damage_as_data_error(metrics, f"the {METRICS_FILE} of a training"):
+        page = render_report(run, epochs["epochs"], evaluations)
     path = os.path.join(directory, REPORT_FILE)
-    write_text(path, render_report(run, metrics["epochs"], evaluations))
+    write_text(path, page)
     return Path(path).absolute().as_uri()
 
 
 def _read_evaluation(path: str) -> Evaluation:
-    content = read_json(path)
     try:
-        return Evaluation.from_json(content)
-    except (KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: another version of charseq wrote it: evaluate that split again, or remove it"
-        ) from error
+        content = read_json_object(path)
+        with damage_as_data_error(path, "an evaluation of this version"):
+            return Evaluation.from_json(content)
+    except DataError as error:
+        raise DataError(f"{error}; evaluate that split again, or remove the file") from error
 
 
 def render_report(

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from charseq.cli import heavy_imports
 from charseq.normalization import Normalization
-from charseq.saved_model import DATASET_ASSET
 from trainer.addresses import is_address
 from trainer.data.dataset import Dataset
-from trainer.promote.lineage import read_model_json
+from trainer.promote.lineage import read_model_dataset
 from trainer.promote.options import METRICS, PromotionRules, Scores
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def _evaluate(saved_model: str, dataset: Dataset, trust_model: bool) -> Evaluati
     evaluation = measure(saved_model, dataset, SPLIT, trust_model)
     text = ", ".join(f"{name} {getattr(evaluation, name):.4f}" for name in METRICS)
     print(f"{saved_model} on {evaluation.rows:,} rows of {SPLIT} of {dataset.directory}: {text}")
-    trained_on = read_model_json(saved_model, DATASET_ASSET)
+    trained_on = read_model_dataset(saved_model)
     measured_on = json.loads(dataset.manifest_bytes)
     for warning in comparability_warnings(trained_on, measured_on):
         print(f"note: {saved_model} {warning}")

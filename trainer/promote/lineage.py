@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from charseq.errors import DataError
-from charseq.files import read_json_object, seal, sha256_of_file
+from charseq.files import damage_as_data_error, read_json_object, seal, sha256_of_file
 from charseq.manifest import SEAL_KEY
 from charseq.saved_model import DATASET_ASSET, ENTRY_FILE, EXTRA_DIR, RUN_ASSET
 from charseq.terminal import escape_terminal
@@ -45,6 +45,18 @@ def read_model_json(saved_model: str, name: str) -> dict[str, Any]:
     if not os.path.exists(path):
         raise DataError(f"{path}: no such file; this version of charseq exports models with one")
     return read_json_object(path)
+
+
+def read_model_dataset(saved_model: str) -> dict[str, Any]:
+    """Read the `dataset.json` that a SavedModel was trained on.
+
+    Raises:
+        DataError: it does not exist, or has no labels, alphabet or length.
+    """
+    content = read_model_json(saved_model, DATASET_ASSET)
+    with damage_as_data_error(os.path.join(saved_model, DATASET_ASSET), "a dataset.json"):
+        list(content["labels"]), list(content["alphabet"]), int(content["max_length"])
+    return content
 
 
 def sha256_of_files(saved_model: str) -> dict[str, str]:

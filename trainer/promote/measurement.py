@@ -19,7 +19,6 @@ from charseq.manifest import Manifest
 from charseq.metrics import Evaluation, MetricsAccumulator
 from charseq.saved_model import (
     CLASSIFY,
-    DATASET_ASSET,
     PROBABILITIES,
     SEQUENCE,
     load_saved_model,
@@ -29,7 +28,7 @@ from trainer.data.batches import Batches
 from trainer.data.dataset import Dataset
 from trainer.data.representation import resolve_representation
 from trainer.evaluate.evaluation import predict_batches
-from trainer.promote.lineage import read_model_json
+from trainer.promote.lineage import read_model_dataset
 
 _BATCH_SIZE = 1024
 _SHOWN_LABELS = 5
@@ -53,7 +52,7 @@ def measure(
         DataError: the model does more than compute or knows no label of the dataset, the split has
             no row, a shard is corrupted, or the probabilities are not finite.
     """
-    trained_on = read_model_json(saved_model, DATASET_ASSET)
+    trained_on = read_model_dataset(saved_model)
     _check_same_task(saved_model, trained_on["labels"], dataset)
     dataset.check_not_empty(split)
     manifest = dataset.manifest
@@ -107,9 +106,12 @@ def load_text_model(
         trust_model: load the model even if it does more than compute.
 
     Raises:
-        DataError: it does more than compute.
+        DataError: it cannot be loaded, does more than compute, or has no such signature.
     """
-    classify = load_saved_model(saved_model, saved_model, trust_model).signatures[CLASSIFY]
+    signatures = load_saved_model(saved_model, saved_model, trust_model).signatures
+    if CLASSIFY not in signatures:
+        raise DataError(f"{saved_model}: no signature {CLASSIFY!r}: not a model of the trainer")
+    classify = signatures[CLASSIFY]
     to_text = text_decoder(manifest, alphabet)
     return lambda features: classify(
         **{SEQUENCE: to_text(features["sequence"], features["length"])}

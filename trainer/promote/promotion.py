@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from charseq.errors import DataError
-from charseq.files import read_json_object, seal, sha256_of_file, write_json
+from charseq.files import damage_as_data_error, seal, sha256_of_file, write_json
 from charseq.saved_model import ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
 from trainer.data.dataset import Dataset, open_dataset
 from trainer.promote.comparison import SPLIT, Comparison, compare, is_better
@@ -24,7 +24,7 @@ from trainer.promote.lineage import (
 )
 from trainer.promote.options import PromotionRules
 from trainer.promote.registry import Registry
-from trainer.run_directory import SAVED_MODEL, read_run
+from trainer.run_directory import SAVED_MODEL, read_run, read_run_json
 
 FORMAT_VERSION = 1
 TRIVIAL = "trivial"
@@ -123,8 +123,9 @@ def _open_dataset(candidate: Candidate, data: str | None) -> Iterator[Dataset]:
     """Open the dataset to measure on; without `data`, that of the candidate's training."""
     address = data
     if address is None:
-        run = read_json_object(os.path.join(candidate.directory, RUN_FILE))
-        address = str(run["options"]["data"])
+        path = os.path.join(candidate.directory, RUN_FILE)
+        with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
+            address = str(read_run_json(path)["options"]["data"])
     with ExitStack() as stack:
         try:
             dataset = stack.enter_context(open_dataset(address))

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from charseq.errors import DataError
-from charseq.files import NO_LOCKS, sync, sync_tree, write_text
+from charseq.files import NO_LOCKS, damage_as_data_error, sync, sync_tree, write_text
 from charseq.saved_model import ENTRY_FILE, EXTRA_DIR
 from trainer.owner import OWNER_NAMES, owned_directory
 from trainer.promote.lineage import check_no_link, read_model_json
@@ -91,6 +91,9 @@ class Registry:
                 f"{self.path(number)}: no such version; {self.directory} holds {numbers}"
             )
         entry = read_model_json(self.path(number), ENTRY_FILE)
+        path = os.path.join(self.path(number), ENTRY_FILE)
+        with damage_as_data_error(path, "the entry of a promoted model"):
+            str(entry["saved_model"]["sha256"]), int(entry["previous"] or 0)
         if entry.get("number") != number:
             raise DataError(
                 f"{self.path(number)}: its {ENTRY_FILE} is of version {entry.get('number')}"
@@ -131,7 +134,10 @@ class Registry:
         if not os.path.exists(self.path(POINTER_FILE)):
             base = json.dumps(os.path.abspath(self.directory), ensure_ascii=False)
             return _POINTER.replace("BASE_PATH", base)
-        with open(self.path(POINTER_FILE), encoding="utf-8") as file:
+        with (
+            open(self.path(POINTER_FILE), encoding="utf-8") as file,
+            damage_as_data_error(self.path(POINTER_FILE), "a models.config of a registry"),
+        ):
             return file.read()
 
     def point(self, number: int) -> None:

@@ -22,6 +22,7 @@ HOSTILE = ("<script>alert(1)</script>", "\u202e\x00", "😀שלום", "x" * 5000
 
 def run_with(labels, max_length=6, **options):
     return {
+        "format_version": 1,
         "options": {
             "output": "runs/<i>",
             "representation": "embedding",
@@ -212,7 +213,7 @@ def test_every_evaluation_of_the_run_is_on_its_page(tmp_path):
 def test_an_evaluation_of_another_form_is_named(tmp_path):
     write_run(tmp_path)
     (tmp_path / "evaluation-test.json").write_text('{"rows": 1}')
-    with pytest.raises(DataError, match=r"evaluation-test\.json: another version of charseq"):
+    with pytest.raises(DataError, match=r"damaged, or not an evaluation of this .*; evaluate that"):
         write_report(str(tmp_path))
     (tmp_path / "evaluation-test.json").write_text("{")
     with pytest.raises(DataError, match=r"evaluation-test\.json: not JSON"):
