@@ -10,6 +10,7 @@ from typing import Any
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error
 from charseq.flags import flag_name
+from charseq.messages import shorten_value
 from charseq.saved_model import RUN_FILE
 from trainer.config import RESUME_REQUIRED, Config
 from trainer.owner import OWNER_NAMES
@@ -227,7 +228,8 @@ def _option_differences(
 ) -> Iterator[str]:
     for name, value in now.items():
         if name not in free and then[name] != value:
-            yield f"{format_flag(name, then[name])}, now {_format_value(value)}"
+            before, after = (shorten_value(_format_value(each)) for each in (then[name], value))
+            yield f"{flag_name(name)} {before}, now {after}"
 
 
 def _dataset_differences(then: str, now: str) -> Iterator[str]:

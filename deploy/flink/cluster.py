@@ -136,10 +136,9 @@ class Cluster:
         return self._folder / "boot"
 
     def _start_worker_pool(self) -> None:
-        """Start Beam's worker pool, as `boot --worker_pool` of the image does."""
-        module = "apache_beam.runners.worker.worker_pool_main"
-        flags = [f"--service_port={self._pool}", f"--container_executable={self._boot}"]
-        self.start("worker-pool", [sys.executable, "-m", module, *flags])
+        """Start Beam's worker pool on the loopback interface, as the pods of a cluster do."""
+        flags = [f"--host={LOOPBACK}", f"--port={self._pool}", f"--boot={self._boot}"]
+        self.start("worker-pool", [sys.executable, "-m", "pipeline.worker_pool", *flags])
 
     def start_task_manager(self) -> None:
         """Add a TaskManager."""

@@ -13,6 +13,7 @@ from pipeline.dataset.read_manifest import read_manifest
 from pipeline.dataset.report import render_report
 from pipeline.output.journal import StagedFile, StagedOutput, publish_staged
 from pipeline.output.staging import Staging
+from pipeline.rows.sources import check_unchanged
 from pipeline.runtime.filesystems import copy_tree, digest_file, list_tree, write_text
 from pipeline.shards.write import ShardSummary
 
@@ -31,8 +32,8 @@ def publish(prepared: PreparedDataset) -> str:
     A runner may call this again after it was cut short anywhere.
 
     Raises:
-        DataError: the counts do not add up; or another run published first, or a file of somebody
-            else is in the way.
+        DataError: the counts do not add up, or an input file changed while it was read; another run
+            published first, or a file of somebody else is in the way.
     """
     publish_staged(prepared.staging, lambda: stage_all_files(prepared))
     return read_manifest(prepared.options.output).fingerprint
@@ -42,8 +43,9 @@ def stage_all_files(prepared: PreparedDataset) -> StagedOutput:
     """Write the files that are not yet staged, and return all of them.
 
     Raises:
-        DataError: the counts do not add up.
+        DataError: the counts do not add up, or an input file changed while it was read.
     """
+    check_unchanged(prepared.sources)
     manifest = build_manifest(prepared)
     staging = prepared.staging
     others = [

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from charseq.manifest import SPLITS, Manifest
+from charseq.messages import shorten_value
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.dataset.graph import build
 from pipeline.dataset.read_manifest import read_manifest
 from pipeline.options import Options
-from pipeline.output.directory import check_inputs_outside, open_output, stage
+from pipeline.output.directory import check_inputs_outside, open_output, stage, stage_dry_run
 from pipeline.output.layout import DATASET
-from pipeline.output.staging import Staging, new_staging
+from pipeline.output.staging import Staging
 from pipeline.required_memory import check_memory, check_record_size
 from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
@@ -39,7 +40,8 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     sources = find_nonempty_sources(options.input_options)
     check_inputs_outside(options.output, [source.path for source in sources])
     if job.is_dry_run:
-        _run(job, sources, options, new_staging(DATASET, options.output))
+        with stage_dry_run(DATASET, options.output) as staging:
+            _run(job, sources, options, staging)
         print(f"dry run: the job for {job.runner} was built, and nothing else was done")
         return
     with open_output(DATASET, options.output):
@@ -94,7 +96,7 @@ def describe(manifest: Manifest, output: str, seconds: float) -> str:
         f"{counts.ambiguous:,} sequences with more than one label, "
         f"{counts.unknown_characters:,} characters outside the alphabet",
         describe_normalized(counts.normalized or {}),
-        f"{len(manifest.labels)} labels, alphabet {''.join(manifest.alphabet)!r}",
+        f"{len(manifest.labels)} labels, alphabet {shorten_value(''.join(manifest.alphabet))!r}",
         f"{output}: {len(manifest.shards)} shards, fingerprint {manifest.fingerprint[:16]}",
     ]
     return "\n".join([*filter(None, lines), *(f"note: {note}" for note in manifest.notes)])

@@ -130,6 +130,19 @@ def stage(layout: Layout, output: str, overwrite: bool) -> Iterator[Staging]:
         leave(staging)
 
 
+@contextmanager
+def stage_dry_run(layout: Layout, output: str) -> Iterator[Staging]:
+    """Yield a staging directory for a job that is built and not run.
+
+    TensorFlow Transform writes to it even so; it is removed after the block.
+    """
+    staging = new_staging(layout, output)
+    try:
+        yield staging
+    finally:
+        remove_runs(output, [staging.run])
+
+
 def _mark(staging: Staging) -> None:
     try:
         mark(staging)

@@ -22,7 +22,7 @@ from pipeline.predict.options import PredictOptions
 from pipeline.predict.predicted_files import PredictedFile
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.rejected_files import RejectedFile
-from pipeline.rows.sources import Source, describe_inputs
+from pipeline.rows.sources import Source, check_unchanged, describe_inputs
 from pipeline.runtime.filesystems import digest_file
 
 FORMAT_VERSION = 1
@@ -53,14 +53,19 @@ def publish_predictions(prepared: PreparedPredictions) -> None:
     A runner may call this again after it was cut short anywhere.
 
     Raises:
-        DataError: the counts do not add up; or another run published first, or a file of somebody
-            else is in the way.
+        DataError: the counts do not add up, or an input file changed while it was read; another run
+            published first, or a file of somebody else is in the way.
     """
     publish_staged(prepared.staging, lambda: _list_staged(prepared))
 
 
 def _list_staged(prepared: PreparedPredictions) -> StagedOutput:
-    """Return all staged files, and the text of `predictions.json`."""
+    """Return all staged files, and the text of `predictions.json`.
+
+    Raises:
+        DataError: the counts do not add up, or an input file changed while it was read.
+    """
+    check_unchanged(prepared.sources)
     num_files = len(prepared.files)
     files = [
         *(StagedFile(file.staged_path, file.file_name(num_files)) for file in prepared.files),

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from charseq.html.formats import format_share
-from pipeline.output.directory import check_inputs_outside, open_output, stage
+from pipeline.output.directory import check_inputs_outside, open_output, stage, stage_dry_run
 from pipeline.output.layout import PREDICTIONS
-from pipeline.output.staging import Staging, new_staging
+from pipeline.output.staging import Staging
 from pipeline.predict.classifier import load_classifier
 from pipeline.predict.graph import build
 from pipeline.predict.model import Model, read_model
@@ -38,7 +38,8 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
     sources = find_nonempty_sources(options.input_options)
     check_inputs_outside(options.output, [source.path for source in sources])
     if job.is_dry_run:
-        _run(job, sources, model, options, new_staging(PREDICTIONS, options.output))
+        with stage_dry_run(PREDICTIONS, options.output) as staging:
+            _run(job, sources, model, options, staging)
         print(f"dry run: the job for {job.runner} was built, and nothing else was done")
         return
     with open_output(PREDICTIONS, options.output):

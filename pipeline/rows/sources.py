@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,8 +15,8 @@ import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError, UsageError
-from charseq.files import sha256_of_file
 from charseq.manifest import InputFile
+from charseq.messages import name_first
 from pipeline.formats.headers import read_header
 from pipeline.formats.signatures import (
     SIGNATURE_BYTES,
@@ -26,11 +26,10 @@ from pipeline.formats.signatures import (
 )
 from pipeline.input_options import FORMATS_WITHOUT_COLUMNS, NO_LABEL_FROM, InputOptions
 from pipeline.label_pattern import DEFAULT_LABEL_PATTERN, to_named_pattern
+from pipeline.rows.identity import Identity, check_identities, identify, read_versions
 from pipeline.runtime.filesystems import is_local, open_file
 from pipeline.runtime.globs import match_files
 
-# Hashing more takes this one machine seconds, in which a cluster may have read it all.
-MAX_HASHED_BYTES = 4 << 30
 _CONCURRENT_FILES = 16
 _SHOWN_FILES = 3
 _FORMAT_OF_SUFFIX = {
@@ -46,9 +45,9 @@ _FORMAT_OF_SUFFIX = {
     ".faa": "fasta",
 }
 _COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
-_NAME_OF_CHECKSUM = {"s3": "etag", "gs": "crc32c"}
 # A line break, or (as Python shows it) a byte of a file name that is not UTF-8.
 _NOT_IN_A_LABEL = re.compile("[\r\n\ud800-\udfff]")
+_UNKNOWN = Identity("", 0)
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Source:
     where it follows from the path (text, fasta), else None. label_pattern: see `to_named_pattern`;
     None where labels are not in headers of fasta. data_start: the byte at which rows begin.
     first_row: the number of the first row, a line number except in Parquet. row_groups: of Parquet.
-    identity: changes with the content, see `identify`.
+    identity: what it held before it was read.
     """
 
     path: str
@@ -78,7 +77,7 @@ class Source:
     row_groups: int = 0
     encoding: str = "utf-8"
     is_empty: bool = False
-    identity: str = ""
+    identity: Identity = _UNKNOWN
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -108,9 +107,9 @@ def find_nonempty_sources(options: InputOptions) -> list[Source]:
     sources = find_sources(options)
     empty = [source.path for source in sources if source.is_empty]
     if len(empty) == len(sources):
-        raise DataError(f"no rows in {', '.join(options.input)}: {_count_empty(empty)}")
+        raise DataError(f"no rows in {name_first(options.input)}: {_count_empty(empty)}")
     if all(source.is_only_header for source in sources):
-        raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
+        raise DataError(f"no rows in {name_first(options.input)}: nothing but headers")
     if empty:
         print(f"note: {_count_empty(empty)}", file=sys.stderr)
     return sources
@@ -138,9 +137,11 @@ def find_sources(options: InputOptions) -> list[Source]:
             raise DataError(f"no file matches --input {pattern!r}")
         sizes.update(matches)
     paths = _without_other_spellings(sizes)
+    # Before anything is read, so that every change is found.
+    versions = read_versions(paths)
     with ThreadPoolExecutor(_CONCURRENT_FILES) as pool:
         sources = list(pool.map(lambda path: _read_source(path, sizes[path], options), paths))
-    identities = identify({path: sizes[path] for path in paths})
+    identities = identify({path: sizes[path] for path in paths}, versions)
     return [replace(source, identity=identities[source.path]) for source in sources]
 
 
@@ -282,34 +283,17 @@ def _label_in_path(path: str, label_from: str) -> str:
     return stem if dot else str(name)
 
 
-def identify(sizes: Mapping[str, int]) -> dict[str, str]:
-    """Return a text for each file that changes with its content, without reading a store.
-
-    Of a local file: `sha256:…` of its bytes as stored (compressed, if they are), as `sha256sum`
-    prints it; or, where the local files are larger than `MAX_HASHED_BYTES` in all, `mtime:…`, in
-    nanoseconds. On a store: the checksum that the store keeps, as `etag:…` (S3), `crc32c:…` (GCS)
-    or `checksum:…`.
-
-    Args:
-        sizes: bytes by path.
-
-    Raises:
-        OSError: a file no longer exists.
-    """
-    hashed = sum(size for path, size in sizes.items() if is_local(path)) <= MAX_HASHED_BYTES
-    with ThreadPoolExecutor(_CONCURRENT_FILES) as pool:
-        return dict(zip(sizes, pool.map(lambda path: _identify(path, hashed), sizes), strict=True))
-
-
-def _identify(path: str, hashed: bool) -> str:
-    if not is_local(path):
-        name = _NAME_OF_CHECKSUM.get(FileSystems.get_scheme(path), "checksum")
-        return f"{name}:{FileSystems.checksum(path)}".replace('"', "")
-    if not hashed:
-        return f"mtime:{os.stat(path).st_mtime_ns}"
-    return f"sha256:{sha256_of_file(path)}"
-
-
 def describe_inputs(sources: Sequence[Source]) -> tuple[InputFile, ...]:
     """Return path, size and identity of each file, as a manifest holds them."""
-    return tuple(InputFile(source.path, source.bytes, source.identity) for source in sources)
+    return tuple(
+        InputFile(source.path, source.bytes, source.identity.content) for source in sources
+    )
+
+
+def check_unchanged(sources: Sequence[Source]) -> None:
+    """Check, after all were read, that the files are those that were identified before.
+
+    Raises:
+        DataError: one is not; the message names it.
+    """
+    check_identities({source.path: source.identity for source in sources})

@@ -20,6 +20,7 @@ from apache_beam.options.pipeline_options import (
 from charseq.errors import DataError, MismatchError, UsageError
 from pipeline.runtime.beam_options import runs_here, to_beam_options
 from pipeline.runtime.filesystems import check_store
+from pipeline.runtime.loopback import LOOPBACK, bind_servers_to
 from pipeline.runtime.process import silence_error_logs
 from pipeline.runtime.progress import show_progress
 
@@ -72,6 +73,8 @@ def new_job(beam_flags: Sequence[str], paths: Sequence[str]) -> Job:
         DataError: a store or a job server cannot be reached, or refuses.
     """
     options = to_beam_options(beam_flags)
+    if runs_here(options):
+        bind_servers_to(LOOPBACK)
     job = Job(_new_pipeline(options), options)
     silence_error_logs(job.is_local)
     for path in paths:

@@ -17,6 +17,7 @@ import yaml
 from deploy.flink.cluster import POM
 from pipeline.options import parse_command_line
 from pipeline.runtime.beam_options import unknown_to_beam
+from pipeline.worker_pool import parse_command_line as parse_worker_pool
 from tests.deploy.support.pods import command, containers, environment, on_volume, pod_spec, read
 from tests.support.paths import ROOT
 
@@ -106,6 +107,34 @@ def test_the_pipeline_and_beam_know_their_flags(
     assert unknown_to_beam(beam_flags) == []
 
 
+def test_flink_admits_the_pods_of_its_job_only() -> None:
+    policies = read((DEPLOY / "flink" / "network-policy.yaml").read_text())
+    admitted = {
+        policy["metadata"]["name"]: [
+            (peer, [port["port"] for port in rule.get("ports", [])])
+            for rule in policy["spec"].get("ingress", [])
+            for peer in rule["from"]
+        ]
+        for policy in policies
+    }
+
+    def pods(name: str) -> dict[str, Any]:
+        labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "charseq"}
+        return {"podSelector": {"matchLabels": labels}}
+
+    operator = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "flink-operator"}},
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "flink-kubernetes-operator"}},
+    }
+    assert admitted == {
+        "flink": [(pods("flink"), []), (pods("beam-job-server"), [8081]), (operator, [8081])],
+        "beam-job-server": [(pods("prepare"), [8099, 8098])],
+        "prepare": [],
+    }
+    for policy in policies:
+        assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+
+
 def test_what_is_complete_is_passed_over(tmp_path: Path) -> None:
     steps = steps_of(*SCHEDULED)
     for name, file in (("prepare", "datasets/{}/dataset.json"), ("train", "runs/{}/run.json")):
@@ -158,7 +187,12 @@ def test_the_parts_of_the_flink_cluster_fit_each_other(tmp_path: Path) -> None:
     slots = int(configuration["taskmanager.numberOfTaskSlots"])
     assert int(flags["--parallelism"]) == cluster["taskManager"]["replicas"] * slots
     _, pool = cluster["taskManager"]["podTemplate"]["spec"]["containers"]
-    assert flags["--environment_config"] == f"localhost:{pool['ports'][0]['containerPort']}"
+    python, flag, module, *pool_flags = pool["command"]
+    assert (python, flag, module, "args" in pool) == ("python", "-m", "pipeline.worker_pool", False)
+    options = parse_worker_pool(pool_flags)
+    # It runs what it is sent: no other pod may reach it.
+    assert options.host == "127.0.0.1"
+    assert flags["--environment_config"] == f"localhost:{options.port}"
     delay = configuration["restart-strategy.fixed-delay.delay"]
     assert delay == "60 s"
     assert 5 * int(flags["--environment_cache_millis"]) <= 60_000

@@ -18,6 +18,7 @@ from pipeline.options import Options
 from pipeline.output.layout import DATASET
 from pipeline.output.staging import Staging
 from pipeline.rows.counts import ReadCounts
+from pipeline.rows.identity import Identity
 from pipeline.rows.normalizing import NormalizedCounts
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
@@ -79,7 +80,18 @@ def prepared(**options: Any) -> PreparedDataset:
     ]
     return PreparedDataset(
         Options(("in.csv",), "out", max_length=2, alphabet_size=2, **options),
-        [Source("in.csv", 99, "csv", None, ("sequence", "label"), 0, 1, identity="sha256:aa")],
+        [
+            Source(
+                "in.csv",
+                99,
+                "csv",
+                None,
+                ("sequence", "label"),
+                0,
+                1,
+                identity=Identity("sha256:aa", 99),
+            )
+        ],
         Staging(DATASET, "out", "run", None),
         "transform",
         ReadCounts(

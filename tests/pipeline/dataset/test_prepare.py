@@ -11,11 +11,13 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
 
 from pipeline.__main__ import main
+from pipeline.dataset.graph import build
 from pipeline.inspect import main as inspect_main
 from tests.support import reference
 from tests.support.paths import ROOT
@@ -418,6 +420,22 @@ def test_inspect_shows_the_records_of_one_label(
 def test_inspect_of_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect_main([str(tmp_path)]) == 1
     assert "holds no dataset.json" in capsys.readouterr().err
+
+
+def test_an_input_that_changes_while_it_is_read_is_never_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(TEN_ROWS)
+
+    def change_and_build(*args: Any) -> Any:
+        path.write_text(TEN_ROWS.replace("A", "G"))
+        return build(*args)
+
+    monkeypatch.setattr("pipeline.dataset.run.build", change_and_build)
+    assert main(["--input", str(path), "--output", str(tmp_path / "out")]) == 1
+    assert f"error: {path}: changed while it was read; nothing was pub" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_dataset_made_in_another_directory_has_the_same_bytes(

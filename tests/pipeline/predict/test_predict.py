@@ -33,6 +33,7 @@ from pipeline.predict.characters import (
     count_characters,
 )
 from pipeline.predict.classifier import load_classifier
+from pipeline.predict.graph import build
 from pipeline.predict.model import Model, read_model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.predicted_files import (
@@ -324,9 +325,7 @@ def stage(output: Path, label: str) -> PreparedPredictions:
     model = Model("model", "fingerprint", 6, "AB", 3, Normalization(True, False, True), ())
     counts = ReadCounts(2, rejected=Counter("x"))
     characters = CharacterCounts(2, 3, 0, 0)
-    return PreparedPredictions(
-        options, model, [PART.source], staging, counts, characters, files, rejected
-    )
+    return PreparedPredictions(options, model, [], staging, counts, characters, files, rejected)
 
 
 def publish_and_leave(prepared: PreparedPredictions) -> None:
@@ -585,3 +584,19 @@ def test_neither_keras_nor_tensorflow_transform_is_needed(tmp_path: Path, model:
     )
     assert done.returncode == 0, done.stderr
     assert "1 rows read" in done.stdout
+
+
+def test_an_input_that_changes_while_it_is_read_is_never_published(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rows.txt"
+    path.write_text("A\nB\n")
+
+    def change_and_build(*args: Any) -> Any:
+        path.write_text("C\nD\n")
+        return build(*args)
+
+    monkeypatch.setattr("pipeline.predict.run.build", change_and_build)
+    argv = ["--model", str(model), "--input", str(path), "--output", str(tmp_path / "out")]
+    assert f"error: {path}: changed while it was read; nothing was" in last_error(argv, capsys)
+    assert not list((tmp_path / "out").iterdir())

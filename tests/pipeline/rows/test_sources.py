@@ -14,20 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from charseq import files
 from charseq.errors import DataError, UsageError
 from pipeline.__main__ import main
 from pipeline.input_options import InputOptions
 from pipeline.options import Options
-from pipeline.rows import sources
 from pipeline.rows.parts import cut_into_parts
-from pipeline.rows.sources import find_nonempty_sources, find_sources, identify
+from pipeline.rows.sources import find_nonempty_sources, find_sources
 
 pytestmark = pytest.mark.unit
 
 # sha256sum of "abc" (FIPS 180-2, B.1) and of nothing.
-ABC = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-NOTHING = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 def options(path: Path | str, **changes: object) -> InputOptions:
@@ -286,37 +282,6 @@ def test_files_of_no_bytes_are_noted_unless_all_are(
         f"note: 5 files are empty: {tmp_path}/_SUCCESS, {tmp_path}/part-0.csv, "
         f"{tmp_path}/part-1.csv, …\n"
     )
-
-
-def test_a_local_file_is_known_by_its_bytes(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("abc")
-    (tmp_path / "b").write_text("")
-    sizes = {str(tmp_path / "a"): 3, str(tmp_path / "b"): 0}
-    assert identify(sizes) == {str(tmp_path / "a"): ABC, str(tmp_path / "b"): NOTHING}
-
-
-def test_bytes_are_hashed_in_order_over_chunks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "_CHUNK_BYTES", 2)
-    (tmp_path / "a").write_text("abc")
-    assert identify({str(tmp_path / "a"): 3}) == {str(tmp_path / "a"): ABC}
-
-
-def test_much_is_known_by_the_time_of_its_last_change(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sources, "MAX_HASHED_BYTES", 5)
-    paths = [str(tmp_path / name) for name in ("a", "b")]
-    for path in paths:
-        Path(path).write_text("abc")
-    os.utime(paths[0], ns=(0, 1_500_000_000_123_456_789))
-    os.utime(paths[1], ns=(0, 7))
-    assert identify(dict.fromkeys(paths, 3)) == {
-        paths[0]: "mtime:1500000000123456789",
-        paths[1]: "mtime:7",
-    }
-    assert identify({paths[0]: 3}) == {paths[0]: ABC}
 
 
 @pytest.mark.integration
