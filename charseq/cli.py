@@ -26,7 +26,10 @@ def exit_status(command: Callable[[], None]) -> int:
     What is printed is safe for a terminal and fits its encoding.
     """
     with escaped_output():
-        return _exit_status(command)
+        status = _exit_status(command)
+        if was_signalled():
+            leave_if_watched(status)
+        return status
 
 
 def _exit_status(command: Callable[[], None]) -> int:
@@ -52,7 +55,6 @@ def _exit_status(command: Callable[[], None]) -> int:
         return 143
     except Signalled as signalled:
         print(signalled, file=sys.stderr)
-        leave_if_watched(signalled.status)
         return signalled.status
     return 0
 
@@ -83,6 +85,7 @@ def heavy_imports() -> Iterator[None]:
     Their threads are as many as the process's share of the cores.
     """
     limit_thread_pools()
+    _ignore_keras_settings()
     gc.disable()
     try:
         with _without_native_messages():
@@ -91,6 +94,16 @@ def heavy_imports() -> Iterator[None]:
         gc.freeze()
     finally:
         gc.enable()
+
+
+def _ignore_keras_settings() -> None:
+    """Keep what is set for Keras in other projects from changing what is computed here.
+
+    Keras reads it when it is imported: the backend from a variable; the type of floats, the order
+    of an image's axes, epsilon and, again, the backend from a `keras.json` in its directory.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["KERAS_HOME"] = os.devnull  # No directory: nothing is read from it or written.
 
 
 @contextmanager

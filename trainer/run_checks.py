@@ -176,6 +176,9 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
     Both are contents of a `run.json`.
     """
     then, now = unfinished, json.loads(json.dumps(content))  # JSON turns tuples into lists.
+    options = then["options"]
+    if options.get("strategy") == "mirrored" and options.get("replicas") == 1:
+        options = {**options, "strategy": "none"}  # As an earlier version called it.
     free = set(_FREE_WHILE_UNFINISHED)
     if now["options"]["schedule"] == "cosine":
         free.remove("epochs")  # The learning rate of each step depends on the number of all steps.
@@ -183,7 +186,7 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
         # An earlier version filled a batch up that is cut to the rows now: the rows are the same.
         free.add("batch_size")
     return [
-        *_option_differences(then["options"], now["options"], free),
+        *_option_differences(options, now["options"], free),
         *_dataset_differences(then["dataset"]["fingerprint"], now["dataset"]["fingerprint"]),
     ]
 
