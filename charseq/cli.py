@@ -12,8 +12,9 @@ from contextlib import contextmanager
 
 from charseq.errors import DataError, MismatchError, Preempted, UsageError, UselessResult
 from charseq.machine import limit_thread_pools
+from charseq.messages import shorten_message
 from charseq.signals import Signalled, interruptible, leave_if_watched, was_signalled
-from charseq.terminal import escaped_output
+from charseq.terminal import escape_for, escaped_output, unescaped
 
 
 def exit_status(command: Callable[[], None]) -> int:
@@ -25,7 +26,10 @@ def exit_status(command: Callable[[], None]) -> int:
     What is printed is safe for a terminal and fits its encoding.
     """
     with escaped_output():
-        return _exit_status(command)
+        status = _exit_status(command)
+        if was_signalled():
+            leave_if_watched(status)
+        return status
 
 
 def _exit_status(command: Callable[[], None]) -> int:
@@ -34,24 +38,23 @@ def _exit_status(command: Callable[[], None]) -> int:
             _check_docstrings()
             command()
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _print_error(error)
         return 2
     except BrokenPipeError:
         # The reader of standard output has gone; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (MismatchError, UselessResult) as error:
-        print(f"error: {error}", file=sys.stderr)
+        _print_error(error)
         return 3
     except (DataError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        _print_error(error)
         return 1
     except Preempted as preempted:
         print(preempted, file=sys.stderr)
         return 143
     except Signalled as signalled:
         print(signalled, file=sys.stderr)
-        leave_if_watched(signalled.status)
         return signalled.status
     return 0
 
@@ -69,6 +72,12 @@ def _check_docstrings() -> None:
         )
 
 
+def _print_error(error: Exception) -> None:
+    """Print an error on standard error, shortened as it is escaped for it."""
+    message = escape_for(unescaped(sys.stderr), f"error: {error}")
+    print(shorten_message(message), file=sys.stderr)
+
+
 @contextmanager
 def heavy_imports() -> Iterator[None]:
     """Import TensorFlow or Beam in the block: quietly, and without garbage collections.
@@ -76,6 +85,7 @@ def heavy_imports() -> Iterator[None]:
     Their threads are as many as the process's share of the cores.
     """
     limit_thread_pools()
+    _ignore_keras_settings()
     gc.disable()
     try:
         with _without_native_messages():
@@ -84,6 +94,16 @@ def heavy_imports() -> Iterator[None]:
         gc.freeze()
     finally:
         gc.enable()
+
+
+def _ignore_keras_settings() -> None:
+    """Keep what is set for Keras in other projects from changing what is computed here.
+
+    Keras reads it when it is imported: the backend from a variable; the type of floats, the order
+    of an image's axes, epsilon and, again, the backend from a `keras.json` in its directory.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["KERAS_HOME"] = os.devnull  # No directory: nothing is read from it or written.
 
 
 @contextmanager

@@ -25,13 +25,25 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, is_dataclass
 from types import NoneType
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints, overload
+from typing import (
+    Any,
+    NamedTuple,
+    NoReturn,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 from charseq.errors import UsageError
+from charseq.messages import shorten_message
 from charseq.paths import expand_path
 
 T = TypeVar("T")
 _METADATA_KEY = "flag"
+# The usage stands before it, in one message.
+_MAX_PARSER_ERROR = 700
 # The limit of whole numbers that have no other: TensorFlow and Arrow count in 64 bits.
 _MAX_COUNT = 2**63 - 1
 
@@ -152,11 +164,18 @@ def validate(options: Any) -> None:
         require(accepted, flag_name(field.name), value, f"{field.flag.expected(value)}{each}")
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors stay short, however long an argument is."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shorten_message(message, _MAX_PARSER_ERROR))
+
+
 def make_parser(
     options: type[Any], *, prog: str, description: str, epilog: str | None = None
 ) -> argparse.ArgumentParser:
     """Return a parser with the flags of a dataclass; absent flags are absent in its namespace."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=prog,
         description=description,
         epilog=epilog,

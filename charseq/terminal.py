@@ -59,6 +59,13 @@ def escaped_output() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+def escape_for(stream: TextIO, text: str) -> str:
+    """Return a text escaped as `stream` can show it, except the ends of lines."""
+    shown = "\n".join(map(escape_terminal, text.split("\n")))
+    encoding = stream.encoding or "utf-8"
+    return shown.encode(encoding, "backslashreplace").decode(encoding)
+
+
 class EscapingStream:
     """A text stream that escapes what is written to it; else the same as `stream`."""
 
@@ -67,9 +74,7 @@ class EscapingStream:
 
     def write(self, text: str) -> int:
         """Write a text, escaped; return the number of its characters."""
-        shown = "\n".join(map(escape_terminal, text.split("\n")))
-        encoding = self.unescaped.encoding or "utf-8"
-        self.unescaped.write(shown.encode(encoding, "backslashreplace").decode(encoding))
+        self.unescaped.write(escape_for(self.unescaped, text))
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:

@@ -124,8 +124,8 @@ class Config:
     )
     mixed_precision: bool = flag("compute in bfloat16, keep the weights in float32", default=False)
     strategy: str = flag(
-        "distribution over devices; auto is multi_worker if TF_CONFIG names workers, mirrored "
-        "for two or more GPUs or two or more --devices, else none",
+        "distribution over devices; auto is multi_worker if TF_CONFIG names several workers, "
+        "mirrored for two or more GPUs or two or more --devices, else none",
         default="auto",
         choices=("auto", "none", "mirrored", "multi_worker"),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error
 from charseq.flags import flag_name
+from charseq.messages import shorten_value
 from charseq.saved_model import RUN_FILE
 from trainer.config import RESUME_REQUIRED, Config
 from trainer.owner import OWNER_NAMES
@@ -175,6 +176,9 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
     Both are contents of a `run.json`.
     """
     then, now = unfinished, json.loads(json.dumps(content))  # JSON turns tuples into lists.
+    options = then["options"]
+    if options.get("strategy") == "mirrored" and options.get("replicas") == 1:
+        options = {**options, "strategy": "none"}  # As an earlier version called it.
     free = set(_FREE_WHILE_UNFINISHED)
     if now["options"]["schedule"] == "cosine":
         free.remove("epochs")  # The learning rate of each step depends on the number of all steps.
@@ -182,7 +186,7 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
         # An earlier version filled a batch up that is cut to the rows now: the rows are the same.
         free.add("batch_size")
     return [
-        *_option_differences(then["options"], now["options"], free),
+        *_option_differences(options, now["options"], free),
         *_dataset_differences(then["dataset"]["fingerprint"], now["dataset"]["fingerprint"]),
     ]
 
@@ -227,7 +231,8 @@ def _option_differences(
 ) -> Iterator[str]:
     for name, value in now.items():
         if name not in free and then[name] != value:
-            yield f"{format_flag(name, then[name])}, now {_format_value(value)}"
+            before, after = (shorten_value(_format_value(each)) for each in (then[name], value))
+            yield f"{flag_name(name)} {before}, now {after}"
 
 
 def _dataset_differences(then: str, now: str) -> Iterator[str]:

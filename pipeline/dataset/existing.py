@@ -10,6 +10,7 @@ from typing import Any
 from charseq.errors import DataError
 from charseq.flags import flag_name
 from charseq.manifest import InputFile, Manifest
+from charseq.messages import shorten_value
 from charseq.normalization import OPTIONS_OF_EARLIER_DATASETS, Normalization
 from pipeline.options import Options
 from pipeline.runtime.filesystems import is_local
@@ -75,7 +76,7 @@ def _different_options(existing: Mapping[str, Any], options: Options) -> Iterato
 
 
 def _to_text(value: object) -> str:
-    return "not given" if value is None else str(value)
+    return "not given" if value is None else shorten_value(str(value))
 
 
 def _different_files(existing: Iterable[InputFile], inputs: Iterable[InputFile]) -> Iterator[str]:

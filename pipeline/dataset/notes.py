@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from charseq.messages import name_first
 from pipeline.dataset.labels import ChosenLabels
 from pipeline.options import Options
-from pipeline.rows.label_counts import LabelCounts, name_some
+from pipeline.rows.label_counts import LabelCounts
 from pipeline.rows.similar_labels import (
     SimilarLabels,
     find_missing,
@@ -49,7 +50,7 @@ def note_doubtful_labels(rows: Mapping[str, int]) -> Iterator[str]:
     if missing:
         shown = [f"{label!r} ({count:,})" for label, count in missing.items()]
         yield (
-            f"labels that read like a missing value: {name_some(shown, _MAX_NAMED)}; if they are, "
+            f"labels that read like a missing value: {name_first(shown, _MAX_NAMED)}; if they are, "
             "leave these rows out of the input"
         )
     spellings, numbers = find_same_spellings(rows), find_same_numbers(rows)
@@ -62,7 +63,7 @@ def note_doubtful_labels(rows: Mapping[str, int]) -> Iterator[str]:
     ):
         if pairs and named < _MAX_NAMED:
             shown = [_name_pair(pair) for pair in pairs]
-            yield f"labels that {what}: {name_some(shown, _MAX_NAMED - named)}"
+            yield f"labels that {what}: {name_first(shown, _MAX_NAMED - named)}"
         named += len(pairs)
 
 
@@ -85,5 +86,5 @@ def note_absent_labels(
         if absent:
             yield (
                 f"labels without a row in the {split} split: {len(absent):,} of {len(labels):,}: "
-                f"{name_some(absent, _MAX_NAMED)}"
+                f"{name_first(absent, _MAX_NAMED)}"
             )

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charseq.errors import DataError
+from charseq.messages import name_first
 from pipeline.dataset.labels import ChosenLabels, choose_labels
 from pipeline.dataset.limits import (
     check_counted_labels,
@@ -88,7 +89,7 @@ def _check_input(
         DataError: with the first reason that applies.
     """
     if counts.read == 0:
-        raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
+        raise DataError(f"no rows in {name_first(options.input)}: nothing but headers")
     # Rows that cannot be read come first: they may be why there are too few of something else.
     check_rejected_rows(counts, LabelCounts(), parts, options)
     check_sequences(counts)

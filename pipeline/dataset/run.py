@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from charseq.manifest import SPLITS, Manifest
+from charseq.messages import shorten_value
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.dataset.graph import build
 from pipeline.dataset.read_manifest import read_manifest
@@ -95,7 +96,7 @@ def describe(manifest: Manifest, output: str, seconds: float) -> str:
         f"{counts.ambiguous:,} sequences with more than one label, "
         f"{counts.unknown_characters:,} characters outside the alphabet",
         describe_normalized(counts.normalized or {}),
-        f"{len(manifest.labels)} labels, alphabet {''.join(manifest.alphabet)!r}",
+        f"{len(manifest.labels)} labels, alphabet {shorten_value(''.join(manifest.alphabet))!r}",
         f"{output}: {len(manifest.shards)} shards, fingerprint {manifest.fingerprint[:16]}",
     ]
     return "\n".join([*filter(None, lines), *(f"note: {note}" for note in manifest.notes)])

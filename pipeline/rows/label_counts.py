@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from charseq.manifest import SPLITS
+from charseq.messages import name_first
 from pipeline.rows.hashing import hash_sequences
 
 # Up to here labels are counted exactly, in some 200 MB; an input with more of them is refused.
@@ -87,13 +88,7 @@ class LabelCounts:
     def describe(self, max_named: int) -> str:
         """Return the labels with the most rows, and how many others there are, as text."""
         order = sorted(zip((-self.total).tolist(), self.name.to_pylist(), strict=True))
-        return name_some([f"{name!r} ({-rows:,})" for rows, name in order], max_named)
-
-
-def name_some(names: Sequence[str], max_named: int) -> str:
-    """Return the first names of a list, and how many others there are, as text."""
-    more = len(names) - max_named
-    return ", ".join(names[:max_named]) + (f" and {more:,} more" if more > 0 else "")
+        return name_first([f"{name!r} ({-rows:,})" for rows, name in order], max_named)
 
 
 def count_labels(label: pa.StringArray, split: npt.NDArray[np.integer]) -> LabelCounts:

@@ -16,6 +16,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError, UsageError
 from charseq.manifest import InputFile
+from charseq.messages import name_first
 from charseq.redaction import redact
 from pipeline.formats.headers import read_header
 from pipeline.formats.signatures import (
@@ -107,9 +108,9 @@ def find_nonempty_sources(options: InputOptions) -> list[Source]:
     sources = find_sources(options)
     empty = [source.path for source in sources if source.is_empty]
     if len(empty) == len(sources):
-        raise DataError(f"no rows in {', '.join(options.input)}: {_count_empty(empty)}")
+        raise DataError(f"no rows in {name_first(options.input)}: {_count_empty(empty)}")
     if all(source.is_only_header for source in sources):
-        raise DataError(f"no rows in {', '.join(options.input)}: nothing but headers")
+        raise DataError(f"no rows in {name_first(options.input)}: nothing but headers")
     if empty:
         print(f"note: {_count_empty(empty)}", file=sys.stderr)
     return sources

@@ -314,6 +314,41 @@ def test_evaluate_refuses_a_directory_that_is_no_run(data, tmp_path, capsys):
     assert "holds no run.json" in capsys.readouterr().err
 
 
+KERAS_SETTINGS = {"floatx": "float16", "epsilon": 0.5, "image_data_format": "channels_first"}
+
+
+@pytest.mark.parametrize("backend", ["jax", "no such backend"])
+def test_settings_of_keras_for_other_projects_change_nothing(run, data, tmp_path, backend):
+    """In a process of its own: Keras reads them when it is imported."""
+    script = """
+import sys
+from trainer.evaluate.__main__ import main as evaluate
+from trainer.promote.__main__ import main as promote
+status = {"evaluate": evaluate, "promote": promote}[sys.argv[1]](sys.argv[2:])
+import keras
+print(keras.config.backend(), keras.config.floatx(), keras.config.epsilon(),
+      keras.config.image_data_format(), keras.config.dtype_policy().name)
+sys.exit(status)
+"""
+    home = tmp_path / "keras"
+    home.mkdir()
+    (home / "keras.json").write_text(json.dumps({**KERAS_SETTINGS, "backend": "torch"}))
+    environment = {**os.environ, "KERAS_BACKEND": backend, "KERAS_HOME": str(home)}
+    environment.pop("TF_USE_LEGACY_KERAS", None)
+    flags = ["--registry", str(tmp_path / "models"), "--candidate", str(run)]
+    command = ["promote", *flags] if backend == "jax" else ["evaluate", "--model", str(run)]
+    finished = subprocess.run(
+        [sys.executable, "-c", script, *command, "--data", str(data)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr
+    settings = finished.stdout.splitlines()[-1]
+    assert settings == "tensorflow float32 1e-07 channels_last float32"
+
+
 def test_help_imports_nothing_heavy():
     script = """
 import sys

@@ -255,3 +255,12 @@ def test_a_batch_that_is_cut_to_the_rows_resumes_what_an_earlier_version_filled_
     # Another request, cut to the same rows, is the same run.
     assert resume_differences({**now, "asked": {"batch_size": 600}}, now) == []
     assert resume_differences(content_of(batch_size=256), now) == ["--batch-size 256, now 467"]
+
+
+def test_mirrored_on_one_device_resumes_as_what_it_is():
+    earlier, now = content_of(strategy="mirrored"), content_of(strategy="none")
+    for content in (earlier, now):
+        content["options"]["replicas"] = 1
+    assert resume_differences(earlier, now) == []
+    earlier["options"]["replicas"] = 2
+    assert "--strategy mirrored, now none" in resume_differences(earlier, now)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from charseq.baseline import Ints
 from charseq.errors import DataError
+from charseq.messages import compare_names
 from charseq.metrics import Evaluation, MetricsAccumulator, worst_labels
 from charseq.terminal import escape_terminal
 from trainer.data.dataset import Dataset
@@ -137,12 +138,12 @@ def check_same_ids(run: Run, dataset: Dataset) -> None:
     for name in ("max_length", "alphabet_size", "alphabet", "labels"):
         got, expected = getattr(dataset.manifest, name), getattr(run, name)
         if got != expected:
+            difference = (
+                compare_names(got, expected)
+                if isinstance(got, tuple)
+                else f"got {got}, expected {expected}"
+            )
             raise DataError(
                 f"{dataset.directory} does not fit the model of {run.directory}: "
-                f"{name.replace('_', ' ')}: got {_format_value(got)}, "
-                f"expected {_format_value(expected)}"
+                f"{name.replace('_', ' ')}: {difference}"
             )
-
-
-def _format_value(value: int | tuple[str, ...]) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import tempfile
@@ -13,24 +12,26 @@ from contextlib import contextmanager, redirect_stdout
 import tensorflow as tf
 
 from charseq.errors import DataError
-
-_TF_CONFIG = (
-    '{"cluster": {"worker": ["HOST:PORT", …]}, "task": {"type": "worker", "index": 0}}, '
-    "the index of each worker its own"
-)
+from trainer.cluster import EXPECTED, VARIABLE, no_cluster, read_workers
 
 
 def make_strategy(name: str, devices: Sequence[str]) -> tf.distribute.Strategy:
     """Return a strategy. Call it before TensorFlow computes: only then can a CPU be divided.
+
+    One device needs no strategy, whatever the name; neither does a cluster of one worker, which is
+    this machine.
 
     Args:
         name: auto, none, mirrored or multi_worker.
         devices: such as CPU:1; () for all.
 
     Raises:
-        DataError: this machine has no such device, or TF_CONFIG names no workers.
+        DataError: this machine has no such device, or TF_CONFIG is wrong or names no workers.
     """
-    if name == "multi_worker" or (name == "auto" and _workers()):
+    workers = read_workers() if name in ("auto", "multi_worker") else ()
+    if name == "multi_worker" and not workers:
+        raise DataError(f"--strategy multi_worker: no workers in {VARIABLE}; {EXPECTED}")
+    if len(workers) > 1:
         return _multi_worker_strategy(devices)
     _divide_cpu(devices)
     present = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
@@ -39,8 +40,9 @@ def make_strategy(name: str, devices: Sequence[str]) -> tf.distribute.Strategy:
             raise DataError(f"--devices: got {device!r}, expected of {', '.join(present)}")
     gpus = [device for device in present if device.startswith("GPU:")]
     chosen = list(devices) or gpus or ["CPU:0"]
-    if name == "mirrored" or (name == "auto" and len(chosen) > 1):
-        return tf.distribute.MirroredStrategy(chosen)
+    if name != "none" and len(chosen) > 1:
+        with no_cluster():  # TensorFlow would look for one here, too.
+            return tf.distribute.MirroredStrategy(chosen)
     return tf.distribute.OneDeviceStrategy(chosen[0])
 
 
@@ -51,22 +53,7 @@ def strategy_name(strategy: tf.distribute.Strategy) -> str:
     return "mirrored" if isinstance(strategy, tf.distribute.MirroredStrategy) else "none"
 
 
-def _workers() -> list[str]:
-    """Return the addresses of the workers that TF_CONFIG names.
-
-    Raises:
-        DataError: TF_CONFIG cannot be read.
-    """
-    try:
-        cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
-        return [address for job in ("chief", "worker") for address in cluster.get(job, [])]
-    except (ValueError, AttributeError, TypeError) as error:
-        raise DataError(f"TF_CONFIG: {error}, expected {_TF_CONFIG}") from error
-
-
 def _multi_worker_strategy(devices: Sequence[str]) -> tf.distribute.Strategy:
-    if not _workers():
-        raise DataError(f"--strategy multi_worker: no workers in TF_CONFIG, expected {_TF_CONFIG}")
     if devices:
         raise DataError("--devices: multi_worker takes all GPUs of each worker, or its CPU")
     return tf.distribute.MultiWorkerMirroredStrategy()

@@ -48,7 +48,7 @@ class TrainingLoop:
         self._preempted = preempted
         self._steps_per_epoch = batches.count("train")
         rows = batches.manifest.records("train")
-        self._progress = Progress(config.epochs, rows, self._steps_per_epoch, state)
+        self._progress = Progress(config.epochs, rows, self._steps_per_epoch)
         self._history = History(checkpoints.output, state.epochs)
 
     def run(self) -> None:

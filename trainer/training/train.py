@@ -35,6 +35,7 @@ from trainer.training.distributed import (
     make_strategy,
     resolve_jit_compile,
     sigterm_event,
+    strategy_name,
     wait_for_workers,
     worker_loss_as_data_error,
 )
@@ -91,14 +92,21 @@ def train(config: Config, dataset: Dataset) -> None:
 
 
 def print_notes(setup: Setup) -> None:
-    """Print, on standard error and once, what is computed otherwise than was requested."""
-    requested = setup.config.batch_size
-    if setup.batch_size != requested and is_chief(setup.strategy):
-        print(
-            f"note: --batch-size {requested:,} is more than the train split has rows: a batch "
-            f"holds all {setup.batch_size:,}",
-            file=sys.stderr,
+    """Print, on standard error, what is computed otherwise than was requested."""
+    requested, device = setup.config, setup.strategy.extended.worker_devices[0]
+    notes = []
+    if setup.batch_size != requested.batch_size:
+        notes.append(
+            f"--batch-size {requested.batch_size:,} is more than the train split has rows: a batch "
+            f"holds all {setup.batch_size:,}"
         )
+    if requested.strategy == "mirrored" and strategy_name(setup.strategy) == "none":
+        notes.append(f"--strategy mirrored on one device, {device.split('device:')[1]}, is none")
+    if requested.strategy == "multi_worker" and strategy_name(setup.strategy) != "multi_worker":
+        notes.append("--strategy multi_worker with one worker is a run on this machine alone")
+    if is_chief(setup.strategy):
+        for note in notes:
+            print(f"note: {note}", file=sys.stderr)
 
 
 def train_in(

@@ -20,7 +20,12 @@ from trainer.data.batches import Batches
 from trainer.model.network import EmbeddingSize, build_model, prefix_mask
 from trainer.training import train
 from trainer.training.build import balanced_weights, training_model
-from trainer.training.distributed import make_strategy, resolve_jit_compile
+from trainer.training.distributed import (
+    is_chief,
+    make_strategy,
+    resolve_jit_compile,
+    strategy_name,
+)
 from trainer.training.replica import Objective, Replica
 from trainer.training.state import NO_METRICS
 from trainer.training.steps import Steps
@@ -191,8 +196,10 @@ def epochs_of(run):
 @pytest.mark.engine
 def test_mirrored_training_reaches_what_one_device_reaches(dataset, alone, tmp_path):
     flags = ["--strategy", "mirrored", "--devices", "CPU:0,CPU:1", "--output", "run"]
-    # In a process of its own: a CPU can be divided only before TensorFlow computes.
-    process = Process(main, [*training_flags(dataset), *flags], cwd=tmp_path)
+    # In a process of its own: a CPU can be divided only before TensorFlow computes. It needs no
+    # cluster, whatever TF_CONFIG holds.
+    argv, environment = [*training_flags(dataset), *flags], {"TF_CONFIG": "{]"}
+    process = Process(main, argv, cwd=tmp_path, environment=environment)
     outputs = process.communicate(timeout=240)
     assert process.returncode == 0, outputs
     options = json.loads((tmp_path / "run" / "run.json").read_text())["options"]
@@ -238,8 +245,47 @@ def test_multi_worker_needs_workers(monkeypatch):
     with pytest.raises(DataError, match="--strategy multi_worker: no workers in TF_CONFIG"):
         make_strategy("multi_worker", ())
     monkeypatch.setenv("TF_CONFIG", "{]")
-    with pytest.raises(DataError, match=r'TF_CONFIG: .* expected \{"cluster"'):
-        make_strategy("auto", ())
+    for name in ("auto", "multi_worker"):
+        with pytest.raises(DataError, match=r'TF_CONFIG: .* expected \{"cluster"'):
+            make_strategy(name, ())
+    assert strategy_name(make_strategy("none", ())) == "none"
+
+
+@pytest.mark.parametrize("name", ["auto", "multi_worker"])
+def test_one_worker_is_this_machine(monkeypatch, name):
+    monkeypatch.setenv("TF_CONFIG", tf_configs(1)[0])
+    strategy = make_strategy(name, ())
+    assert (strategy_name(strategy), strategy.num_replicas_in_sync) == ("none", 1)
+    assert is_chief(strategy)
+
+
+def test_mirrored_on_one_device_is_none():
+    strategy = make_strategy("mirrored", ("CPU:0",))
+    assert strategy_name(strategy) == strategy_name(make_strategy("mirrored", ())) == "none"
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "notes"),
+    [
+        ("auto", 16, []),
+        ("none", 16, []),
+        ("mirrored", 16, ["--strategy mirrored on one device, CPU:0, is none"]),
+        (
+            "multi_worker",
+            2000,
+            [
+                "--batch-size 2,000 is more than the train split has rows: a batch holds all 16",
+                "--strategy multi_worker with one worker is a run on this machine alone",
+            ],
+        ),
+    ],
+)
+def test_what_is_not_as_requested_is_noted_once(dataset, capsys, name, size, notes):
+    config = Config(data="", output="", strategy=name, batch_size=size)
+    strategy = make_strategy("none", ())
+    setup = train.Setup(config, dataset, "embedding", strategy, jit_compile=False, batch_size=16)
+    train.print_notes(setup)
+    assert capsys.readouterr().err.splitlines() == [f"note: {note}" for note in notes]
 
 
 def test_cudnn_takes_the_layers_and_their_masks(monkeypatch):
