@@ -159,6 +159,17 @@ def _describe_file(digest: FileDigest, num_rows: int) -> dict[str, Any]:
 
 
 def read_summary(output: str) -> dict[str, Any]:
-    """Return the content of `predictions.json`."""
-    with FileSystems.open(FileSystems.join(output, PREDICTIONS.manifest)) as file:
-        return json.load(file)  # type: ignore[no-any-return]
+    """Return the content of `predictions.json`.
+
+    Raises:
+        DataError: it is not a JSON object.
+    """
+    path = FileSystems.join(output, PREDICTIONS.manifest)
+    with FileSystems.open(path) as file:
+        try:
+            content = json.load(file)
+        except ValueError as error:
+            raise DataError(f"{path}: not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: got {type(content).__name__}, expected a JSON object")
+    return content

@@ -347,9 +347,20 @@ def test_only_a_newline_ends_a_line(form: str) -> None:
     assert parsed.bad == ()
 
 
+@given(st.lists(st.sampled_from([b"\xff", rb"\xff", b"\\", b"a", "é".encode()]), max_size=6))
+def test_the_text_of_a_row_tells_bytes_from_characters(pieces: list[bytes]) -> None:
+    data = b"".join([*pieces, b"\xfe"])  # In any case not UTF-8.
+    text = excerpt(data, 0, len(data))
+    # Read from left to right, it is the bytes again.
+    escape = re.compile(rb"\\(?:x(..)|(\\))")
+    read = escape.sub(lambda found: found[2] or bytes.fromhex(found[1].decode()), text.encode())
+    assert read == data
+    assert excerpt(rb"a\xff", 0, 5) == r"a\xff"
+
+
 def test_of_a_huge_row_a_part_is_kept_whose_characters_are_whole() -> None:
     assert excerpt(b"abc", 1, 3) == "bc"
-    assert excerpt(b"a\xff", 0, 2) == "a\\xff"
+    assert excerpt(b"a\xff", 0, 2) == r"a\xff"
     text = "é" * (KEPT_BYTES // 2)
     assert excerpt(text.encode(), 0, KEPT_BYTES) == text
     assert excerpt(b"a" + text.encode() + b"bc", 0, KEPT_BYTES + 3) == (
