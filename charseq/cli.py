@@ -26,7 +26,10 @@ def exit_status(command: Callable[[], None]) -> int:
     What is printed is safe for a terminal and fits its encoding.
     """
     with escaped_output():
-        return _exit_status(command)
+        status = _exit_status(command)
+        if was_signalled():
+            leave_if_watched(status)
+        return status
 
 
 def _exit_status(command: Callable[[], None]) -> int:
@@ -52,7 +55,6 @@ def _exit_status(command: Callable[[], None]) -> int:
         return 143
     except Signalled as signalled:
         print(signalled, file=sys.stderr)
-        leave_if_watched(signalled.status)
         return signalled.status
     return 0
 

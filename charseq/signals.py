@@ -5,7 +5,8 @@ raises unwinds the command, whose blocks remove what is unfinished. Three things
 exception is lost in a destructor ("Exception ignored in"), a library wraps it in an error of its
 own, or native code does not return. So the signal is remembered, an exception that was lost is
 raised again, and a thread ends the process if it has not unwound in time. The process may end
-anywhere: files appear by a rename when they are whole.
+anywhere: files appear by a rename when they are whole. What it started is killed: Beam's workers
+would wait for it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn
+
+from charseq.processes import kill_descendants
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECONDS_TO_UNWIND = 10.0
@@ -38,7 +41,8 @@ class _State:
     """What came so far, and what a signal does now.
 
     received: the first signal of the block, or of the process. raises: it raises in the main
-    thread. watched: the process is ours, so that it may be ended.
+    thread. watched: the process is ours, so that it may be ended. error: what ends the command in
+    place of a signal.
     """
 
     def __init__(self) -> None:
@@ -46,6 +50,7 @@ class _State:
         self.raises = False
         self.watched = False
         self.lost = threading.Event()
+        self.error: Exception | None = None
 
 
 _state = _State()
@@ -80,6 +85,7 @@ def interruptible() -> Iterator[None]:
 
     Raises:
         Signalled: whatever else the block raises once the signal has come.
+        Exception: that of `raise_in_main_thread`.
     """
     with nullcontext() if _state.watched else _handlers():
         try:
@@ -88,7 +94,7 @@ def interruptible() -> Iterator[None]:
         finally:
             _state.raises = False
             if _state.received is not None:
-                raise Signalled(_state.received) from None
+                raise (_state.error or Signalled(_state.received)) from None
 
 
 @contextmanager
@@ -100,11 +106,18 @@ def _handlers() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        _state.received = None
+        _state.received = _state.error = None
+
+
+def raise_in_main_thread(error: Exception) -> None:
+    """End the command with an error that the main thread, which waits, does not notice."""
+    if _state.received is None and _state.error is None:
+        _state.error = error
+        _thread.interrupt_main(signal.SIGTERM)
 
 
 def leave_if_watched(status: int) -> None:
-    """End a process of ours that got a signal: what libraries do at exit may block, or print."""
+    """End a process that is ours: what libraries do at exit after a signal may block, or print."""
     if _state.watched:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -116,6 +129,8 @@ def _handle(number: int, _: object) -> None:
         return  # It ends already.
     _state.lost.clear()
     _state.received = number
+    if _state.watched:
+        kill_descendants()
     if _state.raises:
         raise Signalled(number)
     if _state.watched:  # Before the command, or after it.
@@ -151,6 +166,8 @@ def _end_if_late(receiver: int) -> None:
 
 
 def _end(number: int) -> NoReturn:
+    kill_descendants()
     ended = Signalled(number)
-    os.write(2, f"{ended}\n".encode())
-    os._exit(ended.status)
+    said = str(ended) if _state.error is None else f"error: {_state.error}"
+    os.write(2, f"{said}\n".encode("ascii", "backslashreplace"))
+    os._exit(ended.status if _state.error is None else 1)

@@ -59,11 +59,18 @@ def repeat_label(label: str | None, rows: int) -> pa.BinaryArray:
 
 
 def excerpt(data: bytes, start: int, end: int) -> str:
-    """Return the text of `data[start:end]`; of a long one the first `KEPT_BYTES`, and a note."""
+    r"""Return the text of `data[start:end]`; of a long one the first `KEPT_BYTES`, and a note.
+
+    In text that is not UTF-8, a byte that belongs to no character becomes `\xff`, and a backslash
+    is doubled, so that the characters `\xff` become `\\xff`.
+    """
     cut = min(end, start + KEPT_BYTES)
     while cut < end and cut > start and data[cut] & 0xC0 == 0x80:  # inside a character
         cut -= 1
-    text = data[start:cut].decode("utf-8", "backslashreplace")
+    kept = data[start:cut]
+    if not is_utf8(data[start:end]):
+        kept = kept.replace(b"\\", b"\\\\")
+    text = kept.decode("utf-8", "backslashreplace")
     return text if cut == end else f"{text}… (cut: {end - start:,} bytes in all)"
 
 

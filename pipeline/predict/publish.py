@@ -13,6 +13,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
 from charseq.files import FileDigest, to_json_text
+from charseq.redaction import redact, redact_json
 from pipeline.output.journal import StagedFile, StagedOutput, publish_staged
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import Staging
@@ -26,6 +27,7 @@ from pipeline.rows.sources import Source, check_unchanged, describe_inputs
 from pipeline.runtime.filesystems import digest_file
 
 FORMAT_VERSION = 1
+_ADDRESSES = ("input", "output", "model")  # Of the options.
 _LIBRARIES = ("apache-beam", "tensorflow", "pyarrow", "numpy")
 
 
@@ -85,13 +87,16 @@ def summarize(prepared: PreparedPredictions) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "counts": count_rows(prepared),
         "model": {
-            "path": model.directory,
+            "path": redact(model.directory),
             "dataset_fingerprint": model.fingerprint,
             "max_length": model.max_length,
             "files": [asdict(file) for file in model.files],
         },
         "inputs": [file.to_json() for file in describe_inputs(prepared.sources)],
-        "options": {**asdict(prepared.options), "input": list(prepared.options.input)},
+        "options": {
+            **asdict(prepared.options),
+            **redact_json({name: getattr(prepared.options, name) for name in _ADDRESSES}),
+        },
         "versions": {library: version(library) for library in _LIBRARIES},
         "files": [*_describe_predicted(prepared.files), *_describe_rejected(prepared)],
     }
@@ -154,6 +159,17 @@ def _describe_file(digest: FileDigest, num_rows: int) -> dict[str, Any]:
 
 
 def read_summary(output: str) -> dict[str, Any]:
-    """Return the content of `predictions.json`."""
-    with FileSystems.open(FileSystems.join(output, PREDICTIONS.manifest)) as file:
-        return json.load(file)  # type: ignore[no-any-return]
+    """Return the content of `predictions.json`.
+
+    Raises:
+        DataError: it is not a JSON object.
+    """
+    path = FileSystems.join(output, PREDICTIONS.manifest)
+    with FileSystems.open(path) as file:
+        try:
+            content = json.load(file)
+        except ValueError as error:
+            raise DataError(f"{path}: not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: got {type(content).__name__}, expected a JSON object")
+    return content

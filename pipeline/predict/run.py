@@ -11,13 +11,14 @@ from pipeline.output.directory import check_inputs_outside, open_output, stage, 
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import Staging
 from pipeline.predict.classifier import load_classifier
+from pipeline.predict.existing import check_existing_predictions
 from pipeline.predict.graph import build
 from pipeline.predict.model import Model, read_model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.publish import read_summary
 from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
-from pipeline.rows.sources import Source, find_nonempty_sources
+from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
 from pipeline.runtime.job import Job, new_job, report_job
 
 
@@ -43,10 +44,27 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
         print(f"dry run: the job for {job.runner} was built, and nothing else was done")
         return
     with open_output(PREDICTIONS, options.output):
+        if PREDICTIONS.is_complete(options.output) and not options.overwrite:
+            print(_confirm_existing(sources, model, options))
+            return
         with stage(PREDICTIONS, options.output, options.overwrite) as staging:
             _run(job, sources, model, options, staging)
         counts = read_summary(options.output)["counts"]
     print(describe(counts, model, options.output, time.monotonic() - started))
+
+
+def _confirm_existing(sources: Sequence[Source], model: Model, options: PredictOptions) -> str:
+    """Return the message for predictions that are complete already.
+
+    Raises:
+        DataError: the output directory holds other predictions.
+    """
+    summary = read_summary(options.output)
+    check_existing_predictions(summary, model, options, describe_inputs(sources))
+    return (
+        f"{options.output} already holds the predictions of this model for these inputs: nothing "
+        f"to do; {summary['counts']['predicted']:,} rows predicted"
+    )
 
 
 def _run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from charseq.errors import DataError, MismatchError, UsageError
+from charseq.signals import raise_in_main_thread
 from pipeline.runtime.beam_options import runs_here, to_beam_options
 from pipeline.runtime.filesystems import check_store
 from pipeline.runtime.loopback import LOOPBACK, bind_servers_to
@@ -25,6 +27,8 @@ from pipeline.runtime.process import silence_error_logs
 from pipeline.runtime.progress import show_progress
 
 _JOB_SERVER_SECONDS = 30
+# Beam's name of a thread that waits for the end of a worker process of this machine.
+_BEAM_WORKER_THREAD = "run_worker"
 # Errors whose message is enough for a user: ours, and those of file systems and stores.
 _USER_ERROR = (
     r"(?:charseq\.errors\.(?:DataError|MismatchError)|apache_beam\.io\.[\w.]+\.(?:S3ClientError|BeamIOError)"
@@ -125,10 +129,40 @@ def report_job(
         file=sys.stderr,
     )
     try:
-        with show_progress("starting" if job.is_local else "running", total, first_stage):
+        with (
+            _lost_worker_as_error(),
+            show_progress("starting" if job.is_local else "running", total, first_stage),
+        ):
             yield
     except Exception as error:
         raise to_user_error(error) from error
+
+
+@contextmanager
+def _lost_worker_as_error() -> Iterator[None]:
+    """End the command if a worker process of Beam ends in the block; Beam would wait for it.
+
+    Raises:
+        DataError: one does.
+    """
+    before = threading.excepthook
+
+    def notice(args: threading.ExceptHookArgs) -> None:
+        if args.thread is None or args.thread.name != _BEAM_WORKER_THREAD:
+            before(args)
+            return
+        raise_in_main_thread(
+            DataError(
+                f"a worker process of Beam has ended: {args.exc_value}; if the system killed it, "
+                "for memory, try a smaller --direct_num_workers"
+            )
+        )
+
+    threading.excepthook = notice
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def to_user_error(error: Exception) -> Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -127,6 +128,31 @@ def test_a_signal_is_never_lost_and_no_traceback(
     code: str, number: signal.Signals, status: int, said: str
 ) -> None:
     assert run(code, number) == (status, said)
+
+
+def test_an_error_of_another_thread_ends_the_command() -> None:
+    code = """
+def command():
+    from charseq.errors import DataError
+    threading.Timer(0.1, lambda: signals.raise_in_main_thread(DataError("no worker"))).start()
+    time.sleep(60)
+"""
+    assert run(code, signal.SIGINT) == (1, "error: no worker\n")
+
+
+def test_what_a_command_started_ends_with_it() -> None:
+    code = """
+def command():
+    import subprocess
+    subprocess.Popen("sleep 61 & sleep 62", shell=True)
+    time.sleep(0.5)
+    send()
+    time.sleep(60)
+"""
+    # Its standard error is closed once all that have it open are gone.
+    started = time.monotonic()
+    assert run(code, signal.SIGTERM) == (143, "terminated\n")
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize(

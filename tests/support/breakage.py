@@ -296,7 +296,7 @@ BREAKAGES = (
     Breakage(
         "only-sizes-compared",
         "twice is once: another content of an input file is refused",
-        "pipeline.dataset.existing:_has_changed",
+        "pipeline.output.differences:_has_changed",
         compare_sizes_only,
         "tests/pipeline/dataset/test_existing.py",
     ),

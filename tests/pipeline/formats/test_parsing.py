@@ -141,6 +141,20 @@ def test_a_row_that_is_wrong_twice_costs_only_itself(
     assert capfd.readouterr().err == ""
 
 
+def test_the_header_again_is_no_row() -> None:
+    block = b"A,x,1\nsequence,label,n\nsequence,x,1\nC,label,2\nD,y,3\n"
+    parsed = parse_table(block, 3, 0, 1, header=("sequence", "label"))
+    assert rows(parsed) == [
+        (0, b"A", b"x"),
+        (2, b"sequence", b"x"),
+        (3, b"C", b"label"),
+        (4, b"D", b"y"),
+    ]
+    assert bad(parsed) == [(1, "repeated_header", "sequence,label,n")]
+    assert [parsed.raw(index) for index in (1, 3)] == ["sequence,x,1", "D,y,3"]
+    assert len(parse_table(block, 3, 0, 1).row) == 5
+
+
 PIECES = [b"A", b'"', b",", b"\t", b"\r", b"\xff", b"\xc3\xa9", b"\0", b'{"s": "A', b'"}', b"1.5"]
 
 
@@ -347,9 +361,20 @@ def test_only_a_newline_ends_a_line(form: str) -> None:
     assert parsed.bad == ()
 
 
+@given(st.lists(st.sampled_from([b"\xff", rb"\xff", b"\\", b"a", "é".encode()]), max_size=6))
+def test_the_text_of_a_row_tells_bytes_from_characters(pieces: list[bytes]) -> None:
+    data = b"".join([*pieces, b"\xfe"])  # In any case not UTF-8.
+    text = excerpt(data, 0, len(data))
+    # Read from left to right, it is the bytes again.
+    escape = re.compile(rb"\\(?:x(..)|(\\))")
+    read = escape.sub(lambda found: found[2] or bytes.fromhex(found[1].decode()), text.encode())
+    assert read == data
+    assert excerpt(rb"a\xff", 0, 5) == r"a\xff"
+
+
 def test_of_a_huge_row_a_part_is_kept_whose_characters_are_whole() -> None:
     assert excerpt(b"abc", 1, 3) == "bc"
-    assert excerpt(b"a\xff", 0, 2) == "a\\xff"
+    assert excerpt(b"a\xff", 0, 2) == r"a\xff"
     text = "é" * (KEPT_BYTES // 2)
     assert excerpt(text.encode(), 0, KEPT_BYTES) == text
     assert excerpt(b"a" + text.encode() + b"bc", 0, KEPT_BYTES + 3) == (

@@ -257,10 +257,19 @@ def test_a_run_that_fails_after_writing_leaves_nothing_and_can_be_run_again(
     assert list((tmp_path / "out").rglob("*")) == []
     assert main(argv) == 0
     assert_same(read_lines(tmp_path / "out", "predictions"), expected(tmp_path / "rows.csv", rows))
-    # Complete now: not again, unless told so.
-    assert main(argv) == 1
-    assert "already holds predictions; choose another --output" in capsys.readouterr().err
+    # Complete now: nothing is left to do, and others replace them only if told so.
+    before = files_of(tmp_path / "out")
+    capsys.readouterr()
+    assert main(argv) == 0
+    assert capsys.readouterr().out == (
+        f"{tmp_path}/out already holds the predictions of this model for these inputs: nothing to "
+        f"do; {len(rows)} rows predicted\n"
+    )
+    assert files_of(tmp_path / "out") == before
     (tmp_path / "rows.csv").write_text("sequence\nAC\n")
+    assert main(argv) == 1
+    assert f"not these: {tmp_path}/rows.csv has changed. Choose" in capsys.readouterr().err
+    assert files_of(tmp_path / "out") == before
     assert main([*argv, "--overwrite"]) == 0
     assert_same(
         read_lines(tmp_path / "out", "predictions"), expected(tmp_path / "rows.csv", [(2, "AC")])
@@ -507,7 +516,8 @@ def test_rows_that_are_all_rejected_are_status_3(
     assert status == 3
     assert error.splitlines() == [
         "all 2 rows are rejected; nothing was written",
-        "  2 invalid_utf8 (bytes that are not UTF-8), such as",
+        "  2 invalid_utf8 (bytes that are not UTF-8, as in Windows-1252, from which iconv converts)"
+        ", such as",
         f"    {tmp_path}/rows.txt, row 1: '\\\\xe9A'",
         f"    {tmp_path}/rows.txt, row 2: '\\\\xe9B'",
     ]
