@@ -56,7 +56,9 @@ def test_no_manifest(dataset):
 
 def test_newer_format(dataset):
     change(dataset, format_version=FORMAT_VERSION + 1)
-    with pytest.raises(DataError, match=f"version {FORMAT_VERSION + 1}, expected at most {FORMAT_VERSION}"):
+    with pytest.raises(
+        DataError, match=f"version {FORMAT_VERSION + 1}, expected at most {FORMAT_VERSION}"
+    ):
         read_dataset(str(dataset))
 
 
