@@ -135,9 +135,7 @@ def find_sources(options: InputOptions) -> list[Source]:
     for pattern in options.input:
         matches = match_files(pattern)
         if not matches:
-            several = "; --input takes one file or pattern, and may be repeated"
-            hint = several if re.search(r"[{,]", pattern) else ""
-            raise DataError(f"no file matches --input {pattern!r}{hint}")
+            raise DataError(f"no file matches --input {pattern!r}{_pattern_hint(pattern)}")
         sizes.update(matches)
     paths = _without_other_spellings(sizes)
     # Before anything is read, so that every change is found.
@@ -146,6 +144,15 @@ def find_sources(options: InputOptions) -> list[Source]:
         sources = list(pool.map(lambda path: _read_source(path, sizes[path], options), paths))
     identities = identify({path: sizes[path] for path in paths}, versions)
     return [replace(source, identity=identities[source.path]) for source in sources]
+
+
+def _pattern_hint(pattern: str) -> str:
+    """Return what may be wrong with a pattern that matches nothing, as the end of a message."""
+    if re.search(r"[{,]", pattern):
+        return "; --input takes one file or pattern, and may be repeated"
+    if "[" in pattern:
+        return "; in a pattern, [[] stands for an opening bracket"
+    return ""
 
 
 def _without_other_spellings(paths: Iterable[str]) -> list[str]:
