@@ -89,11 +89,13 @@ def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
         sequence = pc.utf8_slice_codeunits(sequence, 0, kept)
     good = ~reasons.bad
     bad = reasons.bad_rows(parsed)
-    columns = [sequence, label, _changed_only(read, sequences, kept)]
+    raw = _changed_only(read, sequences, kept)
     if bad:
-        columns = [column.filter(pa.array(good)) for column in columns]
+        sequence, label, raw = (column.filter(pa.array(good)) for column in (sequence, label, raw))
     return ValidatedRows(
-        *columns,
+        sequence,
+        label,
+        raw,
         {step: changed[good] for step, changed in sequences.changed.items()},
         {step: changed[good] for step, changed in labels.changed.items()},
         parsed.row[good],
