@@ -86,6 +86,13 @@ def sync_directories(directory: str) -> None:
             sync(folder)
 
 
+def sync_run_files(directory: str) -> None:
+    """Wait until the files of a run, the growing `logs/` too, and their names are on the disk."""
+    for path in list_run_files(directory):
+        sync(os.path.join(directory, path))
+    sync_directories(directory)
+
+
 def move_directory(source: str, target: str) -> None:
     """Move a directory by a rename; into one that exists, and holds other files, file by file.
 

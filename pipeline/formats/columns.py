@@ -11,6 +11,10 @@ _SHOWN_COLUMNS = 20
 _SHOWN_CHARACTERS = 60
 
 
+class MissingColumnError(DataError):
+    """A file lacks a column that the options ask for."""
+
+
 def wanted_columns(options: InputOptions) -> list[tuple[str, str]]:
     """Return the flag and the name of each column that must exist."""
     wanted = [("--sequence-column", options.sequence_column)]
@@ -23,14 +27,18 @@ def find_columns(columns: Sequence[str], options: InputOptions) -> tuple[int, in
     """Return the positions of the sequence column and of the label column, if one is wanted.
 
     Raises:
-        DataError: one of them is missing, or its name is that of several columns.
+        MissingColumnError: one of them is missing.
+        DataError: its name is that of several columns.
     """
     names = list(columns)
     for flag, name in wanted_columns(options):
-        if names.count(name) != 1:
-            matches = "more than one column" if name in names else "no column"
+        if names.count(name) > 1:
             raise DataError(
-                f"{matches} {name!r}; its columns are {_first_names(names)}; say which with {flag}"
+                f"more than one column {name!r}; its columns are {_first_names(names)}; rename one"
+            )
+        if name not in names:
+            raise MissingColumnError(
+                f"no column {name!r}; its columns are {_first_names(names)}; say which with {flag}"
             )
     label = None if options.label_column is None else names.index(options.label_column)
     return names.index(options.sequence_column), label

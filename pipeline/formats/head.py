@@ -24,6 +24,7 @@ class Header:
     row_groups: int = 0
     encoding: str = "utf-8"
     is_empty: bool = False
+    has_header: bool = False
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ def read_header(stream: BinaryIO, form: str, options: InputOptions) -> Header:
 def _read_jsonl_header(head: Head, options: InputOptions) -> Header:
     """Take the keys of the first rows for columns, since JSON Lines have no header.
 
-    Where even the first row is longer than what is read of it, the columns are assumed to exist.
+    More rows are read where a column is missing: rows may leave out what has no value. Where even
+    the first row is longer than what is read of it, the columns are assumed to exist.
     """
     if head.is_whole and not head.text.strip():
         return Header(data_start=head.start, is_empty=True)
@@ -52,7 +53,10 @@ def _read_jsonl_header(head: Head, options: InputOptions) -> Header:
     whole = [line for line in (lines if head.is_whole else lines[:-1]) if line.strip()]
     _check_is_jsonl(head.text, whole[:_JSONL_ROWS])
     if whole:
-        columns = list(dict.fromkeys(key for row in _json_objects(whole) for key in row))
+        wanted = {name for _, name in wanted_columns(options)}
+        columns = _json_keys(whole[:_JSONL_ROWS])
+        if not wanted <= set(columns):
+            columns = _json_keys(whole)
     else:
         columns = [name for _, name in wanted_columns(options)]
     sequence, label = find_columns(columns, options)
@@ -87,8 +91,13 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
+def _json_keys(lines: Sequence[bytes]) -> list[str]:
+    """Return the keys of all lines that are JSON objects, in order, each once."""
+    return list(dict.fromkeys(key for row in _json_objects(lines) for key in row))
+
+
 def _json_objects(lines: Sequence[bytes]) -> list[dict[str, object]]:
-    rows = (json.loads(line) for line in lines[:_JSONL_ROWS] if _is_json(line))
+    rows = (json.loads(line) for line in lines if _is_json(line))
     return [row for row in rows if isinstance(row, dict)]
 
 

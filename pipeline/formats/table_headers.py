@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator
 
 from charseq.errors import DataError
-from pipeline.formats.columns import find_columns, show, wanted_columns
+from pipeline.formats.columns import MissingColumnError, find_columns, show, wanted_columns
 from pipeline.formats.head import Head, Header
 from pipeline.formats.tables import DELIMITERS
 from pipeline.input_options import DEFAULT_COLUMNS, InputOptions
@@ -47,7 +47,15 @@ def read_table_header(head: Head, form: str, options: InputOptions) -> Header:
         sequence, label = _find_named_columns(cells, form, options)
         _check_is_header(cells, _split_rows(rest, form, options), first_row + 1, options)
         first_row, data_start = first_row + 1, data_start + len(line) + len(newline)
-    return Header(tuple(columns), sequence, label, data_start, first_row, encoding=head.encoding)
+    return Header(
+        tuple(columns),
+        sequence,
+        label,
+        data_start,
+        first_row,
+        encoding=head.encoding,
+        has_header=not options.no_header,
+    )
 
 
 def _split_first(line: bytes, form: str, options: InputOptions) -> list[str]:
@@ -66,6 +74,8 @@ def _split_first(line: bytes, form: str, options: InputOptions) -> list[str]:
         ) from error
     except csv.Error as error:
         raise DataError(f"row 1: {what} is not CSV: {error}") from error
+    if line.startswith(b">") and options.delimiter is None:
+        raise DataError("row 1 begins with '>', as FASTA does; say --format fasta")
     if options.delimiter is None and len(cells) == 1:
         for delimiter, name in _NAMES.items():
             if delimiter in cells[0]:
@@ -100,14 +110,12 @@ def _find_named_columns(
 ) -> tuple[int, int | None]:
     try:
         return find_columns(cells, options)
-    except DataError as error:
-        raise DataError(f"{error}; {_advise(cells, form, options)}") from None
+    except MissingColumnError as error:
+        raise MissingColumnError(f"{error}; {_advise(cells, form, options)}") from None
 
 
 def _advise(cells: list[str], form: str, options: InputOptions) -> str:
     """Return what else a user can do about a header without the wanted columns."""
-    if cells and cells[0].startswith(">"):
-        return "if it is FASTA, say --format fasta"
     if cells and cells[0].startswith(("{", "[")):
         return "if it is JSON Lines, say --format jsonl"
     wanted = [name for _, name in wanted_columns(options)]
@@ -115,12 +123,14 @@ def _advise(cells: list[str], form: str, options: InputOptions) -> str:
     for delimiter, name in _NAMES.items():
         if set(wanted) <= set(_split(line, form, options, delimiter)):
             return f"if {name} separate its columns, say {_delimiter_flags(delimiter, form)}"
-    return f"if row 1 is no header, say {_no_header_flags(0, 1, options)}"
+    sequence, label = (1, 2) if len(cells) == len(wanted) else ("M", "N")
+    return f"if row 1 is no header, say {_no_header_flags(sequence, label, options)}"
 
 
-def _no_header_flags(sequence: int, label: int, options: InputOptions) -> str:
-    flags = f"--no-header --sequence-column {sequence + 1}"
-    return flags if options.label_column is None else f"{flags} --label-column {label + 1}"
+def _no_header_flags(sequence: int | str, label: int | str, options: InputOptions) -> str:
+    """Return the flags for columns of these numbers, or of numbers that a user has to fill in."""
+    flags = f"--no-header --sequence-column {sequence}"
+    return flags if options.label_column is None else f"{flags} --label-column {label}"
 
 
 def _split_rows(rest: bytes, form: str, options: InputOptions) -> Iterator[list[str]]:
@@ -144,10 +154,10 @@ def _check_is_header(
     if options.no_header is False or set(named) <= set(DEFAULT_COLUMNS):
         return
     for number, row in enumerate(rows, second):
-        for place, (name, value) in enumerate(zip(cells, row, strict=False)):
+        for name, value in zip(cells, row, strict=False):
             if value == name and name.strip():
-                label = cells.index(options.label_column) if options.label_column else place
-                flags = _no_header_flags(cells.index(options.sequence_column), label, options)
+                sequence, label = find_columns(cells, options)
+                flags = _no_header_flags(sequence + 1, (label or 0) + 1, options)
                 raise DataError(
                     f"row {number} has {show(value)} in the column of that name; if row 1 is no "
                     f"header, say {flags}; if it is one, say --no-header=false"

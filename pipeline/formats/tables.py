@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from pipeline.formats.lines import Lines, find_lines
@@ -25,11 +26,12 @@ def parse_table(
     label: int | None,
     form: str = "csv",
     delimiter: str | None = None,
+    header: Sequence[str] | None = None,
 ) -> ParsedRows:
     """Return the rows of whole lines of csv or tsv.
 
     Rows that are not well formed are `bad`: `line_break` (a carriage return inside),
-    `broken_quoting`, `wrong_number_of_fields`.
+    `broken_quoting`, `wrong_number_of_fields`, `repeated_header`.
 
     Args:
         block: the lines.
@@ -38,6 +40,7 @@ def parse_table(
         label: the position of the label column, or None.
         form: csv or tsv.
         delimiter: what separates columns; None for the delimiter of the form.
+        header: names of the two columns; a row that has them as values is a `repeated_header`.
     """
     delimiter = delimiter or DELIMITERS[form]
     lines = find_lines(block)
@@ -58,6 +61,10 @@ def parse_table(
     table, wrong = _read_well_formed(lines, keep, columns, wanted, parse_options)
     bad += [BadRow(n, "wrong_number_of_fields", lines.text(n)) for n in row[wrong].tolist()]
     row = np.delete(row, wrong)
+    if header is not None and len(again := _find_row(table, wanted, header)):
+        bad += [BadRow(n, "repeated_header", lines.text(n)) for n in row[again].tolist()]
+        rest = np.delete(np.arange(len(row)), again)
+        table, row = table.take(pa.array(rest)), row[rest]
     return ParsedRows(
         sequence=table[f"f{sequence}"].combine_chunks(),
         label=no_labels(len(row)) if label is None else table[f"f{label}"].combine_chunks(),
@@ -66,6 +73,21 @@ def parse_table(
         raw=lambda index: lines.text(row[index]),
         rows=len(keep),
     )
+
+
+def _find_row(
+    table: pa.Table, columns: Sequence[int], values: Sequence[str]
+) -> npt.NDArray[np.int64]:
+    """Return the positions of the rows that have these values in these columns."""
+    found = np.arange(len(table))
+    # The last column first: there are few rows with the name of the label column as label.
+    for column, value in reversed(list(zip(columns, values, strict=True))):
+        cells = table[f"f{column}"].take(pa.array(found))
+        equal = pc.equal(cells, pa.scalar(value.encode("utf-8"), pa.binary()))
+        found = found[equal.to_numpy()]
+        if not len(found):
+            break
+    return found
 
 
 def _read_well_formed(

@@ -34,8 +34,15 @@ def parse_rows(data: bytes | pa.RecordBatch, source: Source) -> ParsedRows:
 
 
 def _parse_table(data: bytes, source: Source) -> ParsedRows:
+    header = source.column_names if source.has_header and source.label is not None else None
     return parse_table(
-        data, len(source.columns), source.sequence, source.label, source.format, source.delimiter
+        data,
+        len(source.columns),
+        source.sequence,
+        source.label,
+        source.format,
+        source.delimiter,
+        header=header,
     )
 
 

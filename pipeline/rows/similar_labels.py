@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _QUOTES = "\"'`´‘’“”„«»"
-_MISSING = frozenset({"nan", "null", "none", "na", "n/a"})
+_MISSING = frozenset({"nan", "null", "none", "na", "n/a", r"\n"})
 # A typing error is rare: of two labels one edit apart, the rarer has less than this of the rows.
 _TYPING_ERROR_SHARE = 0.01
 # In shorter labels one edit is most of the label, and longer ones have many neighbours.

@@ -16,6 +16,8 @@ from apache_beam.io.filesystems import FileSystems
 from charseq.errors import DataError, UsageError
 from charseq.manifest import InputFile
 from charseq.messages import name_first, print_error
+from charseq.redaction import redact
+from pipeline.formats.columns import MissingColumnError
 from pipeline.formats.headers import read_header
 from pipeline.formats.signatures import (
     SIGNATURE_BYTES,
@@ -30,7 +32,6 @@ from pipeline.runtime.filesystems import is_local, open_file
 from pipeline.runtime.globs import match_files
 
 _CONCURRENT_FILES = 16
-_SHOWN_FILES = 3
 _FORMAT_OF_SUFFIX = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -76,6 +77,7 @@ class Source:
     row_groups: int = 0
     encoding: str = "utf-8"
     is_empty: bool = False
+    has_header: bool = False
     identity: Identity = _UNKNOWN
 
     @property
@@ -118,8 +120,7 @@ def _count_empty(paths: Sequence[str]) -> str:
     """Return a user-facing text that names the first empty files."""
     if len(paths) == 1:
         return f"the file {paths[0]} is empty"
-    names = [*paths[:_SHOWN_FILES], *["…"][: len(paths) - _SHOWN_FILES]]
-    return f"{len(paths):,} files are empty: {', '.join(names)}"
+    return f"{len(paths):,} files are empty: {name_first(paths)}"
 
 
 def find_sources(options: InputOptions) -> list[Source]:
@@ -133,7 +134,9 @@ def find_sources(options: InputOptions) -> list[Source]:
     for pattern in options.input:
         matches = match_files(pattern)
         if not matches:
-            raise DataError(f"no file matches --input {pattern!r}")
+            several = "; --input takes one file or pattern, and may be repeated"
+            hint = several if re.search(r"[{,]", pattern) else ""
+            raise DataError(f"no file matches --input {pattern!r}{hint}")
         sizes.update(matches)
     paths = _without_other_spellings(sizes)
     # Before anything is read, so that every change is found.
@@ -158,10 +161,15 @@ def _without_other_spellings(paths: Iterable[str]) -> list[str]:
 def _read_source(path: str, size: int, options: InputOptions) -> Source:
     if os.path.isdir(path):
         raise DataError(f"{path} is a directory; did you mean --input {path.rstrip('/') + '/*'!r}?")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DataError(
+            f"{path} is a pipe or a device, expected a regular file, which can be read more than "
+            "once; write it to a file first"
+        )
     if size == 0:
         return Source(path, size, "text", None, (), sequence=0, label=None, is_empty=True)
     name, _ = _split_compression(path)
-    with _errors_with_path(path):
+    with _errors_with_path(path, options):
         form, compression = _recognize(path, options)
         with open_bytes(path, compression) as stream:
             header = read_header(stream, form, options)
@@ -179,13 +187,26 @@ def _read_source(path: str, size: int, options: InputOptions) -> Source:
 
 
 @contextmanager
-def _errors_with_path(path: str) -> Iterator[None]:
+def _errors_with_path(path: str, options: InputOptions) -> Iterator[None]:
     try:
         yield
+    except MissingColumnError as error:
+        raise DataError(f"{path}: {error}{_note_partition(path, options)}") from error
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     except (OSError, EOFError, pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
+
+
+def _note_partition(path: str, options: InputOptions) -> str:
+    """Return a hint for files in partitions, as Spark writes them: `label=alpha/part-0.parquet`."""
+    for folder in path.split("/")[:-1]:
+        if options.label_column and folder.startswith(f"{options.label_column}="):
+            return (
+                f"; its directory {folder!r} is a partition, whose column is not read: write the "
+                "files without partitions"
+            )
+    return ""
 
 
 def _recognize(path: str, options: InputOptions) -> tuple[str, str | None]:
@@ -283,9 +304,9 @@ def _label_in_path(path: str, label_from: str) -> str:
 
 
 def describe_inputs(sources: Sequence[Source]) -> tuple[InputFile, ...]:
-    """Return path, size and identity of each file, as a manifest holds them."""
+    """Return path, size and identity of each file, as a manifest holds them: without secrets."""
     return tuple(
-        InputFile(source.path, source.bytes, source.identity.content) for source in sources
+        InputFile(redact(source.path), source.bytes, source.identity.content) for source in sources
     )
 
 

@@ -25,10 +25,11 @@ REASONS = {
     "line_break": "a carriage return or newline inside the row or its label",
     "broken_quoting": "a quote that is not closed on its line, or stands inside a field",
     "wrong_number_of_fields": "more or fewer fields than the header",
+    "repeated_header": "the header again, as in files that were put together",
     "invalid_json": "not a JSON object whose sequence is text",
     "label_not_text": "a label that is neither text, a whole number, true nor false",
     # From `validate_rows`; parsing gives the first one, and labels may have the line break:
-    "invalid_utf8": "bytes that are not UTF-8",
+    "invalid_utf8": "bytes that are not UTF-8, as in Windows-1252, from which iconv converts",
     "empty_sequence": "no character in the sequence, or nothing but blanks",
     "missing_label": "no label",
     "too_long": "longer than --max-length, with --too-long=reject",

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from trainer.run_files import list_run_files, move_directory, move_run_files, remove_run_files
+from trainer.run_files import (
+    list_run_files,
+    move_directory,
+    move_run_files,
+    remove_run_files,
+    sync_run_files,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -89,3 +95,15 @@ def test_a_directory_moves_beside_the_files_that_are_there(tmp_path: Path) -> No
     write_files(tmp_path / "old", ("assets.extra/b",), "mine")
     move_directory(str(tmp_path / "new"), str(tmp_path / "old"))
     assert files(tmp_path) == ["old/assets.extra/b", "old/assets/a", "old/saved_model.pb"]
+
+
+def test_all_files_and_names_of_a_run_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(tmp_path, (*OURS, *MINE))
+    synced: list[str] = []
+    monkeypatch.setattr("trainer.run_files.sync", synced.append)
+    sync_run_files(str(tmp_path))
+    folders = ("", "logs", "logs/train", "checkpoints", "saved_model/variables")
+    expected = {*(tmp_path / name for name in OURS), *(tmp_path / name for name in folders)}
+    assert expected <= set(map(Path, synced))

@@ -39,7 +39,7 @@ from trainer.run_directory import (
     UNFINISHED_SAVED_MODEL,
     unfinished_run_file,
 )
-from trainer.run_files import move_directory, sync_directories
+from trainer.run_files import move_directory
 
 # Of probabilities: how far float32 sums may differ when their terms are added in another order.
 _TOLERANCE = 1e-5
@@ -52,7 +52,7 @@ def export(
     representation: str,
     dataset: Dataset,
 ) -> None:
-    """Write `model.keras` and `saved_model/` into the directory of a run, on the disk when done.
+    """Write `model.keras` and `saved_model/` into the directory of a run.
 
     Each appears by a rename, as far as `move_directory` can.
 
@@ -70,7 +70,6 @@ def export(
     check_export(unfinished, classifier, read_parity(dataset))
     sync_tree(unfinished)
     move_directory(unfinished, os.path.join(directory, SAVED_MODEL))
-    sync_directories(directory)
 
 
 def _save_keras_model(directory: str, model: keras.Model) -> None:

@@ -21,6 +21,7 @@ from trainer.owner import Ownership, owned_directory
 from trainer.replacement import begin_run, replace_run, work_directory
 from trainer.run_checks import can_resume, check_output, reproducibility_warning
 from trainer.run_directory import complete_run, resume_run
+from trainer.run_files import sync_run_files
 from trainer.training.build import (
     balanced_weights,
     build_optimizer,
@@ -87,6 +88,7 @@ def train(config: Config, dataset: Dataset) -> None:
         print_notes(setup)
         wait_for_workers(strategy)
         train_in(setup, directory, encoder, resuming, ownership)
+        sync_run_files(directory)
         complete_run(output) if directory == output else replace_run(output)
         wait_for_workers(strategy)
 

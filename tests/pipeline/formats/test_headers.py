@@ -28,10 +28,22 @@ WITHOUT_LABELS = PredictOptions(model="m", input=("i",), output="o").input_optio
 @pytest.mark.parametrize(
     ("form", "data", "header"),
     [
-        ("csv", b'label,"sequence"\nx,A\n', Header(("label", "sequence"), 1, 0, 17, 2)),
-        ("csv", b"\xef\xbb\xbfsequence,label\r\n", Header(("sequence", "label"), 0, 1, 19, 2)),
-        ("csv", b"sequence,label", Header(("sequence", "label"), 0, 1, 14, 2)),
-        ("tsv", b'sequence\t"a\tlabel\n', Header(("sequence", '"a', "label"), 0, 2, 18, 2)),
+        (
+            "csv",
+            b'label,"sequence"\nx,A\n',
+            Header(("label", "sequence"), 1, 0, 17, 2, has_header=True),
+        ),
+        (
+            "csv",
+            b"\xef\xbb\xbfsequence,label\r\n",
+            Header(("sequence", "label"), 0, 1, 19, 2, has_header=True),
+        ),
+        ("csv", b"sequence,label", Header(("sequence", "label"), 0, 1, 14, 2, has_header=True)),
+        (
+            "tsv",
+            b'sequence\t"a\tlabel\n',
+            Header(("sequence", '"a', "label"), 0, 2, 18, 2, has_header=True),
+        ),
         (
             "jsonl",
             b'\xef\xbb\xbf{"sequence": "A"}\noops\n{"label": "x", "sequence": "C"}\n',
@@ -81,11 +93,31 @@ NUMBERS = columns("1", "2", no_header=True)
 @pytest.mark.parametrize(
     ("form", "data", "wanted", "header"),
     [
-        ("csv", b"sequence;label\n", options(delimiter=";"), Header(*NAMES, 15, 2)),
-        ("csv", b"sequence\tlabel\n", options(delimiter="\t"), Header(*NAMES, 15, 2)),
-        ("tsv", b"sequence|label\n", options(delimiter="|"), Header(*NAMES, 15, 2)),
-        ("csv", b"\r\n\nsequence,label\n", OPTIONS, Header(*NAMES, 18, 4)),
-        ("csv", b",sequence,label\n0,A,x", OPTIONS, Header(("", *NAMES[0]), 1, 2, 16, 2)),
+        (
+            "csv",
+            b"sequence;label\n",
+            options(delimiter=";"),
+            Header(*NAMES, 15, 2, has_header=True),
+        ),
+        (
+            "csv",
+            b"sequence\tlabel\n",
+            options(delimiter="\t"),
+            Header(*NAMES, 15, 2, has_header=True),
+        ),
+        (
+            "tsv",
+            b"sequence|label\n",
+            options(delimiter="|"),
+            Header(*NAMES, 15, 2, has_header=True),
+        ),
+        ("csv", b"\r\n\nsequence,label\n", OPTIONS, Header(*NAMES, 18, 4, has_header=True)),
+        (
+            "csv",
+            b",sequence,label\n0,A,x",
+            OPTIONS,
+            Header(("", *NAMES[0]), 1, 2, 16, 2, has_header=True),
+        ),
         ("csv", b"A,x\n", NUMBERS, Header(("1", "2"), 0, 1, 0, 1)),
         (
             "tsv",
@@ -97,7 +129,7 @@ NUMBERS = columns("1", "2", no_header=True)
             "csv",
             "\ufeffsequence,label\n".encode("utf-16-le"),
             OPTIONS,
-            Header(*NAMES, 18, 2, 0, "utf-16-le"),
+            Header(*NAMES, 18, 2, 0, "utf-16-le", has_header=True),
         ),
         (
             "text",
@@ -168,7 +200,9 @@ ROWS = b"ACD,alpha\nGHI,beta\nDCA,alpha\n"
                 "--label-column 2"
             ),
         ),
-        ("csv", ROWS, WITHOUT_LABELS, "if row 1 is no header, say --no-header --sequence-column 1"),
+        ("csv", ROWS, WITHOUT_LABELS, "if row 1 is no header, say --no-header --sequence-column M"),
+        ("csv", b"A\nC\n", WITHOUT_LABELS, "say --no-header --sequence-column 1"),
+        ("csv", b"0,A,x\n", OPTIONS, "say --no-header --sequence-column M --label-column N"),
         (
             "csv",
             ROWS,
@@ -186,7 +220,12 @@ ROWS = b"ACD,alpha\nGHI,beta\nDCA,alpha\n"
             NUMBERS,
             "row 1 is a header: 'sequence', 'label'; leave out --no-header",
         ),
-        ("csv", b">id alpha\nACD\n", OPTIONS, "if it is FASTA, say --format fasta"),
+        (
+            "csv",
+            b">id alpha\nACD\n",
+            OPTIONS,
+            "row 1 begins with '>', as FASTA does; say --format fasta",
+        ),
         (
             "csv",
             b'{"sequence": "A", "label": "x"}\n',
@@ -205,7 +244,7 @@ def test_a_table_that_is_not_what_it_is_taken_for_is_refused_with_the_flag_that_
 
 def test_whoever_says_so_has_a_header_that_looks_like_a_row() -> None:
     header = read_header(io.BytesIO(ROWS), "csv", columns("ACD", "alpha", no_header=False))
-    assert header == Header(("ACD", "alpha"), 0, 1, 10, 2)
+    assert header == Header(("ACD", "alpha"), 0, 1, 10, 2, has_header=True)
     one = read_header(
         io.BytesIO(b"A;b\n"),
         "csv",

@@ -141,6 +141,20 @@ def test_a_row_that_is_wrong_twice_costs_only_itself(
     assert capfd.readouterr().err == ""
 
 
+def test_the_header_again_is_no_row() -> None:
+    block = b"A,x,1\nsequence,label,n\nsequence,x,1\nC,label,2\nD,y,3\n"
+    parsed = parse_table(block, 3, 0, 1, header=("sequence", "label"))
+    assert rows(parsed) == [
+        (0, b"A", b"x"),
+        (2, b"sequence", b"x"),
+        (3, b"C", b"label"),
+        (4, b"D", b"y"),
+    ]
+    assert bad(parsed) == [(1, "repeated_header", "sequence,label,n")]
+    assert [parsed.raw(index) for index in (1, 3)] == ["sequence,x,1", "D,y,3"]
+    assert len(parse_table(block, 3, 0, 1).row) == 5
+
+
 PIECES = [b"A", b'"', b",", b"\t", b"\r", b"\xff", b"\xc3\xa9", b"\0", b'{"s": "A', b'"}', b"1.5"]
 
 

@@ -516,7 +516,8 @@ def test_rows_that_are_all_rejected_are_status_3(
     assert status == 3
     assert error.splitlines() == [
         "all 2 rows are rejected; nothing was written",
-        "  2 invalid_utf8 (bytes that are not UTF-8), such as",
+        "  2 invalid_utf8 (bytes that are not UTF-8, as in Windows-1252, from which iconv converts)"
+        ", such as",
         f"    {tmp_path}/rows.txt, row 1: '\\\\xe9A'",
         f"    {tmp_path}/rows.txt, row 2: '\\\\xe9B'",
     ]

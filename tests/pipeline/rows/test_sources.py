@@ -44,7 +44,17 @@ def test_files_come_in_order_of_their_paths(tmp_path: Path) -> None:
     [
         ("no.csv", None, "no file matches --input"),
         ("a.csv", b"id,label\n1,x\n", "no column 'sequence'; its columns are 'id', 'label'"),
-        ("a.csv", b"sequence,label,label\n", "more than one column 'label'"),
+        (
+            "a.csv",
+            b"sequence,label,label\n",
+            "column 'label'; its columns are 'sequence', 'label', 'label'; rename one",
+        ),
+        ("{a,b}.csv", None, "{a,b}.csv'; --input takes one file or pattern, and may be repeated"),
+        (
+            "label=x/a.csv",
+            b"sequence\nA\n",
+            "its directory 'label=x' is a partition, whose column is not read: write the files",
+        ),
         ("a.csv", b"sequ\xffence,label\n", "row 1: the header is not UTF-8"),
         ("a.jsonl", b'{"text": "A"}\n', "no column 'sequence'; its columns are 'text'"),
         ("a.dat", b"sequence,label\n", "or say --format"),
@@ -88,6 +98,7 @@ def test_a_file_that_cannot_be_used_is_named(
     tmp_path: Path, name: str, content: bytes | None, message: str
 ) -> None:
     if content is not None:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError) as raised:
         find_sources(options(tmp_path / name))
@@ -120,6 +131,19 @@ def test_text_that_looks_like_another_format_is_named(
     if text[0] != ">":
         explicit = options(tmp_path / "a.txt", format="text", label_from="file")
         assert find_sources(explicit)[0].format == "text"
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(DataError, match=r"a\.csv is a pipe or a device, expected a regular file"):
+        find_sources(options(tmp_path / "a.csv"))
+
+
+def test_a_key_that_comes_late_in_json_lines_is_found(tmp_path: Path) -> None:
+    lines = ['{"sequence": "A"}'] * 200 + ['{"sequence": "C", "label": "x"}']
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    (source,) = find_sources(options(tmp_path / "a.jsonl"))
+    assert source.columns == ("sequence", "label")
 
 
 def test_a_directory_is_no_file_and_one_way_to_name_its_files_is_shown(tmp_path: Path) -> None:
@@ -280,7 +304,7 @@ def test_files_of_no_bytes_are_noted_unless_all_are(
     assert [part.source.path for part in cut_into_parts(found)] == [f"{tmp_path}/part-3.csv"]
     assert capsys.readouterr().err == (
         f"note: 5 files are empty: {tmp_path}/_SUCCESS, {tmp_path}/part-0.csv, "
-        f"{tmp_path}/part-1.csv, …\n"
+        f"{tmp_path}/part-1.csv and 2 more\n"
     )
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -21,6 +22,7 @@ from tests.support.processes import Process
 from tests.support.workers import tf_configs
 from trainer.__main__ import main
 from trainer.config import Interval
+from trainer.run_directory import complete_run
 from trainer.training.checkpoint import Checkpoints, keyed_variables
 from trainer.training.progress import Progress
 from trainer.training.state import Epoch, MetricSums, Score, TrainState
@@ -320,6 +322,31 @@ def test_a_training_that_was_taken_over_saves_nothing_more(data, tmp_path, capsy
         "has taken it over, as this one was not heard of for 2 minutes" in capsys.readouterr().err
     )
     assert saved(tmp_path / "run")[-1] == "step-0000000004.npz"
+
+
+def test_every_file_is_on_the_disk_before_the_run_is_complete(data, tmp_path, monkeypatch):
+    """A file that was synced, and moved or left as it was since then, is known by its inode."""
+    synced, fsync = set(), os.fsync
+
+    def sync(descriptor):
+        status = os.fstat(descriptor)
+        synced.add((status.st_ino, status.st_size, status.st_mtime_ns))
+        fsync(descriptor)
+
+    def check(directory):
+        unsynced = []
+        for path in Path(directory).rglob("*"):
+            status = path.stat()
+            known = (status.st_ino, status.st_size, status.st_mtime_ns) in synced
+            if path.is_file() and not known and path.name != "owner.json":
+                unsynced.append(path.name)
+        assert unsynced == []
+        complete_run(directory)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr("trainer.training.train.complete_run", check)
+    assert run(data, tmp_path / "run", epochs=1) == 0
+    assert (tmp_path / "run" / "run.json").exists()
 
 
 def test_the_hash_of_the_manifest_is_in_the_run(data, uninterrupted):
