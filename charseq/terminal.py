@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from charseq.redaction import redact
+
 # Controls, formats (zero width, direction), not assigned, private use, surrogates; separators.
 INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"}
 
@@ -46,10 +48,11 @@ def python_escape(character: str) -> str:
 def escaped_output() -> Iterator[None]:
     """Escape all that the block prints on standard output and error, except the ends of lines.
 
-    Text that the encoding of a stream lacks is escaped, too.
+    Text that the encoding of a stream lacks is escaped, too. Messages, which go to standard error,
+    are redacted; results, on standard output, are not.
     """
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = EscapingStream(before[0]), EscapingStream(before[1])
+    sys.stdout, sys.stderr = EscapingStream(before[0]), RedactingStream(before[1])
     try:
         yield
     finally:
@@ -81,6 +84,15 @@ class EscapingStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.unescaped, name)
+
+
+class RedactingStream(EscapingStream):
+    """An EscapingStream without the secrets in what is written to it."""
+
+    def write(self, text: str) -> int:
+        """Write a text, redacted and escaped; return the number of its characters."""
+        super().write(redact(text))
+        return len(text)
 
 
 def unescaped(stream: Any) -> Any:

@@ -13,6 +13,7 @@ from charseq.errors import UsageError
 from charseq.flags import flag, parse_known, require, validate
 from charseq.flags import make_parser as make_flag_parser
 from charseq.normalization import Normalization
+from charseq.redaction import redact_json
 from pipeline.input_options import (
     DEFAULT_COLUMNS,
     DELIMITER_HELP,
@@ -294,10 +295,13 @@ class Options:
         return RowRules(self.max_length, self.too_long, self.label_column, self.normalization)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the options as `dataset.json` holds them: it is the same in any directory."""
+        """Return the options as `dataset.json` holds them: without secrets, and `output`.
+
+        It is the same in any directory.
+        """
         options = {
             **asdict(self),
-            "input": list(self.input),
+            "input": redact_json(self.input),
             "alphabet_size": self.num_characters,
         }
         del options["output"]

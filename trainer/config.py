@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from charseq.flags import flag, make_parser, parse, require, validate
+from charseq.redaction import redact
 from charseq.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_local
 
@@ -187,8 +188,9 @@ class Config:
         require(fits_strategy, "--devices", names, "one device with --strategy none")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the options as they were requested, as `run.json` holds them."""
-        options = {**asdict(self), "checkpoint_every": str(self.checkpoint_every)}
+        """Return the options as they were requested, as `run.json` holds them: without secrets."""
+        addresses = {"data": redact(self.data), "output": redact(self.output)}
+        options = {**asdict(self), **addresses, "checkpoint_every": str(self.checkpoint_every)}
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in options.items()

@@ -17,6 +17,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
 from charseq.files import encode_text
+from charseq.redaction import redact
 from pipeline.rows.packing import unpack_rows
 from pipeline.rows.parts import Part
 from pipeline.runtime.filesystems import create
@@ -70,7 +71,7 @@ def write_predictions(
     sha256, num_rows, size = hashlib.sha256(), 0, 0
     with create(path) as file:
         for numbers, predicted in _ordered_rows(part, values):
-            data = to_lines(part.source.path, first_row + numbers, predicted)
+            data = to_lines(redact(part.source.path), first_row + numbers, predicted)
             file.write(data)
             sha256.update(data)
             num_rows, size = num_rows + len(numbers), size + len(data)

@@ -13,6 +13,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
 from charseq.files import FileDigest, to_json_text
+from charseq.redaction import redact, redact_json
 from pipeline.output.journal import StagedFile, StagedOutput, publish_staged
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import Staging
@@ -26,6 +27,7 @@ from pipeline.rows.sources import Source, check_unchanged, describe_inputs
 from pipeline.runtime.filesystems import digest_file
 
 FORMAT_VERSION = 1
+_ADDRESSES = ("input", "output", "model")  # Of the options.
 _LIBRARIES = ("apache-beam", "tensorflow", "pyarrow", "numpy")
 
 
@@ -85,13 +87,16 @@ def summarize(prepared: PreparedPredictions) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "counts": count_rows(prepared),
         "model": {
-            "path": model.directory,
+            "path": redact(model.directory),
             "dataset_fingerprint": model.fingerprint,
             "max_length": model.max_length,
             "files": [asdict(file) for file in model.files],
         },
         "inputs": [file.to_json() for file in describe_inputs(prepared.sources)],
-        "options": {**asdict(prepared.options), "input": list(prepared.options.input)},
+        "options": {
+            **asdict(prepared.options),
+            **redact_json({name: getattr(prepared.options, name) for name in _ADDRESSES}),
+        },
         "versions": {library: version(library) for library in _LIBRARIES},
         "files": [*_describe_predicted(prepared.files), *_describe_rejected(prepared)],
     }

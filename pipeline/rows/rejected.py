@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from charseq.redaction import redact
 from pipeline.formats.parsed_rows import BadRow
 from pipeline.rows.parts import Part
 
@@ -24,7 +25,7 @@ class RejectedRow(NamedTuple):
     def to_json(self, parts: Sequence[Part], first: Sequence[int]) -> dict[str, object]:
         """Return file, number in the file, reason and text of the row; `first` as `first_rows`."""
         return {
-            "source": parts[self.part].source.path,
+            "source": redact(parts[self.part].source.path),
             "row": first[self.part] + self.row,
             "reason": self.reason,
             "raw": self.raw,

@@ -17,6 +17,7 @@ from apache_beam.io.filesystems import FileSystems
 from charseq.errors import DataError, UsageError
 from charseq.manifest import InputFile
 from charseq.messages import name_first
+from charseq.redaction import redact
 from pipeline.formats.columns import MissingColumnError
 from pipeline.formats.headers import read_header
 from pipeline.formats.signatures import (
@@ -304,9 +305,9 @@ def _label_in_path(path: str, label_from: str) -> str:
 
 
 def describe_inputs(sources: Sequence[Source]) -> tuple[InputFile, ...]:
-    """Return path, size and identity of each file, as a manifest holds them."""
+    """Return path, size and identity of each file, as a manifest holds them: without secrets."""
     return tuple(
-        InputFile(source.path, source.bytes, source.identity.content) for source in sources
+        InputFile(redact(source.path), source.bytes, source.identity.content) for source in sources
     )
 
 

@@ -14,6 +14,7 @@ import charseq.files
 from charseq.errors import DataError
 from pipeline.rows import identity
 from pipeline.rows.identity import Identity, check_identities, read_versions
+from pipeline.runtime.s3 import share_client
 from tests.support.stores import s3_server
 
 ABC = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -143,6 +144,7 @@ def test_of_many_changes_five_are_named(tmp_path: Path) -> None:
 
 def test_a_change_of_an_object_is_named() -> None:
     with s3_server() as bucket:
+        share_client()
         FileSystems.set_options(PipelineOptions(bucket.flags))
         bucket.put("in/a", b"abc")
         found = identify({"s3://bucket/in/a": 3})

@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from google.api_core.exceptions import PreconditionFailed
 
 from pipeline.runtime.exclusive import create_exclusively, create_gs_object
+from pipeline.runtime.s3 import share_client
 from tests.support.stores import s3_server
 
 CALLERS = [f"caller {number}" for number in range(8)]
@@ -61,6 +62,7 @@ def test_a_link_whose_answer_was_lost_counts(
 
 def test_of_all_callers_one_creates_an_object_of_s3(tmp_path: Path) -> None:
     with s3_server() as bucket:
+        share_client()
         FileSystems.set_options(PipelineOptions(bucket.flags))
         (caller,) = created_by("s3://bucket/object", tmp_path)
         assert bucket.get("object") == caller.encode()

@@ -61,6 +61,14 @@ def test_a_parity_row_that_is_encoded_differently_is_refused(dataset, values):
         TextEncoder(dataset)
 
 
+def test_parity_rows_become_nfc_before_the_graph_if_the_dataset_did_it(dataset):
+    change_parity(dataset, 1, sequence="e\u0301 ")
+    earlier = read_parity(dataset).sequences.numpy()
+    now = replace(dataset.manifest, options={"normalize": "nfc", "lowercase": False, "strip": True})
+    assert earlier[0] == "e\u0301 ".encode()
+    assert read_parity(replace(dataset, manifest=now)).sequences.numpy()[0] == "\xe9 ".encode()
+
+
 @pytest.mark.parametrize("name", ["parity.jsonl", "transform"])
 def test_a_dataset_without_the_files_of_an_export_is_refused(dataset, name, tmp_path):
     (tmp_path / "data" / name).rename(tmp_path / name)

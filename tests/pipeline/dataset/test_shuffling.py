@@ -1,0 +1,56 @@
+"""Usable rows sorted into shards, and which of them go to parity.jsonl."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.dataset.checking import USABLE, UsableRows
+from pipeline.dataset.plan import Plan
+from pipeline.dataset.shuffling import partition_rows
+from pipeline.options import Options
+from pipeline.rows.hashing import hash_sequences
+from pipeline.rows.packing import pack_rows, unpack_rows
+from pipeline.shards.ordering import SHUFFLED, order_rows
+from pipeline.shards.partition import plan_partition
+from pipeline.transform.saved_graph import Vocabulary
+
+pytestmark = pytest.mark.unit
+
+OPTIONS = Options(("i",), "o", max_length=4, split="train=1")
+# Normalized, and as read where that was not the same. Two rows are one record.
+ROWS = [("AC", "AC "), ("AC", None), ("GGGGTT", None), ("TT", "\ufeffTT"), ("CA C", None)]
+
+
+def parity_of(changed: list[str], parity_limit: int) -> dict[str, str | None]:
+    """Return by sequence the texts for parity.jsonl, where those of `changed` were chosen."""
+    sequences, raw = zip(*ROWS, strict=True)
+    columns = [sequences, ["x"] * len(ROWS), raw, [1] * len(ROWS)]
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, USABLE.types, strict=True)]
+    packed = pack_rows(pa.RecordBatch.from_arrays(arrays, schema=USABLE))
+    plan = Plan(
+        plan_partition(OPTIONS.split_fractions, 1),
+        Vocabulary(("A",), ("x",)),
+        parity_limit,
+        np.sort(hash_sequences(pa.array(changed, pa.string()), OPTIONS.seed)),
+    )
+    partitioned = partition_rows(UsableRows(0, 1, packed), plan, OPTIONS)
+    assert (partitioned.num_rows, partitioned.rejected) == (len(ROWS), [])
+    rows = order_rows(unpack_rows([rows for _, rows in partitioned.by_shard], SHUFFLED), 0).rows
+    return dict(zip(rows["sequence"].to_pylist(), rows["raw"].to_pylist(), strict=True))
+
+
+def test_a_changed_row_is_chosen_before_its_twin_that_was_read_like_that() -> None:
+    assert parity_of(["AC"], 0) == {"AC": "AC ", "GGGG": None, "TT": None, "CA C": None}
+    assert parity_of(["AC", "TT"], 1 << 32) == {
+        "AC": "AC ",
+        "GGGG": "GGGGTT",
+        "TT": "\ufeffTT",
+        "CA C": "CA C",
+    }
+
+
+def test_without_changed_rows_all_below_the_limit_are_chosen() -> None:
+    assert set(parity_of([], 0).values()) == {None}
+    assert parity_of([], 1 << 32)["AC"] == "AC"
