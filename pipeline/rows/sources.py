@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError, UsageError
 from charseq.manifest import InputFile
-from charseq.messages import name_first
+from charseq.messages import name_first, print_error
 from charseq.redaction import redact
 from pipeline.formats.columns import MissingColumnError
 from pipeline.formats.headers import read_header
@@ -113,7 +112,7 @@ def find_nonempty_sources(options: InputOptions) -> list[Source]:
     if all(source.is_only_header for source in sources):
         raise DataError(f"no rows in {name_first(options.input)}: nothing but headers")
     if empty:
-        print(f"note: {_count_empty(empty)}", file=sys.stderr)
+        print_error(f"note: {_count_empty(empty)}")
     return sources
 
 
