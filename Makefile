@@ -45,7 +45,7 @@ $(VENV_PYTHON) -m pip --version >/dev/null 2>&1 \
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-all lint crash-test flink-test deploy-test image-test lock clean \
+.PHONY: help demo check test test-all advisories lint crash-test flink-test deploy-test image-test lock clean \
 	find-python
 
 help: ## Show this
@@ -64,7 +64,10 @@ test: lint ## Lint, types and most tests, before a commit (4 minutes)
 	$(PYTEST) -m 'not ($(SLOW))'
 
 # Each part once, the quickest first.
-test-all: test crash-test flink-test deploy-test ## All of it but image-test (25 minutes)
+test-all: test advisories crash-test flink-test deploy-test ## All of it but image-test (25 minutes)
+
+advisories: $(READY) ## Compare the locked versions with known advisories (needs the Internet)
+	$(VENV_PYTHON) -m tests.advisories
 
 lint: $(READY) ## ruff and mypy only
 	$(VENV_PYTHON) -m ruff check .

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 
 from charseq.errors import DataError, MismatchError, Preempted, UsageError, UselessResult
 from charseq.machine import limit_thread_pools
-from charseq.messages import shorten_message
+from charseq.messages import print_error
 from charseq.signals import Signalled, interruptible, leave_if_watched, was_signalled
-from charseq.terminal import escape_for, escaped_output, unescaped
+from charseq.terminal import escaped_output
 
 
 def exit_status(command: Callable[[], None]) -> int:
@@ -38,17 +38,17 @@ def _exit_status(command: Callable[[], None]) -> int:
             _check_docstrings()
             command()
     except UsageError as error:
-        _print_error(error)
+        print_error(f"error: {error}")
         return 2
     except BrokenPipeError:
         # The reader of standard output has gone; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (MismatchError, UselessResult) as error:
-        _print_error(error)
+        print_error(f"error: {error}")
         return 3
     except (DataError, OSError) as error:
-        _print_error(error)
+        print_error(f"error: {error}")
         return 1
     except Preempted as preempted:
         print(preempted, file=sys.stderr)
@@ -70,12 +70,6 @@ def _check_docstrings() -> None:
             "python -OO (or PYTHONOPTIMIZE=2) removes docstrings, without which Apache Beam "
             "cannot be imported; run python without it, or with -O"
         )
-
-
-def _print_error(error: Exception) -> None:
-    """Print an error on standard error, shortened as it is escaped for it."""
-    message = escape_for(unescaped(sys.stderr), f"error: {error}")
-    print(shorten_message(message), file=sys.stderr)
 
 
 @contextmanager

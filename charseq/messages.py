@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from itertools import zip_longest
+
+from charseq.terminal import escape_for, unescaped
 
 MAX_MESSAGE = 2000
 _MAX_DIFFERENCES = 3
@@ -21,6 +24,11 @@ def shorten_message(text: str, limit: int = MAX_MESSAGE) -> str:
     kept = limit - len(note)
     start = kept * 3 // 4
     return f"{text[:start]}{note}{text[start - kept :]}"
+
+
+def print_error(text: str) -> None:
+    """Print a message on standard error, shortened as it is escaped for it."""
+    print(shorten_message(escape_for(unescaped(sys.stderr), text)), file=sys.stderr)
 
 
 def shorten_value(value: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import pytest
 
+from pipeline.__main__ import main as prepare
 from pipeline.inspect import main as inspect
 from pipeline.predict.__main__ import main as predict
 from tests.support.paths import ROOT
@@ -34,6 +35,32 @@ def earlier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_dataset_passes_verification(earlier: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect(["dataset", "--verify"]) == 0
     assert "dataset: 84 records and all files are as the manifest says" in capsys.readouterr().out
+
+
+def test_a_dataset_is_replaced_and_only_its_files(earlier: Path) -> None:
+    (earlier / "dataset" / "notes.txt").write_text("mine")
+    staging = earlier / "dataset" / ".staging"
+    staging.mkdir()
+    # As its killed preparation leaves it.
+    for name in ("started", "shard-1"):
+        (staging / name).touch()
+    flags = "--input rows.csv --output dataset --max-length 6 --seed 5 --overwrite"
+    assert prepare(flags.split()) == 0
+    assert inspect(["dataset", "--verify"]) == 0
+    assert (earlier / "dataset" / "notes.txt").read_text() == "mine"
+    assert not staging.exists()
+
+
+def test_moves_that_a_killed_preparation_began_are_refused(
+    earlier: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = earlier / "new" / ".staging" / "moves.json"
+    journal.parent.mkdir(parents=True)
+    journal.write_text('[["new/.staging/shard-1", "train/part-00000-of-00001.tfrecord"]]')
+    assert prepare(["--input", "rows.csv", "--output", "new", "--max-length", "6"]) == 1
+    error = capsys.readouterr().err
+    assert "new/.staging/moves.json: no journal of this version" in error
+    assert "Remove new, or choose another --output" in error
 
 
 def test_an_unfinished_run_resumes_and_ends_with_the_same_weights(earlier: Path) -> None:

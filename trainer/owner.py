@@ -111,6 +111,7 @@ def owned_directory(directory: str, *, locked: bool, wait: bool = False) -> Iter
                 f"in {TAKEN_OVER_AFTER_SECONDS / 60:g} minutes"
             )
         time.sleep(_SECONDS_BETWEEN_LOOKS)
+    _remove_left_over(directory)
     ownership, stop = Ownership(directory, owner), threading.Event()
     renewal = threading.Thread(target=ownership.renew_until, args=(stop,), daemon=True)
     renewal.start()
@@ -148,7 +149,7 @@ def _claim(directory: str, owner: Owner, locked: bool) -> Owner | None:
     with _written(path, owner) as new:
         other = read_owner(path)
         if other and not _is_dead(other, owner, locked):
-            age = os.stat(new).st_mtime - os.stat(path).st_mtime
+            age = _age(path, new)
             if age < TAKEN_OVER_AFTER_SECONDS:
                 return other
             print(
@@ -158,6 +159,25 @@ def _claim(directory: str, owner: Owner, locked: bool) -> Owner | None:
             )
         os.replace(new, path)
     return None
+
+
+def _age(path: str, new: str) -> float:
+    """Return how many seconds `path` is older than `new`; 0 if one of them is just being replaced.
+
+    The owner may remove `new`, for what a killed process left.
+    """
+    try:
+        return os.stat(new).st_mtime - os.stat(path).st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _remove_left_over(directory: str) -> None:
+    """Remove what processes that were killed while they claimed a directory left in it."""
+    for name in os.listdir(directory):
+        if OWNER_NAMES.fullmatch(name) and name != OWNER_FILE:
+            with suppress(FileNotFoundError):
+                os.remove(os.path.join(directory, name))
 
 
 def _create(path: str, owner: Owner) -> bool:

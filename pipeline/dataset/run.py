@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from charseq.manifest import SPLITS, Manifest
-from charseq.messages import shorten_value
+from charseq.messages import shorten_message, shorten_value
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.dataset.graph import build
 from pipeline.dataset.read_manifest import read_manifest
@@ -99,4 +99,6 @@ def describe(manifest: Manifest, output: str, seconds: float) -> str:
         f"{len(manifest.labels)} labels, alphabet {shorten_value(''.join(manifest.alphabet))!r}",
         f"{output}: {len(manifest.shards)} shards, fingerprint {manifest.fingerprint[:16]}",
     ]
-    return "\n".join([*filter(None, lines), *(f"note: {note}" for note in manifest.notes)])
+    return "\n".join(
+        [*filter(None, lines), *(shorten_message(f"note: {note}") for note in manifest.notes)]
+    )

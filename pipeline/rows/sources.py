@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError, UsageError
 from charseq.manifest import InputFile
-from charseq.messages import name_first
+from charseq.messages import name_first, print_error
 from charseq.redaction import redact
 from pipeline.formats.columns import MissingColumnError
 from pipeline.formats.headers import read_header
@@ -113,7 +112,7 @@ def find_nonempty_sources(options: InputOptions) -> list[Source]:
     if all(source.is_only_header for source in sources):
         raise DataError(f"no rows in {name_first(options.input)}: nothing but headers")
     if empty:
-        print(f"note: {_count_empty(empty)}", file=sys.stderr)
+        print_error(f"note: {_count_empty(empty)}")
     return sources
 
 
@@ -135,9 +134,7 @@ def find_sources(options: InputOptions) -> list[Source]:
     for pattern in options.input:
         matches = match_files(pattern)
         if not matches:
-            several = "; --input takes one file or pattern, and may be repeated"
-            hint = several if re.search(r"[{,]", pattern) else ""
-            raise DataError(f"no file matches --input {pattern!r}{hint}")
+            raise DataError(f"no file matches --input {pattern!r}{_pattern_hint(pattern)}")
         sizes.update(matches)
     paths = _without_other_spellings(sizes)
     # Before anything is read, so that every change is found.
@@ -146,6 +143,15 @@ def find_sources(options: InputOptions) -> list[Source]:
         sources = list(pool.map(lambda path: _read_source(path, sizes[path], options), paths))
     identities = identify({path: sizes[path] for path in paths}, versions)
     return [replace(source, identity=identities[source.path]) for source in sources]
+
+
+def _pattern_hint(pattern: str) -> str:
+    """Return what may be wrong with a pattern that matches nothing, as the end of a message."""
+    if re.search(r"[{,]", pattern):
+        return "; --input takes one file or pattern, and may be repeated"
+    if "[" in pattern:
+        return "; in a pattern, [[] stands for an opening bracket"
+    return ""
 
 
 def _without_other_spellings(paths: Iterable[str]) -> list[str]:

@@ -89,11 +89,13 @@ def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
         sequence = pc.utf8_slice_codeunits(sequence, 0, kept)
     good = ~reasons.bad
     bad = reasons.bad_rows(parsed)
-    mask = pa.array(good)
+    raw = _changed_only(read, sequences, kept)
+    if bad:
+        sequence, label, raw = (column.filter(pa.array(good)) for column in (sequence, label, raw))
     return ValidatedRows(
-        sequence.filter(mask),
-        label.filter(mask),
-        _changed_only(read, sequences, kept).filter(mask),
+        sequence,
+        label,
+        raw,
         {step: changed[good] for step, changed in sequences.changed.items()},
         {step: changed[good] for step, changed in labels.changed.items()},
         parsed.row[good],

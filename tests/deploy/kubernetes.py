@@ -36,7 +36,7 @@ from tests.deploy.support.tools import build, check_schemas, fetch_tools
 from tests.support.paths import ROOT
 
 HERE = ROOT / "deploy" / "kubernetes"
-OVERLAYS = ("one-node", "several-nodes")
+OVERLAYS = ("one-node", "several-nodes", "train-one-node", "train-several-nodes")
 CONTAINER = ROOT / "tests" / "deploy" / "support" / "container.sh"
 USER = 10001
 STEPS = ("prepare", "train", "evaluate", "promote")
@@ -59,10 +59,10 @@ def _check() -> None:
     with api_server(tools) as server:
         if server:
             apply_all(server)
-    one_node, several_nodes = (read(built[name]) for name in OVERLAYS)
+    one_node, training = (read(built[name]) for name in ("one-node", "train-several-nodes"))
     with tempfile.TemporaryDirectory() as temporary:
         run_as_scheduled(of(one_node, "CronJob"), settings_of(one_node), Path(temporary))
-        run_workers(of(several_nodes, "Job"), settings_of(several_nodes), Path(temporary))
+        run_workers(of(training, "Job"), settings_of(training), Path(temporary))
 
 
 def of(manifests: Sequence[Manifest], kind: str) -> Manifest:
@@ -160,14 +160,17 @@ def run_workers(job: Manifest, settings: dict[str, str], data: Path) -> None:
         "BATCH_SIZE": "256",
     }
     ports = iter(free_ports(count))
-    addresses = {f"train-{index}.train:2222": f"{LOOPBACK}:{next(ports)}" for index in range(count)}
+    name = job["metadata"]["name"]
+    addresses = {
+        f"{name}-{index}.train:2222": f"{LOOPBACK}:{next(ports)}" for index in range(count)
+    }
     started = time.monotonic()
     with ExitStack() as running:
         processes = []
         for index in range(count):
-            variables = environment(step, found, {INDEX: str(index)})
-            for name, here in addresses.items():
-                variables["TF_CONFIG"] = variables["TF_CONFIG"].replace(name, here)
+            variables = environment(step, found, {INDEX: str(index), JOB: name})
+            for address, here in addresses.items():
+                variables["TF_CONFIG"] = variables["TF_CONFIG"].replace(address, here)
             container = started_container(step, variables, data)
             processes.append(running.enter_context(container))
         outputs = [process.communicate(timeout=600)[0] for process in processes]

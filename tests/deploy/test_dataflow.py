@@ -266,7 +266,8 @@ def test_a_launch_leaves_a_job_that_writes_the_dataset(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    gs.blob("in/rows.csv").upload_from_string("sequence,label\nAC,x\nCA,y\n")
+    rows = [f"{a}{b},{'xy'[n % 2]}" for n, a in enumerate("ACDEFG") for b in "ACDEFG"]
+    gs.blob("in/rows.csv").upload_from_string("\n".join(["sequence,label", *rows]))
     # A local path: TensorFlow, which makes a directory there, knows no emulator of gs://.
     output = tmp_path / "out"
     parameters = [
@@ -291,4 +292,4 @@ def test_a_launch_leaves_a_job_that_writes_the_dataset(
     run_here(staged.download_as_bytes())
     assert inspect_main([str(output), "--verify"]) == 0
     counts = json.loads((output / "dataset.json").read_text())["counts"]
-    assert (counts["read"], counts["duplicates"], counts["rejected"]) == (2, 0, 0)
+    assert (counts["read"], counts["duplicates"], counts["rejected"]) == (36, 0, 0)

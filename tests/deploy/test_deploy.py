@@ -25,7 +25,9 @@ pytestmark = pytest.mark.unit
 
 DEPLOY = ROOT / "deploy"
 BASE = DEPLOY / "kubernetes" / "base"
+TRAINING = DEPLOY / "kubernetes" / "training"
 OVERLAYS = DEPLOY / "kubernetes" / "overlays"
+JOB = "metadata.labels['batch.kubernetes.io/job-name']"
 POD = {"metadata.labels['batch.kubernetes.io/job-name']": "scheduled-run-29400660"}
 INDEX = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
 SHOW = f"#!{sys.executable}\nimport json, os, sys\nprint(json.dumps([os.getpid(), sys.argv[1:]]))\n"
@@ -37,7 +39,8 @@ def manifests(path: Path) -> dict[str, Any]:
 
 def settings(overlay: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for folder in (BASE, OVERLAYS / overlay):
+    base = TRAINING if overlay.startswith("train-") else BASE
+    for folder in (base, OVERLAYS / overlay):
         (generator,) = manifests(folder / "kustomization.yaml")["Kustomization"][
             "configMapGenerator"
         ]
@@ -72,7 +75,7 @@ def started(step: dict[str, Any], overlay: str, data: Path) -> list[str]:
 
 
 SCHEDULED = ("CronJob", BASE / "scheduled-run.yaml")
-TRAIN = ("Job", BASE / "train.yaml")
+TRAIN = ("Job", TRAINING / "train.yaml")
 PREPARE = ("Job", DEPLOY / "flink" / "prepare.yaml")
 
 
@@ -89,6 +92,7 @@ def test_the_trainer_knows_its_flags(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Status 2 is for a wrong command line; that there is no data is another matter."""
+    overlay = f"train-{overlay}" if manifest == TRAIN else overlay
     _, module, *flags = started(steps_of(*manifest)[step], overlay, tmp_path)
     main = importlib.import_module(f"{module}.__main__").main
     assert main(flags) == 1
@@ -147,33 +151,53 @@ def test_what_is_complete_is_passed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("index", [0, 3])
 def test_each_worker_gets_its_own_tf_config(index: int) -> None:
-    job = manifests(OVERLAYS / "several-nodes" / "train.yaml")["Job"]
+    job = manifests(OVERLAYS / "train-several-nodes" / "train.yaml")["Job"]
     service = manifests(OVERLAYS / "several-nodes" / "workers.yaml")["Service"]
     (trainer,) = containers(pod_spec(job))
-    found = json.loads(environment(trainer, {}, {INDEX: str(index)})["TF_CONFIG"])
+    pod = {INDEX: str(index), JOB: "train-7"}
+    found = json.loads(environment(trainer, {}, pod)["TF_CONFIG"])
     assert found == {
         "cluster": {
             "worker": [
-                "train-0.train:2222",
-                "train-1.train:2222",
-                "train-2.train:2222",
-                "train-3.train:2222",
+                "train-7-0.train:2222",
+                "train-7-1.train:2222",
+                "train-7-2.train:2222",
+                "train-7-3.train:2222",
             ],
         },
         "task": {"type": "worker", "index": index},
     }
     name, port = service["metadata"]["name"], service["spec"]["ports"][0]["port"]
     assert found["cluster"]["worker"] == [
-        f"{job['metadata']['name']}-{number}.{name}:{port}"
-        for number in range(job["spec"]["completions"])
+        f"train-7-{number}.{name}:{port}" for number in range(job["spec"]["completions"])
     ]
     assert job["spec"]["parallelism"] == job["spec"]["completions"]
     assert pod_spec(job)["subdomain"] == name
 
 
 def test_strategies() -> None:
-    found = {overlay: settings(overlay)["STRATEGY"] for overlay in ("one-node", "several-nodes")}
-    assert found == {"one-node": "mirrored", "several-nodes": "multi_worker"}
+    overlays = ("train-one-node", "train-several-nodes")
+    found = {overlay: settings(overlay)["STRATEGY"] for overlay in overlays}
+    assert found == {"train-one-node": "mirrored", "train-several-nodes": "multi_worker"}
+
+
+def test_what_is_applied_again_holds_no_job() -> None:
+    """A Job cannot be changed: an overlay that has one would have to be deleted first."""
+    for overlay in ("one-node", "several-nodes"):
+        kustomization = manifests(OVERLAYS / overlay / "kustomization.yaml")["Kustomization"]
+        files = [
+            BASE / name
+            for name in manifests(BASE / "kustomization.yaml")["Kustomization"]["resources"]
+        ]
+        files += [
+            OVERLAYS / overlay / name for name in kustomization["resources"] if name[0] != "."
+        ]
+        assert "Job" not in {kind for file in files for kind in manifests(file)}
+    for overlay in ("train-one-node", "train-several-nodes"):
+        kustomization = manifests(OVERLAYS / overlay / "kustomization.yaml")["Kustomization"]
+        assert kustomization["resources"] == ["../../training"]
+        assert kustomization["nameSuffix"] == "-1"
+    assert list(manifests(TRAINING / "train.yaml")) == ["Job"]
 
 
 def test_the_parts_of_the_flink_cluster_fit_each_other(tmp_path: Path) -> None:

@@ -164,3 +164,11 @@ def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ):
             pass
         ownership.check()
+
+
+def test_what_a_process_that_was_killed_in_its_claim_left_is_removed(tmp_path: Path) -> None:
+    for name in (f"owner.json.{'ab' * 16}", f"owner.json.{'cd' * 16}.tmp", "owner.json.mine"):
+        (tmp_path / name).write_text("{")
+    with owned_directory(str(tmp_path), locked=True):
+        names = sorted(path.name for path in tmp_path.iterdir())
+        assert names == ["owner.json", "owner.json.mine"]

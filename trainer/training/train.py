@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 import keras
@@ -10,6 +9,7 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from charseq.files import directory_lock
+from charseq.messages import print_error
 from trainer.config import Config
 from trainer.data.batches import Batches, resolve_batch_size
 from trainer.data.dataset import Dataset
@@ -108,7 +108,7 @@ def print_notes(setup: Setup) -> None:
         notes.append("--strategy multi_worker with one worker is a run on this machine alone")
     if is_chief(setup.strategy):
         for note in notes:
-            print(f"note: {note}", file=sys.stderr)
+            print_error(f"note: {note}")
 
 
 def train_in(
@@ -158,7 +158,7 @@ def open_run(setup: Setup, directory: str) -> bool:
         begin_run(directory, description)
         return False
     if warning := reproducibility_warning(directory, description):
-        print(warning, file=sys.stderr)
+        print_error(warning)
     resume_run(directory, description)
     return True
 

@@ -190,6 +190,32 @@ def test_all_formats_without_a_label(tmp_path: Path, model: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "flags", "rows"),
+    [
+        ("a.faa", b">1|x\nAC\nD\n>2\nG\n", [], [(1, "ACD"), (4, "G")]),
+        ("a.csv", "sequence\tl\nACD\tx\n".encode("utf-16"), ["--delimiter=tab"], [(2, "ACD")]),
+        (
+            "a.csv",
+            gzip.compress(b"x,ACD\ny,G\n"),
+            ["--no-header", "--sequence-column=2"],
+            [(1, "ACD"), (2, "G")],
+        ),
+    ],
+)
+def test_other_files_without_a_label(
+    tmp_path: Path,
+    model: Path,
+    name: str,
+    content: bytes,
+    flags: list[str],
+    rows: list[tuple[int, str]],
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    predict(model, tmp_path / name, tmp_path / "out", *flags)
+    assert_same(read_lines(tmp_path / "out", "predictions"), expected(tmp_path / name, rows))
+
+
 def write_many(path: Path, rows: int) -> list[tuple[int, str]]:
     rng = random.Random(0)
     found = ["".join(rng.choices("ABé", k=rng.choice([0, 1, 2, 3, 4, 900]))) for _ in range(rows)]

@@ -339,3 +339,11 @@ def test_a_file_with_the_name_of_a_pattern_is_that_file(tmp_path: Path) -> None:
     assert [Path(source.path).name for source in find_sources(options)] == ["rows[1].csv"]
     (tmp_path / "rows[1].csv").unlink()
     assert [Path(source.path).name for source in find_sources(options)] == ["rows1.csv"]
+
+
+def test_a_bracket_in_the_name_of_a_directory_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "data[1]").mkdir()
+    (tmp_path / "data[1]" / "a.csv").write_text("sequence,label\nA,x\n")
+    with pytest.raises(DataError, match=r"1\]/\*\.csv'; in a pattern, \[\[\] stands for an open"):
+        find_sources(options(tmp_path / "data[1]" / "*.csv"))
+    assert len(find_sources(options(tmp_path / "data[[]1]" / "*.csv"))) == 1

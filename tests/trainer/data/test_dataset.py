@@ -6,7 +6,7 @@ import json
 import pytest
 
 from charseq.errors import DataError
-from charseq.manifest import Feature
+from charseq.manifest import FORMAT_VERSION, Feature
 from tests.support.datasets import toy_rows, write_dataset
 from trainer.data.dataset import read_dataset
 
@@ -55,8 +55,10 @@ def test_no_manifest(dataset):
 
 
 def test_newer_format(dataset):
-    change(dataset, format_version=2)
-    with pytest.raises(DataError, match="got format version 2, expected at most 1"):
+    change(dataset, format_version=FORMAT_VERSION + 1)
+    with pytest.raises(
+        DataError, match=f"version {FORMAT_VERSION + 1}, expected at most {FORMAT_VERSION}"
+    ):
         read_dataset(str(dataset))
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import threading
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ from tests.support.workers import tf_configs
 from trainer.__main__ import main
 from trainer.config import Config
 from trainer.training.divergence import check_sound, largest_sound_loss
+from trainer.training.loop import TrainingLoop
+from trainer.training.state import Epoch, Score, TrainState
 
 # Six steps an epoch, in calls of 2.
 ROWS, BATCH = 96, 16
@@ -42,6 +47,19 @@ def test_a_loss_far_above_that_of_guessing_is_an_error(loss):
 @pytest.mark.unit
 def test_one_label_has_a_bound_too():
     assert largest_sound_loss(1) == largest_sound_loss(2) > 600
+
+
+@pytest.mark.unit
+def test_a_run_that_diverged_in_an_earlier_version_is_not_gone_on_with(tmp_path):
+    manifest = SimpleNamespace(records=lambda _: 4, labels=("x", "y"))
+    batches: Any = SimpleNamespace(count=lambda _: 1, manifest=manifest)
+    checkpoints: Any = SimpleNamespace(output=str(tmp_path), discard_unconfirmed=lambda: None)
+    diverged = Epoch(1, Score(math.inf, 0.5), None, 2.0, 2.0, 0.0, 0.01)
+    state = TrainState(epoch=2, epochs=(diverged,))
+    config, steps = Config(data="", output="", epochs=1), SimpleNamespace()
+    loop = TrainingLoop(config, batches, cast(Any, steps), checkpoints, threading.Event(), state)
+    with pytest.raises(DataError, match="loss inf in epoch 1 with --learning-rate"):
+        loop.run()
 
 
 @pytest.fixture(scope="module")
