@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from charseq.terminal import escape_terminal
+from charseq.console.terminal import escape_terminal
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -10,11 +10,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from charseq.console.messages import print_error
+from charseq.console.terminal import escaped_output
 from charseq.errors import DataError, MismatchError, Preempted, UsageError, UselessResult
-from charseq.machine import limit_thread_pools
-from charseq.messages import print_error
-from charseq.signals import Signalled, interruptible, leave_if_watched, was_signalled
-from charseq.terminal import escaped_output
+from charseq.process.machine import limit_thread_pools
+from charseq.process.signals import Signalled, interruptible, leave_if_watched, was_signalled
 
 
 def exit_status(command: Callable[[], None]) -> int:

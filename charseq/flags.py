@@ -36,8 +36,8 @@ from typing import (
     overload,
 )
 
+from charseq.console.messages import shorten_message
 from charseq.errors import UsageError
-from charseq.messages import shorten_message
 from charseq.paths import expand_path
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.files import FileDigest, seal, sha256_of_json, to_json_text
-from charseq.normalization import Normalization
+from charseq.text.normalization import Normalization
 
 # 2: the raw rows of `parity.jsonl`, and rows to predict, become NFC before the transform graph. A
 # reader of version 1 would give the graph other text than the records were made of.

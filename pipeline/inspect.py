@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from charseq.signals import watch_signals
+from charseq.process.signals import watch_signals
 
 if __name__ == "__main__":
     watch_signals()  # Before the other imports, which take a moment.
@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 
 from charseq.cli import exit_status, heavy_imports
+from charseq.console.terminal import escape_terminal
 from charseq.flags import flag, make_parser, parse_known, require, validate
 from charseq.manifest import SPLITS, Manifest
-from charseq.saved_model import TRUST_MODEL_HELP
-from charseq.terminal import escape_terminal
+from charseq.models.saved_model import TRUST_MODEL_HELP
 
 _SHOWN_LABELS = 20
 

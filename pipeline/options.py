@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from charseq.console.redaction import redact_json
 from charseq.errors import UsageError
 from charseq.flags import flag, parse_known, require, validate
 from charseq.flags import make_parser as make_flag_parser
-from charseq.normalization import Normalization
-from charseq.redaction import redact_json
+from charseq.text.normalization import Normalization
 from pipeline.input_options import (
     DEFAULT_COLUMNS,
     DELIMITER_HELP,

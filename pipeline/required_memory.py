@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from charseq.errors import UsageError
-from charseq.machine import cpu_count, format_bytes, memory_bytes
+from charseq.process.machine import cpu_count, format_bytes, memory_bytes
 from pipeline.options import Options
 
 # Protocol Buffers writes no larger message.

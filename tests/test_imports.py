@@ -106,7 +106,7 @@ def test_models_are_loaded_where_their_operations_are_checked() -> None:
         if isinstance(node, ast.Call) and (called := ast.unparse(node.func)) in loaders
     }
     assert found == {
-        "charseq.saved_model": "tf.saved_model.load",
+        "charseq.models.saved_model": "tf.saved_model.load",
         "trainer.evaluate.keras_file": "keras.saving.load_model",
         # The export that this process has just written.
         "trainer.export.saved_model": "tf.compat.v1.saved_model.load",

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from charseq.console.redaction import redact
 from charseq.flags import flag, make_parser, parse, require, validate
-from charseq.redaction import redact
-from charseq.saved_model import TRUST_MODEL_HELP
+from charseq.models.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_local
 
 DATA_HELP = "dataset directory that python -m pipeline wrote, local, s3:// or gs://"

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from charseq.files import sync
-from charseq.saved_model import RUN_FILE
+from charseq.models.saved_model import RUN_FILE
 from trainer.run_directory import resume_run, unfinished_run_file
 from trainer.run_files import (
     move_run_files,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from charseq.errors import UsageError
-from charseq.machine import format_bytes, memory_bytes
 from charseq.manifest import Manifest
+from charseq.process.machine import format_bytes, memory_bytes
 from trainer.config import Config
 
 # Numbers of 4 bytes for each weight: itself, its gradient, and what the optimizer keeps of it.

@@ -7,11 +7,11 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from charseq.console.messages import shorten_value
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error
 from charseq.flags import flag_name
-from charseq.messages import shorten_value
-from charseq.saved_model import RUN_FILE
+from charseq.models.saved_model import RUN_FILE
 from trainer.config import RESUME_REQUIRED, Config
 from trainer.owner import OWNER_NAMES
 from trainer.replacement import replacement_directory

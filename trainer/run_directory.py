@@ -20,7 +20,7 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, read_json_object, sync, write_json
-from charseq.saved_model import RUN_FILE
+from charseq.models.saved_model import RUN_FILE
 
 FORMAT_VERSION = 1
 MODEL_FILE = "model.keras"

@@ -6,8 +6,8 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from charseq.console.terminal import escape_terminal
 from charseq.html import escape, formats
-from charseq.terminal import escape_terminal
 
 
 def render(template: str, **context: object) -> str:

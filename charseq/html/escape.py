@@ -6,7 +6,7 @@ import unicodedata
 
 from markupsafe import Markup, escape
 
-from charseq.terminal import is_invisible, python_escape
+from charseq.console.terminal import is_invisible, python_escape
 
 _NAMELESS = {"Cc": "CONTROL", "Cn": "NOT ASSIGNED", "Co": "PRIVATE USE", "Cs": "SURROGATE"}
 # Controls have no names of their own, but symbols that picture them have: "SYMBOL FOR NULL".

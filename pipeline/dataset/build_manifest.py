@@ -10,7 +10,7 @@ from itertools import zip_longest
 from charseq.errors import DataError
 from charseq.examples import feature_spec
 from charseq.manifest import FORMAT_VERSION, SPLITS, Manifest, RowCounts, Shard
-from charseq.normalization import UNICODE_VERSION
+from charseq.text.normalization import UNICODE_VERSION
 from pipeline.dataset.limits import check_known_characters
 from pipeline.dataset.notes import note_absent_labels
 from pipeline.dataset.prepared import PreparedDataset

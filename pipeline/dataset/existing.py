@@ -8,7 +8,7 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.manifest import InputFile, Manifest
-from charseq.normalization import OPTIONS_OF_EARLIER_DATASETS, Normalization
+from charseq.text.normalization import OPTIONS_OF_EARLIER_DATASETS, Normalization
 from pipeline.options import Options
 from pipeline.output.differences import different_files, different_options
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from charseq.messages import name_first
+from charseq.console.messages import name_first
 from pipeline.dataset.labels import ChosenLabels
 from pipeline.options import Options
 from pipeline.rows.label_counts import LabelCounts

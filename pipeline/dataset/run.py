@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
+from charseq.console.messages import shorten_message, shorten_value
 from charseq.manifest import SPLITS, Manifest
-from charseq.messages import shorten_message, shorten_value
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.dataset.graph import build
 from pipeline.dataset.read_manifest import read_manifest

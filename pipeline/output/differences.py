@@ -6,9 +6,9 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from charseq.console.messages import shorten_value
 from charseq.flags import flag_name
 from charseq.manifest import InputFile
-from charseq.messages import shorten_value
 from pipeline.runtime.filesystems import is_local
 
 _SHOWN_FILES = 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from charseq.signals import watch_signals
+from charseq.process.signals import watch_signals
 
 if __name__ == "__main__":
     watch_signals()  # Before the other imports, which take a moment.

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from charseq.errors import DataError
-from charseq.saved_model import (
+from charseq.models.saved_model import (
     CLASSIFY,
     ENCODE,
     IDS,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from charseq.console.messages import name_first
 from charseq.errors import DataError
 from charseq.manifest import InputFile
-from charseq.messages import name_first
 from pipeline.output.differences import different_files, different_options
 from pipeline.output.layout import PREDICTIONS
 from pipeline.predict.model import Model

@@ -9,8 +9,8 @@ from apache_beam.io.filesystems import FileSystems
 from charseq.errors import DataError
 from charseq.files import FileDigest
 from charseq.manifest import parse_manifest
-from charseq.normalization import Normalization
-from charseq.saved_model import DATASET_ASSET, SAVED_MODEL_FILE
+from charseq.models.saved_model import DATASET_ASSET, SAVED_MODEL_FILE
+from charseq.text.normalization import Normalization
 from pipeline.runtime.filesystems import digest_file, list_tree, open_file
 
 

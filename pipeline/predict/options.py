@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from charseq.flags import flag, make_parser, parse_known, validate
-from charseq.saved_model import TRUST_MODEL_HELP
+from charseq.models.saved_model import TRUST_MODEL_HELP
 from pipeline.input_options import (
     DELIMITER_HELP,
     FORMAT_HELP,

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.io.filesystems import FileSystems
 
+from charseq.console.redaction import redact
 from charseq.errors import DataError
 from charseq.files import encode_text
-from charseq.redaction import redact
 from pipeline.rows.packing import unpack_rows
 from pipeline.rows.parts import Part
 from pipeline.runtime.filesystems import create

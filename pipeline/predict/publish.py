@@ -11,9 +11,9 @@ from typing import Any
 
 from apache_beam.io.filesystems import FileSystems
 
+from charseq.console.redaction import redact, redact_json
 from charseq.errors import DataError
 from charseq.files import FileDigest, to_json_text
-from charseq.redaction import redact, redact_json
 from pipeline.output.journal import StagedFile, StagedOutput, publish_staged
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import Staging

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from charseq.console.messages import name_first
 from charseq.manifest import SPLITS
-from charseq.messages import name_first
 from pipeline.rows.hashing import hash_sequences
 
 # Up to here labels are counted exactly, in some 200 MB; an input with more of them is refused.

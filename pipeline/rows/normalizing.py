@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
-from charseq.normalization import BLANKS, Normalization, to_nfc
-from charseq.text_graph import lowercase, strip
+from charseq.text.normalization import BLANKS, Normalization, to_nfc
+from charseq.text.text_graph import lowercase, strip
 
 # In the words of the summary and the report, in the order in which they are done.
 STEPS = {"nfc": "NFC", "lowercase": "--lowercase", "strip": "--strip"}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from charseq.redaction import redact
+from charseq.console.redaction import redact
 from pipeline.formats.parsed_rows import BadRow
 from pipeline.rows.parts import Part
 

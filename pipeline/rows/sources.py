@@ -13,10 +13,10 @@ from typing import BinaryIO
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 
+from charseq.console.messages import name_first, print_error
+from charseq.console.redaction import redact
 from charseq.errors import DataError, UsageError
 from charseq.manifest import InputFile
-from charseq.messages import name_first, print_error
-from charseq.redaction import redact
 from pipeline.formats.columns import MissingColumnError
 from pipeline.formats.headers import read_header
 from pipeline.formats.signatures import (

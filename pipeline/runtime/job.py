@@ -19,7 +19,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from charseq.errors import DataError, MismatchError, UsageError
-from charseq.signals import raise_in_main_thread
+from charseq.process.signals import raise_in_main_thread
 from pipeline.runtime.beam_options import runs_here, to_beam_options
 from pipeline.runtime.filesystems import check_store
 from pipeline.runtime.loopback import LOOPBACK, bind_servers_to

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-from charseq.progress import StatusLine
+from charseq.console.progress import StatusLine
 
 _SECONDS_ON_A_TERMINAL = 0.5
 _SECONDS_IN_A_LOG = 5.0

@@ -18,7 +18,7 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from charseq.machine import cpu_count
+from charseq.process.machine import cpu_count
 from pipeline.runtime.process import configure_process
 
 _THREADS = cpu_count() + 1  # one may wait for a disk, or for the interpreter

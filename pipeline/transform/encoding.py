@@ -17,7 +17,7 @@ from tensorflow_transform.tf_metadata import schema_utils
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from tfx_bsl.tfxio.tensor_representation_util import InferTensorRepresentationsFromSchema
 
-from charseq.text_graph import is_blank, lowercase, strip_and_cut
+from charseq.text.text_graph import is_blank, lowercase, strip_and_cut
 from pipeline.options import Options
 
 Tensors = Mapping[str, tf.Tensor]

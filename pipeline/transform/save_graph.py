@@ -20,7 +20,7 @@ from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.core.protobuf.saved_object_graph_pb2 import SavedObjectGraph
 
-from charseq.saved_model import FINGERPRINT_FILE, SAVED_MODEL_FILE
+from charseq.models.saved_model import FINGERPRINT_FILE, SAVED_MODEL_FILE
 from pipeline.runtime.filesystems import copy_tree, create, delete_files, open_file
 
 _TABLE = "HashTableV2"

@@ -14,7 +14,7 @@ import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from charseq.saved_model import load_saved_model
+from charseq.models.saved_model import load_saved_model
 from pipeline.options import Options
 from pipeline.runtime.filesystems import local_tree
 from pipeline.transform.encoding import ALPHABET_FILE, LABELS_FILE

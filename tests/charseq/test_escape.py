@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
+from charseq.console.terminal import escape_terminal
 from charseq.html.escape import (
     character_name,
     escape_character,
     escape_html,
     needs_name,
 )
-from charseq.terminal import escape_terminal
 
 pytestmark = pytest.mark.unit
 

@@ -261,7 +261,7 @@ BREAKAGES = (
     Breakage(
         "nfc-forgotten",
         "no skew: raw rows become NFC before the graph",
-        "charseq.normalization:Normalization.before_graph",
+        "charseq.text.normalization:Normalization.before_graph",
         lambda _: lambda normalization, texts: list(texts),
         "tests/pipeline/dataset/test_twins.py -k one_sequence",
     ),

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from fractions import Fraction
 
-from charseq.normalization import BLANKS
+from charseq.text.normalization import BLANKS
 
 SPLIT_ENDS = {"train": Fraction(8, 10), "validation": Fraction(9, 10), "test": Fraction(1)}
 

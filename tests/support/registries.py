@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from charseq.files import seal, sha256_of_file
-from charseq.saved_model import ENTRY_FILE, RUN_ASSET
+from charseq.models.saved_model import ENTRY_FILE, RUN_ASSET
 from trainer.promote.lineage import sha256_of_files, sha256_of_tree
 
 FINGERPRINT = "0123456789abcdef" * 4

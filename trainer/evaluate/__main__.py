@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from charseq.signals import watch_signals
+from charseq.process.signals import watch_signals
 
 if __name__ == "__main__":
     watch_signals()  # Before the other imports, which take a moment.
@@ -15,7 +15,7 @@ from charseq.cli import exit_status, heavy_imports
 from charseq.files import write_json
 from charseq.flags import flag, make_parser, parse, validate
 from charseq.manifest import SPLITS
-from charseq.saved_model import TRUST_MODEL_HELP
+from charseq.models.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_local
 from trainer.config import DATA_HELP
 from trainer.data.dataset import open_dataset

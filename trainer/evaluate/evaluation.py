@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from charseq.baseline import Ints
+from charseq.console.messages import compare_names
+from charseq.console.terminal import escape_terminal
 from charseq.errors import DataError
-from charseq.messages import compare_names
 from charseq.metrics import Evaluation, MetricsAccumulator, worst_labels
-from charseq.terminal import escape_terminal
 from trainer.data.dataset import Dataset
 from trainer.evaluate.keras_file import load_keras_model
 from trainer.run_directory import MODEL_FILE, Run

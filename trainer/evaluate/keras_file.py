@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from charseq.console.terminal import escape_terminal
 from charseq.errors import DataError
-from charseq.terminal import escape_terminal
 
 if TYPE_CHECKING:
     import keras

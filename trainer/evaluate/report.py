@@ -16,7 +16,7 @@ from charseq.html.charts import PERCENT_LEVELS, Bar, Chart, chart_epochs, round_
 from charseq.html.formats import format_plural, format_range, is_finite, shorten
 from charseq.manifest import SPLITS
 from charseq.metrics import RELIABILITY_BINS, Evaluation, LabelScore, wilson_interval, worst_labels
-from charseq.saved_model import RUN_FILE
+from charseq.models.saved_model import RUN_FILE
 from trainer.run_directory import METRICS_FILE, REPORT_FILE, evaluation_file, read_run_json
 
 # Up to here a matrix can be read and a table be looked through; beyond, only extremes are shown.

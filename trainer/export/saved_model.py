@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from charseq.files import literal_path, sync, sync_tree
-from charseq.saved_model import (
+from charseq.models.saved_model import (
     CLASSIFY,
     DATASET_ASSET,
     ENCODE,

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from charseq.manifest import TRANSFORM_GRAPH_DIR, Manifest
-from charseq.saved_model import (
+from charseq.models.saved_model import (
     CLASSIFY,
     ENCODE,
     IDS,
@@ -92,7 +92,7 @@ class TextClassifier(tf.Module):
         self._labels = tf.constant(manifest.labels)
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
-        """Return the signatures of the SavedModel, by name; see `charseq.saved_model`."""
+        """Return the signatures of the SavedModel, by name; see `charseq.models.saved_model`."""
         return {CLASSIFY: self.classify, TOP_K: self.top_k, ENCODE: self.encode}
 
     @tf.function(input_signature=[_TEXTS])

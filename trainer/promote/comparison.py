@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from charseq.cli import heavy_imports
-from charseq.normalization import Normalization
+from charseq.text.normalization import Normalization
 from trainer.addresses import is_address
 from trainer.data.dataset import Dataset
 from trainer.promote.lineage import read_model_dataset

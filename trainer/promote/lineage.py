@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from charseq.console.terminal import escape_terminal
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, read_json_object, seal, sha256_of_file
 from charseq.manifest import SEAL_KEY
-from charseq.saved_model import DATASET_ASSET, ENTRY_FILE, EXTRA_DIR, RUN_ASSET
-from charseq.terminal import escape_terminal
+from charseq.models.saved_model import DATASET_ASSET, ENTRY_FILE, EXTRA_DIR, RUN_ASSET
 from trainer.run_checks import format_flag
 
 ENTRY_SEAL_KEY = "entry_sha256"

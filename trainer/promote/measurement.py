@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from charseq.console.terminal import escape_terminal
 from charseq.errors import DataError
 from charseq.examples import to_ids
 from charseq.manifest import Manifest
 from charseq.metrics import Evaluation, MetricsAccumulator
-from charseq.saved_model import (
+from charseq.models.saved_model import (
     CLASSIFY,
     PROBABILITIES,
     SEQUENCE,
     load_saved_model,
 )
-from charseq.terminal import escape_terminal
 from trainer.data.batches import Batches
 from trainer.data.dataset import Dataset
 from trainer.data.representation import resolve_representation

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from charseq.flags import flag, make_parser, parse, validate
-from charseq.saved_model import TRUST_MODEL_HELP
+from charseq.models.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_local
 
 # Fields of `Evaluation`, and whether a higher value is better.

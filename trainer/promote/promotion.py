@@ -11,7 +11,7 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, seal, sha256_of_file, write_json
-from charseq.saved_model import ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
+from charseq.models.saved_model import ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
 from trainer.data.dataset import Dataset, open_dataset
 from trainer.promote.comparison import SPLIT, Comparison, compare, is_better
 from trainer.promote.lineage import (

@@ -24,7 +24,7 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.files import NO_LOCKS, damage_as_data_error, sync, sync_tree, write_text
-from charseq.saved_model import ENTRY_FILE, EXTRA_DIR
+from charseq.models.saved_model import ENTRY_FILE, EXTRA_DIR
 from trainer.owner import OWNER_NAMES, owned_directory
 from trainer.promote.lineage import check_no_link, read_model_json
 

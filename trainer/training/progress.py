@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from charseq.progress import StatusLine
+from charseq.console.progress import StatusLine
 from trainer.training.state import TrainState
 
 _SECONDS_IN_A_LOG = 30.0

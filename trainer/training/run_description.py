@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from charseq.machine import describe_machine
+from charseq.process.machine import describe_machine
 from trainer.config import Config
 from trainer.data.dataset import Dataset
 from trainer.training.distributed import strategy_name

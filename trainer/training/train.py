@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from charseq.console.messages import print_error
 from charseq.errors import DataError
 from charseq.files import directory_lock
-from charseq.messages import print_error
 from trainer.config import Config
 from trainer.data.batches import Batches, resolve_batch_size
 from trainer.data.dataset import Dataset

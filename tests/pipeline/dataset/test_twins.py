@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from charseq.normalization import BLANKS
+from charseq.text.normalization import BLANKS
 from pipeline.__main__ import main
 from pipeline.inspect import main as inspect
 from tests.support.preparation import manifest_of, read_split

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charseq.normalization import Normalization
+from charseq.text.normalization import Normalization
 from pipeline.formats import tables
 from pipeline.formats.jsonl import parse_jsonl
 from pipeline.formats.parquet import parse_columns

@@ -10,7 +10,7 @@ import pytest
 from charseq.errors import DataError
 from charseq.files import FileDigest
 from charseq.manifest import InputFile
-from charseq.normalization import Normalization
+from charseq.text.normalization import Normalization
 from pipeline.predict.existing import check_existing_predictions
 from pipeline.predict.model import Model
 from pipeline.predict.options import PredictOptions

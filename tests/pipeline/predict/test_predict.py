@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from charseq.errors import DataError, MismatchError
-from charseq.normalization import Normalization
+from charseq.text.normalization import Normalization
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import mark, new_staging, remove_runs
 from pipeline.predict import dofns

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charseq.normalization import BLANKS, Normalization
+from charseq.text.normalization import BLANKS, Normalization
 from pipeline.rows.normalizing import (
     NormalizedCounts,
     add_normalized,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from charseq.processes import descendants
+from charseq.process.processes import descendants
 from pipeline.sample import main as write_sample
 from tests.support.paths import ROOT
 

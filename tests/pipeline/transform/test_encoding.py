@@ -11,7 +11,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charseq.normalization import BLANKS
+from charseq.text.normalization import BLANKS
 from pipeline.options import Options
 from pipeline.rows.normalizing import cut_column, normalize_column
 from pipeline.transform.encoding import encode_sequences

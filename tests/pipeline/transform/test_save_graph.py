@@ -6,7 +6,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from charseq.graph_check import check_graph
+from charseq.models.graph_check import check_graph
 from pipeline.transform.save_graph import canonical_graph, save_graph
 
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from charseq.errors import DataError
-from charseq.graph_check import check_graph
+from charseq.models.graph_check import check_graph
 from tests.support.datasets import LABELS, encode, toy_rows, write_dataset
 from trainer.config import Config
 from trainer.data.files import LocalFiles

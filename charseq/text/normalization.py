@@ -1,7 +1,7 @@
 """Which texts count as the same: NFC, lowercase where wanted, nothing blank at either end.
 
 NFC is done where text enters, in Python: TensorFlow has no operation for it. Lowercase and strip
-are in `charseq.text_graph`, for the transform graph and all that must agree with it.
+are in `charseq.text.text_graph`, for the transform graph and all that must agree with it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from charseq.normalization import BLANKS, Normalization, to_nfc
+from charseq.text.normalization import BLANKS, Normalization, to_nfc
 
 pytestmark = pytest.mark.unit
 

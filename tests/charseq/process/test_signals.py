@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 SIGNALS = [(signal.SIGINT, 130, "interrupted\n"), (signal.SIGTERM, 143, "terminated\n")]
 
 PROCESS = """
-from charseq import signals
+from charseq.process import signals
 signals.watch_signals()
 signals._SECONDS_TO_UNWIND = {seconds}
 import atexit, ctypes, os, signal, sys, threading, time

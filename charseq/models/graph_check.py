@@ -3,8 +3,8 @@
 A SavedModel is a program. Loading one runs its initialisers, and calling one runs its signatures;
 both may read and write any file that the process may. So a model's graph is read as data first:
 
-- Its operations are those of `charseq.allowed_operations`, wherever they are: in the graph, in any
-  function, called or not.
+- Its operations are those of `charseq.models.allowed_operations`, wherever they are: in the graph,
+  in any function, called or not.
 - The operations that save and restore variables are in the functions that the model names for it,
   and these are called from nowhere else.
 - A table is filled from an asset of the model only. The name of its file is followed from the
@@ -17,7 +17,9 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from charseq.allowed_operations import (
+from charseq.console.terminal import escape_terminal
+from charseq.errors import DataError
+from charseq.models.allowed_operations import (
     ALLOWED,
     ASSIGN,
     CALLS,
@@ -28,8 +30,6 @@ from charseq.allowed_operations import (
     SAVE_ONLY,
     TABLE_FROM_FILE,
 )
-from charseq.errors import DataError
-from charseq.terminal import escape_terminal
 
 if TYPE_CHECKING:
     from tensorflow.core.framework.function_pb2 import FunctionDef

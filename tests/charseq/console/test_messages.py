@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charseq.cli import exit_status
-from charseq.errors import DataError, UsageError
-from charseq.messages import (
+from charseq.console.messages import (
     MAX_MESSAGE,
     compare_names,
     name_first,
     shorten_message,
     shorten_value,
 )
+from charseq.errors import DataError, UsageError
 from pipeline.options import parse_command_line
 
 pytestmark = pytest.mark.unit

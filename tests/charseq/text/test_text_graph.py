@@ -12,8 +12,8 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charseq.normalization import BLANKS
-from charseq.text_graph import is_blank, lowercase, strip, strip_and_cut
+from charseq.text.normalization import BLANKS
+from charseq.text.text_graph import is_blank, lowercase, strip, strip_and_cut
 
 pytestmark = pytest.mark.unit
 
@@ -76,7 +76,7 @@ def test_lowercase_of_every_letter_and_mark_stays_in_nfc() -> None:
 def test_lowercase_is_the_same_in_every_locale(locale: str) -> None:
     """TensorFlow's own lowercase gives ı for I in Turkish."""
     code = (
-        "import sys; import tensorflow as tf; from charseq.text_graph import lowercase;"
+        "import sys; import tensorflow as tf; from charseq.text.text_graph import lowercase;"
         "print(ascii([t.decode() for t in lowercase(tf.constant(sys.argv[1:])).numpy()]))"
     )
     texts = ["DIGI", "İX", "ÌÍĨ", "Į\u0301", "J\u0301", "I\u0307"]

@@ -6,7 +6,7 @@
 | `top_k` | `sequence` (batch,) string, `k` () int32 | `labels` (batch, k) string, `probabilities` (batch, k) float32 |
 | `encode` | `sequence` (batch,) string | `ids` (batch, max_length) int64, `length` (batch,) int64 |
 
-`sequence` is in NFC if the dataset in the assets was prepared with `--normalize nfc`; see `charseq.normalization`.
+`sequence` is in NFC if the dataset in the assets was prepared with `--normalize nfc`; see `charseq.text.normalization`.
 """  # noqa: E501 - a table
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.files import literal_path
-from charseq.graph_check import check_graph
 from charseq.manifest import MANIFEST_FILE
+from charseq.models.graph_check import check_graph
 
 SAVED_MODEL_FILE = "saved_model.pb"
 FINGERPRINT_FILE = "fingerprint.pb"

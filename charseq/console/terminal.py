@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from charseq.redaction import redact
+from charseq.console.redaction import redact
 
 # Controls, formats (zero width, direction), not assigned, private use, surrogates; separators.
 INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"}

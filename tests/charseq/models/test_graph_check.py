@@ -12,10 +12,10 @@ import tensorflow as tf
 from google.protobuf.message import Message
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from charseq.allowed_operations import ALLOWED, RESTORE_ONLY, SAVE_ONLY
 from charseq.errors import DataError
-from charseq.graph_check import check_graph
-from charseq.saved_model import load_saved_model
+from charseq.models.allowed_operations import ALLOWED, RESTORE_ONLY, SAVE_ONLY
+from charseq.models.graph_check import check_graph
+from charseq.models.saved_model import load_saved_model
 
 TEXTS = tf.TensorSpec([None], tf.string, name="sequence")
 Body = Callable[[tf.Tensor], tf.Tensor]

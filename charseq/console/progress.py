@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from charseq.terminal import escape_terminal, unescaped
+from charseq.console.terminal import escape_terminal, unescaped
 
 
 class StatusLine:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
-from charseq.normalization import BLANKS
+from charseq.text.normalization import BLANKS
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from charseq.terminal import escape_for, unescaped
+from charseq.console.terminal import escape_for, unescaped
 
 MAX_MESSAGE = 2000
 _MAX_DIFFERENCES = 3

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn
 
-from charseq.processes import kill_descendants
+from charseq.process.processes import kill_descendants
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECONDS_TO_UNWIND = 10.0

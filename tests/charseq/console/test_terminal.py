@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charseq.cli import exit_status
+from charseq.console.terminal import EscapingStream, escape_terminal, escaped_output
 from charseq.errors import DataError
-from charseq.terminal import EscapingStream, escape_terminal, escaped_output
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from charseq.progress import StatusLine
+from charseq.console.progress import StatusLine
 
 pytestmark = pytest.mark.unit
 

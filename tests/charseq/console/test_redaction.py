@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charseq.redaction import redact, redact_json
+from charseq.console.redaction import redact, redact_json
 
 pytestmark = pytest.mark.unit
 

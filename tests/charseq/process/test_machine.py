@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from charseq import machine
+from charseq.process import machine
 
 pytestmark = pytest.mark.unit
 
