@@ -27,7 +27,8 @@ from trainer.promote.__main__ import main as promote
 MOMENTS = [
     ("pipeline.dataset.run.build", 1),
     ("pipeline.output.journal.move", 4),
-    ("pipeline.dataset.run.describe", 1),
+    # What was being moved is finished first, so that the dataset is there by now.
+    ("pipeline.dataset.run._confirm_existing", 1),
     ("trainer.training.train.begin_run", 1),
     ("trainer.run_directory.os.replace", 1),
     ("trainer.training.loop.validate", 1),
