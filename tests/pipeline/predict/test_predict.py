@@ -197,7 +197,7 @@ def test_all_formats_without_a_label(tmp_path: Path, model: Path) -> None:
         ("a.csv", "sequence\tl\nACD\tx\n".encode("utf-16"), ["--delimiter=tab"], [(2, "ACD")]),
         (
             "a.csv",
-            gzip.compress(b"x,ACD\ny,G\n"),
+            gzip.compress(b"x,ACD\ny,G\n", mtime=0),
             ["--no-header", "--sequence-column=2"],
             [(1, "ACD"), (2, "G")],
         ),
