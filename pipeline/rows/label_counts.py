@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,10 +13,14 @@ import pyarrow.compute as pc
 from charseq.console.messages import name_first
 from charseq.manifest import SPLITS
 from pipeline.rows.hashing import hash_sequences
+from pipeline.rows.packing import pack_rows, unpack_rows
 
 # Up to here labels are counted exactly, in some 200 MB; an input with more of them is refused.
 MAX_COUNTED_LABELS = 1 << 21
 _NAME_CHARACTERS = 40
+_PACKED = pa.schema(
+    [("name", pa.string()), ("hash", pa.uint64()), *((split, pa.int64()) for split in SPLITS)]
+)
 
 
 def _no_names() -> pa.StringArray:
@@ -42,6 +46,11 @@ class LabelCounts:
     name: pa.StringArray = field(default_factory=_no_names)
     hash: npt.NDArray[np.uint64] = field(default_factory=_no_hashes)
     rows: npt.NDArray[np.int64] = field(default_factory=_no_rows)
+
+    def __reduce__(self) -> tuple[Callable[[bytes], LabelCounts], tuple[bytes]]:
+        # Runners hold several copies of what passes from step to step, with a million labels, too.
+        columns = [self.name, self.hash, *self.rows.T]
+        return _unpack, (pack_rows(pa.RecordBatch.from_arrays(columns, schema=_PACKED)),)
 
     def __len__(self) -> int:
         return len(self.hash)
@@ -89,6 +98,11 @@ class LabelCounts:
         """Return the labels with the most rows, and how many others there are, as text."""
         order = sorted(zip((-self.total).tolist(), self.name.to_pylist(), strict=True))
         return name_first([f"{name!r} ({-rows:,})" for rows, name in order], max_named)
+
+
+def _unpack(packed: bytes) -> LabelCounts:
+    name, hashes, *rows = unpack_rows([packed], _PACKED).columns
+    return LabelCounts(name, hashes.to_numpy(), np.stack([each.to_numpy() for each in rows], 1))
 
 
 def count_labels(label: pa.StringArray, split: npt.NDArray[np.integer]) -> LabelCounts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -46,6 +47,15 @@ def test_totals_and_the_train_split() -> None:
     assert counts.where(~counts.is_in_train).name.to_pylist() == ["y"]
     assert rows_by_name(counts.joined("other")) == {"other": [2, 1, 1]}
     assert rows_by_name(LabelCounts().joined("other")) == {}
+
+
+def test_counts_of_many_labels_are_small_on_their_way() -> None:
+    counts = count([(f"label {n}", n % 3) for n in range(10_000)])
+    packed = pickle.dumps(counts)
+    assert len(packed) < 20 * len(counts)
+    assert rows_by_name(pickle.loads(packed)) == rows_by_name(counts)
+    assert pickle.loads(packed).hash.tolist() == counts.hash.tolist()
+    assert rows_by_name(pickle.loads(pickle.dumps(LabelCounts()))) == {}
 
 
 def test_the_most_frequent_labels_are_named() -> None:
