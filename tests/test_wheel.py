@@ -17,6 +17,7 @@ from trainer.evaluate.report import write_report
 
 PACKAGES = ("charseq", "pipeline", "trainer")
 RUN = {
+    "format_version": 1,
     "options": {"output": "runs/a", "representation": "embedding", "units": [8, 6]},
     "dataset": {"fingerprint": "ab" * 32, "max_length": 6, "alphabet": ["A"], "labels": ["x", "y"]},
     "versions": {"python": "3.11.7"},

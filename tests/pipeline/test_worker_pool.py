@@ -13,7 +13,7 @@ import pytest
 from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
 
 from deploy.flink.processes import free_ports
-from pipeline.runtime import job
+from pipeline.runtime import job, loopback
 from pipeline.runtime.loopback import bind_servers_to
 from pipeline.worker_pool import main
 from tests.support.listening import listening_hosts
@@ -22,7 +22,8 @@ from tests.support.paths import ROOT
 
 @pytest.fixture(autouse=True)
 def own_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grpc, "server", grpc.server)
+    """Give each test gRPC as it is imported: jobs of other tests may have bound its servers."""
+    monkeypatch.setattr(grpc, "server", loopback._new_server)
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ def test_run_json_says_how_it_was_made(run, data):
         "jit_compile": "on",
         "steps_per_execution": 16,
         "seed": 3,
+        "trust_model": False,
         "checkpoint_every": "10m",
         "keep": 3,
         "resume": "auto",
@@ -291,7 +292,9 @@ def test_a_shard_corrupted_after_the_run_began(data, run, tmp_path, capsys):
         content[40] ^= 0xFF
         path.write_bytes(content)
     output = tmp_path / "run"
-    status, error = run_main(["--data", dataset.directory, "--output", output], capsys)
+    status, error = run_main(
+        ["--data", dataset.directory, "--output", output, "--batch-size", 8], capsys
+    )
     assert (status, "record 1: corrupted, prepare" in error) == (1, True)
     assert not (output / "run.json").exists()
     assert evaluate_main(["--model", str(run), "--data", dataset.directory]) == 1

@@ -146,8 +146,10 @@ class Checkpoints:
         """
         directory = os.path.join(output, CHECKPOINTS)
         found = next(_whole_checkpoints(directory, report=True), None)
-        if found and found.state.epochs and not self._copy_best(directory):
-            found = self._make_best_anew(directory, found)
+        if found:
+            _check_fit(self._variables, found.values, found.path)
+            if found.state.epochs and not self._copy_best(directory):
+                found = self._make_best_anew(directory, found)
         if found is None:
             return TrainState()
         _assign(self._variables, found.values, found.path)
@@ -286,8 +288,19 @@ def _assign(variables: Variables, values: Mapping[str, Array], path: str) -> Non
     Raises:
         DataError: the names or the shapes differ.
     """
-    keys = {f"arr_{number}": key for number, key in enumerate(variables)}
-    values = {keys.get(name, name): value for name, value in values.items()}
+    _check_fit(variables, values, path)
+    values = _by_key(variables, values)
+    for key, variable in variables.items():
+        variable.assign(values[key])
+
+
+def _check_fit(variables: Variables, values: Mapping[str, Array], path: str) -> None:
+    """Check that values are those of the variables of a model.
+
+    Raises:
+        DataError: the names or the shapes differ.
+    """
+    values = _by_key(variables, values)
     if different := set(values) ^ set(variables):
         held = "it has" if min(different) in values else "it lacks"
         raise DataError(f"{path}: {held} {min(different)}: {_OF_ANOTHER_MODEL}")
@@ -297,5 +310,9 @@ def _assign(variables: Variables, values: Mapping[str, Array], path: str) -> Non
             raise DataError(
                 f"{path}: {key}: got shape {got}, expected {expected}: {_OF_ANOTHER_MODEL}"
             )
-    for key, variable in variables.items():
-        variable.assign(values[key])
+
+
+def _by_key(variables: Variables, values: Mapping[str, Array]) -> dict[str, Array]:
+    """Return values by the keys of their variables; earlier versions numbered them."""
+    keys = {f"arr_{number}": key for number, key in enumerate(variables)}
+    return {keys.get(name, name): value for name, value in values.items()}

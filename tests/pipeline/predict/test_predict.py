@@ -590,7 +590,8 @@ def test_no_sequence_column_and_no_rows(
         str(tmp_path / "out"),
     ]
     assert last_error(argv, capsys).endswith(
-        "no column 'sequence'; its columns are 'text'; say which with --sequence-column"
+        "no column 'sequence'; its columns are 'text'; say which with --sequence-column; if row 1 "
+        "is no header, say --no-header --sequence-column 1"
     )
     assert last_error([*argv, "--sequence-column=text"], capsys).endswith("nothing but headers")
 

@@ -466,6 +466,7 @@ def test_a_state_and_its_variables_come_back_bit_by_bit(tmp_path, small_model):
     variables[0].assign([[0.1, -0.0]])
     variables[-1].assign([np.inf, 1e-45])
     before = [np.array(variable).tobytes() for variable in variables]
+    checkpoints.save_best()
     checkpoints.save(STATE)
     for variable in variables:
         variable.assign(keras.ops.ones_like(variable))
