@@ -6,6 +6,7 @@ them could clear the screen, write into the clipboard or change what was printed
 
 from __future__ import annotations
 
+import os
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -51,12 +52,14 @@ def escaped_output() -> Iterator[None]:
     Text that the encoding of a stream lacks is escaped, too. Messages, which go to standard error,
     are redacted; results, on standard output, are not.
     """
-    before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = EscapingStream(before[0]), RedactingStream(before[1])
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
+    out, error = sys.stdout, sys.stderr
+    with open(os.devnull, "w", encoding="utf-8") as null:
+        # Python sets a stream that it was started without to None.
+        sys.stdout, sys.stderr = EscapingStream(out or null), RedactingStream(error or null)
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = out, error
 
 
 def escape_for(stream: TextIO, text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 from hypothesis import given
@@ -68,3 +69,12 @@ def test_streams_are_themselves_again_after_an_error() -> None:
     with pytest.raises(KeyError), escaped_output():
         raise KeyError
     assert (sys.stdout, sys.stderr) == before
+
+
+def test_a_command_without_standard_streams_ends_as_with_them() -> None:
+    def fail() -> None:
+        print("a result")
+        raise DataError("a message")
+
+    with redirect_stdout(None), redirect_stderr(None):
+        assert exit_status(fail) == 1
