@@ -8,6 +8,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+import unicodedata
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +27,13 @@ from charseq.errors import UsageError
 from deploy.dataflow.launch import to_command_line
 from deploy.dataflow.template import main, metadata
 from pipeline.inspect import main as inspect_main
-from pipeline.options import Options, make_parser, parse_command_line
+from pipeline.options import (
+    MAX_SHARDS,
+    NUM_CHARACTERS,
+    Options,
+    make_parser,
+    parse_command_line,
+)
 from pipeline.runtime.beam_options import unknown_to_beam
 from tests.deploy.support.google import SETTINGS, commands
 from tests.support.paths import ROOT
@@ -129,7 +136,7 @@ def test_the_console_may_fill_in_all_defaults() -> None:
     without = {name for name in OURS if name not in filled}
     assert without == {
         *("input", "output", "label_from", "alphabet", "alphabet_size", "num_shards"),  # have none
-        *("label_pattern", "delimiter", "no_header"),  # have none
+        *("label_pattern", "delimiter", "no_header", "rare_label_as"),  # have none
         *("sequence_column", "label_column"),  # would exclude another
     }
 
@@ -161,17 +168,26 @@ def test_a_pattern_is_narrower_on_purpose(name: str, value: str) -> None:
     assert (accepts(name, value), matches(name, value)) == (True, False)
 
 
+MAXIMUM = {
+    "alphabet_size": NUM_CHARACTERS,
+    "num_shards": MAX_SHARDS * 8 // 10 - 1,  # Of the train split; the others have as many again.
+    "seed": 2**63 - 1,
+}
+
+
 def beyond_a_pattern(name: str, value: str) -> bool:
     """Whether what is wrong with a value is nothing that a pattern can say: a job then tells it."""
     if name == "alphabet":
-        return len(set(value)) < len(value)
+        return len(set(value)) < len(value) or not unicodedata.is_normalized("NFC", value)
     if name == "split":
         names, shares = zip(*(part.split("=") for part in value.split(",")), strict=True)
-        total = sum(map(Fraction, shares))
-        return total != 1 or len(set(names)) < len(names) or "train" not in names
-    if name == "seed":
-        return int(value) >= 2**63
-    if name == "label_pattern":
+        fractions = [Fraction(share) for share in shares]
+        too_small = any(0 < fraction < Fraction(1, 1_000_000) for fraction in fractions)
+        named = len(set(names)) == len(names) and "train" in names
+        return sum(fractions) != 1 or not named or too_small
+    if name in MAXIMUM:
+        return int(value) > MAXIMUM[name]
+    if name in ("label_pattern", "rare_label_as"):
         return True
     return name in ("sequence_column", "label_column") and value in ("sequence", "label")
 
