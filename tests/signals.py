@@ -7,6 +7,7 @@ one line on standard error and no traceback; and soon.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import shutil
 import signal
@@ -53,6 +54,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", metavar="COMMAND", help="send signals to these only")
     args = parser.parse_args()
+    # A shell lets its background jobs ignore SIGINT, and so would the commands.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         for command in prepare_commands(Path(folder), args.rows):
@@ -90,8 +93,11 @@ def send_signals(command: Command, folder: Path, times: int, seed: int) -> int:
     for number in range(times):
         problem, waited = None, None
         which = signal.SIGTERM if number % 2 else signal.SIGINT
-        while waited is None:  # It may have ended before.
-            problem, waited = send_once(command, folder, which, rng.uniform(0, seconds))
+        while waited is None:
+            moment = rng.uniform(0, seconds)
+            problem, waited = send_once(command, folder, which, moment)
+            if waited is None:  # It ended before: the machine is less busy than it was.
+                seconds = moment
         slowest = max(slowest, waited)
         if problem is not None:
             wrong.append(problem)
@@ -126,8 +132,9 @@ def send_once(
     """
     process = command.start(folder)
     wait_for_first_line(process.pid)
-    time.sleep(moment)
-    if not handles(process.pid, number):
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(moment)
+    if process.returncode is not None or not handles(process.pid, number):
         process.wait()
         return None, None
     process.send_signal(number)
