@@ -140,13 +140,13 @@ def send_once(
     process.send_signal(number)
     sent = time.monotonic()
     try:
-        process.wait(SECONDS_TO_END)
+        status = process.wait(SECONDS_TO_END)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        status = process.wait()
     waited = time.monotonic() - sent
     said = (folder / "stderr").read_text(errors="backslashreplace")
-    return describe_end(process.returncode, number, said, moment), waited
+    return describe_end(status, number, said, moment), waited
 
 
 def describe_end(status: int, number: signal.Signals, said: str, moment: float) -> str | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from charseq.cli import exit_status
 from charseq.errors import DataError
+from charseq.process.processes import descendants
 from deploy.flink.processes import LOOPBACK, free_ports, wait_until
 from pipeline.sample import main as write_sample
 from tests.deploy.support.api_server import ApiServer, api_server
@@ -135,14 +136,20 @@ def interrupt(step: Manifest, settings: dict[str, str], data: Path, begun: str) 
     name = step["name"]
     with started_container(step, environment(step, settings, {JOB: NAME}), data) as process:
         wait_until(lambda: any(data.glob(begun)) or process.poll() is not None, 300, begun)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        os.kill(int(children[0]) if children else process.pid, signal.SIGTERM)
+        if process.poll() is not None:
+            raise DataError(f"{name} ended before {begun}: {process.communicate()[0]}")
+        os.kill(process_1(process.pid), signal.SIGTERM)
         started = time.monotonic()
         output, _ = process.communicate(timeout=120)
     expect(f"{name}'s status after SIGTERM ({output})", process.returncode, 143)
     finished = [each for each in ("dataset.json", "run.json") if any(data.rglob(each))]
     expect("finished", finished, [] if name == "prepare" else ["dataset.json"])
     print(f"{name}: SIGTERM, and status 143 after {time.monotonic() - started:.1f} s")
+
+
+def process_1(pid: int) -> int:
+    """Return the process that all others below process `pid` descend from, or `pid` itself."""
+    return max(descendants(pid), key=lambda each: len(list(descendants(each))), default=pid)
 
 
 def run_workers(job: Manifest, settings: dict[str, str], data: Path) -> None:
