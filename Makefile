@@ -3,7 +3,7 @@
 
 PYTHON ?= python3 python3.13 python3.12 python3.11 python3.10
 
-# Tests run in this many processes, each with a TensorFlow of its own (1.5 GB).
+# Tests run in this many processes, each with a TensorFlow of its own (up to 3.5 GB).
 TEST_PROCESSES ?= 2
 
 VENV_PYTHON := .venv/bin/python
@@ -60,11 +60,11 @@ demo: $(READY) ## Write a sample, prepare it, train on it and ask the model (1 m
 check: lint ## Lint, types and the unit tests, between two edits (1 minute)
 	$(PYTEST) -m 'unit and not integration'
 
-test: lint ## Lint, types and most tests, before a commit (4 minutes)
+test: lint ## Lint, types and most tests, before a commit (10 minutes)
 	$(PYTEST) -m 'not ($(SLOW))'
 
 # Each part once, the quickest first.
-test-all: test advisories crash-test flink-test deploy-test ## All of it but image-test (25 minutes)
+test-all: test advisories crash-test flink-test deploy-test ## All of it but image-test (50 minutes)
 
 advisories: $(READY) ## Compare the locked versions with known advisories (needs the Internet)
 	$(VENV_PYTHON) -m tests.advisories
@@ -74,7 +74,7 @@ lint: $(READY) ## ruff and mypy only
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 
-crash-test: $(READY) ## Other runners and devices, kills, each guarantee broken once (10 minutes)
+crash-test: $(READY) ## Other runners and devices, kills, each guarantee broken once (20 minutes)
 	$(PYTEST) -m '$(SLOW)'
 	$(VENV_PYTHON) -m tests.break_promises
 	$(VENV_PYTHON) -m tests.signals --times 4 --rows 5000
