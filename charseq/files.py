@@ -21,7 +21,7 @@ _CHUNK_BYTES = 1 << 20
 # File systems whose locks other machines may not see.
 _LOCKED_ON_THIS_MACHINE = ("fuse", "9p", "virtiofs")
 # The error numbers of file systems that cannot lock a directory; NFS gives the first.
-NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+_NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 # What TensorFlow takes as a pattern, and (as Python holds it) what is not UTF-8.
 _PATTERN = re.compile(r"[*?\[\]\\\ud800-\udfff]")
 _LINK = "directory"
@@ -156,7 +156,31 @@ def read_json_object(path: str) -> dict[str, Any]:
     Raises:
         DataError: it is not JSON, or holds another value.
     """
-    content = read_json(path)
+    return _require_object(read_json(path), path)
+
+
+def parse_json(text: str | bytes, path: str) -> Any:
+    """Parse the text of the JSON file `path`.
+
+    Raises:
+        DataError: it is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON: {error}") from error
+
+
+def parse_json_object(text: str | bytes, path: str) -> dict[str, Any]:
+    """Parse the text of the JSON file `path`, which holds an object.
+
+    Raises:
+        DataError: it is not JSON, or holds another value.
+    """
+    return _require_object(parse_json(text, path), path)
+
+
+def _require_object(content: Any, path: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f"{path}: got {type(content).__name__}, expected a JSON object")
     return content
@@ -246,21 +270,28 @@ def directory_lock(directory: str) -> Iterator[bool]:
         raise DataError(f"{directory}: cannot be made: {error.strerror}") from error
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        yield _lock(descriptor, directory) and not _locks_this_machine_only(directory)
+        locked = try_lock(descriptor)
+        if locked is None:
+            raise DataError(
+                f"{directory}: another run is writing there; let it end, or choose another --output"
+            )
+        yield locked and not _locks_this_machine_only(directory)
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, directory: str) -> bool:
-    """Lock an open directory; return False where its file system has no locks."""
+def try_lock(descriptor: int) -> bool | None:
+    """Lock an open file or directory.
+
+    Returns:
+        True: it is locked. False: its file system has no locks. None: another process holds it.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise DataError(
-            f"{directory}: another run is writing there; let it end, or choose another --output"
-        ) from None
+        return None
     except OSError as error:
-        if error.errno not in NO_LOCKS:
+        if error.errno not in _NO_LOCKS:
             raise
         return False
     return True

@@ -9,13 +9,12 @@ dataset.json            written last: where it is, the dataset is complete
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from charseq.errors import DataError
-from charseq.files import FileDigest, seal, sha256_of_json, to_json_text
+from charseq.files import FileDigest, parse_json, seal, sha256_of_json, to_json_text
 from charseq.text.normalization import Normalization
 
 # 2: the raw rows of `parity.jsonl`, and rows to predict, become NFC before the transform graph. A
@@ -201,11 +200,7 @@ def parse_manifest(text: str | bytes, path: str) -> Manifest:
     Raises:
         DataError: it is not JSON, not a manifest, or of a newer format.
     """
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON: {error}") from error
-    return manifest_from_json(content, path)
+    return manifest_from_json(parse_json(text, path), path)
 
 
 def manifest_from_json(content: Any, path: str) -> Manifest:

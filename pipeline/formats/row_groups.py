@@ -38,8 +38,8 @@ def read_row_groups(
         buffer_size=_BUFFER_BYTES,  # for its first row, a row group is not read as a whole
     )
     for group in groups:
-        # Arrow decodes dictionaries sooner than it could be stopped, and hashes every value where
-        # it is told to keep them: only where a value is long is that worth its time.
+        # By default Arrow decodes the dictionaries of a whole batch before returning it. Reading
+        # columns as dictionaries avoids that, but hashes every value: only for long values.
         file = shared if _has_long_values(shared, group, columns) else plain
         size = _rows_at_once(file.metadata.row_group(group), columns)
         for batch in file.iter_batches(size, row_groups=[group], columns=list(columns)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.console.redaction import redact, redact_json
 from charseq.errors import DataError
-from charseq.files import FileDigest, to_json_text
+from charseq.files import FileDigest, parse_json_object, to_json_text
 from pipeline.output.journal import StagedFile, StagedOutput, publish_staged
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import Staging
@@ -166,10 +165,4 @@ def read_summary(output: str) -> dict[str, Any]:
     """
     path = FileSystems.join(output, PREDICTIONS.manifest)
     with FileSystems.open(path) as file:
-        try:
-            content = json.load(file)
-        except ValueError as error:
-            raise DataError(f"{path}: not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: got {type(content).__name__}, expected a JSON object")
-    return content
+        return parse_json_object(file.read(), path)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from charseq.errors import DataError
-from charseq.files import NO_LOCKS, damage_as_data_error, sync, sync_tree, write_text
+from charseq.files import damage_as_data_error, sync, sync_tree, try_lock, write_text
 from charseq.models.saved_model import ENTRY_FILE, EXTRA_DIR
 from trainer.owner import OWNER_NAMES, owned_directory
 from trainer.promote.lineage import check_no_link, read_model_json
@@ -250,19 +250,11 @@ def _lock_file(path: str) -> Iterator[bool]:
     """Lock a file, and wait until it can be locked; yield False where files cannot be locked."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
-        yield _lock(descriptor, os.path.dirname(path))
+        locked = try_lock(descriptor)
+        if locked is None:
+            print(f"waiting for another process in {os.path.dirname(path)}", file=sys.stderr)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            locked = True
+        yield locked
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int, directory: str) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"waiting for another process in {directory}", file=sys.stderr)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        return False
-    return True
