@@ -71,7 +71,23 @@ class Config:
     representation: str | None = flag(
         "input of the first LSTM layer (default: embedding, or one_hot for one_hot records)",
         default=None,
-        choices=("embedding", "one_hot", "scalar"),
+        choices=("ngrams", "embedding", "one_hot", "scalar"),
+    )
+    ngram_max: int = flag(
+        "longest n-gram of --representation ngrams", default=5, metavar="N", minimum=1
+    )
+    ngram_buckets: int = flag(
+        "number of vectors that n-grams are hashed to, a power of two",
+        default=2**18,
+        metavar="N",
+        minimum=2,
+    )
+    ngram_dropout: float = flag(
+        "fraction of the n-grams to leave out of each step",
+        default=0.0,
+        metavar="FRACTION",
+        minimum=0,
+        below=1,
     )
     units: tuple[int, ...] = flag(
         "units of each LSTM layer",

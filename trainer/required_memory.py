@@ -15,9 +15,12 @@ def count_weights(config: Config, manifest: Manifest) -> int:
     """Return the number of weights of the model."""
     default = "one_hot" if manifest.encoding == "one_hot" else "embedding"
     representation = config.representation or default
-    dim = config.embedding_dim if representation == "embedding" else 0
-    width = {"embedding": dim, "one_hot": manifest.alphabet_size, "scalar": 1}[representation]
+    embeds = representation in ("embedding", "ngrams")
+    dim = config.embedding_dim if embeds else 0
+    width = dim if embeds else {"one_hot": manifest.alphabet_size, "scalar": 1}[representation]
     count = (manifest.unknown_id + 1) * dim
+    if representation == "ngrams":
+        count += 2 * dim * config.ngram_buckets
     for units in config.units:
         count += 4 * units * (width + units + 1)
         width = units

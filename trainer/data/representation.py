@@ -1,4 +1,4 @@
-"""How a sequence of ids enters the model: as ids to embed, one-hot vectors, or scalars."""
+"""How a sequence of ids enters the model: as ids, one-hot vectors, or scalars."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from trainer.data.dataset import Dataset
+
+NGRAMS = "ngrams"
 
 
 def resolve_representation(representation: str | None, dataset: Dataset) -> str:
@@ -26,14 +28,14 @@ def resolve_representation(representation: str | None, dataset: Dataset) -> str:
 
 def input_shape(representation: str, max_length: int, alphabet_size: int) -> tuple[int, ...]:
     """Return the shape of one sequence at the model's input."""
-    features = {"embedding": (), "one_hot": (alphabet_size,), "scalar": (1,)}
+    features = {"embedding": (), NGRAMS: (), "one_hot": (alphabet_size,), "scalar": (1,)}
     return (max_length, *features[representation])
 
 
 def represent(ids: tf.Tensor, representation: str, alphabet_size: int) -> tf.Tensor:
     """Turn ids (batch, max_length) int64 into the model's input (batch, *input_shape).
 
-    embedding: the ids themselves, int64. one_hot: float32; padding and unknown characters are
+    embedding, ngrams: the ids themselves, int64. one_hot: float32; padding and unknown characters are
     zero vectors. scalar: float32, id / alphabet_size, so that values stay about 0 to 1.
     """
     if representation == "one_hot":

@@ -31,7 +31,7 @@ from charseq.models.saved_model import (
     load_saved_model,
 )
 from trainer.data.dataset import Dataset
-from trainer.data.representation import represent
+from trainer.data.representation import NGRAMS, represent
 from trainer.export.forward_pass import forward
 from trainer.export.parity import read_parity
 
@@ -137,6 +137,8 @@ class TextClassifier(tf.Module):
         return self._model()({"sequence": inputs, "length": length}, training=False)
 
     def _probabilities(self, sequence: tf.Tensor) -> tf.Tensor:
+        if self._representation == NGRAMS:
+            return self.keras_probabilities(sequence)
         # `forward` computes in float32 only.
         if self._model().get_layer("lstm_1").compute_dtype != "float32":
             return self.keras_probabilities(sequence)

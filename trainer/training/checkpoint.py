@@ -20,10 +20,12 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
+from typing import Protocol
 
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from charseq.errors import DataError
 from charseq.files import whole_file
@@ -53,7 +55,26 @@ _OF_ANOTHER_MODEL = (
 _SEED_GENERATOR = re.compile(r"seed_generator(_\d+)?/seed_generator_state")
 
 Array = npt.NDArray[np.generic]
-Variables = Mapping[str, keras.Variable]
+
+
+class Variable(Protocol):
+    """What a checkpoint holds: a variable of Keras, or a part of a table of n-grams.
+
+    shape: of its value; None where that may have any number of rows.
+    """
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The shape."""
+
+    def numpy(self) -> Array:
+        """Return its value."""
+
+    def assign(self, value: Array) -> object:
+        """Set its value."""
+
+
+Variables = Mapping[str, Variable]
 
 
 class Checkpoints:
@@ -62,14 +83,16 @@ class Checkpoints:
     A checkpoint holds the weights after an update, but only the loss of a later step shows whether
     that update broke them. Until then it is unconfirmed, and no earlier one is removed for it.
 
+    model_variables, optimizer_variables: by the keys under which they are stored, such as those of
+        `keyed_variables`, in the order in which they are restored.
     check: called before anything is saved; raises a DataError if nothing may be.
     """
 
     def __init__(
         self,
         output: str,
-        model: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
+        model_variables: Variables,
+        optimizer_variables: Variables,
         every: Interval,
         keep: int,
         check: Callable[[], None] = lambda: None,
@@ -77,9 +100,8 @@ class Checkpoints:
         self.output = output
         self.check = check
         self._directory = os.path.join(output, CHECKPOINTS)
-        self._model_variables = keyed_variables("model", model.variables)
-        optimizer_variables = keyed_variables("optimizer", optimizer.variables)
-        self._variables = {**self._model_variables, **optimizer_variables}
+        self._model_variables = model_variables
+        self._variables = {**model_variables, **optimizer_variables}
         self._every = every
         self._keep = keep
         self._saved_at = time.monotonic()
@@ -254,7 +276,7 @@ def keyed_variables(prefix: str, variables: Sequence[keras.Variable]) -> dict[st
 
 
 def _values(variables: Variables) -> dict[str, Array]:
-    return {key: keras.ops.convert_to_numpy(variable) for key, variable in variables.items()}
+    return {key: variable.numpy() for key, variable in variables.items()}
 
 
 def _step_paths(directory: str) -> list[str]:
@@ -306,7 +328,7 @@ def _check_fit(variables: Variables, values: Mapping[str, Array], path: str) -> 
         raise DataError(f"{path}: {held} {min(different)}: {_OF_ANOTHER_MODEL}")
     for key, variable in variables.items():
         got, expected = values[key].shape, tuple(variable.shape)
-        if got != expected:
+        if not tf.TensorShape(got).is_compatible_with(expected):
             raise DataError(
                 f"{path}: {key}: got shape {got}, expected {expected}: {_OF_ANOTHER_MODEL}"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from charseq.errors import DataError, Preempted
 from trainer.config import Config
@@ -29,6 +29,7 @@ class TrainingLoop:
         checkpoints: where it saves.
         preempted: set at SIGTERM; the run is then saved and left at the next return from a graph.
         state: where it begins.
+        before_validation: called with `batches` before each validation.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class TrainingLoop:
         checkpoints: Checkpoints,
         preempted: threading.Event,
         state: TrainState,
+        before_validation: Callable[[Batches], None] = lambda _: None,
     ) -> None:
         self.state = state
+        self._before_validation = before_validation
         self._config = config
         self._batches = batches
         self._steps = steps
@@ -111,6 +114,7 @@ class TrainingLoop:
 
     def _validate(self) -> Score | None:
         score = None
+        self._before_validation(self._batches)
         for latest in validate(self._steps, self._batches):
             score = latest
             self._check_loss(score.loss, f"on validation after step {self.state.total_steps:,}")

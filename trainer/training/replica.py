@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
 
 from trainer.training.microbatches import Batch, num_microbatches, split_batch, trim_padding
+
+
+class StepFunctions(Protocol):
+    """What one replica computes in a step; each method is called in its replica context."""
+
+    optimizer: keras.optimizers.Optimizer
+
+    def train(self, *batch: Any) -> tf.Tensor:
+        """Update the weights; return loss, correct answers and rows, (3,) float32, summed."""
+
+    def evaluate(self, *batch: Any) -> tf.Tensor:
+        """Return loss, correct answers and rows, (3,) float32, summed."""
 
 
 class Objective:

@@ -22,12 +22,7 @@ from trainer.replacement import begin_run, replace_run, work_directory
 from trainer.run_checks import can_resume, check_output, reproducibility_warning
 from trainer.run_directory import complete_run, resume_run
 from trainer.run_files import sync_run_files
-from trainer.training.build import (
-    balanced_weights,
-    build_optimizer,
-    exported_model,
-    training_model,
-)
+from trainer.training.build import Learner, build_learner
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.distributed import (
     check_equal_on_workers,
@@ -41,7 +36,6 @@ from trainer.training.distributed import (
     worker_loss_as_data_error,
 )
 from trainer.training.loop import TrainingLoop
-from trainer.training.replica import Objective, Replica
 from trainer.training.run_description import describe_run
 from trainer.training.state import TrainState
 from trainer.training.steps import Steps
@@ -127,15 +121,21 @@ def train_in(
         ownership.check()
 
     config = setup.config
-    model, optimizer = build(setup)
+    learner = build(setup)
     checkpoints = Checkpoints(
-        directory, model, optimizer, config.checkpoint_every, config.keep, check
+        directory,
+        learner.model_variables,
+        learner.optimizer_variables,
+        config.checkpoint_every,
+        config.keep,
+        check,
     )
     state = restore(setup, checkpoints, resuming)
-    fit(setup, model, optimizer, checkpoints, state)
+    fit(setup, learner, checkpoints, state)
     check()
     checkpoints.restore_best()
-    export_model(setup, directory, model, encoder)
+    keras.config.set_dtype_policy("float32")
+    export(directory, learner.to_keras(), encoder, setup.representation, setup.dataset)
     ownership.check()
 
 
@@ -163,18 +163,22 @@ def open_run(setup: Setup, directory: str) -> bool:
     return True
 
 
-def build(setup: Setup) -> tuple[keras.Model, keras.optimizers.Optimizer]:
-    """Return the model and its optimizer, with first weights that follow from the seed."""
-    config, manifest = setup.config, setup.dataset.manifest
+def build(setup: Setup) -> Learner:
+    """Return what the run trains, with first weights that follow from the seed."""
+    config = setup.config
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     if config.mixed_precision:
         keras.config.set_dtype_policy("mixed_bfloat16")
     with setup.strategy.scope():
-        model = training_model(
-            manifest, setup.representation, config, jit_compile=setup.jit_compile
+        return build_learner(
+            config,
+            setup.dataset.manifest,
+            setup.strategy,
+            representation=setup.representation,
+            batch_size=setup.batch_size,
+            jit_compile=setup.jit_compile,
         )
-        return model, build_optimizer(config, model)
 
 
 def restore(setup: Setup, checkpoints: Checkpoints, resuming: bool) -> TrainState:
@@ -195,13 +199,7 @@ def restore(setup: Setup, checkpoints: Checkpoints, resuming: bool) -> TrainStat
     return state
 
 
-def fit(
-    setup: Setup,
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    checkpoints: Checkpoints,
-    state: TrainState,
-) -> None:
+def fit(setup: Setup, learner: Learner, checkpoints: Checkpoints, state: TrainState) -> None:
     """Train from `state` to the end of the last epoch.
 
     Raises:
@@ -210,32 +208,8 @@ def fit(
     """
     config, dataset = setup.config, setup.dataset
     batches = Batches(dataset, setup.representation, setup.batch_size, config.seed, config.cache)
+    steps = Steps(setup.strategy, learner.replica, config.steps_per_execution)
     with read_errors_as_data_error(dataset), sigterm_event() as preempted:
-        steps = make_steps(setup, model, optimizer)
-        TrainingLoop(config, batches, steps, checkpoints, preempted, state).run()
-
-
-def make_steps(setup: Setup, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Steps:
-    """Return the steps of a run."""
-    config, manifest = setup.config, setup.dataset.manifest
-    class_weights = balanced_weights(manifest) if config.class_weights == "balanced" else None
-    replica = Replica(
-        Objective(model, class_weights, jit_compile=setup.jit_compile),
-        optimizer,
-        num_replicas=setup.strategy.num_replicas_in_sync,
-        batch_size=setup.batch_size,
-        clip_norm=config.clip_norm,
-    )
-    return Steps(setup.strategy, replica, config.steps_per_execution)
-
-
-def export_model(setup: Setup, directory: str, model: keras.Model, encoder: TextEncoder) -> None:
-    """Export a copy of the model in float32, made outside the scope of the strategy.
-
-    Raises:
-        DataError: the exported model does not predict what the model predicts.
-    """
-    keras.config.set_dtype_policy("float32")
-    plain = exported_model(setup.dataset.manifest, setup.representation, setup.config)
-    plain.set_weights(model.get_weights())
-    export(directory, plain, encoder, setup.representation, setup.dataset)
+        TrainingLoop(
+            config, batches, steps, checkpoints, preempted, state, learner.before_validation
+        ).run()

@@ -1,0 +1,70 @@
+"""Character n-grams as numbers of buckets, computed from ids inside a graph.
+
+The hash is made of 32-bit multiplications that wrap around, exclusive ors and shifts, so that
+TensorFlow, XLA, ONNX and JavaScript compute the same numbers.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+# The multiplier of Fibonacci hashing (Knuth, 1973), and those of MurmurHash3's last step.
+_SYMBOL, _FIRST, _SECOND = 0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35
+
+
+def mark_ends(ids: tf.Tensor, length: tf.Tensor, unknown_id: int) -> tf.Tensor:
+    """Return sequences with a mark at their begin and one at their end.
+
+    Args:
+        ids: (batch, timesteps) integers; 0 is padding, the largest id is `unknown_id`.
+        length: (batch,) int64.
+        unknown_id: the begin mark is `unknown_id` + 1, the end mark `unknown_id` + 2.
+
+    Returns:
+        (batch, timesteps + 2) int32; a sequence takes `length` + 2 of them, the rest is padding.
+    """
+    begin = tf.fill([tf.shape(ids)[0], 1], unknown_id + 1)
+    marked = tf.pad(tf.concat([begin, tf.cast(ids, tf.int32)], axis=1), [[0, 0], [0, 1]])
+    positions = tf.range(tf.shape(marked)[1], dtype=length.dtype)
+    is_end = positions == length[:, tf.newaxis] + 1
+    return tf.where(is_end, unknown_id + 2, marked)
+
+
+def hash_ngrams(marked: tf.Tensor, ngram_max: int, num_buckets: int) -> tf.Tensor:
+    """Return the bucket of each n-gram of 1 to `ngram_max` symbols, by its last position.
+
+    Args:
+        marked: (batch, positions) int32, of `mark_ends`.
+        ngram_max: the longest n-gram.
+        num_buckets: a power of two.
+
+    Returns:
+        (batch, positions, ngram_max) int32: 1 to `num_buckets`, and 0 where there is no n-gram,
+        because it would begin before the sequence, or the position is padding.
+    """
+    symbols = tf.cast(marked, tf.uint32)
+    exists = marked > 0
+    hashed = tf.zeros_like(symbols)
+    buckets = []
+    for size in range(1, ngram_max + 1):
+        if size > 1:
+            exists &= _one_position_later(exists)
+            hashed = _one_position_later(hashed)
+        hashed = _mix((hashed ^ symbols) * _uint32(_SYMBOL), 15)
+        bucket = _mix((hashed + _uint32(size)) * _uint32(_FIRST), 13)
+        bucket = _mix(bucket * _uint32(_SECOND), 16) & _uint32(num_buckets - 1)
+        buckets.append(tf.where(exists, tf.cast(bucket, tf.int32) + 1, 0))
+    return tf.stack(buckets, axis=2)
+
+
+def _one_position_later(values: tf.Tensor) -> tf.Tensor:
+    """Return at each position what `values` (batch, positions) has at the one before; 0 first."""
+    return tf.pad(values[:, :-1], [[0, 0], [1, 0]])
+
+
+def _mix(hashed: tf.Tensor, bits: int) -> tf.Tensor:
+    return hashed ^ tf.bitwise.right_shift(hashed, _uint32(bits))
+
+
+def _uint32(value: int) -> tf.Tensor:
+    return tf.constant(value, tf.uint32)

@@ -1,0 +1,56 @@
+"""A model of n-grams while it is trained: its experts, and the vectors of its n-grams."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from trainer.ngrams.experts import Experts, Inputs, Size
+from trainer.ngrams.hashing import hash_ngrams, mark_ends
+from trainer.ngrams.table import NgramTable
+
+
+class NgramModel:
+    """The experts and the table of n-grams of a given size."""
+
+    def __init__(self, size: Size) -> None:
+        self.size = size
+        self.experts = Experts(size)
+        self.table = NgramTable(size.num_buckets, size.table_width)
+
+
+def mark(size: Size, ids: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return sequences with their marks, cut at the longest, and their buckets.
+
+    Args:
+        size: of the model.
+        ids: (rows, max_length) int64.
+        length: (rows,) int64.
+
+    Returns:
+        (rows, longest + 2) int32 and (rows, longest + 2, ngram_max) int32.
+    """
+    marked = mark_ends(ids[:, : tf.reduce_max(length)], length, size.unknown_id)
+    return marked, hash_ngrams(marked, size.ngram_max, size.num_buckets)
+
+
+def count_ngrams(buckets: tf.Tensor) -> tf.Tensor:
+    """Return the number of n-grams of each row, (rows,) float32."""
+    return tf.reduce_sum(tf.cast(buckets > 0, tf.float32), axis=[1, 2])
+
+
+def make_inputs(
+    size: Size, marked: tf.Tensor, length: tf.Tensor, vectors: tf.Tensor, count: tf.Tensor
+) -> Inputs:
+    """Return what the experts answer from.
+
+    Args:
+        size: of the model.
+        marked: (rows, positions) int32.
+        length: (rows,) int64, without marks.
+        vectors: (rows, positions, table_width) float32, summed over the n-grams of a position.
+        count: (rows,) float32, the n-grams of each row.
+    """
+    bag = vectors[:, :, : size.bag_dim]
+    mean = tf.reduce_sum(bag, axis=1) / count[:, tf.newaxis]
+    sums = vectors[:, :, size.bag_dim :]
+    return Inputs(marked, tf.cast(length, tf.int32) + 2, mean, sums)

@@ -1,0 +1,258 @@
+"""What one replica computes in a step of a model of n-grams.
+
+Hashing, looking vectors up and writing them back are plain TensorFlow operations on the rows of a
+batch. The experts are one XLA function of the sums of these vectors, which returns the gradients by
+them; those of the vectors are sums over the places where their n-grams stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from trainer.model import plain_lstm, xla_lstm
+from trainer.ngrams.experts import Dropout, Inputs, mix
+from trainer.ngrams.mixture import BAG_WEIGHTS
+from trainer.ngrams.model import NgramModel, count_ngrams, make_inputs, mark
+from trainer.ngrams.table import sum_by_row
+from trainer.training.microbatches import num_microbatches
+
+# The rates of the table's Adagrad for the bag and the LSTM, in rates of the optimizer of all other
+# weights: a mean of many vectors may move faster than what an LSTM has learned to read.
+_BAG_RATE, _LSTM_RATE = 25.0, 5.0
+# The number of a part, for the key of the n-grams that a step leaves out; no part has it.
+_NGRAM_DROPOUT = -1
+
+Features = dict[str, tf.Tensor]
+# Some rows of a batch: what the experts answer from, labels (rows,) and weights (rows,).
+Part = tuple[Inputs, tf.Tensor, tf.Tensor]
+
+
+class PartGradients(NamedTuple):
+    """The gradients of a part's loss, and its metrics.
+
+    mean: by the means of vectors, (rows, bag_dim). sums: by their sums at each position, (rows,
+    positions, lstm_dim). weights: by the trainable variables of the experts. metrics: (3,).
+    """
+
+    mean: tf.Tensor
+    sums: tf.Tensor
+    weights: list[tf.Tensor]
+    metrics: tf.Tensor
+
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """What keeps a model from learning its rows by heart.
+
+    dropout: of the LSTM's outputs. ngram_dropout: the share of n-grams that a step leaves out.
+    seed: of what is dropped.
+    """
+
+    dropout: float
+    ngram_dropout: float
+    seed: int
+
+
+class NgramReplica:
+    """One replica's part of a step; each method is called in its replica context.
+
+    Args:
+        model: to train.
+        optimizer: of the weights of its experts, built for their variables.
+        regularization: in training.
+        num_replicas: that share a batch.
+        batch_size: of all replicas together.
+        class_weights: of the loss of each label, in the order of their ids.
+        clip_norm: the largest norm of all gradients together.
+        jit_compile: whether XLA compiles the experts.
+    """
+
+    def __init__(
+        self,
+        model: NgramModel,
+        optimizer: keras.optimizers.Optimizer,
+        regularization: Regularization,
+        *,
+        num_replicas: int,
+        batch_size: int,
+        class_weights: Sequence[float] | None = None,
+        clip_norm: float | None = None,
+        jit_compile: bool = False,
+    ) -> None:
+        self.optimizer = optimizer
+        self.model = model
+        self._regularization = regularization
+        self._num_replicas = num_replicas
+        self._num_parts = num_microbatches(batch_size)
+        self._class_weights = class_weights
+        self._clip_norm = clip_norm
+        size = model.size
+        self._table_rates = [_BAG_RATE] * size.bag_dim + [_LSTM_RATE] * size.lstm_dim
+        self._run_lstm = xla_lstm.lstm if jit_compile else plain_lstm.lstm
+        self._gradients = tf.function(self._part_gradients, jit_compile=jit_compile)
+        self._log_probabilities = tf.function(self._part_answers, jit_compile=jit_compile)
+        self._apply = tf.function(
+            self._update_experts, jit_compile=jit_compile and num_replicas == 1
+        )
+
+    def train(self, features: Features, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Update the model; return loss, correct answers and rows, (3,) float32, summed."""
+        replica = tf.distribute.get_replica_context()
+        rows = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
+        marked, buckets = mark(self.model.size, features["sequence"], features["length"])
+        key = tf.stack([self._regularization.seed, tf.cast(self.optimizer.iterations, tf.int32)])
+        kept = self._keep(buckets, key)
+        lookup = self.model.table.look_up(buckets)
+        vectors = sum_at_positions(lookup.vectors, lookup.places, kept)
+        count = count_ngrams(buckets)
+        inputs = make_inputs(self.model.size, marked, features["length"], vectors, count)
+        parts = self._split(inputs, labels, weights)
+        results = [
+            self._gradients(*part, rows, tf.random.experimental.stateless_fold_in(key, number))
+            for number, part in enumerate(parts)
+        ]
+        dense = [tf.add_n(gradients) for gradients in zip(*(r.weights for r in results), strict=True)]
+        by_vector = sum_by_row(lookup, _by_position(results, count, tf.shape(marked)[1]), kept)
+        if self._clip_norm:
+            (*dense, by_vector), _ = tf.clip_by_global_norm([*dense, by_vector], self._clip_norm)
+        # Adagrad does not depend on the scale of gradients, but for its epsilon: a sum over the
+        # rows is as large in a batch of any size.
+        rates = self._table_rates * tf.convert_to_tensor(self.optimizer.learning_rate)
+        updates = [
+            self._apply(*dense),
+            self.model.table.update(lookup, by_vector * rows, rates),
+        ]
+        with tf.control_dependencies(updates):  # A step ends with its update.
+            return tf.add_n([result.metrics for result in results])
+
+    def evaluate(self, features: Features, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Return loss, correct answers and rows, (3,) float32, summed."""
+        answers = mix(self._answers(features, labels, weights), self.model.experts.mixture)
+        return metric_sums(answers, labels, weights)
+
+    def mixture_losses(
+        self, features: Features, labels: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        """Return the loss for each of `BAG_WEIGHTS`, (weights,) float32, summed over the rows."""
+        answers = self._answers(features, labels, weights)
+        losses = [
+            metric_sums(mix(answers, tf.constant([bag, 1 - bag])), labels, weights)[0]
+            for bag in BAG_WEIGHTS
+        ]
+        return tf.stack(losses)
+
+    def _answers(
+        self, features: Features, labels: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        """Return the log-probabilities of each expert, (rows, 2, classes)."""
+        marked, buckets = mark(self.model.size, features["sequence"], features["length"])
+        vectors = tf.reduce_sum(tf.gather(self.model.table.vectors, buckets), axis=2)
+        inputs = make_inputs(
+            self.model.size, marked, features["length"], vectors, count_ngrams(buckets)
+        )
+        parts = self._split(inputs, labels, weights)
+        return tf.concat([self._log_probabilities(part) for part, *_ in parts], axis=0)
+
+    def _keep(self, buckets: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        """Return by what the vector of each n-gram is multiplied: 0 for those that are left out."""
+        exists = tf.cast(buckets > 0, tf.float32)
+        rate = self._regularization.ngram_dropout
+        if not rate:
+            return exists
+        key = tf.random.experimental.stateless_fold_in(key, _NGRAM_DROPOUT)
+        numbers = tf.random.stateless_uniform(tf.shape(buckets), key)
+        return exists * tf.cast(numbers >= rate, tf.float32) / (1 - rate)
+
+    def _split(self, inputs: Inputs, labels: tf.Tensor, weights: tf.Tensor) -> list[Part]:
+        """Cut rows into parts of the shapes for which the experts are compiled."""
+        positions = self.model.size.positions
+        missing = positions - tf.shape(inputs.marked)[1]
+        marked = tf.ensure_shape(tf.pad(inputs.marked, [[0, 0], [0, missing]]), [None, positions])
+        sums = tf.pad(inputs.sums, [[0, 0], [0, missing], [0, 0]])
+        sums = tf.ensure_shape(sums, [None, positions, self.model.size.lstm_dim])
+        whole = (Inputs(marked, inputs.length, inputs.mean, sums), labels, weights)
+        count = labels.shape[0]
+        bounds = [count * number // self._num_parts for number in range(self._num_parts + 1)]
+        return [
+            tf.nest.map_structure(
+                lambda each, first=first, last=last: tf.ensure_shape(
+                    each[first:last], [last - first, *each.shape[1:]]
+                ),
+                whole,
+            )
+            for first, last in pairwise(bounds)
+        ]
+
+    def _part_gradients(
+        self,
+        inputs: Inputs,
+        labels: tf.Tensor,
+        weights: tf.Tensor,
+        rows: tf.Tensor,
+        key: tf.Tensor,
+    ) -> PartGradients:
+        """Return a part's share of the gradients of the mean loss; rows: of the whole batch."""
+        rate = self._regularization.dropout
+        experts = self.model.experts
+        variables = experts.trainable_variables
+        with tf.GradientTape() as tape:
+            tape.watch([inputs.mean, inputs.sums])
+            answers = experts.log_probabilities(
+                inputs, self._run_lstm, Dropout(rate, key) if rate else None
+            )
+            losses = -tf.gather(answers, labels, axis=2, batch_dims=1)
+            balanced = weights * self._weights_of(labels)
+            loss = tf.reduce_sum(losses * balanced[:, tf.newaxis]) / rows
+        gradients = tape.gradient(loss, [inputs.mean, inputs.sums, *variables])
+        mean, sums, *dense = (tf.convert_to_tensor(each) for each in gradients)
+        metrics = metric_sums(mix(answers, experts.mixture), labels, weights)
+        return PartGradients(mean, sums, dense, metrics)
+
+    def _part_answers(self, inputs: Inputs) -> tf.Tensor:
+        return self.model.experts.log_probabilities(inputs, self._run_lstm)
+
+    def _weights_of(self, labels: tf.Tensor) -> tf.Tensor | float:
+        return tf.gather(self._class_weights, labels) if self._class_weights else 1.0
+
+    def _update_experts(self, *gradients: tf.Tensor) -> tf.Tensor:
+        self.optimizer.apply(gradients, self.model.experts.trainable_variables)
+        return tf.identity(self.optimizer.iterations)
+
+
+def sum_at_positions(vectors: tf.Tensor, places: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
+    """Return the sum of the n-grams' vectors at each position, (rows, positions, width).
+
+    Args:
+        vectors: (distinct, width) float32.
+        places: (rows, positions, sizes) int32, of each n-gram in `vectors`.
+        kept: (rows, positions, sizes) float32, by which each is multiplied.
+    """
+    return tf.reduce_sum(tf.gather(vectors, places) * kept[..., tf.newaxis], axis=2)
+
+
+def _by_position(
+    results: Sequence[PartGradients], count: tf.Tensor, positions: tf.Tensor
+) -> tf.Tensor:
+    """Return the gradient by the summed vectors of each position, (rows, positions, width)."""
+    mean = tf.concat([result.mean for result in results], axis=0) / count[:, tf.newaxis]
+    sums = tf.concat([result.sums for result in results], axis=0)[:, :positions]
+    mean = tf.repeat(mean[:, tf.newaxis], positions, axis=1)
+    return tf.concat([mean, sums], axis=2)
+
+
+def metric_sums(answers: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Return loss, correct answers and rows, (3,) float32, summed over rows of weight 1.
+
+    answers: log-probabilities (rows, classes).
+    """
+    losses = -tf.gather(answers, labels, axis=1, batch_dims=1)
+    correct = tf.cast(tf.argmax(answers, axis=1) == labels, tf.float32)
+    sums = [tf.reduce_sum(values * weights) for values in (losses, correct)]
+    return tf.stack([*sums, tf.reduce_sum(weights)])

@@ -1,0 +1,130 @@
+"""The vectors of n-grams while they are trained: one row for each bucket, few of which change.
+
+A step reads and writes the rows of its batch only, so that it costs the same however many buckets
+there are. A row begins at zero and stays zero until a batch has an n-gram in its bucket: n-grams
+that the train split lacks have no effect in validation, evaluation and export.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+_EPSILON = 1e-6
+
+
+class Lookup(NamedTuple):
+    """The rows that the n-grams of a batch have in a table.
+
+    rows: (distinct,) int32. places: (batch, positions, sizes) int32, of each n-gram in `rows`.
+    vectors: (distinct, width) float32.
+    """
+
+    rows: tf.Tensor
+    places: tf.Tensor
+    vectors: tf.Tensor
+
+
+class Stored(NamedTuple):
+    """A part of a table as a checkpoint holds it.
+
+    shape: of its array; None where it depends on the rows that a step has changed.
+    """
+
+    shape: tuple[int | None, ...]
+    numpy: Callable[[], npt.NDArray[np.generic]]
+    assign: Callable[[npt.NDArray[Any]], object]
+
+
+class NgramTable:
+    """A vector for each bucket, and what Adagrad (Duchi et al., 2011) keeps of it.
+
+    vectors, squares: (num_buckets + 1, width) float32. Row 0 stands where there is no n-gram, and
+    stays zero. squares are the sums of the squared gradients.
+    """
+
+    def __init__(self, num_buckets: int, width: int) -> None:
+        shape = [num_buckets + 1, width]
+        self.vectors = tf.Variable(tf.zeros(shape), trainable=False, name="ngram_vectors")
+        self.squares = tf.Variable(tf.zeros(shape), trainable=False, name="ngram_squares")
+        self.width = width
+        self._restored = np.zeros(0, np.int32)
+
+    def look_up(self, buckets: tf.Tensor) -> Lookup:
+        """Return the rows of buckets (batch, positions, sizes) int32."""
+        rows, places = tf.unique(tf.reshape(buckets, [-1]))
+        return Lookup(
+            rows, tf.reshape(places, tf.shape(buckets)), tf.gather(self.vectors, rows)
+        )
+
+    def update(self, lookup: Lookup, gradient: tf.Tensor, rates: tf.Tensor) -> tf.Operation:
+        """Take a step of Adagrad on the rows of a batch, and on no others.
+
+        Args:
+            lookup: of the batch.
+            gradient: (distinct, width) float32, of the loss by the vectors.
+            rates: (width,) float32, the learning rate of each column.
+        """
+        gradient *= tf.cast(lookup.rows > 0, tf.float32)[:, tf.newaxis]
+        squares = tf.gather(self.squares, lookup.rows) + gradient * gradient
+        vectors = lookup.vectors - rates * gradient / (tf.sqrt(squares) + _EPSILON)
+        return tf.group(
+            _write_rows(self.squares, lookup.rows, squares),
+            _write_rows(self.vectors, lookup.rows, vectors),
+        )
+
+    def touched(self) -> npt.NDArray[np.int32]:
+        """Return the numbers of the rows that a step has changed, (rows,) int32."""
+        return np.flatnonzero(self.squares.numpy().any(axis=1)).astype(np.int32)
+
+    def stored(self, prefix: str) -> dict[str, Stored]:
+        """Return what a checkpoint holds of the model: the rows that a step has changed."""
+        return {
+            f"{prefix}/ngram_rows": Stored((None,), self.touched, self._clear),
+            f"{prefix}/ngram_vectors": self._stored_rows(self.vectors),
+        }
+
+    def stored_squares(self, prefix: str) -> dict[str, Stored]:
+        """Return what a checkpoint holds of the optimizer; restored after the model."""
+        return {f"{prefix}/ngram_squares": self._stored_rows(self.squares)}
+
+    def _stored_rows(self, variable: tf.Variable) -> Stored:
+        return Stored(
+            (None, self.width),
+            lambda: variable.numpy()[self.touched()],
+            lambda values: variable.scatter_nd_update(self._restored[:, np.newaxis], values),
+        )
+
+    def _clear(self, rows: npt.NDArray[np.int32]) -> None:
+        """Set all rows to zero; what is restored next are the values of `rows`."""
+        for variable in (self.vectors, self.squares):
+            variable.assign(tf.zeros_like(variable))
+        self._restored = rows
+
+
+def sum_by_row(lookup: Lookup, gradient: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
+    """Return the gradient by the vectors of a lookup, (distinct, width) float32.
+
+    Args:
+        lookup: of a batch.
+        gradient: (batch, positions, width) float32, by the sum of the vectors at each position.
+        kept: (batch, positions, sizes) float32, by which each vector was multiplied in the sum.
+    """
+    distinct, width = tf.size(lookup.rows), gradient.shape[-1]
+    total = tf.zeros([distinct, width])
+    for size in range(kept.shape[2]):
+        parts = tf.reshape(gradient * kept[:, :, size, tf.newaxis], [-1, width])
+        places = tf.reshape(lookup.places[:, :, size], [-1])
+        total += tf.math.unsorted_segment_sum(parts, places, distinct)
+    return total
+
+
+def _write_rows(variable: tf.Variable, rows: tf.Tensor, values: tf.Tensor) -> tf.Operation:
+    # Not `variable.scatter_update`: under a strategy that would add the replicas' values up.
+    return tf.raw_ops.ResourceScatterUpdate(
+        resource=variable.handle, indices=rows, updates=values
+    )
