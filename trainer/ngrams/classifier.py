@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from trainer.model import plain_lstm
 from trainer.ngrams.experts import Experts, Size, mix
-from trainer.ngrams.model import NgramModel, count_ngrams, make_inputs, mark
+from trainer.ngrams.model import NgramModel, count_ngrams, hash_sequences, make_inputs
 
 LAYER = "ngram_classifier"
 
@@ -51,7 +51,8 @@ class NgramClassifier(keras.layers.Layer):
 
     def call(self, sequence: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         """Return the probabilities, as the class describes."""
-        marked, buckets = mark(self.size, sequence, length)
+        ids = sequence[:, : tf.reduce_max(length)]
+        marked, buckets = hash_sequences(self.size, ids, length)
         places = tf.gather(tf.convert_to_tensor(self.places), buckets)
         found = tf.gather(tf.convert_to_tensor(self.vectors), places)
         vectors = tf.reduce_sum(tf.cast(found, tf.float32), axis=2)
@@ -76,7 +77,7 @@ def build_classifier(model: NgramModel) -> keras.Model:
     rows = model.table.touched()
     layer = NgramClassifier(model.size, len(rows), name=LAYER)
     for mine, trained in zip(layer.experts.variables, model.experts.variables, strict=True):
-        mine.assign(trained.numpy())
+        mine.assign(keras.ops.convert_to_numpy(trained))
     places = np.zeros(model.size.num_buckets + 1, np.int32)
     places[rows] = np.arange(1, len(rows) + 1)
     layer.places.assign(places)

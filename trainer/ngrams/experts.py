@@ -119,9 +119,7 @@ class Experts:
         recurrent = _dense(self._last_output(inputs, run_lstm, dropout), self.lstm_softmax)
         return tf.nn.log_softmax(tf.stack([bag, recurrent], axis=1))
 
-    def _last_output(
-        self, inputs: Inputs, run_lstm: RunLSTM, dropout: Dropout | None
-    ) -> tf.Tensor:
+    def _last_output(self, inputs: Inputs, run_lstm: RunLSTM, dropout: Dropout | None) -> tf.Tensor:
         vectors = tf.gather(tf.convert_to_tensor(self.characters), inputs.marked) + inputs.sums
         if dropout:
             vectors = dropout.apply(vectors, 0, dropout.rate / 2)

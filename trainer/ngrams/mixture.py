@@ -10,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from trainer.data.batches import Batches
-from trainer.training.steps import split_over_replicas
+from trainer.steps.steps import split_over_replicas
 
 if TYPE_CHECKING:
     from trainer.ngrams.replica import NgramReplica

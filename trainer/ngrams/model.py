@@ -18,18 +18,18 @@ class NgramModel:
         self.table = NgramTable(size.num_buckets, size.table_width)
 
 
-def mark(size: Size, ids: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return sequences with their marks, cut at the longest, and their buckets.
+def hash_sequences(size: Size, ids: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return sequences with their marks, and the buckets of their n-grams.
 
     Args:
         size: of the model.
-        ids: (rows, max_length) int64.
+        ids: (rows, timesteps) int64.
         length: (rows,) int64.
 
     Returns:
-        (rows, longest + 2) int32 and (rows, longest + 2, ngram_max) int32.
+        (rows, timesteps + 2) int32 and (rows, timesteps + 2, ngram_max) int32.
     """
-    marked = mark_ends(ids[:, : tf.reduce_max(length)], length, size.unknown_id)
+    marked = mark_ends(ids, length, size.unknown_id)
     return marked, hash_ngrams(marked, size.ngram_max, size.num_buckets)
 
 

@@ -7,9 +7,8 @@ them; those of the vectors are sums over the places where their n-grams stand.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import keras
@@ -18,9 +17,10 @@ import tensorflow as tf
 from trainer.model import plain_lstm, xla_lstm
 from trainer.ngrams.experts import Dropout, Inputs, mix
 from trainer.ngrams.mixture import BAG_WEIGHTS
-from trainer.ngrams.model import NgramModel, count_ngrams, make_inputs, mark
-from trainer.ngrams.table import sum_by_row
-from trainer.training.microbatches import num_microbatches
+from trainer.ngrams.model import NgramModel, count_ngrams, hash_sequences, make_inputs
+from trainer.ngrams.table import Lookup, sum_by_row
+from trainer.steps.microbatches import num_microbatches, split_batch
+from trainer.steps.replicas import add_in_order, gather, gather_sequences, keep_on_first, replica_number
 
 # The rates of the table's Adagrad for the bag and the LSTM, in rates of the optimizer of all other
 # weights: a mean of many vectors may move faster than what an LSTM has learned to read.
@@ -44,7 +44,6 @@ class PartGradients(NamedTuple):
     sums: tf.Tensor
     weights: list[tf.Tensor]
     metrics: tf.Tensor
-
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,8 @@ class NgramReplica:
         self.model = model
         self._regularization = regularization
         self._num_replicas = num_replicas
-        self._num_parts = num_microbatches(batch_size)
+        self._batch_size = batch_size
+        self._num_parts = num_microbatches(batch_size, num_replicas)
         self._class_weights = class_weights
         self._clip_norm = clip_norm
         size = model.size
@@ -98,77 +98,114 @@ class NgramReplica:
         self._run_lstm = xla_lstm.lstm if jit_compile else plain_lstm.lstm
         self._gradients = tf.function(self._part_gradients, jit_compile=jit_compile)
         self._log_probabilities = tf.function(self._part_answers, jit_compile=jit_compile)
-        self._apply = tf.function(
-            self._update_experts, jit_compile=jit_compile and num_replicas == 1
-        )
 
     def train(self, features: Features, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Update the model; return loss, correct answers and rows, (3,) float32, summed."""
-        replica = tf.distribute.get_replica_context()
-        rows = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
-        marked, buckets = mark(self.model.size, features["sequence"], features["length"])
-        key = tf.stack([self._regularization.seed, tf.cast(self.optimizer.iterations, tf.int32)])
-        kept = self._keep(buckets, key)
-        lookup = self.model.table.look_up(buckets)
-        vectors = sum_at_positions(lookup.vectors, lookup.places, kept)
-        count = count_ngrams(buckets)
-        inputs = make_inputs(self.model.size, marked, features["length"], vectors, count)
-        parts = self._split(inputs, labels, weights)
+        size = self.model.size
+        marked, buckets, count = self._hash(features)
+        lookup, kept = self._look_up(buckets)
+        places, own = self._share(lookup.places), self._share(kept)
+        vectors = sum_at_positions(lookup.vectors, places, own)
+        inputs = make_inputs(size, marked, features["length"], vectors, count)
+        rows = tf.reduce_sum(gather(weights))
         results = [
-            self._gradients(*part, rows, tf.random.experimental.stateless_fold_in(key, number))
-            for number, part in enumerate(parts)
+            self._gradients(*part, rows, key)
+            for part, key in zip(
+                self._split(inputs, labels, weights), self._part_keys(), strict=True
+            )
         ]
-        dense = [tf.add_n(gradients) for gradients in zip(*(r.weights for r in results), strict=True)]
-        by_vector = sum_by_row(lookup, _by_position(results, count, tf.shape(marked)[1]), kept)
+        dense = [add_in_order(each) for each in zip(*(r.weights for r in results), strict=True)]
+        by_position = _by_position(results, count, tf.shape(marked)[1])
+        by_position = gather_sequences(by_position, size.positions)
+        by_vector = sum_by_row(lookup, by_position, kept)
         if self._clip_norm:
             (*dense, by_vector), _ = tf.clip_by_global_norm([*dense, by_vector], self._clip_norm)
-        # Adagrad does not depend on the scale of gradients, but for its epsilon: a sum over the
-        # rows is as large in a batch of any size.
         rates = self._table_rates * tf.convert_to_tensor(self.optimizer.learning_rate)
         updates = [
-            self._apply(*dense),
+            self._update(*map(keep_on_first, dense)),  # The optimizer sums over the replicas.
+            # Adagrad does not depend on the scale of gradients, but for its epsilon: a sum over
+            # rows, unlike a mean, is as large in a batch of any size.
             self.model.table.update(lookup, by_vector * rows, rates),
         ]
         with tf.control_dependencies(updates):  # A step ends with its update.
-            return tf.add_n([result.metrics for result in results])
+            return keep_on_first(add_in_order([result.metrics for result in results]))
 
     def evaluate(self, features: Features, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Return loss, correct answers and rows, (3,) float32, summed."""
-        answers = mix(self._answers(features, labels, weights), self.model.experts.mixture)
-        return metric_sums(answers, labels, weights)
+        sums = [
+            metric_sums(mix(answers, self.model.experts.mixture), *part)
+            for answers, *part in self._answer(features, labels, weights)
+        ]
+        return keep_on_first(add_in_order(sums))
 
     def mixture_losses(
         self, features: Features, labels: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
         """Return the loss for each of `BAG_WEIGHTS`, (weights,) float32, summed over the rows."""
-        answers = self._answers(features, labels, weights)
         losses = [
-            metric_sums(mix(answers, tf.constant([bag, 1 - bag])), labels, weights)[0]
-            for bag in BAG_WEIGHTS
+            tf.stack(
+                [
+                    metric_sums(mix(answers, tf.constant([bag, 1 - bag])), *part)[0]
+                    for bag in BAG_WEIGHTS
+                ]
+            )
+            for answers, *part in self._answer(features, labels, weights)
         ]
-        return tf.stack(losses)
+        return keep_on_first(add_in_order(losses))
 
-    def _answers(
+    def _answer(
         self, features: Features, labels: tf.Tensor, weights: tf.Tensor
-    ) -> tf.Tensor:
-        """Return the log-probabilities of each expert, (rows, 2, classes)."""
-        marked, buckets = mark(self.model.size, features["sequence"], features["length"])
+    ) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+        """Yield the experts' log-probabilities, labels and weights of each part."""
+        marked, buckets, count = self._hash(features)
         vectors = tf.reduce_sum(tf.gather(self.model.table.vectors, buckets), axis=2)
-        inputs = make_inputs(
-            self.model.size, marked, features["length"], vectors, count_ngrams(buckets)
-        )
-        parts = self._split(inputs, labels, weights)
-        return tf.concat([self._log_probabilities(part) for part, *_ in parts], axis=0)
+        inputs = make_inputs(self.model.size, marked, features["length"], vectors, count)
+        for part, *more in self._split(inputs, labels, weights):
+            yield self._log_probabilities(part), *more
 
-    def _keep(self, buckets: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-        """Return by what the vector of each n-gram is multiplied: 0 for those that are left out."""
-        exists = tf.cast(buckets > 0, tf.float32)
+    def _hash(self, features: Features) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return the marked sequences of this replica's share, their buckets and their counts.
+
+        They are cut at the longest sequence of all replicas.
+        """
+        longest = tf.reduce_max(gather(tf.reduce_max(features["length"], keepdims=True)))
+        ids = features["sequence"][:, :longest]
+        marked, buckets = hash_sequences(self.model.size, ids, features["length"])
+        return marked, buckets, count_ngrams(buckets)
+
+    def _look_up(self, buckets: tf.Tensor) -> tuple[Lookup, tf.Tensor]:
+        """Look up the n-grams of the whole batch; return by what each vector is multiplied, too.
+
+        That is 0 where there is no n-gram, and for those that the step leaves out.
+        """
+        buckets = gather_sequences(buckets, self.model.size.positions)
+        kept = tf.cast(buckets > 0, tf.float32)
         rate = self._regularization.ngram_dropout
-        if not rate:
-            return exists
-        key = tf.random.experimental.stateless_fold_in(key, _NGRAM_DROPOUT)
-        numbers = tf.random.stateless_uniform(tf.shape(buckets), key)
-        return exists * tf.cast(numbers >= rate, tf.float32) / (1 - rate)
+        if rate:
+            key = tf.random.experimental.stateless_fold_in(self._step_key(), _NGRAM_DROPOUT)
+            shape = [self._batch_size, self.model.size.positions, self.model.size.ngram_max]
+            numbers = tf.random.stateless_uniform(shape, key)[:, : tf.shape(buckets)[1]]
+            kept *= tf.cast(numbers >= rate, tf.float32) / (1 - rate)
+        return self.model.table.look_up(buckets), kept
+
+    def _share(self, values: tf.Tensor) -> tf.Tensor:
+        """Return this replica's rows of values (batch, …)."""
+        if self._num_replicas == 1:
+            return values
+        rows = self._batch_size // self._num_replicas
+        return values[replica_number() * rows :][:rows]
+
+    def _step_key(self) -> tf.Tensor:
+        iterations = tf.convert_to_tensor(self.optimizer.iterations)
+        return tf.stack([self._regularization.seed, tf.cast(iterations, tf.int64)])
+
+    def _part_keys(self) -> list[tf.Tensor]:
+        """Return a key for each part of this replica's share, by its number in the whole batch."""
+        first = replica_number() * self._num_parts
+        return [
+            tf.random.experimental.stateless_fold_in(self._step_key(), first + number)
+            for number in range(self._num_parts)
+        ]
 
     def _split(self, inputs: Inputs, labels: tf.Tensor, weights: tf.Tensor) -> list[Part]:
         """Cut rows into parts of the shapes for which the experts are compiled."""
@@ -178,17 +215,7 @@ class NgramReplica:
         sums = tf.pad(inputs.sums, [[0, 0], [0, missing], [0, 0]])
         sums = tf.ensure_shape(sums, [None, positions, self.model.size.lstm_dim])
         whole = (Inputs(marked, inputs.length, inputs.mean, sums), labels, weights)
-        count = labels.shape[0]
-        bounds = [count * number // self._num_parts for number in range(self._num_parts + 1)]
-        return [
-            tf.nest.map_structure(
-                lambda each, first=first, last=last: tf.ensure_shape(
-                    each[first:last], [last - first, *each.shape[1:]]
-                ),
-                whole,
-            )
-            for first, last in pairwise(bounds)
-        ]
+        return split_batch(whole, self._num_parts)
 
     def _part_gradients(
         self,
@@ -198,7 +225,11 @@ class NgramReplica:
         rows: tf.Tensor,
         key: tf.Tensor,
     ) -> PartGradients:
-        """Return a part's share of the gradients of the mean loss; rows: of the whole batch."""
+        """Return a part's share of the gradients of the mean loss.
+
+        rows: () float32, of the whole batch. key: of the part's dropout.
+        """
+        key = tf.cast(key, tf.int32)
         rate = self._regularization.dropout
         experts = self.model.experts
         variables = experts.trainable_variables
@@ -221,7 +252,7 @@ class NgramReplica:
     def _weights_of(self, labels: tf.Tensor) -> tf.Tensor | float:
         return tf.gather(self._class_weights, labels) if self._class_weights else 1.0
 
-    def _update_experts(self, *gradients: tf.Tensor) -> tf.Tensor:
+    def _update(self, *gradients: tf.Tensor) -> tf.Tensor:
         self.optimizer.apply(gradients, self.model.experts.trainable_variables)
         return tf.identity(self.optimizer.iterations)
 

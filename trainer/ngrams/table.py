@@ -57,9 +57,7 @@ class NgramTable:
     def look_up(self, buckets: tf.Tensor) -> Lookup:
         """Return the rows of buckets (batch, positions, sizes) int32."""
         rows, places = tf.unique(tf.reshape(buckets, [-1]))
-        return Lookup(
-            rows, tf.reshape(places, tf.shape(buckets)), tf.gather(self.vectors, rows)
-        )
+        return Lookup(rows, tf.reshape(places, tf.shape(buckets)), tf.gather(self.vectors, rows))
 
     def update(self, lookup: Lookup, gradient: tf.Tensor, rates: tf.Tensor) -> tf.Operation:
         """Take a step of Adagrad on the rows of a batch, and on no others.
@@ -125,6 +123,4 @@ def sum_by_row(lookup: Lookup, gradient: tf.Tensor, kept: tf.Tensor) -> tf.Tenso
 
 def _write_rows(variable: tf.Variable, rows: tf.Tensor, values: tf.Tensor) -> tf.Operation:
     # Not `variable.scatter_update`: under a strategy that would add the replicas' values up.
-    return tf.raw_ops.ResourceScatterUpdate(
-        resource=variable.handle, indices=rows, updates=values
-    )
+    return tf.raw_ops.ResourceScatterUpdate(resource=variable.handle, indices=rows, updates=values)

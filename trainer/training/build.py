@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -19,8 +19,8 @@ from trainer.ngrams.experts import Size
 from trainer.ngrams.mixture import MixtureFit
 from trainer.ngrams.model import NgramModel
 from trainer.ngrams.replica import NgramReplica, Regularization
+from trainer.steps.replica import Objective, Replica, StepFunctions
 from trainer.training.checkpoint import Variables, keyed_variables
-from trainer.training.replica import Objective, Replica, StepFunctions
 
 _OPTIMIZERS = {
     "rmsprop": keras.optimizers.RMSprop,
@@ -144,9 +144,7 @@ def _arguments(manifest: Manifest, representation: str, config: Config) -> dict[
     }
 
 
-def build_optimizer(
-    config: Config, variables: list[keras.Variable]
-) -> keras.optimizers.Optimizer:
+def build_optimizer(config: Config, variables: list[keras.Variable]) -> keras.optimizers.Optimizer:
     """Return the optimizer of a run with all its variables, named as the option is."""
     optimizer = _OPTIMIZERS[config.optimizer](config.learning_rate, name=config.optimizer)
     optimizer.build(variables)

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 from charseq.errors import DataError, Preempted
 from trainer.config import Config
 from trainer.data.batches import Batches
+from trainer.steps.metrics import NO_METRICS, MetricSums, Score
+from trainer.steps.steps import Steps
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.distributed import any_worker
 from trainer.training.divergence import check_sound
 from trainer.training.history import History
 from trainer.training.progress import Progress
 from trainer.training.schedule import learning_rate, stops_early
-from trainer.training.state import NO_METRICS, MetricSums, Score, TrainState, best_epoch
-from trainer.training.steps import Steps
+from trainer.training.state import TrainState, best_epoch
 
 
 class TrainingLoop:

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
-
-@dataclass(frozen=True)
-class Score:
-    """Mean loss, in nats, and accuracy, 0 to 1, over some rows."""
-
-    loss: float
-    accuracy: float
-
-    def __str__(self) -> str:
-        return f"loss {self.loss:.4f}, accuracy {self.accuracy:.4f}"
+from trainer.steps.metrics import NO_METRICS, MetricSums, Score
 
 
 @dataclass(frozen=True)
@@ -63,30 +54,6 @@ class Epoch:
 def best_epoch(epochs: Sequence[Epoch]) -> Epoch:
     """Return the epoch of the lowest monitored loss, the first of equals."""
     return min(epochs, key=lambda epoch: epoch.monitored_loss)
-
-
-class MetricSums(NamedTuple):
-    """Loss and correct answers, each summed over `rows` rows; seconds of waiting for them."""
-
-    loss: float = 0.0
-    correct: float = 0.0
-    rows: float = 0.0
-    waited: float = 0.0
-
-    def plus(self, *more: float) -> MetricSums:
-        """Return these sums plus others, which come in the order of the fields."""
-        return MetricSums(*(mine + other for mine, other in zip(self, more, strict=True)))
-
-    def since(self, before: MetricSums) -> MetricSums:
-        """Return what was added to `before` to make these sums."""
-        return MetricSums(*(mine - other for mine, other in zip(self, before, strict=True)))
-
-    def score(self) -> Score:
-        """Return the means."""
-        return Score(self.loss / self.rows, self.correct / self.rows)
-
-
-NO_METRICS = MetricSums()
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from trainer.replacement import begin_run, replace_run, work_directory
 from trainer.run_checks import can_resume, check_output, reproducibility_warning
 from trainer.run_directory import complete_run, resume_run
 from trainer.run_files import sync_run_files
+from trainer.steps.steps import Steps
 from trainer.training.build import Learner, build_learner
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.distributed import (
@@ -38,7 +39,6 @@ from trainer.training.distributed import (
 from trainer.training.loop import TrainingLoop
 from trainer.training.run_description import describe_run
 from trainer.training.state import TrainState
-from trainer.training.steps import Steps
 
 
 @dataclass(frozen=True)

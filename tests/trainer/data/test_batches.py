@@ -18,7 +18,7 @@ from trainer.data.batches import Batches, resolve_batch_size
 from trainer.data.order import length_bucketed_order
 from trainer.data.records import read_errors_as_data_error
 from trainer.data.representation import input_shape, represent, resolve_representation
-from trainer.training.steps import split_over_replicas
+from trainer.steps.steps import split_over_replicas
 
 
 def expected_rows(rows):

@@ -23,10 +23,11 @@ from tests.support.workers import tf_configs
 from trainer.__main__ import main
 from trainer.config import Interval
 from trainer.run_directory import complete_run
+from trainer.steps.metrics import MetricSums, Score
+from trainer.steps.steps import Steps
 from trainer.training.checkpoint import Checkpoints, keyed_variables
 from trainer.training.progress import Progress
-from trainer.training.state import Epoch, MetricSums, Score, TrainState
-from trainer.training.steps import Steps
+from trainer.training.state import Epoch, TrainState
 
 # 100 rows in batches of 16: seven steps an epoch, in calls of 2, 2, 2 and 1.
 ROWS, BATCH, STEPS_PER_CALL, CALLS_PER_EPOCH, EPOCHS = 100, 16, 2, 4, 3

@@ -17,9 +17,10 @@ from tests.support.processes import Process
 from tests.support.workers import tf_configs
 from trainer.__main__ import main
 from trainer.config import Config
+from trainer.steps.metrics import Score
 from trainer.training.divergence import check_sound, largest_sound_loss
 from trainer.training.loop import TrainingLoop
-from trainer.training.state import Epoch, Score, TrainState
+from trainer.training.state import Epoch, TrainState
 
 # Six steps an epoch, in calls of 2.
 ROWS, BATCH = 96, 16

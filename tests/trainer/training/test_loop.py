@@ -18,6 +18,9 @@ from trainer.__main__ import main
 from trainer.config import Config
 from trainer.data.batches import Batches
 from trainer.model.network import EmbeddingSize, build_model, prefix_mask
+from trainer.steps.metrics import NO_METRICS
+from trainer.steps.replica import Objective, Replica
+from trainer.steps.steps import Steps
 from trainer.training import train
 from trainer.training.build import balanced_weights, training_model
 from trainer.training.distributed import (
@@ -26,9 +29,6 @@ from trainer.training.distributed import (
     resolve_jit_compile,
     strategy_name,
 )
-from trainer.training.replica import Objective, Replica
-from trainer.training.state import NO_METRICS
-from trainer.training.steps import Steps
 
 # The last batch of 16 holds one row: of two replicas, one has nothing to do.
 ROWS = 33

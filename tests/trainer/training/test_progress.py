@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from trainer.steps.metrics import MetricSums, Score
 from trainer.training.progress import Progress, format_duration
-from trainer.training.state import Epoch, MetricSums, Score, TrainState
+from trainer.training.state import Epoch, TrainState
 
 pytestmark = pytest.mark.unit
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from trainer.config import Config
+from trainer.steps.metrics import Score
 from trainer.training.schedule import count_plateaus, learning_rate, stops_early
-from trainer.training.state import Epoch, Score, TrainState
+from trainer.training.state import Epoch, TrainState
 
 pytestmark = pytest.mark.unit
 

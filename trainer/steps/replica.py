@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from trainer.training.microbatches import Batch, num_microbatches, split_batch, trim_padding
+from trainer.steps.microbatches import Batch, num_microbatches, split_batch, trim_padding
+from trainer.steps.replicas import add_in_order, keep_on_first
 
 
 class StepFunctions(Protocol):
@@ -95,12 +96,8 @@ class Replica:
     ) -> None:
         self.optimizer = optimizer
         self._objective = objective
-        self._num_replicas = num_replicas
-        self._num_microbatches = num_microbatches(batch_size // num_replicas)
+        self._num_microbatches = num_microbatches(batch_size, num_replicas)
         self._clip_norm = clip_norm
-        # Over several replicas the optimizer sums the gradients, which XLA cannot do.
-        compiled = objective.jit_compile and num_replicas == 1
-        self._apply = tf.function(self._update, jit_compile=True) if compiled else self._update
 
     def train(self, *batch: Any) -> tf.Tensor:
         """Update the weights; return loss, correct answers and rows, (3,) float32, summed."""
@@ -108,30 +105,23 @@ class Replica:
         *_, weights = batch
         rows = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
         results = [self._objective.gradients(*part, rows) for part in self._microbatches(batch)]
-        gradients = [tf.add_n(parts) for parts in zip(*(g for g, _ in results), strict=True)]
+        gradients = [add_in_order(parts) for parts in zip(*(g for g, _ in results), strict=True)]
         if self._clip_norm:
-            gradients = self._clip(gradients, self._clip_norm)
-        with tf.control_dependencies([self._apply(*gradients)]):  # A step ends with its update.
-            return tf.add_n([sums for _, sums in results])
+            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
+        # The optimizer sums over the replicas.
+        update = self._update(*map(keep_on_first, gradients))
+        with tf.control_dependencies([update]):  # A step ends with its update.
+            return keep_on_first(add_in_order([sums for _, sums in results]))
 
     def evaluate(self, *batch: Any) -> tf.Tensor:
         """Return loss, correct answers and rows, (3,) float32, summed."""
-        return tf.add_n([self._objective.sums(*part) for part in self._microbatches(batch)])
+        parts = [self._objective.sums(*part) for part in self._microbatches(batch)]
+        return keep_on_first(add_in_order(parts))
 
     def _microbatches(self, batch: Batch) -> list[Batch]:
         if self._objective.jit_compile:
             return split_batch(batch, self._num_microbatches)
         return [trim_padding(batch)]
-
-    def _clip(self, gradients: list[tf.Tensor], clip_norm: float) -> list[tf.Tensor]:
-        """Clip the sum of all replicas' gradients, and return this replica's share of it.
-
-        The optimizer sums over the replicas too, but clips before that.
-        """
-        replica = tf.distribute.get_replica_context()
-        total = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        clipped, _ = tf.clip_by_global_norm(total, clip_norm)
-        return [each / self._num_replicas for each in clipped]
 
     def _update(self, *gradients: tf.Tensor) -> tf.Tensor:
         self.optimizer.apply(gradients, self._objective.variables)

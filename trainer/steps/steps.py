@@ -12,16 +12,19 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.training.clock import begin_after, next_batch
-from trainer.training.replica import StepFunctions
-from trainer.training.state import MetricSums
+from trainer.steps.clock import begin_after, next_batch
+from trainer.steps.metrics import MetricSums
+from trainer.steps.replica import StepFunctions
 
 
 class Steps:
     """Steps of training and of evaluation, `steps_per_execution` of them between two returns."""
 
     def __init__(
-        self, strategy: tf.distribute.Strategy, replica: StepFunctions, steps_per_execution: int = 16
+        self,
+        strategy: tf.distribute.Strategy,
+        replica: StepFunctions,
+        steps_per_execution: int = 16,
     ) -> None:
         self.strategy = strategy
         self._optimizer = replica.optimizer

@@ -1,0 +1,58 @@
+"""Sums over the replicas of a strategy that have the same bits whatever their number.
+
+Replicas add up in an order of their own. So each gives the parts of a sum to all others, which add
+them in the order of the rows, as one replica alone does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+def replica_number() -> tf.Tensor:
+    """Return the number of this replica, () int32, from 0."""
+    return tf.convert_to_tensor(_context().replica_id_in_sync_group, tf.int32)
+
+
+def gather(values: tf.Tensor) -> tf.Tensor:
+    """Return the values (rows, …) of all replicas, one after another, on each of them."""
+    if _context().num_replicas_in_sync == 1:
+        return values
+    return tf.ensure_shape(_context().all_gather(values, axis=0), [None, *values.shape[1:]])
+
+
+def gather_sequences(values: tf.Tensor, timesteps: int) -> tf.Tensor:
+    """Return the values (rows, steps, …) of all replicas, one after another, on each of them.
+
+    steps: the same on all replicas, at most `timesteps`. It may change from batch to batch, but what
+    is sent between replicas must always have the same shape.
+    """
+    if _context().num_replicas_in_sync == 1:
+        return values
+    steps = tf.shape(values)[1]
+    paddings = [[0, 0], [0, timesteps - steps], *[[0, 0]] * (len(values.shape) - 2)]
+    padded = tf.ensure_shape(
+        tf.pad(values, paddings), [None, timesteps, *values.shape[2:]]
+    )
+    return gather(padded)[:, :steps]
+
+
+def add_in_order(parts: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the sum of the parts of all replicas, added in their order, on each replica."""
+    if _context().num_replicas_in_sync == 1:
+        return tf.add_n(parts)
+    count = len(parts) * _context().num_replicas_in_sync
+    return tf.add_n(tf.unstack(gather(tf.stack(parts)), count))
+
+
+def keep_on_first(values: tf.Tensor) -> tf.Tensor:
+    """Return values on the first replica and zeros on all others: their sum are the values."""
+    if _context().num_replicas_in_sync == 1:
+        return values
+    return tf.where(replica_number() == 0, values, tf.zeros_like(values))
+
+
+def _context() -> tf.distribute.ReplicaContext:
+    return tf.distribute.get_replica_context()
