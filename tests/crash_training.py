@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,20 +39,28 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=150_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--representation", default="ngrams", help="as of python -m trainer")
     args = parser.parse_args()
     rng = random.Random(args.seed)
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), args.rows)
         for strategy in args.only:
-            runs = [Path(folder, f"{strategy}-{kind}") for kind in ("whole", "killed")]
-            finish(start(runs[0], strategy))
-            killed_at = [kill_once(runs[1], strategy, rng) for _ in range(args.times)]
+            flags = ["--strategy", strategy, "--representation", args.representation]
+            whole, killed = (Path(folder, f"{strategy}-{kind}") for kind in ("whole", "killed"))
+            finish(start(whole, flags))
+            killed_at = [kill_once(killed, flags, rng) for _ in range(args.times)]
             print(f"{strategy}: killed after the checkpoints at steps {killed_at}", flush=True)
-            finish(start(runs[1], strategy))
-            same = all(map(np.array_equal, *map(last_variables, runs)))
-            failed += not same
-            print(f"{strategy}: {'the same bits' if same else 'OTHER WEIGHTS'}", flush=True)
+            finish(start(killed, flags))
+            # The first run of all is on one device: no number of replicas changes a bit.
+            first = Path(folder, f"{args.only[0]}-whole")
+            same = [are_equal(whole, other) for other in (killed, first)]
+            failed += not all(same)
+            print(
+                f"{strategy}: {'the same bits' if same[0] else 'OTHER WEIGHTS'}; as "
+                f"{args.only[0]}: {'the same bits' if same[1] else 'OTHER WEIGHTS'}",
+                flush=True,
+            )
     print(f"{len(args.only) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
@@ -66,13 +75,14 @@ def prepare(folder: Path, rows: int) -> None:
         subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True)
 
 
-def start(run: Path, strategy: str) -> list[subprocess.Popen[bytes]]:
-    """Start the processes of a training."""
+def start(run: Path, flags: Sequence[str]) -> list[subprocess.Popen[bytes]]:
+    """Start the processes of a training with these flags, the second of which is its strategy."""
+    strategy = flags[1]
     environments: list[dict[str, str]] = [{}]
     if strategy == "multi_worker":
         environments = [{"TF_CONFIG": config} for config in tf_configs(_WORKERS)]
     paths = ("--data", str(run.parent / "data"), "--output", str(run))
-    flags = (*paths, *FLAGS, "--strategy", strategy, *STRATEGIES[strategy])
+    flags = (*paths, *FLAGS, *flags, *STRATEGIES[strategy])
     return [
         subprocess.Popen(
             [sys.executable, "-m", "trainer", *flags],
@@ -95,7 +105,7 @@ def finish(processes: list[subprocess.Popen[bytes]]) -> None:
         raise RuntimeError(f"a training ended with {statuses}")
 
 
-def kill_once(run: Path, strategy: str, rng: random.Random) -> int:
+def kill_once(run: Path, flags: Sequence[str], rng: random.Random) -> int:
     """Kill one process within half a second after its first new checkpoint.
 
     Returns:
@@ -105,7 +115,7 @@ def kill_once(run: Path, strategy: str, rng: random.Random) -> int:
         RuntimeError: the training ended first: there were too few rows.
     """
     before = last_step(run)
-    processes = start(run, strategy)
+    processes = start(run, flags)
     while last_step(run) == before:
         if any(process.poll() is not None for process in processes):
             raise RuntimeError(f"{run} ended after step {before}: give it more --rows")
@@ -121,6 +131,11 @@ def last_step(run: Path) -> int:
     """Return the step of the newest checkpoint; 0 if there is none."""
     names = [path.stem for path in (run / "checkpoints").glob("step-*.npz")]
     return int(max(names).removeprefix("step-")) if names else 0
+
+
+def are_equal(run: Path, other: Path) -> bool:
+    """Return whether two complete runs ended with the same bits."""
+    return all(map(np.array_equal, last_variables(run), last_variables(other)))
 
 
 def last_variables(run: Path) -> list[np.ndarray]:

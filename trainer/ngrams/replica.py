@@ -20,7 +20,13 @@ from trainer.ngrams.mixture import BAG_WEIGHTS
 from trainer.ngrams.model import NgramModel, count_ngrams, hash_sequences, make_inputs
 from trainer.ngrams.table import Lookup, sum_by_row
 from trainer.steps.microbatches import num_microbatches, split_batch
-from trainer.steps.replicas import add_in_order, gather, gather_sequences, keep_on_first, replica_number
+from trainer.steps.replicas import (
+    add_in_order,
+    gather,
+    gather_sequences,
+    keep_on_first,
+    replica_number,
+)
 
 # The rates of the table's Adagrad for the bag and the LSTM, in rates of the optimizer of all other
 # weights: a mean of many vectors may move faster than what an LSTM has learned to read.

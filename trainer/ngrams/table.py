@@ -82,7 +82,7 @@ class NgramTable:
     def stored(self, prefix: str) -> dict[str, Stored]:
         """Return what a checkpoint holds of the model: the rows that a step has changed."""
         return {
-            f"{prefix}/ngram_rows": Stored((None,), self.touched, self._clear),
+            f"{prefix}/ngram_rows": Stored((None,), self.touched, self._restore_rows),
             f"{prefix}/ngram_vectors": self._stored_rows(self.vectors),
         }
 
@@ -91,16 +91,15 @@ class NgramTable:
         return {f"{prefix}/ngram_squares": self._stored_rows(self.squares)}
 
     def _stored_rows(self, variable: tf.Variable) -> Stored:
-        return Stored(
-            (None, self.width),
-            lambda: variable.numpy()[self.touched()],
-            lambda values: variable.scatter_nd_update(self._restored[:, np.newaxis], values),
-        )
+        def assign(values: npt.NDArray[np.float32]) -> None:
+            whole = np.zeros(variable.shape, np.float32)
+            whole[self._restored] = values
+            variable.assign(whole)
 
-    def _clear(self, rows: npt.NDArray[np.int32]) -> None:
-        """Set all rows to zero; what is restored next are the values of `rows`."""
-        for variable in (self.vectors, self.squares):
-            variable.assign(tf.zeros_like(variable))
+        return Stored((None, self.width), lambda: variable.numpy()[self.touched()], assign)
+
+    def _restore_rows(self, rows: npt.NDArray[np.int32]) -> None:
+        """Note to which rows the values belong that are restored next."""
         self._restored = rows
 
 

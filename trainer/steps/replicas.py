@@ -26,16 +26,14 @@ def gather(values: tf.Tensor) -> tf.Tensor:
 def gather_sequences(values: tf.Tensor, timesteps: int) -> tf.Tensor:
     """Return the values (rows, steps, …) of all replicas, one after another, on each of them.
 
-    steps: the same on all replicas, at most `timesteps`. It may change from batch to batch, but what
-    is sent between replicas must always have the same shape.
+    steps: the same on all replicas, at most `timesteps`. It may differ from batch to batch, but
+    TensorFlow demands that what replicas send each other always has the same shape.
     """
     if _context().num_replicas_in_sync == 1:
         return values
     steps = tf.shape(values)[1]
     paddings = [[0, 0], [0, timesteps - steps], *[[0, 0]] * (len(values.shape) - 2)]
-    padded = tf.ensure_shape(
-        tf.pad(values, paddings), [None, timesteps, *values.shape[2:]]
-    )
+    padded = tf.ensure_shape(tf.pad(values, paddings), [None, timesteps, *values.shape[2:]])
     return gather(padded)[:, :steps]
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -450,6 +451,14 @@ def test_resume_never_and_must(data, uninterrupted, killed_in_epoch_2, tmp_path,
     assert_same_run(output, uninterrupted)
 
 
+def stored(model, optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the variables of a model and of its optimizer, as a checkpoint takes them."""
+    return (
+        keyed_variables("model", model.variables),
+        keyed_variables("optimizer", optimizer.variables),
+    )
+
+
 @pytest.fixture
 def small_model():
     keras.utils.set_random_seed(0)
@@ -461,7 +470,7 @@ def small_model():
 
 def test_a_state_and_its_variables_come_back_bit_by_bit(tmp_path, small_model):
     model, optimizer = small_model
-    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 2)
+    checkpoints = Checkpoints(str(tmp_path), *stored(model, optimizer), Interval(steps=1), 2)
     assert checkpoints.restore(str(tmp_path)) == TrainState()
     variables = [*model.variables, *optimizer.variables]
     variables[0].assign([[0.1, -0.0]])
@@ -477,7 +486,7 @@ def test_a_state_and_its_variables_come_back_bit_by_bit(tmp_path, small_model):
 
 def test_a_checkpoint_names_the_variables_by_their_paths(tmp_path, small_model):
     model, optimizer = small_model
-    Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 2).save(STATE)
+    Checkpoints(str(tmp_path), *stored(model, optimizer), Interval(steps=1), 2).save(STATE)
     with np.load(tmp_path / "checkpoints" / "step-0000000012.npz") as archive:
         names = set(archive.files)
     assert f"model/{model.name}/{model.layers[0].name}/kernel" in names
@@ -505,7 +514,7 @@ def rename_as_earlier_versions(path, names):
 
 def test_a_checkpoint_of_an_earlier_version_comes_back_bit_by_bit(tmp_path, small_model):
     model, optimizer = small_model
-    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 2)
+    checkpoints = Checkpoints(str(tmp_path), *stored(model, optimizer), Interval(steps=1), 2)
     model_variables = keyed_variables("model", model.variables)
     variables = {**model_variables, **keyed_variables("optimizer", optimizer.variables)}
     before = [np.array(variable).tobytes() for variable in variables.values()]
@@ -529,7 +538,7 @@ def checkpoints_of_layers(directory, units):
     model = keras.Sequential([keras.Input((1,)), *layers], name="stack")
     optimizer = keras.optimizers.SGD(name="sgd")
     optimizer.build(model.trainable_variables)
-    return Checkpoints(str(directory), model, optimizer, Interval(steps=1), 2), model
+    return Checkpoints(str(directory), *stored(model, optimizer), Interval(steps=1), 2), model
 
 
 @pytest.mark.parametrize("earlier", [False, True])
@@ -579,7 +588,7 @@ def test_a_run_whose_checkpoint_does_not_fit_stops(data, unfinished, capsys):
 
 def test_the_best_weights_come_back_without_the_optimizer(tmp_path, small_model):
     model, optimizer = small_model
-    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 2)
+    checkpoints = Checkpoints(str(tmp_path), *stored(model, optimizer), Interval(steps=1), 2)
     model.set_weights([np.array([[1.0, 2.0]]), np.array([3.0, 4.0])])
     checkpoints.save_best()
     model.set_weights([np.array([[5.0, 6.0]]), np.array([7.0, 8.0])])
@@ -612,7 +621,7 @@ def test_best_weights_are_made_anew_with_few_steps(
     tmp_path, small_model, capsys, losses, steps, best, left
 ):
     model, optimizer = small_model
-    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 9)
+    checkpoints = Checkpoints(str(tmp_path), *stored(model, optimizer), Interval(steps=1), 9)
     for number, (epochs, step) in enumerate(zip(losses, steps, strict=True), start=1):
         model.set_weights([np.full((1, 2), number), np.full(2, number)])
         state = TrainState(len(epochs) + 1, step, number, epochs=epochs_of(*epochs))
@@ -633,7 +642,7 @@ def test_best_weights_are_made_anew_with_few_steps(
 def test_a_worker_gets_the_best_weights_of_the_chief(tmp_path, small_model):
     model, optimizer = small_model
     chief, worker = (
-        Checkpoints(str(tmp_path / name), model, optimizer, Interval(steps=1), 9)
+        Checkpoints(str(tmp_path / name), *stored(model, optimizer), Interval(steps=1), 9)
         for name in ("chief", "worker")
     )
     model.set_weights([np.full((1, 2), 7), np.full(2, 7)])
@@ -648,7 +657,7 @@ def test_a_worker_gets_the_best_weights_of_the_chief(tmp_path, small_model):
 
 def test_the_newest_stay_and_a_save_is_due_after_so_many_steps(tmp_path, small_model):
     model, optimizer = small_model
-    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=4), 2)
+    checkpoints = Checkpoints(str(tmp_path), *stored(model, optimizer), Interval(steps=4), 2)
     for step in range(1, 15):
         checkpoints.confirm()
         checkpoints.save_if_due(TrainState(total_steps=step))
@@ -657,13 +666,13 @@ def test_the_newest_stay_and_a_save_is_due_after_so_many_steps(tmp_path, small_m
 
 def test_an_unconfirmed_checkpoint_replaces_none_and_can_be_discarded(tmp_path, small_model):
     model, optimizer = small_model
-    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 1)
+    checkpoints = Checkpoints(str(tmp_path), *stored(model, optimizer), Interval(steps=1), 1)
     checkpoints.save(TrainState(total_steps=3, step=3))
     checkpoints.confirm()
     checkpoints.save(TrainState(total_steps=4, step=4))
     assert saved(tmp_path) == ["step-0000000003.npz", "step-0000000004.npz"]
     # One that an earlier process left is unconfirmed, too.
-    again = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 1)
+    again = Checkpoints(str(tmp_path), *stored(model, optimizer), Interval(steps=1), 1)
     assert again.restore(str(tmp_path)).total_steps == 4
     again.discard_unconfirmed()
     assert saved(tmp_path) == ["step-0000000003.npz"]
@@ -675,7 +684,7 @@ def test_a_save_is_due_after_so_many_seconds(tmp_path, monkeypatch, small_model)
     seconds = [100.0]
     monkeypatch.setattr("trainer.training.checkpoint.time.monotonic", lambda: seconds[-1])
     model, optimizer = small_model
-    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(seconds=30), 2)
+    checkpoints = Checkpoints(str(tmp_path), *stored(model, optimizer), Interval(seconds=30), 2)
     for second, step in ((129.0, 1), (130.0, 2), (159.0, 3), (161.0, 4)):
         seconds.append(second)
         checkpoints.save_if_due(TrainState(total_steps=step))

@@ -1,0 +1,158 @@
+"""A step of a model of n-grams, beside the same model in the fewest words."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.model import plain_lstm, xla_lstm
+from trainer.ngrams.classifier import build_classifier
+from trainer.ngrams.experts import BAG, Size
+from trainer.ngrams.model import NgramModel, hash_sequences
+from trainer.ngrams.replica import NgramReplica, Regularization
+
+pytestmark = pytest.mark.unit
+
+SIZE = Size(
+    unknown_id=4,
+    classes=3,
+    max_length=5,
+    units=(4, 3),
+    bag_dim=2,
+    lstm_dim=3,
+    ngram_max=3,
+    num_buckets=64,
+)
+IDS = [[1, 2, 3, 4, 1], [2, 2, 0, 0, 0], [3, 1, 2, 0, 0], [4, 0, 0, 0, 0]]
+LENGTHS = [5, 2, 3, 1]
+LABELS = tf.constant([0, 1, 2, 1], tf.int64)
+WEIGHTS = tf.constant([1.0, 1.0, 1.0, 0.0])
+FEATURES = {
+    "sequence": tf.constant(IDS, tf.int64),
+    "length": tf.constant(LENGTHS, tf.int64),
+}
+RATE = 0.1
+
+
+def new_replica(*, jit_compile: bool = False, ngram_dropout: float = 0.0, dropout: float = 0.0):
+    keras.utils.set_random_seed(1)
+    model = NgramModel(SIZE)
+    # Vectors other than zero, as after some steps.
+    model.table.vectors.assign(
+        np.random.default_rng(0).normal(size=(65, 5)) * (np.arange(65) > 0)[:, None]
+    )
+    optimizer = keras.optimizers.SGD(RATE)
+    optimizer.build(model.experts.trainable_variables)
+    return NgramReplica(
+        model,
+        optimizer,
+        Regularization(dropout, ngram_dropout, seed=3),
+        num_replicas=1,
+        batch_size=4,
+        jit_compile=jit_compile,
+    )
+
+
+def plain_loss(model: NgramModel) -> tf.Tensor:
+    """Return the mean over the rows of the losses of both experts, row by row."""
+    experts, losses = model.experts, []
+    (lstm_kernel, lstm_bias), (bag_kernel, bag_bias) = experts.lstm_softmax, experts.bag_softmax
+    for ids, length, label, weight in zip(IDS, LENGTHS, LABELS, WEIGHTS, strict=True):
+        row = tf.constant([ids[:length]], tf.int64)
+        marked, buckets = hash_sequences(SIZE, row, tf.constant([length], tf.int64))
+        vectors = tf.gather(model.table.vectors, buckets[0])
+        count = tf.reduce_sum(tf.cast(buckets > 0, tf.float32))
+        mean = tf.reduce_sum(vectors[..., :2], axis=[0, 1])[tf.newaxis] / count
+        x = tf.gather(experts.characters, marked[0]) + tf.reduce_sum(vectors[..., 2:], axis=1)
+        for kernel, recurrent, bias in experts.layers:
+            output = state = tf.zeros([1, recurrent.shape[0]])
+            outputs = []
+            for inputs in tf.unstack(x[:, tf.newaxis]):
+                i, f, g, o = tf.split(inputs @ kernel + output @ recurrent + bias, 4, axis=1)
+                state = tf.sigmoid(f) * state + tf.sigmoid(i) * tf.tanh(g)
+                output = tf.sigmoid(o) * tf.tanh(state)
+                outputs.append(output[0])
+            x = tf.stack(outputs)
+        logits = [mean @ bag_kernel + bag_bias, x[-1:] @ lstm_kernel + lstm_bias]
+        answers = tf.nn.log_softmax(tf.concat(logits, axis=0))
+        losses.append(-weight * tf.reduce_sum(answers[:, int(label)]))
+    return tf.add_n(losses) / tf.reduce_sum(WEIGHTS)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_step_follows_the_gradient_of_both_losses(jit_compile: bool) -> None:
+    replica = new_replica(jit_compile=jit_compile)
+    model = replica.model
+    variables = model.experts.trainable_variables
+    with tf.GradientTape() as tape:
+        tape.watch(model.table.vectors)
+        loss = plain_loss(model)
+    *dense, table = tape.gradient(loss, [*(each.value for each in variables), model.table.vectors])
+    table = tf.convert_to_tensor(table).numpy() * 3  # Of the sum over the three rows.
+    table[0] = 0  # Where there is no n-gram.
+    expected = [
+        v.numpy() - RATE * tf.convert_to_tensor(g) for v, g in zip(variables, dense, strict=True)
+    ]
+    before = model.table.vectors.numpy()
+    replica.train(FEATURES, LABELS, WEIGHTS)
+    for variable, value in zip(variables, expected, strict=True):
+        np.testing.assert_allclose(variable.numpy(), value, atol=1e-5)
+    np.testing.assert_allclose(model.table.squares.numpy(), table**2, atol=1e-5)
+    rates = RATE * np.array([25, 25, 5, 5, 5])
+    moved = rates * table / (np.abs(table) + 1e-6) * (np.abs(table) > 0)
+    np.testing.assert_allclose(model.table.vectors.numpy(), before - moved, atol=2e-2)
+
+
+def test_what_is_dropped_depends_on_seed_and_step_alone() -> None:
+    def weights(steps: int) -> np.ndarray:
+        replica = new_replica(ngram_dropout=0.5, dropout=0.5, jit_compile=True)
+        for _ in range(steps):
+            replica.train(FEATURES, LABELS, WEIGHTS)
+        return np.array(replica.model.experts.characters)
+
+    once, again, twice = weights(1), weights(1), weights(2)
+    np.testing.assert_array_equal(once, again)
+    assert not np.array_equal(once, twice)
+    assert not np.array_equal(once, new_replica().model.experts.characters.numpy())
+
+
+def test_the_classifier_answers_as_the_model_is_evaluated() -> None:
+    replica = new_replica(jit_compile=True)
+    replica.model.experts.mixture.assign([0.75, 0.25])
+    replica.train(FEATURES, LABELS, WEIGHTS)
+    vectors = replica.model.table.vectors
+    vectors.assign(vectors.numpy().astype(np.float16))
+    # What no step has touched counts as zero.
+    touched = replica.model.table.touched()
+    assert 0 < len(touched) < 64
+    loss, correct, rows = replica.evaluate(FEATURES, LABELS, tf.ones(4)).numpy()
+    probabilities = build_classifier(replica.model)(FEATURES).numpy()
+    picked = probabilities[np.arange(4), LABELS]
+    np.testing.assert_allclose(-np.log(picked).sum(), loss, rtol=1e-4)
+    assert (probabilities.argmax(axis=1) == LABELS.numpy()).sum() == correct
+    assert rows == 4
+
+
+def test_the_mixture_is_measured_at_each_weight() -> None:
+    replica = new_replica()
+    losses = replica.mixture_losses(FEATURES, LABELS, WEIGHTS).numpy()
+    replica.model.experts.mixture.assign([0.95, 0.05])
+    assert losses[-1] == pytest.approx(replica.evaluate(FEATURES, LABELS, WEIGHTS).numpy()[0])
+    assert len(losses) == 19
+    assert BAG == 0
+
+
+def test_both_loops_of_the_lstm_agree() -> None:
+    generator = np.random.default_rng(0)
+    sequences, kernel, recurrent, bias = (
+        tf.constant(generator.normal(size=shape), tf.float32)
+        for shape in ((6, 3, 2), (2, 16), (4, 16), (16,))
+    )
+    plain = plain_lstm.lstm(sequences, tf.constant(4), kernel, recurrent, bias)
+    compiled = tf.function(xla_lstm.lstm, jit_compile=True)
+    np.testing.assert_allclose(
+        plain, compiled(sequences, tf.constant(4), kernel, recurrent, bias), atol=1e-5
+    )
+    assert not plain.numpy()[4:].any()

@@ -1,0 +1,69 @@
+"""The table of vectors: what a step reads, what it writes, and what a checkpoint holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.ngrams.table import NgramTable, sum_by_row
+
+pytestmark = pytest.mark.unit
+
+# Two rows of two positions: bucket 3 stands three times, and 0 where there is no n-gram.
+BUCKETS = tf.constant([[[3, 0], [1, 3]], [[3, 0], [0, 0]]])
+
+
+def test_a_step_changes_the_rows_of_its_batch_only() -> None:
+    table = NgramTable(4, width=2)
+    lookup = table.look_up(BUCKETS)
+    assert lookup.rows.numpy().tolist() == [3, 0, 1]
+    table.update(lookup, tf.constant([[2.0, -4.0], [1.0, 1.0], [0.0, 1.0]]), tf.constant([0.5, 1]))
+    expected = np.array([[0, 0], [0, -1], [0, 0], [-0.5, 1], [0, 0]])
+    np.testing.assert_allclose(table.vectors.numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(table.squares.numpy()[3], [4, 16])
+    assert table.touched().tolist() == [1, 3]
+
+
+def test_the_second_step_of_a_row_is_shorter() -> None:
+    table = NgramTable(4, width=1)
+    for _ in range(2):
+        lookup = table.look_up(tf.constant([[[2]]]))
+        table.update(lookup, tf.constant([[1.0]]), tf.constant([1.0]))
+    assert table.vectors.numpy()[2, 0] == pytest.approx(-1 - 1 / np.sqrt(2), abs=1e-5)
+
+
+def test_gradients_are_summed_where_an_ngram_stands() -> None:
+    table = NgramTable(4, width=1)
+    lookup = table.look_up(BUCKETS)
+    kept = tf.constant([[[1.0, 0.0], [1.0, 2.0]], [[1.0, 0.0], [0.0, 0.0]]])
+    by_position = tf.constant([[[1.0], [10.0]], [[100.0], [1000.0]]])
+    # Bucket 3: 1 at the first position, 2 · 10 at the second, 100 in the other row.
+    assert sum_by_row(lookup, by_position, kept).numpy().tolist() == [[121.0], [0.0], [10.0]]
+
+
+def touch(table: NgramTable, bucket: int) -> None:
+    lookup = table.look_up(tf.constant([[[bucket]]]))
+    table.update(lookup, tf.constant([[1.0, 2.0]]), tf.constant([1.0, 1.0]))
+
+
+def test_a_checkpoint_holds_the_touched_rows_and_restores_all() -> None:
+    table = NgramTable(8, width=2)
+    table.update(
+        table.look_up(tf.constant([[[5]]])), tf.constant([[1.0, 2]]), tf.constant([1.0, 1])
+    )
+    parts = {**table.stored("model"), **table.stored_squares("optimizer")}
+    values = {key: part.numpy() for key, part in parts.items()}
+    assert {key: value.shape for key, value in values.items()} == {
+        "model/ngram_rows": (1,),
+        "model/ngram_vectors": (1, 2),
+        "optimizer/ngram_squares": (1, 2),
+    }
+    other = NgramTable(8, width=2)
+    other.update(
+        other.look_up(tf.constant([[[7]]])), tf.constant([[1.0, 2]]), tf.constant([1.0, 1])
+    )
+    for key, part in {**other.stored("model"), **other.stored_squares("optimizer")}.items():
+        part.assign(values[key])
+    np.testing.assert_array_equal(other.vectors.numpy(), table.vectors.numpy())
+    np.testing.assert_array_equal(other.squares.numpy(), table.squares.numpy())
