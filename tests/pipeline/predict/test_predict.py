@@ -623,6 +623,16 @@ def test_neither_keras_nor_tensorflow_transform_is_needed(tmp_path: Path, model:
     assert "1 rows read" in done.stdout
 
 
+def test_an_input_in_the_output_directory_is_refused_and_stays(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    status, _, error = end_of_prediction(b"A\n", tmp_path, model, capsys, "--output", str(tmp_path))
+    assert status == 2
+    assert error.startswith(f"--input {tmp_path}/rows.txt lies in --output {tmp_path}, whose")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "rows.txt"]
+
+
 def test_an_input_that_changes_while_it_is_read_is_never_published(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -308,6 +308,12 @@ def test_files_of_no_bytes_are_noted_unless_all_are(
     )
 
 
+def test_a_compressed_file_of_nothing_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b""))
+    (source,) = find_sources(options(tmp_path / "a.csv.gz"))
+    assert (source.is_empty, source.is_only_header) == (True, True)
+
+
 @pytest.mark.integration
 def test_a_dataset_names_what_it_was_made_from_but_its_fingerprint_does_not(
     tmp_path: Path,
