@@ -22,6 +22,7 @@ import pytest
 
 from charseq.errors import DataError, MismatchError
 from charseq.text.normalization import Normalization
+from pipeline.formats.head import Header
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import mark, new_staging, remove_runs
 from pipeline.predict import dofns
@@ -311,7 +312,7 @@ def pack(before: int, *rows: tuple[str, float, int]) -> PredictedRows:
     return PredictedRows(before, pack_rows(pa.RecordBatch.from_arrays(columns, schema=PREDICTED)))
 
 
-PART = Part(3, Source('in "a".csv', 9, "csv", None, ("sequence",), 0, None), 0, 9, 9)
+PART = Part(3, Source('in "a".csv', 9, "csv", None, Header(("sequence",))), 0, 9, 9)
 LATER, EARLIER = pack(4, ("x", 1.0, 1), ("y", 0.25, 3)), pack(-1, ('"é\n', 0.1, 1), ("x", 0.5, 2))
 
 
