@@ -14,6 +14,7 @@ from charseq.manifest import Feature, InputFile, RowCounts, Shard
 from pipeline.dataset.build_manifest import build_manifest, require_all_rows
 from pipeline.dataset.plan import Plan
 from pipeline.dataset.prepared import PreparedDataset
+from pipeline.formats.head import Header
 from pipeline.options import Options
 from pipeline.output.layout import DATASET
 from pipeline.output.staging import Staging
@@ -87,9 +88,7 @@ def prepared(**options: Any) -> PreparedDataset:
                 99,
                 "csv",
                 None,
-                ("sequence", "label"),
-                0,
-                1,
+                Header(("sequence", "label"), 0, 1),
                 identity=Identity("sha256:aa", 99),
             )
         ],

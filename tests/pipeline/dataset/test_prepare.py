@@ -439,6 +439,17 @@ def test_an_input_that_changes_while_it_is_read_is_never_published(
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_an_input_in_the_output_directory_is_refused_and_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, output = tmp_path / "out" / "rows.csv", tmp_path / "out"
+    output.mkdir()
+    path.write_text(TEN_ROWS)
+    assert main(["--input", str(path), "--output", str(output), "--overwrite"]) == 2
+    assert f"error: --input {path} lies in --output {output}, " in capsys.readouterr().err
+    assert list(output.iterdir()) == [path]
+
+
 def test_a_dataset_made_in_another_directory_has_the_same_bytes(
     rows: list[tuple[str, str]], tmp_path: Path
 ) -> None:
