@@ -8,7 +8,7 @@ TensorFlow operations, which any server can run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -37,15 +37,10 @@ def forward(model: keras.Model, sequence: tf.Tensor, length: tf.Tensor) -> tf.Te
         Probabilities (batch, classes) float32.
     """
     cells = [layer.cell for layer in model.layers if isinstance(layer, keras.layers.LSTM)]
-    layers = [
-        _LayerWeights(tf.concat([cell.kernel, cell.recurrent_kernel], axis=0), cell.bias)
-        for cell in cells
-    ]
-    last_output = _last_output(
-        layers, [cell.units for cell in cells], _embedding_lookup(model), sequence, length
-    )
+    layers = [(cell.kernel, cell.recurrent_kernel, cell.bias) for cell in cells]
+    last = last_output(layers, _embedding_lookup(model), sequence, length)
     dense = model.get_layer("probabilities")
-    return tf.nn.softmax(last_output @ tf.convert_to_tensor(dense.kernel) + dense.bias)
+    return tf.nn.softmax(last @ tf.convert_to_tensor(dense.kernel) + dense.bias)
 
 
 def _embedding_lookup(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -56,9 +51,8 @@ def _embedding_lookup(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     return lambda x: tf.gather(tables[0].embeddings, x)
 
 
-def _last_output(
-    layers: Sequence[_LayerWeights],
-    units: Sequence[int],
+def last_output(
+    weights: Sequence[Sequence[Any]],
     embed: Callable[[tf.Tensor], tf.Tensor],
     sequence: tf.Tensor,
     length: tf.Tensor,
@@ -67,7 +61,18 @@ def _last_output(
 
     The loop ends with the longest row. The states of a shorter row change until then, on padding,
     but its result is taken at its own last character and stays.
+
+    Args:
+        weights: kernel, recurrent kernel and bias of each LSTM layer, as Keras has them.
+        embed: from a timestep's input to that of the first layer.
+        sequence: (batch, timesteps, …).
+        length: (batch,), 1 or more.
     """
+    layers = [
+        _LayerWeights(tf.concat([kernel, recurrent_kernel], axis=0), tf.convert_to_tensor(bias))
+        for kernel, recurrent_kernel, bias in weights
+    ]
+    units = [layer.bias.shape[0] // 4 for layer in layers]
     # Time first: the rows of a timestep are then contiguous in memory.
     steps = tf.transpose(sequence, [1, 0, *range(2, len(sequence.shape))])
     batch, last_step = tf.size(length), tf.cast(length, tf.int32) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.model import plain_lstm
-from trainer.ngrams.experts import Experts, Size, mix
+from trainer.export.forward_pass import last_output
+from trainer.ngrams.experts import Experts, Layer, Size, mix
 from trainer.ngrams.model import NgramModel, count_ngrams, hash_sequences, make_inputs
 
 LAYER = "ngram_classifier"
@@ -51,13 +52,12 @@ class NgramClassifier(keras.layers.Layer):
 
     def call(self, sequence: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         """Return the probabilities, as the class describes."""
-        ids = sequence[:, : tf.reduce_max(length)]
-        marked, buckets = hash_sequences(self.size, ids, length)
+        marked, buckets = hash_sequences(self.size, sequence, length)
         places = tf.gather(tf.convert_to_tensor(self.places), buckets)
         found = tf.gather(tf.convert_to_tensor(self.vectors), places)
         vectors = tf.reduce_sum(tf.cast(found, tf.float32), axis=2)
         inputs = make_inputs(self.size, marked, length, vectors, count_ngrams(buckets))
-        answers = self.experts.log_probabilities(inputs, plain_lstm.lstm)
+        answers = self.experts.log_probabilities(inputs, _read)
         return tf.exp(mix(answers, tf.convert_to_tensor(self.experts.mixture)))
 
     def compute_output_shape(self, *shapes: Any, **named: Any) -> tuple[int | None, int]:
@@ -67,6 +67,10 @@ class NgramClassifier(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments with which Keras makes the layer again."""
         return {**super().get_config(), "size": asdict(self.size), "num_rows": self.num_rows}
+
+
+def _read(layers: Sequence[Layer], vectors: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    return last_output(layers, lambda x: x, vectors, length)
 
 
 def build_classifier(model: NgramModel) -> keras.Model:

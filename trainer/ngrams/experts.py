@@ -17,9 +17,11 @@ import keras
 import tensorflow as tf
 
 BAG, LSTM = range(2)
-# (sequences, steps, kernel, recurrent kernel, bias) to outputs, as `xla_lstm.lstm`.
-RunLSTM = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-_GENERATOR = "threefry"
+# Kernel, recurrent kernel and bias of an LSTM layer.
+Layer = tuple[keras.Variable, keras.Variable, keras.Variable]
+# From the layers, (rows, positions, lstm_dim) float32 and lengths (rows,) int32 to the last layer's
+# output at the last position of each row, (rows, units).
+Read = Callable[[Sequence[Layer], tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -66,23 +68,6 @@ class Inputs(NamedTuple):
     sums: tf.Tensor
 
 
-class Dropout(NamedTuple):
-    """The dropout of a step: a function of its key and of the row alone.
-
-    rate: of the outputs of each LSTM layer; half of it for its inputs. key: (2,) int32, another one
-    for all rows of each step that are computed together.
-    """
-
-    rate: float
-    key: tf.Tensor
-
-    def apply(self, values: tf.Tensor, layer: int, rate: float) -> tf.Tensor:
-        """Return `values` with a share of them set to zero; layer: of the model, from 0."""
-        key = self.key + tf.constant([layer, 0])
-        numbers = tf.random.stateless_uniform(tf.shape(values), key, alg=_GENERATOR)
-        return values * tf.cast(numbers >= rate, values.dtype) / (1 - rate)
-
-
 class Experts:
     """The weights of the experts, but for the vectors of n-grams; all are variables of Keras."""
 
@@ -111,28 +96,12 @@ class Experts:
         """All weights, in a fixed order."""
         return [*self.trainable_variables, self.mixture]
 
-    def log_probabilities(
-        self, inputs: Inputs, run_lstm: RunLSTM, dropout: Dropout | None = None
-    ) -> tf.Tensor:
+    def log_probabilities(self, inputs: Inputs, read: Read) -> tf.Tensor:
         """Return the log-probabilities of each expert, (rows, 2, classes): BAG, then LSTM."""
-        bag = _dense(inputs.mean, self.bag_softmax)
-        recurrent = _dense(self._last_output(inputs, run_lstm, dropout), self.lstm_softmax)
-        return tf.nn.log_softmax(tf.stack([bag, recurrent], axis=1))
-
-    def _last_output(self, inputs: Inputs, run_lstm: RunLSTM, dropout: Dropout | None) -> tf.Tensor:
-        vectors = tf.gather(tf.convert_to_tensor(self.characters), inputs.marked) + inputs.sums
-        if dropout:
-            vectors = dropout.apply(vectors, 0, dropout.rate / 2)
-        outputs = tf.transpose(vectors, [1, 0, 2])
-        steps = tf.reduce_max(inputs.length)
-        rows = tf.range(tf.size(inputs.length))
-        for number, layer in enumerate(self.layers, start=1):
-            outputs = run_lstm(outputs, steps, *(tf.convert_to_tensor(each) for each in layer))
-            if number == len(self.layers):
-                outputs = tf.gather_nd(outputs, tf.stack([inputs.length - 1, rows], axis=1))
-            if dropout:
-                outputs = dropout.apply(outputs, number, dropout.rate)
-        return outputs
+        characters = tf.gather(tf.convert_to_tensor(self.characters), inputs.marked)
+        last_output = read(self.layers, characters + inputs.sums, inputs.length)
+        answers = [_dense(inputs.mean, self.bag_softmax), _dense(last_output, self.lstm_softmax)]
+        return tf.nn.log_softmax(tf.stack(answers, axis=1))
 
 
 def mix(log_probabilities: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -143,9 +112,7 @@ def mix(log_probabilities: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return tf.nn.log_softmax(tf.reduce_sum(log_probabilities * weights[:, tf.newaxis], axis=1))
 
 
-def _layer(
-    number: int, width: int, units: int
-) -> tuple[keras.Variable, keras.Variable, keras.Variable]:
+def _layer(number: int, width: int, units: int) -> Layer:
     """Return kernel, recurrent kernel and bias of an LSTM layer, as keras.layers.LSTM begins."""
     name = f"lstm_{number}"
     bias = [0.0] * units + [1.0] * units + [0.0] * 2 * units

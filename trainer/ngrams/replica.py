@@ -15,9 +15,10 @@ import keras
 import tensorflow as tf
 
 from trainer.model import plain_lstm, xla_lstm
-from trainer.ngrams.experts import Dropout, Inputs, mix
+from trainer.ngrams.experts import Inputs, mix
 from trainer.ngrams.mixture import BAG_WEIGHTS
 from trainer.ngrams.model import NgramModel, count_ngrams, hash_sequences, make_inputs
+from trainer.ngrams.recurrence import Dropout, Recurrence
 from trainer.ngrams.table import Lookup, sum_by_row
 from trainer.steps.microbatches import num_microbatches, split_batch
 from trainer.steps.replicas import (
@@ -241,9 +242,8 @@ class NgramReplica:
         variables = experts.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch([inputs.mean, inputs.sums])
-            answers = experts.log_probabilities(
-                inputs, self._run_lstm, Dropout(rate, key) if rate else None
-            )
+            dropout = Dropout(rate, key) if rate else None
+            answers = experts.log_probabilities(inputs, Recurrence(self._run_lstm, dropout))
             losses = -tf.gather(answers, labels, axis=2, batch_dims=1)
             balanced = weights * self._weights_of(labels)
             loss = tf.reduce_sum(losses * balanced[:, tf.newaxis]) / rows
@@ -253,7 +253,7 @@ class NgramReplica:
         return PartGradients(mean, sums, dense, metrics)
 
     def _part_answers(self, inputs: Inputs) -> tf.Tensor:
-        return self.model.experts.log_probabilities(inputs, self._run_lstm)
+        return self.model.experts.log_probabilities(inputs, Recurrence(self._run_lstm))
 
     def _weights_of(self, labels: tf.Tensor) -> tf.Tensor | float:
         return tf.gather(self._class_weights, labels) if self._class_weights else 1.0
