@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -32,7 +33,8 @@ class Dropout(NamedTuple):
         return values * tf.cast(numbers >= rate, values.dtype) / (1 - rate)
 
 
-class Recurrence(NamedTuple):
+@dataclass(frozen=True)
+class Recurrence:
     """A stack of LSTM layers, one after another over whole sequences.
 
     run_lstm: computes a layer. dropout: None outside of training.

@@ -343,7 +343,9 @@ def test_nothing_is_saved_that_must_not_be(tmp_path, small_model):
         raise DataError("not any more")
 
     model, optimizer = small_model
-    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 2, refuse)
+    checkpoints = Checkpoints(
+        str(tmp_path), *stored(model, optimizer), Interval(steps=1), 2, refuse
+    )
     for save in (lambda: checkpoints.save(STATE), checkpoints.save_best):
         with pytest.raises(DataError, match="not any more"):
             save()
