@@ -14,7 +14,14 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes of a file say; the fields are those of `Source`."""
+    """What the first bytes of a file say; of a Parquet file, its schema.
+
+    columns: none in text. sequence, label: positions among `columns`; `label` is None where no
+    labels are wanted. data_start: the byte at which rows begin, in UTF-8. first_row: the number of
+    the first row, a line number except in Parquet. row_groups: of Parquet. encoding: see
+    `find_encoding`. is_empty: whether there is nothing but blank lines. has_header: whether the
+    names of the columns are a row of the file.
+    """
 
     columns: tuple[str, ...] = ()
     sequence: int = 0
@@ -25,6 +32,12 @@ class Header:
     encoding: str = "utf-8"
     is_empty: bool = False
     has_header: bool = False
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The names of the sequence column and, where labels are wanted, the label column."""
+        positions = (self.sequence, self.label)
+        return tuple(self.columns[position] for position in positions if position is not None)
 
 
 @dataclass(frozen=True)

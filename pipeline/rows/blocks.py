@@ -73,11 +73,11 @@ def _read_lines(part: Part) -> Iterator[bytes]:
     """Yield blocks of whole lines, of FASTA whole records; the last may lack its newline."""
     block, source = part.block_bytes, part.source
     mark = RECORD_MARK if source.format == "fasta" else _LINE_MARK
-    with open_bytes(source.path, source.compression, source.encoding) as stream:
+    with open_bytes(source.path, source.compression, source.header.encoding) as stream:
         if part.end is None:
             stream.read(part.start)
             yield from iter_line_blocks(stream, block, None, mark)
-        elif part.start == part.source.data_start:
+        elif part.start == source.header.data_start:
             stream.seek(part.start)
             yield from iter_line_blocks(stream, block, part.end - part.start, mark)
         else:
@@ -160,4 +160,4 @@ def _check_line_bytes(pieces: Sequence[bytes], mark: bytes) -> None:
 def _read_row_groups(part: Part) -> Iterator[pa.RecordBatch]:
     with open_bytes(part.source.path, part.source.compression) as stream:
         groups = range(part.start, part.end or 0)
-        yield from read_row_groups(stream, groups, part.source.column_names)
+        yield from read_row_groups(stream, groups, part.source.header.column_names)

@@ -34,23 +34,24 @@ def parse_rows(data: bytes | pa.RecordBatch, source: Source) -> ParsedRows:
 
 
 def _parse_table(data: bytes, source: Source) -> ParsedRows:
-    header = source.column_names if source.has_header and source.label is not None else None
+    header = source.header
+    names = header.column_names if header.has_header and header.label is not None else None
     return parse_table(
         data,
-        len(source.columns),
-        source.sequence,
-        source.label,
+        len(header.columns),
+        header.sequence,
+        header.label,
         source.format,
         source.delimiter,
-        header=header,
+        header=names,
     )
 
 
 _PARSERS: dict[str, Callable[[Any, Source], ParsedRows]] = {
     "csv": _parse_table,
     "tsv": _parse_table,
-    "jsonl": lambda data, source: parse_jsonl(data, *source.column_names),
-    "parquet": lambda data, source: parse_columns(*map(data.column, source.column_names)),
+    "jsonl": lambda data, source: parse_jsonl(data, *source.header.column_names),
+    "parquet": lambda data, source: parse_columns(*map(data.column, source.header.column_names)),
     "fasta": lambda data, source: parse_fasta(data, source.label_pattern, source.label_of_all),
     "text": lambda data, source: parse_text(data, source.label_of_all),
 }

@@ -33,9 +33,10 @@ class Part:
     @property
     def bytes(self) -> int:
         """How many of the file's bytes it takes, about."""
-        if self.source.format == "parquet":
-            return self.source.bytes * ((self.end or 0) - self.start) // self.source.row_groups
-        return self.source.bytes if self.end is None else self.end - self.start
+        source = self.source
+        if source.format == "parquet":
+            return source.bytes * ((self.end or 0) - self.start) // source.header.row_groups
+        return source.bytes if self.end is None else self.end - self.start
 
 
 def cut_into_parts(sources: Sequence[Source]) -> list[Part]:
@@ -61,12 +62,13 @@ def cut_into_parts(sources: Sequence[Source]) -> list[Part]:
 
 def _ranges(source: Source, size: int) -> Iterator[tuple[int, int | None]]:
     """Yield start and end of parts of about `size` bytes; none if there is only a header."""
+    header = source.header
     if source.format == "parquet":
-        step = max(1, source.row_groups * size // max(source.bytes, 1))
-        for start in range(0, source.row_groups, step):
-            yield start, min(start + step, source.row_groups)
+        step = max(1, header.row_groups * size // max(source.bytes, 1))
+        for start in range(0, header.row_groups, step):
+            yield start, min(start + step, header.row_groups)
     elif not source.can_be_cut:
-        yield source.data_start, None
+        yield header.data_start, None
     else:
-        for start in range(source.data_start, source.bytes, size):
+        for start in range(header.data_start, source.bytes, size):
             yield start, min(start + size, source.bytes)

@@ -48,7 +48,7 @@ def first_rows(parts: Sequence[Part], rows_in_part: Mapping[int, int]) -> list[i
     for part in parts:
         previous = parts[part.index - 1] if part.index else None
         if previous is None or previous.source.path != part.source.path:
-            first.append(part.source.first_row)
+            first.append(part.source.header.first_row)
         else:
             first.append(first[-1] + rows_in_part[previous.index])
     return first

@@ -18,6 +18,7 @@ from charseq.console.redaction import redact
 from charseq.errors import DataError, UsageError
 from charseq.manifest import InputFile
 from pipeline.formats.columns import MissingColumnError
+from pipeline.formats.head import Header
 from pipeline.formats.headers import read_header
 from pipeline.formats.signatures import (
     SIGNATURE_BYTES,
@@ -54,49 +55,33 @@ _UNKNOWN = Identity("", 0)
 class Source:
     """One input file, as its name and its first bytes describe it.
 
-    compression: gzip, bz2, zstd or None. columns: none in text. sequence, label: positions among
-    `columns`; `label` is None where no labels are wanted. label_of_all: the label of every row
-    where it follows from the path (text, fasta), else None. label_pattern: see `to_named_pattern`;
-    None where labels are not in headers of fasta. data_start: the byte at which rows begin.
-    first_row: the number of the first row, a line number except in Parquet. row_groups: of Parquet.
-    identity: what it held before it was read.
+    compression: gzip, bz2, zstd or None. label_of_all: the label of every row where it follows
+    from the path (text, fasta), else None. label_pattern: see `to_named_pattern`; None where labels
+    are not in headers of fasta. delimiter: of a table, where `--delimiter` names it. identity: what
+    it held before it was read.
     """
 
     path: str
     bytes: int
     format: str
     compression: str | None
-    columns: tuple[str, ...]
-    sequence: int
-    label: int | None
+    header: Header
     label_of_all: str | None = None
     label_pattern: str | None = None
     delimiter: str | None = None
-    data_start: int = 0
-    first_row: int = 1
-    row_groups: int = 0
-    encoding: str = "utf-8"
-    is_empty: bool = False
-    has_header: bool = False
     identity: Identity = _UNKNOWN
-
-    @property
-    def column_names(self) -> tuple[str, ...]:
-        """The names of the sequence column and, where labels are wanted, the label column."""
-        positions = (self.sequence, self.label)
-        return tuple(self.columns[position] for position in positions if position is not None)
 
     @property
     def can_be_cut(self) -> bool:
         """Whether text can be read from any byte on."""
-        return self.compression is None and self.encoding == "utf-8"
+        return self.compression is None and self.header.encoding == "utf-8"
 
     @property
     def is_only_header(self) -> bool:
         """Whether nothing follows the header; False if that is not known before it is read."""
         if self.format == "parquet":
-            return self.row_groups == 0
-        return self.is_empty or (self.can_be_cut and self.data_start >= self.bytes)
+            return self.header.row_groups == 0
+        return self.header.is_empty or (self.can_be_cut and self.header.data_start >= self.bytes)
 
 
 def find_nonempty_sources(options: InputOptions) -> list[Source]:
@@ -106,7 +91,7 @@ def find_nonempty_sources(options: InputOptions) -> list[Source]:
         UsageError, DataError: as `find_sources`; or no file has anything after its header.
     """
     sources = find_sources(options)
-    empty = [source.path for source in sources if source.is_empty]
+    empty = [source.path for source in sources if source.header.is_empty]
     if len(empty) == len(sources):
         raise DataError(f"no rows in {name_first(options.input)}: {_count_empty(empty)}")
     if all(source.is_only_header for source in sources):
@@ -174,7 +159,7 @@ def _read_source(path: str, size: int, options: InputOptions) -> Source:
             "once; write it to a file first"
         )
     if size == 0:
-        return Source(path, size, "text", None, (), sequence=0, label=None, is_empty=True)
+        return Source(path, size, "text", None, Header(is_empty=True))
     name, _ = _split_compression(path)
     with _errors_with_path(path, options):
         form, compression = _recognize(path, options)
@@ -186,10 +171,10 @@ def _read_source(path: str, size: int, options: InputOptions) -> Source:
         bytes=size,
         format=form,
         compression=compression,
+        header=header,
         label_of_all=_label_of_all(name, path, options),
         label_pattern=_label_pattern(form, options),
         delimiter=options.delimiter,
-        **vars(header),
     )
 
 

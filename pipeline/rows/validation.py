@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from charseq.text.normalization import BLANKS
 from pipeline.formats.parsed_rows import KEPT_BYTES, BadRow, ParsedRows, is_utf8
 from pipeline.options import RowRules
 from pipeline.rows.lengths import count_lengths
@@ -75,7 +76,7 @@ def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
     )
     sequence, label = sequences.text, labels.text
     length = pc.utf8_length(sequence).to_numpy()
-    reasons.add("empty_sequence", length == 0)
+    reasons.add("empty_sequence", _is_blank(sequence))
     if rules.label_column is not None:
         reasons.add("missing_label", _to_mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
         reasons.add("line_break", _has_line_break(label))
@@ -133,6 +134,11 @@ class _Reasons:
             BadRow(int(parsed.row[i]), self._names[int(self._first[i])], parsed.raw(i))
             for i in np.flatnonzero(self.bad).tolist()
         )
+
+
+def _is_blank(text: pa.StringArray) -> npt.NDArray[np.bool_]:
+    """Return which values have nothing but blanks, as there are without --strip."""
+    return _to_mask(pc.equal(pc.utf8_trim(text, BLANKS), ""))
 
 
 def _has_line_break(label: pa.StringArray) -> npt.NDArray[np.bool_]:

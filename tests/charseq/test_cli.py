@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from charseq.cli import exit_status
+from charseq.cli import exit_status, heavy_imports
 from charseq.errors import DataError, MismatchError, UsageError
 from tests.support.paths import ROOT
 
@@ -79,3 +79,12 @@ def test_python_without_docstrings_is_refused(module: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: python -OO (or PYTHONOPTIMIZE=2) removes docstrings")
     assert done.stderr.count("\n") == 1
+
+
+def test_threads_of_what_is_imported_follow_a_cpu_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.environ", environment := {"OMP_NUM_THREADS": "5"})
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr("charseq.process.machine._cpu_quota", lambda _: 3.0)
+    with heavy_imports():
+        assert environment["TF_NUM_INTRAOP_THREADS"] == "3"
+        assert environment["OMP_NUM_THREADS"] == "5"

@@ -111,32 +111,66 @@ def test_the_pipeline_and_beam_know_their_flags(
     assert unknown_to_beam(beam_flags) == []
 
 
+def labels_of(name: str) -> dict[str, str]:
+    return {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "charseq"}
+
+
 def test_flink_admits_the_pods_of_its_job_only() -> None:
-    policies = read((DEPLOY / "flink" / "network-policy.yaml").read_text())
-    admitted = {
-        policy["metadata"]["name"]: [
-            (peer, [port["port"] for port in rule.get("ports", [])])
-            for rule in policy["spec"].get("ingress", [])
-            for peer in rule["from"]
-        ]
-        for policy in policies
+    policies = {
+        each["metadata"]["name"]: each["spec"]
+        for each in read((DEPLOY / "flink" / "network-policy.yaml").read_text())
+    }
+    peers = {
+        direction: {
+            name: [
+                (peer, [port["port"] for port in rule.get("ports", [])])
+                for rule in spec.get(direction, [])
+                for peer in rule["from" if direction == "ingress" else "to"]
+            ]
+            for name, spec in policies.items()
+        }
+        for direction in ("ingress", "egress")
     }
 
     def pods(name: str) -> dict[str, Any]:
-        labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "charseq"}
-        return {"podSelector": {"matchLabels": labels}}
+        return {"podSelector": {"matchLabels": labels_of(name)}}
 
     operator = {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "flink-operator"}},
         "podSelector": {"matchLabels": {"app.kubernetes.io/name": "flink-kubernetes-operator"}},
     }
-    assert admitted == {
+    assert peers["ingress"] == {
         "flink": [(pods("flink"), []), (pods("beam-job-server"), [8081]), (operator, [8081])],
         "beam-job-server": [(pods("prepare"), [8099, 8098])],
         "prepare": [],
     }
-    for policy in policies:
-        assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert peers["egress"] == {
+        "flink": [(pods("flink"), [])],
+        "beam-job-server": [(pods("flink"), [8081])],
+        "prepare": [(pods("beam-job-server"), [8099, 8098])],
+    }
+
+
+def test_each_pod_of_the_flink_job_has_a_policy_for_both_directions() -> None:
+    folder = DEPLOY / "flink"
+    resources = manifests(folder / "kustomization.yaml")["Kustomization"]["resources"]
+    applied = [each for name in resources for each in read((folder / name).read_text())]
+    pods = [
+        spec.get("template") or spec["podTemplate"]
+        for spec in (each["spec"] for each in applied)
+        if "template" in spec or "podTemplate" in spec
+    ]
+    names = ["flink", "beam-job-server", "prepare"]
+    assert [pod["metadata"]["labels"] for pod in pods] == [labels_of(name) for name in names]
+    policies = {
+        each["metadata"]["name"]: each["spec"]
+        for each in applied
+        if each["kind"] == "NetworkPolicy"
+    }
+    assert list(policies) == names
+    for name, spec in policies.items():
+        assert spec["podSelector"] == {"matchLabels": labels_of(name)}
+        assert spec["policyTypes"] == ["Ingress", "Egress"]
 
 
 def test_what_is_complete_is_passed_over(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def test_the_size_of_a_record_is_that_of_its_sequence(
     template = one_hot_template(10, 5, sizes) if ids == 0 else ids_template(10, sizes)
     overhead = 80  # names of the features, length, label, framing
     assert expected < len(template.framed) < expected + overhead
+
+
+def test_auto_takes_the_most_until_it_is_chosen() -> None:
+    auto = options(max_length="auto", alphabet_size="auto", encoding="one_hot")
+    assert record_bytes(auto) == 1024 * 256 * 4
+    assert record_bytes(replace(auto, chosen_length=10).with_alphabet("ACDEF")) == 200
 
 
 def test_memory_is_for_tables_of_crcs_and_a_row_in_each_thread() -> None:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
 VARIABLE = "CHARSEQ_BREAKAGE"
@@ -194,11 +197,26 @@ def unknown_as_last_character(encode_text: Function) -> Function:
     return broken
 
 
+def keep_all_characters(_: Function) -> Function:
+    return lambda graph, size: graph
+
+
 def leave_as_read(_: Function) -> Function:
     """Normalize nothing before rows are compared and hashed."""
     from pipeline.rows.normalizing import NormalizedColumn
 
     return lambda text, normalization: NormalizedColumn(text, {})
+
+
+def match_by_backtracking(_: Function) -> Function:
+    """Match patterns as Beam does, by Python's regular expressions."""
+    from apache_beam.io.filesystem import FileSystem
+
+    def broken(paths: list[str], pattern: str) -> list[str]:
+        expression = re.compile(FileSystem.translate_pattern(pattern))
+        return [path for path in paths if expression.match(path)]
+
+    return broken
 
 
 BREAKAGES = (
@@ -264,6 +282,13 @@ BREAKAGES = (
         "charseq.text.normalization:Normalization.before_graph",
         lambda _: lambda normalization, texts: list(texts),
         "tests/pipeline/dataset/test_twins.py -k one_sequence",
+    ),
+    Breakage(
+        "auto-alphabet-uncut",
+        "no skew: what auto takes is the alphabet of the graph, too",
+        "pipeline.transform.save_graph:cut_alphabet",
+        keep_all_characters,
+        "tests/pipeline/dataset/test_auto.py -k plain_python",
     ),
     Breakage(
         "leak-unverified",
@@ -355,6 +380,111 @@ BREAKAGES = (
         "trainer.export.parity:Parity.replay",
         always(None),
         "tests/trainer/export/test_export.py",
+    ),
+    Breakage(
+        "patterns-by-backtracking",
+        "a name is no pattern: patterns are matched in linear time",
+        "pipeline.runtime.globs:_matches",
+        match_by_backtracking,
+        "tests/pipeline/runtime/test_globs.py -k forty_stars",
+    ),
+    Breakage(
+        "any-directory-is-ours",
+        "nothing of the user's is removed: a directory with other files is refused",
+        "pipeline.output.directory:_check_ours",
+        always(None),
+        "tests/pipeline/output/test_directory.py -k somebody_else",
+    ),
+    Breakage(
+        "unlisted-files-replaced",
+        "nothing of the user's is removed: only files that a manifest lists are replaced",
+        "pipeline.output.journal:_check_free",
+        always(None),
+        "tests/pipeline/output/test_journal.py -k no_manifest_lists",
+    ),
+    Breakage(
+        "input-in-output",
+        "nothing of the user's is removed: an input in the output directory is refused",
+        "pipeline.output.directory:check_inputs_outside",
+        always(None),
+        "tests/pipeline/dataset/test_prepare.py -k input_in_the_output",
+    ),
+    Breakage(
+        "names-climb",
+        "nothing of the user's is overwritten: a key of a bucket never leaves its directory",
+        "charseq.files:check_name",
+        lambda _: lambda name, where: name,
+        "tests/trainer/data/test_files.py -k key_never",
+    ),
+    Breakage(
+        "input-changes-unnoticed",
+        "what was read is what is named: an input that changes is never published",
+        "pipeline.rows.identity:check_identities",
+        always(None),
+        "tests/pipeline/dataset/test_prepare.py -k changes_while",
+    ),
+    Breakage(
+        "dataset-replaced-unnoticed",
+        "what was read is what is named: a training on two datasets saves nothing",
+        "trainer.data.dataset:Dataset.check_unchanged",
+        always(None),
+        "tests/trainer/training/test_checkpoint.py -k replaced_under",
+    ),
+    Breakage(
+        "graph-unverified",
+        "what was read is what is named: a graph or rows that changed are not exported",
+        "trainer.data.dataset:Dataset._check_digest",
+        always(None),
+        "tests/trainer/export/test_export.py -k changed_after",
+    ),
+    Breakage(
+        "terminal-unescaped",
+        "nothing reaches a terminal with its control characters",
+        "charseq.console.terminal:escape_for",
+        lambda _: lambda stream, text: text,
+        "tests/charseq/console/test_terminal.py -k unescaped",
+    ),
+    Breakage(
+        "blanks-are-text",
+        "rows that look the same are the same: a sequence of blanks is empty",
+        "pipeline.rows.validation:_is_blank",
+        lambda _: lambda text: np.zeros(len(text), np.bool_),
+        "tests/pipeline/rows/test_validation.py",
+    ),
+    Breakage(
+        "similar-labels-unnamed",
+        "rows that look the same are the same: labels that are nearly equal are named",
+        "pipeline.dataset.notes:note_doubtful_labels",
+        always(()),
+        "tests/pipeline/test_strangers_files.py -k dump",
+    ),
+    Breakage(
+        "rejected-unlimited",
+        "no misleading numbers: predictions for a part of the rows are no success",
+        "pipeline.rows.rejected_fraction:check_rejected_fraction",
+        always(None),
+        "tests/pipeline/predict/test_predict.py -k too_many_rejected",
+    ),
+    Breakage(
+        "unknown-text-predicted",
+        "no misleading numbers: predictions for another alphabet are no success",
+        "pipeline.predict.characters:check_characters",
+        always(None),
+        "tests/pipeline/predict/test_predict.py -k other_characters",
+    ),
+    Breakage(
+        "trivial-unnamed",
+        "no misleading numbers: a model that learned nothing is called trivial",
+        "charseq.baseline:explain_trivial",
+        always(None),
+        "tests/trainer/test_command.py -k trivial_first",
+    ),
+    Breakage(
+        "quota-ignored",
+        "a container's CPU quota is kept",
+        "charseq.process.machine:_cpu_quota",
+        always(math.inf),
+        "tests/charseq/process/test_machine.py",
     ),
 )
 

@@ -14,6 +14,7 @@ from charseq.manifest import Feature, InputFile, RowCounts, Shard
 from pipeline.dataset.build_manifest import build_manifest, require_all_rows
 from pipeline.dataset.plan import Plan
 from pipeline.dataset.prepared import PreparedDataset
+from pipeline.formats.head import Header
 from pipeline.options import Options
 from pipeline.output.layout import DATASET
 from pipeline.output.staging import Staging
@@ -78,17 +79,16 @@ def prepared(**options: Any) -> PreparedDataset:
             id_counts=(0, 2, 2, 2),
         ),
     ]
+    asked = Options(("in.csv",), "out", **{"max_length": 2, "alphabet_size": 2, **options})
     return PreparedDataset(
-        Options(("in.csv",), "out", max_length=2, alphabet_size=2, **options),
+        asked,
         [
             Source(
                 "in.csv",
                 99,
                 "csv",
                 None,
-                ("sequence", "label"),
-                0,
-                1,
+                Header(("sequence", "label"), 0, 1),
                 identity=Identity("sha256:aa", 99),
             )
         ],
@@ -101,6 +101,7 @@ def prepared(**options: Any) -> PreparedDataset:
             normalized=NormalizedCounts(Counter(strip=2, nfc=1), Counter(strip=0)),
         ),
         Plan(
+            asked.with_alphabet(("C", "A")),
             Partition((*TRAIN, TEST), np.zeros(3, np.uint64)),
             Vocabulary(("C", "A"), ("z", "y", "x")),
             0,

@@ -15,6 +15,7 @@ from pipeline.dataset.limits import (
     check_label_count,
     check_rejected_rows,
 )
+from pipeline.formats.head import Header
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.label_counts import LabelCounts, count_labels
@@ -62,7 +63,7 @@ def test_more_labels_than_are_worth_counting(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_too_many_rejected_rows_are_refused_with_examples_of_each_reason() -> None:
-    source = Source("a.csv", 99, "csv", None, ("sequence", "label"), 0, 1, first_row=2)
+    source = Source("a.csv", 99, "csv", None, Header(("sequence", "label"), 0, 1, first_row=2))
     parts = [Part(0, source, 0, 50, 50), Part(1, source, 50, 99, 50)]
     counts = ReadCounts(
         usable=97,

@@ -242,7 +242,8 @@ def test_a_label_seen_in_no_train_row_is_rejected(tmp_path: Path) -> None:
 def test_the_example_of_the_readme_has_each_label_in_each_split(tmp_path: Path) -> None:
     example = (ROOT / "README.md").read_text().partition("```csv\n")[2].partition("```")[0]
     (tmp_path / "mine.csv").write_text(example)
-    assert main(["--input", str(tmp_path / "mine.csv"), "--output", str(tmp_path / "out")]) == 0
+    argv = ["--input", str(tmp_path / "mine.csv"), "--output", str(tmp_path / "out")]
+    assert main([*argv, "--max-length", "auto", "--alphabet-size", "auto"]) == 0
     assert manifest_of(tmp_path / "out")["label_counts"] == {
         "train": {"alpha": 4, "beta": 4},
         "validation": {"alpha": 1, "beta": 1},
@@ -292,7 +293,7 @@ def test_the_summary_names_labels_that_cannot_be_measured(
     write_csv(tmp_path / "rows.csv", rows)
     manifest = prepare(tmp_path / "rows.csv", tmp_path / "out")
     out = capsys.readouterr().out.splitlines()
-    assert out[-2:] == [f"note: {note}" for note in manifest["notes"]]
+    assert out[-3:] == [f"note: {note}" for note in manifest["notes"]]
     assert out[-1] == "note: labels without a row in the test split: 1 of 3: 'once'"
 
 
@@ -436,6 +437,17 @@ def test_an_input_that_changes_while_it_is_read_is_never_published(
     assert main(["--input", str(path), "--output", str(tmp_path / "out")]) == 1
     assert f"error: {path}: changed while it was read; nothing was pub" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_an_input_in_the_output_directory_is_refused_and_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, output = tmp_path / "out" / "rows.csv", tmp_path / "out"
+    output.mkdir()
+    path.write_text(TEN_ROWS)
+    assert main(["--input", str(path), "--output", str(output), "--overwrite"]) == 2
+    assert f"error: --input {path} lies in --output {output}, " in capsys.readouterr().err
+    assert list(output.iterdir()) == [path]
 
 
 def test_a_dataset_made_in_another_directory_has_the_same_bytes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -214,16 +215,33 @@ def test_a_journal_of_another_version_is_refused(tmp_path: Path, text: str, mess
         read_journal(str(tmp_path))
 
 
-def test_a_forged_journal_or_manifest_touches_nothing_outside(tmp_path: Path) -> None:
+def test_a_forged_manifest_touches_nothing_outside(tmp_path: Path) -> None:
     output, outside = tmp_path / "out", tmp_path / "mine"
     outside.write_text("mine")
     Run(output, OLD).publish_and_leave()
     (output / "predictions.json").write_text('{"files": [{"path": "../mine"}]}')
     with pytest.raises(DataError, match=r"predictions\.json names the file '\.\./mine', expected"):
         Run(output, NEW).publish()
-    journal = {"format_version": 1, "run": "0", "process": "", "manifest_file": "predictions.json"}
-    journal |= {"manifest": "", "replaces": None, "moves": [], "removes": ["../mine"], "others": []}
-    Path(staging_path(str(output), JOURNAL_FILE)).write_text(json.dumps(journal))
-    with pytest.raises(DataError, match=r"moves\.json names the file '\.\./mine', expected"):
-        read_journal(str(output))
     assert outside.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"run": "../mine"},
+        {"moves": [["../mine", "a"]]},
+        {"moves": [["a", "../mine"]]},
+        {"removes": ["../mine"]},
+        {"others": ["../mine"]},
+    ],
+)
+def test_a_forged_journal_names_nothing_outside(tmp_path: Path, forged: dict[str, Any]) -> None:
+    journal = {"format_version": 1, "run": "0", "process": "", "manifest_file": "predictions.json"}
+    journal |= {"manifest": "", "replaces": None, "moves": [], "removes": [], "others": []}
+    path = Path(staging_path(str(tmp_path), JOURNAL_FILE))
+    path.parent.mkdir()
+    path.write_text(json.dumps(journal))
+    assert read_journal(str(tmp_path))
+    path.write_text(json.dumps({**journal, **forged}))
+    with pytest.raises(DataError, match=r"moves\.json names the file '\.\./mine', expected"):
+        read_journal(str(tmp_path))

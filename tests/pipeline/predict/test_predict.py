@@ -22,6 +22,7 @@ import pytest
 
 from charseq.errors import DataError, MismatchError
 from charseq.text.normalization import Normalization
+from pipeline.formats.head import Header
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import mark, new_staging, remove_runs
 from pipeline.predict import dofns
@@ -311,7 +312,7 @@ def pack(before: int, *rows: tuple[str, float, int]) -> PredictedRows:
     return PredictedRows(before, pack_rows(pa.RecordBatch.from_arrays(columns, schema=PREDICTED)))
 
 
-PART = Part(3, Source('in "a".csv', 9, "csv", None, ("sequence",), 0, None), 0, 9, 9)
+PART = Part(3, Source('in "a".csv', 9, "csv", None, Header(("sequence",))), 0, 9, 9)
 LATER, EARLIER = pack(4, ("x", 1.0, 1), ("y", 0.25, 3)), pack(-1, ('"é\n', 0.1, 1), ("x", 0.5, 2))
 
 
@@ -621,6 +622,16 @@ def test_neither_keras_nor_tensorflow_transform_is_needed(tmp_path: Path, model:
     )
     assert done.returncode == 0, done.stderr
     assert "1 rows read" in done.stdout
+
+
+def test_an_input_in_the_output_directory_is_refused_and_stays(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    status, _, error = end_of_prediction(b"A\n", tmp_path, model, capsys, "--output", str(tmp_path))
+    assert status == 2
+    assert error.startswith(f"--input {tmp_path}/rows.txt lies in --output {tmp_path}, whose")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "rows.txt"]
 
 
 def test_an_input_that_changes_while_it_is_read_is_never_published(

@@ -40,7 +40,7 @@ COMPRESSIONS = [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress), (".
 def read_all(found: list[Source]) -> list[tuple[int, bytes, bytes]]:
     """(row number in the file, sequence, label) of every row, read part by part."""
     out: list[tuple[int, bytes, bytes]] = []
-    first = {source.path: source.first_row for source in found}
+    first = {source.path: source.header.first_row for source in found}
     for part in cut_into_parts(found):
         used = 0
         for parsed in map(parse_block, read_blocks(part)):

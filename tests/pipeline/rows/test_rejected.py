@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.formats.head import Header
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected import RejectedRow, describe_rejected, first_rows
 from pipeline.rows.sources import Source
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.unit
 
 def make_parts(*paths: str) -> list[Part]:
     return [
-        Part(index, Source(path, 9, "csv", None, ("sequence",), 0, None, first_row=2), 0, 9, 9)
+        Part(index, Source(path, 9, "csv", None, Header(("sequence",), first_row=2)), 0, 9, 9)
         for index, path in enumerate(paths)
     ]
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.rows import similar_labels
 from pipeline.rows.similar_labels import (
     SimilarLabels,
     find_missing,
@@ -83,6 +84,20 @@ def test_one_edit_is_found_and_nothing_else(label: str, other: str) -> None:
         assert found == (
             [SimilarLabels(label, 1, other, 1000)] if is_one_edit(label, other) else []
         )
+
+
+def test_labels_are_never_compared_all_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+
+    def compare(*pair: str) -> bool:
+        compared.append(pair)
+        return True
+
+    monkeypatch.setattr(similar_labels, "_is_one_edit", compare)
+    rows = {f"a{chr(0x4E00 + n)}b": 1 if n < 200 else 1000 for n in range(400)}
+    assert len(find_typing_errors(rows)) == 200
+    # Each rare one with the three most frequent ones that become "ab" as it does.
+    assert len(compared) == 200 * 3
 
 
 def test_many_labels_that_share_a_text_are_not_compared_with_each_other() -> None:

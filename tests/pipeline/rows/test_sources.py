@@ -110,7 +110,7 @@ def test_a_bad_first_line_of_json_lines_costs_only_itself(tmp_path: Path) -> Non
         lines = [first, *['{"sequence": "A", "label": "x"}'] * 2]
         (tmp_path / "a.jsonl").write_text("\n".join(lines))
         (source,) = find_sources(options(tmp_path / "a.jsonl"))
-        assert source.columns == ("sequence", "label")
+        assert source.header.columns == ("sequence", "label")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_key_that_comes_late_in_json_lines_is_found(tmp_path: Path) -> None:
     lines = ['{"sequence": "A"}'] * 200 + ['{"sequence": "C", "label": "x"}']
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     (source,) = find_sources(options(tmp_path / "a.jsonl"))
-    assert source.columns == ("sequence", "label")
+    assert source.header.columns == ("sequence", "label")
 
 
 def test_a_directory_is_no_file_and_one_way_to_name_its_files_is_shown(tmp_path: Path) -> None:
@@ -306,6 +306,12 @@ def test_files_of_no_bytes_are_noted_unless_all_are(
         f"note: 5 files are empty: {tmp_path}/_SUCCESS, {tmp_path}/part-0.csv, "
         f"{tmp_path}/part-1.csv and 2 more\n"
     )
+
+
+def test_a_compressed_file_of_nothing_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b""))
+    (source,) = find_sources(options(tmp_path / "a.csv.gz"))
+    assert (source.header.is_empty, source.is_only_header) == (True, True)
 
 
 @pytest.mark.integration

@@ -60,6 +60,13 @@ def test_each_reason() -> None:
     ]
 
 
+def test_a_sequence_of_blanks_is_empty_also_where_nothing_is_stripped() -> None:
+    rows = parsed((b" A", b"x"), ("\t\u200b\u3000".encode(), b"x"))
+    checked = validate_rows(rows, Options(input=("i",), output="o", strip=False).row_rules)
+    assert checked.sequence.to_pylist() == [" A"]
+    assert [(bad.row, bad.reason) for bad in checked.bad[1:]] == [(10, "empty_sequence")]
+
+
 def test_length_is_in_code_points_and_too_long_is_cut_or_rejected() -> None:
     rows = parsed(("😀é".encode(), b"x"), ("😀éA".encode(), b"x"))
     cut = validate_rows(rows, Options(input=("i",), output="o", max_length=2).row_rules)

@@ -16,6 +16,7 @@ from google.cloud import storage
 
 from charseq.errors import DataError, MismatchError, UsageError
 from pipeline.__main__ import main
+from pipeline.formats.head import Header
 from pipeline.inspect import main as inspect_main
 from pipeline.output.journal import move
 from pipeline.output.staging import staging_path
@@ -227,7 +228,7 @@ def test_a_move_cut_short_anywhere_is_made_again(s3: Bucket) -> None:
 
 def test_parts_of_a_store_are_larger_than_what_beam_reads_at_a_time() -> None:
     for path, count in (("s3://bucket/a.csv", 4), ("gs://bucket/a.csv", 4), ("/a.csv", 100)):
-        source = Source(path, 200 << 20, "csv", None, ("sequence", "label"), 0, 1, data_start=0)
+        source = Source(path, 200 << 20, "csv", None, Header(("sequence", "label"), 0, 1))
         parts = cut_into_parts([source])
         assert len(parts) == count
         assert [part.block_bytes for part in parts] == [2 << 20] * count

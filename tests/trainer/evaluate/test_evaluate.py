@@ -7,7 +7,9 @@ import pytest
 from charseq.errors import DataError
 from charseq.metrics import Confusion, Evaluation, LabelScore
 from tests.support.datasets import toy_rows, write_dataset
-from trainer.evaluate.evaluation import check_same_ids, format_evaluation
+from trainer.data.batches import Batches
+from trainer.data.dataset import read_dataset
+from trainer.evaluate.evaluation import check_same_ids, format_evaluation, predict_batches
 from trainer.run_directory import Run
 
 pytestmark = pytest.mark.unit
@@ -84,3 +86,17 @@ def test_another_dataset_with_the_same_ids_is_accepted(dataset):
 def test_a_dataset_with_other_ids_is_refused_by_the_difference(dataset, name, value, message):
     with pytest.raises(DataError, match=message):
         check_same_ids(replace(run_on(dataset), **{name: value}), dataset)
+
+
+def test_nothing_is_measured_on_a_dataset_that_is_replaced_meanwhile(tmp_path):
+    import tensorflow as tf
+
+    write_dataset(tmp_path, {"train": toy_rows(5)})
+    batches = Batches(read_dataset(str(tmp_path)), "embedding", 4)
+
+    def answer(features):
+        (tmp_path / "dataset.json").write_text("{}")
+        return tf.zeros((4, 3))
+
+    with pytest.raises(DataError, match=r"dataset\.json: replaced while it was used"):
+        list(predict_batches(answer, "model", batches, "train"))

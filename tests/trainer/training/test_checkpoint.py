@@ -23,6 +23,7 @@ from tests.support.workers import tf_configs
 from trainer.__main__ import main
 from trainer.config import Interval
 from trainer.run_directory import complete_run
+from trainer.training import train
 from trainer.training.checkpoint import Checkpoints, keyed_variables
 from trainer.training.progress import Progress
 from trainer.training.state import Epoch, MetricSums, Score, TrainState
@@ -93,6 +94,11 @@ def killed_in_epoch_2(data, tmp_path_factory):
 def unfinished(killed_in_epoch_2, tmp_path):
     """A copy of `killed_in_epoch_2` to go on from."""
     return shutil.copytree(killed_in_epoch_2, tmp_path / "run")
+
+
+def make_other(manifest):
+    """Make `dataset.json` that of another dataset."""
+    manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 1'))
 
 
 def saved(output):
@@ -285,24 +291,61 @@ def test_a_broken_checkpoint_is_reported_and_passed_over(data, uninterrupted, un
     assert_same_run(unfinished, uninterrupted)
 
 
-@pytest.mark.parametrize("call", [1, 4])
-def test_a_dataset_that_is_replaced_under_a_training_ends_it(data, tmp_path, capsys, call):
-    shutil.copytree(data, tmp_path / "data")
-    manifest = tmp_path / "data" / "dataset.json"
+@pytest.mark.parametrize(
+    ("call", "every", "left"),
+    [
+        (CALLS_PER_EPOCH, 9, []),  # Before the end of the epoch.
+        (3, 2, ["step-0000000002.npz", "step-0000000004.npz"]),  # Before a checkpoint at step 6.
+    ],
+)
+def test_a_dataset_that_is_replaced_under_a_training_ends_it(
+    data, tmp_path, capsys, call, every, left
+):
+    manifest = shutil.copytree(data, tmp_path / "data") / "dataset.json"
     update, calls = Progress.update, []
 
     def replace_dataset(progress, state):
         calls.append(state)
         if len(calls) == call:
-            manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 1'))
+            make_other(manifest)
         update(progress, state)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Progress, "update", replace_dataset)
-        assert run(tmp_path / "data", tmp_path / "run", "--checkpoint-every", "9") == 1
-    assert f"{manifest}: replaced while it was used: the rows of two" in capsys.readouterr().err
-    assert saved(tmp_path / "run") == []
+        assert run(tmp_path / "data", tmp_path / "run", "--checkpoint-every", every) == 1
+    out, error = capsys.readouterr()
+    assert f"{manifest}: replaced while it was used: the rows of two" in error
+    assert "epoch 1/" not in out
+    assert saved(tmp_path / "run") == left
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_a_dataset_that_is_replaced_after_the_last_epoch_is_not_exported(
+    data, tmp_path, capsys, monkeypatch
+):
+    manifest = shutil.copytree(data, tmp_path / "data") / "dataset.json"
+    fit = train.fit
+
+    def fit_and_replace(*args):
+        fit(*args)
+        make_other(manifest)
+
+    monkeypatch.setattr(train, "fit", fit_and_replace)
+    assert run(tmp_path / "data", tmp_path / "run", epochs=1) == 1
+    assert f"{manifest}: replaced while it was used: the rows of two" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "saved_model").exists()
+
+
+def test_nothing_is_saved_that_must_not_be(tmp_path, small_model):
+    def refuse():
+        raise DataError("not any more")
+
+    model, optimizer = small_model
+    checkpoints = Checkpoints(str(tmp_path), model, optimizer, Interval(steps=1), 2, refuse)
+    for save in (lambda: checkpoints.save(STATE), checkpoints.save_best):
+        with pytest.raises(DataError, match="not any more"):
+            save()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_training_that_was_taken_over_saves_nothing_more(data, tmp_path, capsys):
