@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -266,6 +267,8 @@ def test_a_chart_has_a_line_for_each_family() -> None:
     drawn = ElementTree.fromstring(draw_accuracy(lines, lowest=0.5))
     texts = [element.text for element in drawn.iter() if element.tag.endswith("text")]
     assert texts[:6] == ["0.5", "0.6", "0.7", "0.8", "0.9", "1.0"]
+    heights = [circle.get("cy") for circle in drawn.iter() if circle.tag.endswith("circle")]
+    assert heights == ["150.4", "83.2", "284.8", "217.6"]  # Of 352 at 0.5 to 16 at 1.
 
 
 def test_shapes_are_compared_by_accuracy_and_rate() -> None:
@@ -292,6 +295,14 @@ CONSTANT = Peer(
 def test_settings_are_chosen_on_the_validation_rows() -> None:
     train, validation = [Row("a", "x")], [Row("b", "y"), Row("c", "y"), Row("d", "x")]
     assert choose_settings(CONSTANT, train, validation, 1, 1) == {"label": "y"}
+    trained: list[Sequence[Row]] = []
+
+    def fit(rows: Sequence[Row], settings: Settings, seed: int, threads: int) -> Predict:
+        trained.append(rows)
+        return fit_constant(rows, settings, seed, threads)
+
+    choose_settings(replace(CONSTANT, fit=fit), train, validation, 1, 1)
+    assert trained == [train, train]
 
 
 def test_a_peer_tells_what_it_predicted_and_how_long_it_took(tmp_path: Path) -> None:
