@@ -72,7 +72,17 @@ def prepare_commands(folder: Path, rows: int) -> Iterator[Command]:
     write_sample = ("pipeline.sample", "--rows", str(rows), "--output", str(sample))
     subprocess.run([sys.executable, "-m", *write_sample], check=True, stdout=subprocess.DEVNULL)
     prepare = ("pipeline", "--input", str(sample), "--num-shards", "4", "--output")
-    train = ("trainer", "--data", str(dataset), "--units", "8", "--batch-size", "128")
+    train = (
+        "trainer",
+        "--data",
+        str(dataset),
+        "--representation",
+        "embedding",
+        "--units",
+        "8",
+        "--batch-size",
+        "128",
+    )
     yield Command("prepare", (*prepare, str(dataset)), dataset)
     yield Command("inspect", ("pipeline.inspect", str(dataset), "--verify"))
     yield Command("train", (*train, "--epochs", "3", "--output", str(run)), run)

@@ -63,7 +63,16 @@ def test_nothing_reaches_a_terminal_with_its_control_characters(
     data, run, registry = folder / "data", folder / "run", folder / "models"
     pattern = str(tmp_path / FOLDER / "*.csv")
     predictions = ("--input", pattern, "--output", folder / "predicted")
-    training = ("--units", "4", "--epochs", "3", "--batch-size", "16")
+    training = (
+        "--representation",
+        "embedding",
+        "--units",
+        "4",
+        "--epochs",
+        "3",
+        "--batch-size",
+        "16",
+    )
     steps: list[tuple[int, Callable[..., int], tuple[object, ...]]] = [
         (2, prepare, ("--input", pattern, "--output", data, "--split", "\x1b[2J")),
         (2, prepare, ("--input", pattern, "--output", data, "--\x1b[2J")),

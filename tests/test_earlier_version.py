@@ -20,7 +20,9 @@ from trainer.evaluate.__main__ import main as evaluate
 from trainer.promote.__main__ import main as promote
 
 ARCHIVE = ROOT / "tests" / "earlier" / "0.1.0.tar.gz"
-UNFINISHED = "--units 3 --embedding-dim 2 --epochs 3 --batch-size 16 --keep 1"
+UNFINISHED = (
+    "--representation embedding --units 3 --embedding-dim 2 --epochs 3 --batch-size 16 --keep 1"
+)
 
 
 @pytest.fixture

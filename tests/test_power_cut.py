@@ -32,7 +32,7 @@ pytestmark = [
 Command = Callable[[Sequence[str]], int]
 # TensorBoard's events grow while a run runs.
 GROWING = "logs"
-SMALL = "--epochs 1 --units 4 --batch-size 64 --jit-compile off"
+SMALL = "--representation embedding --epochs 1 --units 4 --batch-size 64 --jit-compile off"
 
 
 class Disk:

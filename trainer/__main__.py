@@ -18,6 +18,7 @@ from trainer.owner import owned_directory
 from trainer.replacement import finish_replacement, is_replacement_interrupted, work_directory
 from trainer.required_memory import check_memory
 from trainer.run_checks import check_output, check_resumable, is_trained
+from trainer.settings import resolve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +44,7 @@ def _train(argv: Sequence[str] | None) -> None:
             )
             return
         check_output(config.output, config.overwrite)
-        check_memory(config, dataset.manifest)
+        check_memory(resolve(config, dataset), dataset.manifest)
         if config.resume in RESUME_REQUIRED:
             check_resumable(work_directory(config.output), config.resume)
         # Imported late: TensorFlow takes seconds, and --help and these errors must not.

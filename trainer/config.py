@@ -59,8 +59,8 @@ def _parse_names(text: str) -> tuple[str, ...]:
 class Config:
     """The options of a training run.
 
-    representation: None follows the records: embedding for ids, one_hot for one_hot. batch_size:
-    of all replicas together. devices: () are all devices of the machine.
+    What is None follows the dataset; see `trainer.settings`. batch_size: of all replicas together.
+    devices: () are all devices of the machine.
 
     Raises:
         UsageError: a value is outside the limits of its flag, or two values exclude each other.
@@ -69,52 +69,57 @@ class Config:
     data: str = flag(DATA_HELP, metavar="DIR", is_path=True)
     output: str = flag("run directory to write", metavar="DIR", is_path=True)
     representation: str | None = flag(
-        "input of the first LSTM layer (default: embedding, or one_hot for one_hot records)",
+        "input of the model (default: ngrams, or one_hot for one_hot records)",
         default=None,
         choices=("ngrams", "embedding", "one_hot", "scalar"),
     )
     ngram_max: int = flag(
         "longest n-gram of --representation ngrams", default=5, metavar="N", minimum=1
     )
-    ngram_buckets: int = flag(
+    ngram_buckets: int | None = flag(
         "number of vectors that n-grams are hashed to, a power of two",
-        default=2**18,
+        default=None,
         metavar="N",
         minimum=2,
     )
-    ngram_dropout: float = flag(
+    ngram_dropout: float | None = flag(
         "fraction of the n-grams to leave out of each step",
-        default=0.0,
+        default=None,
         metavar="FRACTION",
         minimum=0,
         below=1,
     )
-    units: tuple[int, ...] = flag(
+    units: tuple[int, ...] | None = flag(
         "units of each LSTM layer",
-        default=(32, 32, 32),
+        default=None,
         metavar="N,N,…",
         parse=_parse_units,
         minimum=1,
     )
-    embedding_dim: int = flag("dimension of the embedding", default=16, metavar="N", minimum=1)
-    dropout: float = flag(
+    embedding_dim: int | None = flag(
+        "dimension of the vectors of characters, and of n-grams",
+        default=None,
+        metavar="N",
+        minimum=1,
+    )
+    dropout: float | None = flag(
         "fraction of the outputs of each LSTM layer to drop in training",
-        default=0.0,
+        default=None,
         metavar="FRACTION",
         minimum=0,
         below=1,
     )
-    epochs: int = flag("passes over the train split", default=5, metavar="N", minimum=1)
-    batch_size: int = flag(
-        "sequences per step, over all replicas", default=512, metavar="N", minimum=1
+    epochs: int | None = flag("passes over the train split", default=None, metavar="N", minimum=1)
+    batch_size: int | None = flag(
+        "sequences per step, over all replicas", default=None, metavar="N", minimum=1
     )
-    learning_rate: float = flag(
-        "learning rate of the optimizer", default=0.01, metavar="RATE", above=0
+    learning_rate: float | None = flag(
+        "learning rate of the optimizer", default=None, metavar="RATE", above=0
     )
-    schedule: str = flag(
+    schedule: str | None = flag(
         "schedule of the learning rate: cosine decays to 0 at the end of the last epoch, "
         "plateau halves it after two epochs without improvement",
-        default="constant",
+        default=None,
         choices=("constant", "cosine", "plateau"),
     )
     optimizer: str = flag("optimizer", default="adam", choices=("rmsprop", "adam", "sgd"))
@@ -125,6 +130,12 @@ class Config:
         "weights of the labels in the loss; balanced gives each label the same total weight",
         default="none",
         choices=("none", "balanced"),
+    )
+    best_by: str | None = flag(
+        "epoch to export: the one of the lowest loss or the highest accuracy on the validation "
+        "split, or the last",
+        default=None,
+        choices=("loss", "accuracy", "last"),
     )
     early_stop: int = flag(
         "stop after this number of epochs without improvement; 0: never",
@@ -190,7 +201,7 @@ class Config:
     def __post_init__(self) -> None:
         check_local("--output", self.output)
         validate(self)
-        require(len(self.units) > 0, "--units", self.units, "1 or more each")
+        require(self.units != (), "--units", self.units, "1 or more each")
         self._check_devices()
 
     def _check_devices(self) -> None:

@@ -26,7 +26,18 @@ DAGS = ROOT / "deploy" / "airflow"
 LOCK = DAGS / "requirements.lock"
 CONF = {
     "prepare": {"max-length": 24, "max-rejected-fraction": 0.5},
-    "train": ["--units", "4", "--epochs", "10", "--batch-size", "32", "--checkpoint-every", "1"],
+    "train": [
+        "--representation",
+        "embedding",
+        "--units",
+        "4",
+        "--epochs",
+        "10",
+        "--batch-size",
+        "32",
+        "--checkpoint-every",
+        "1",
+    ],
     "max_truncated_fraction": 1,
 }
 # Every run measures anew; a lock is taken.

@@ -32,7 +32,13 @@ _README = _DIRECTORY / "README.md"
 _API = "aiplatform.v1"
 _SCHEMA = "GoogleCloudAiplatformV1CustomJob"
 # A small model and little of it, for a machine without GPUs; the rest is as in the files.
-_SMALL = ("--units=4,3", "--epochs=2", "--batch-size=8", "--jit-compile=off")
+_SMALL = (
+    "--representation=embedding",
+    "--units=4,3",
+    "--epochs=2",
+    "--batch-size=8",
+    "--jit-compile=off",
+)
 _SECONDS = 300
 
 

@@ -35,7 +35,7 @@ CACHE = ROOT / "build" / "image"
 TARGETS = ("pipeline", "trainer", "all")
 LABELS = {"VERSION": "1.2.3", "REVISION": "abc123", "SOURCE": "https://example.org/charseq"}
 FLAGS = ("--encoding=one_hot", "--compression=gzip", "--num-shards=3")
-TRAINING = ("--units=4", "--epochs=1")
+TRAINING = ("--representation=embedding", "--units=4", "--epochs=1")
 # A user of this machine that the image knows nothing of, as --user "$(id -u)" gives it.
 OTHER_USER = "12345:12345"
 COMPILERS = ("cc", "gcc", "g++", "clang", "ld", "as", "make", "go")

@@ -10,8 +10,8 @@ from charseq.errors import UsageError
 from charseq.manifest import Shard
 from tests.support.manifests import toy_manifest
 from trainer import required_memory
-from trainer.config import Config
 from trainer.required_memory import batch_bytes, check_memory, count_weights
+from trainer.settings import Settings
 
 pytestmark = pytest.mark.unit
 
@@ -19,8 +19,8 @@ GB = 10**9
 ROWS = {"shards": (Shard("train/part-00000-of-00001.tfrecord", "train", 100_000_000, 0, ""),)}
 
 
-def config(**changes: Any) -> Config:
-    return Config(data="data", output="run", **changes)
+def config(**changes: Any) -> Settings:
+    return Settings(data="data", output="run", **changes)
 
 
 @pytest.mark.parametrize("representation", ["embedding", "one_hot", "scalar"])

@@ -4,26 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from charseq.errors import DataError
-from trainer.data.dataset import Dataset
-
-NGRAMS = "ngrams"
-
-
-def resolve_representation(representation: str | None, dataset: Dataset) -> str:
-    """Return the representation to train on: the requested one, or the default for the records.
-
-    Raises:
-        DataError: the records cannot be represented so.
-    """
-    if dataset.manifest.encoding == "ids":
-        return representation or "embedding"
-    if representation not in (None, "one_hot"):
-        raise DataError(
-            f"--representation: got {representation!r}, expected 'one_hot' for the one_hot records "
-            f"of {dataset.directory}; {representation!r} needs a dataset of --encoding ids"
-        )
-    return "one_hot"
+from trainer.settings import NGRAMS
 
 
 def input_shape(representation: str, max_length: int, alphabet_size: int) -> tuple[int, ...]:

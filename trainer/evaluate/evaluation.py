@@ -81,7 +81,7 @@ def predict(
     import tensorflow as tf
 
     from trainer.data.batches import Batches, resolve_batch_size
-    from trainer.data.representation import resolve_representation
+    from trainer.settings import resolve_representation
 
     check_same_ids(run, dataset)
     dataset.check_not_empty(split)

@@ -26,9 +26,9 @@ from charseq.models.saved_model import (
 )
 from trainer.data.batches import Batches
 from trainer.data.dataset import Dataset
-from trainer.data.representation import resolve_representation
 from trainer.evaluate.evaluation import predict_batches
 from trainer.promote.lineage import read_model_dataset
+from trainer.settings import resolve_representation
 
 _BATCH_SIZE = 1024
 _SHOWN_LABELS = 5

@@ -10,15 +10,15 @@ import keras
 import tensorflow as tf
 
 from charseq.manifest import Manifest
-from trainer.config import Config
 from trainer.data.batches import Batches
-from trainer.data.representation import NGRAMS, input_shape
+from trainer.data.representation import input_shape
 from trainer.model.network import EmbeddingSize, build_model, build_xla_model
 from trainer.ngrams.classifier import build_classifier
 from trainer.ngrams.experts import Size
 from trainer.ngrams.mixture import MixtureFit
 from trainer.ngrams.model import NgramModel
 from trainer.ngrams.replica import NgramReplica, Regularization
+from trainer.settings import NGRAMS, Settings
 from trainer.steps.replica import Objective, Replica, StepFunctions
 from trainer.training.checkpoint import Variables, keyed_variables
 
@@ -46,26 +46,24 @@ class Learner:
 
 
 def build_learner(
-    config: Config,
+    settings: Settings,
     manifest: Manifest,
     strategy: tf.distribute.Strategy,
     *,
-    representation: str,
-    batch_size: int,
     jit_compile: bool,
 ) -> Learner:
     """Return what a run trains, in the scope of its strategy; its weights follow from the seed."""
-    class_weights = balanced_weights(manifest) if config.class_weights == "balanced" else None
+    class_weights = balanced_weights(manifest) if settings.class_weights == "balanced" else None
     arguments = {
         "num_replicas": strategy.num_replicas_in_sync,
-        "batch_size": batch_size,
-        "clip_norm": config.clip_norm,
+        "batch_size": settings.batch_size,
+        "clip_norm": settings.clip_norm,
     }
-    if representation == NGRAMS:
-        ngrams = NgramModel(ngram_size(config, manifest))
+    if settings.representation == NGRAMS:
+        ngrams = NgramModel(ngram_size(settings, manifest))
         variables = ngrams.experts.variables
-        optimizer = build_optimizer(config, ngrams.experts.trainable_variables)
-        regularization = Regularization(config.dropout, config.ngram_dropout, config.seed)
+        optimizer = build_optimizer(settings, ngrams.experts.trainable_variables)
+        regularization = Regularization(settings.dropout, settings.ngram_dropout, settings.seed)
         replica = NgramReplica(
             ngrams,
             optimizer,
@@ -84,11 +82,11 @@ def build_learner(
             lambda: build_classifier(ngrams),
             MixtureFit(strategy, replica),
         )
-    model = training_model(manifest, representation, config, jit_compile=jit_compile)
-    optimizer = build_optimizer(config, model.trainable_variables)
+    model = training_model(manifest, settings.representation, settings, jit_compile=jit_compile)
+    optimizer = build_optimizer(settings, model.trainable_variables)
 
     def to_keras() -> keras.Model:
-        plain = exported_model(manifest, representation, config)
+        plain = exported_model(manifest, settings.representation, settings)
         plain.set_weights(model.get_weights())
         return plain
 
@@ -100,25 +98,25 @@ def build_learner(
     )
 
 
-def ngram_size(config: Config, manifest: Manifest) -> Size:
+def ngram_size(settings: Settings, manifest: Manifest) -> Size:
     """Return the size of a model of n-grams."""
     return Size(
         unknown_id=manifest.unknown_id,
         classes=len(manifest.labels),
         max_length=manifest.max_length,
-        units=config.units,
-        bag_dim=config.embedding_dim,
-        lstm_dim=config.embedding_dim,
-        ngram_max=config.ngram_max,
-        num_buckets=config.ngram_buckets,
+        units=settings.units,
+        bag_dim=settings.embedding_dim,
+        lstm_dim=settings.embedding_dim,
+        ngram_max=settings.ngram_max,
+        num_buckets=settings.ngram_buckets,
     )
 
 
 def training_model(
-    manifest: Manifest, representation: str, config: Config, *, jit_compile: bool
+    manifest: Manifest, representation: str, settings: Settings, *, jit_compile: bool
 ) -> keras.Model:
     """Return a new model to train on the records of a dataset, for XLA if jit_compile."""
-    arguments = _arguments(manifest, representation, config)
+    arguments = _arguments(manifest, representation, settings)
     timesteps, *features = input_shape(representation, manifest.max_length, manifest.alphabet_size)
     if jit_compile:
         return build_xla_model((timesteps, *features), **arguments)
@@ -126,27 +124,29 @@ def training_model(
     return build_model((None, *features), **arguments)
 
 
-def exported_model(manifest: Manifest, representation: str, config: Config) -> keras.Model:
+def exported_model(manifest: Manifest, representation: str, settings: Settings) -> keras.Model:
     """Return a new model to be exported, with the same weights as `training_model`."""
     shape = input_shape(representation, manifest.max_length, manifest.alphabet_size)
-    return build_model(shape, **_arguments(manifest, representation, config))
+    return build_model(shape, **_arguments(manifest, representation, settings))
 
 
-def _arguments(manifest: Manifest, representation: str, config: Config) -> dict[str, Any]:
+def _arguments(manifest: Manifest, representation: str, settings: Settings) -> dict[str, Any]:
     embedding = None
     if representation == "embedding":
-        embedding = EmbeddingSize(manifest.unknown_id + 1, config.embedding_dim)
+        embedding = EmbeddingSize(manifest.unknown_id + 1, settings.embedding_dim)
     return {
         "classes": len(manifest.labels),
-        "units": config.units,
+        "units": settings.units,
         "embedding": embedding,
-        "dropout": config.dropout,
+        "dropout": settings.dropout,
     }
 
 
-def build_optimizer(config: Config, variables: list[keras.Variable]) -> keras.optimizers.Optimizer:
+def build_optimizer(
+    settings: Settings, variables: list[keras.Variable]
+) -> keras.optimizers.Optimizer:
     """Return the optimizer of a run with all its variables, named as the option is."""
-    optimizer = _OPTIMIZERS[config.optimizer](config.learning_rate, name=config.optimizer)
+    optimizer = _OPTIMIZERS[settings.optimizer](settings.learning_rate, name=settings.optimizer)
     optimizer.build(variables)
     return optimizer
 

@@ -85,6 +85,7 @@ class Checkpoints:
 
     model_variables, optimizer_variables: by the keys under which they are stored, such as those of
         `keyed_variables`, in the order in which they are restored.
+    best_by: what the best epoch is chosen by; see `best_epoch`.
     check: called before anything is saved; raises a DataError if nothing may be.
     """
 
@@ -95,6 +96,7 @@ class Checkpoints:
         optimizer_variables: Variables,
         every: Interval,
         keep: int,
+        best_by: str = "loss",
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self.output = output
@@ -104,6 +106,7 @@ class Checkpoints:
         self._variables = {**model_variables, **optimizer_variables}
         self._every = every
         self._keep = keep
+        self._best_by = best_by
         self._saved_at = time.monotonic()
         self._saved_steps = 0
         self._unconfirmed: str | None = None
@@ -205,10 +208,10 @@ class Checkpoints:
         """
         found = None
         for each in _whole_checkpoints(directory):
-            if each.holds_best:
+            if each.holds_best(self._best_by):
                 _assign(self._variables, each.values, each.path)
                 self.save_best()
-                same_best = each.best_epoch == newest.best_epoch
+                same_best = each.best_epoch(self._best_by) == newest.best_epoch(self._best_by)
                 return newest if same_best else self._go_back(directory, each)
             if not each.state.epochs:
                 found = each
@@ -234,16 +237,14 @@ class _Checkpoint:
     values: dict[str, Array]
     state: TrainState
 
-    @property
-    def best_epoch(self) -> int:
+    def best_epoch(self, by: str) -> int:
         """The number of the best epoch so far."""
-        return best_epoch(self.state.epochs).number
+        return best_epoch(self.state.epochs, by).number
 
-    @property
-    def holds_best(self) -> bool:
+    def holds_best(self, by: str) -> bool:
         """Whether its weights are those at the end of the best epoch so far."""
         epochs = self.state.epochs
-        return bool(epochs) and self.state.step == 0 and self.best_epoch == epochs[-1].number
+        return bool(epochs) and self.state.step == 0 and self.best_epoch(by) == epochs[-1].number
 
 
 def _whole_checkpoints(directory: str, *, report: bool = False) -> Iterator[_Checkpoint]:

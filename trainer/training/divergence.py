@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from charseq.errors import DataError
-from trainer.config import Config
 from trainer.run_checks import format_flag
+from trainer.settings import Settings
 
 # A model that gives every label the same probability has a loss of ln(labels). A poor model exceeds
 # that by a little; a thousand times as much is reached only by weights that have exploded.
@@ -19,21 +19,21 @@ def largest_sound_loss(num_labels: int) -> float:
     return _TIMES_A_GUESS * math.log(max(num_labels, 2))
 
 
-def check_sound(loss: float, num_labels: int, where: str, config: Config) -> None:
+def check_sound(loss: float, num_labels: int, where: str, settings: Settings) -> None:
     """Check that a mean loss, in nats, is one that a model can have.
 
     Args:
         loss: of some steps.
         num_labels: of the dataset.
         where: names the steps.
-        config: the options of the run.
+        settings: the options of the run.
 
     Raises:
         DataError: it is not finite, or far above that of guessing.
     """
     if loss <= largest_sound_loss(num_labels):  # False for NaN.
         return
-    flags = (format_flag(name, getattr(config, name)) for name in _FLAGS)
+    flags = (format_flag(name, getattr(settings, name)) for name in _FLAGS)
     raise DataError(
         f"the training diverged: loss {loss:.4g} {where} with {', '.join(flags)}: nothing is "
         "exported; begin anew (--resume never) with a lower --learning-rate, or with a --clip-norm "

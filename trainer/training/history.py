@@ -21,7 +21,8 @@ _SPEED = ("learning_rate", "sequences_per_second", "input_wait", "seconds")
 class History:
     """The epochs of a run so far, kept up to date in its directory."""
 
-    def __init__(self, directory: str, epochs: Sequence[Epoch]) -> None:
+    def __init__(self, directory: str, epochs: Sequence[Epoch], best_by: str) -> None:
+        self._best_by = best_by
         self._csv_file = os.path.join(directory, CSV_FILE)
         self._metrics_file = os.path.join(directory, METRICS_FILE)
         self._logs = os.path.join(directory, LOGS)
@@ -46,7 +47,7 @@ class History:
         seconds = sum(epoch.seconds for epoch in self._epochs)
         sequences = sum(epoch.seconds * epoch.sequences_per_second for epoch in self._epochs)
         return {
-            "best_epoch": best_epoch(self._epochs).number,
+            "best_epoch": best_epoch(self._epochs, self._best_by).number,
             "epochs": [asdict(epoch) for epoch in self._epochs],
             "final": {
                 "train": asdict(last.train),

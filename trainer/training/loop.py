@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from charseq.errors import DataError, Preempted
-from trainer.config import Config
 from trainer.data.batches import Batches
+from trainer.settings import Settings
 from trainer.steps.metrics import NO_METRICS, MetricSums, Score
 from trainer.steps.steps import Steps
 from trainer.training.checkpoint import Checkpoints
@@ -24,7 +24,7 @@ class TrainingLoop:
     """A run from a state to the end of its last epoch, saved on the way.
 
     Args:
-        config: the options of the run.
+        settings: the options of the run.
         batches: of its dataset.
         steps: what it trains with.
         checkpoints: where it saves.
@@ -35,7 +35,7 @@ class TrainingLoop:
 
     def __init__(
         self,
-        config: Config,
+        settings: Settings,
         batches: Batches,
         steps: Steps,
         checkpoints: Checkpoints,
@@ -45,15 +45,15 @@ class TrainingLoop:
     ) -> None:
         self.state = state
         self._before_validation = before_validation
-        self._config = config
+        self._settings = settings
         self._batches = batches
         self._steps = steps
         self._checkpoints = checkpoints
         self._preempted = preempted
         self._steps_per_epoch = batches.count("train")
         rows = batches.manifest.records("train")
-        self._progress = Progress(config.epochs, rows, self._steps_per_epoch)
-        self._history = History(checkpoints.output, state.epochs)
+        self._progress = Progress(settings.epochs, rows, self._steps_per_epoch)
+        self._history = History(checkpoints.output, state.epochs, settings.best_by)
 
     def run(self) -> None:
         """Train and validate until the last epoch is done.
@@ -72,9 +72,9 @@ class TrainingLoop:
             self._progress.clear()
 
     def _is_done(self) -> bool:
-        if self.state.epoch > self._config.epochs:
+        if self.state.epoch > self._settings.epochs:
             return True
-        return stops_early(self._config, self.state.epochs)
+        return stops_early(self._settings, self.state.epochs)
 
     def _train(self) -> None:
         """Take the steps of the epoch that are left; none, if it was killed after the last one."""
@@ -103,7 +103,7 @@ class TrainingLoop:
         """
         labels = len(self._batches.manifest.labels)
         try:
-            check_sound(loss, labels, where, self._config)
+            check_sound(loss, labels, where, self._settings)
         except DataError:
             self._progress.clear()
             self._checkpoints.discard_unconfirmed()
@@ -111,7 +111,7 @@ class TrainingLoop:
         self._checkpoints.confirm()
 
     def _learning_rate(self) -> float:
-        return learning_rate(self._config, self.state, self._steps_per_epoch)
+        return learning_rate(self._settings, self.state, self._steps_per_epoch)
 
     def _validate(self) -> Score | None:
         score = None
@@ -143,9 +143,9 @@ class TrainingLoop:
         self._checkpoints.check()
         epoch = self.state.measured(validation, self._learning_rate())
         self._progress.clear()
-        print(f"epoch {epoch.number}/{self._config.epochs}: {epoch}", flush=True)
+        print(f"epoch {epoch.number}/{self._settings.epochs}: {epoch}", flush=True)
         self.state = self.state.after_epoch(epoch)
-        if best_epoch(self.state.epochs) is epoch:
+        if best_epoch(self.state.epochs, self._settings.best_by) is epoch:
             self._checkpoints.save_best()
         self._history.add(epoch)
         self._checkpoints.save(self.state)

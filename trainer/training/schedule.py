@@ -5,25 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from trainer.config import Config
+from trainer.settings import Settings
 from trainer.training.state import Epoch, TrainState, best_epoch
 
 _PLATEAU_EPOCHS = 2
 _PLATEAU_FACTOR = 0.5
 
 
-def learning_rate(config: Config, state: TrainState, steps_per_epoch: int) -> float:
+def learning_rate(settings: Settings, state: TrainState, steps_per_epoch: int) -> float:
     """Return the learning rate of the next step.
 
-    constant: `config.learning_rate`. cosine: from there down to 0 after the last epoch, half a
+    constant: `settings.learning_rate`. cosine: from there down to 0 after the last epoch, half a
     period (Loshchilov and Hutter, 2017, without restarts). plateau: halved at every plateau.
     """
-    if config.schedule == "cosine":
-        done = state.total_steps / (config.epochs * steps_per_epoch)
-        return config.learning_rate * (1 + math.cos(math.pi * done)) / 2
-    if config.schedule == "plateau":
-        return config.learning_rate * _PLATEAU_FACTOR ** count_plateaus(state.epochs)
-    return config.learning_rate
+    if settings.schedule == "cosine":
+        done = state.total_steps / (settings.epochs * steps_per_epoch)
+        return settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
+    if settings.schedule == "plateau":
+        return settings.learning_rate * _PLATEAU_FACTOR ** count_plateaus(state.epochs)
+    return settings.learning_rate
 
 
 def count_plateaus(epochs: Sequence[Epoch]) -> int:
@@ -37,8 +37,8 @@ def count_plateaus(epochs: Sequence[Epoch]) -> int:
     return plateaus
 
 
-def stops_early(config: Config, epochs: Sequence[Epoch]) -> bool:
-    """Return whether the best epoch is `config.early_stop` or more epochs ago (0: never)."""
-    if not config.early_stop or not epochs:
+def stops_early(settings: Settings, epochs: Sequence[Epoch]) -> bool:
+    """Return whether the best epoch is `settings.early_stop` or more epochs ago (0: never)."""
+    if not settings.early_stop or not epochs:
         return False
-    return epochs[-1].number - best_epoch(epochs).number >= config.early_stop
+    return epochs[-1].number - best_epoch(epochs).number >= settings.early_stop

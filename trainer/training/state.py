@@ -51,8 +51,15 @@ class Epoch:
         )
 
 
-def best_epoch(epochs: Sequence[Epoch]) -> Epoch:
-    """Return the epoch of the lowest monitored loss, the first of equals."""
+def best_epoch(epochs: Sequence[Epoch], by: str = "loss") -> Epoch:
+    """Return the best epoch, the first of equals.
+
+    by: loss, for the lowest monitored one; accuracy, for the highest; or last, for the last epoch.
+    """
+    if by == "last":
+        return epochs[-1]
+    if by == "accuracy":
+        return max(epochs, key=lambda epoch: (epoch.validation or epoch.train).accuracy)
     return min(epochs, key=lambda epoch: epoch.monitored_loss)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import tensorflow as tf
@@ -14,7 +14,6 @@ from trainer.config import Config
 from trainer.data.batches import Batches, resolve_batch_size
 from trainer.data.dataset import Dataset
 from trainer.data.records import read_errors_as_data_error
-from trainer.data.representation import resolve_representation
 from trainer.export.saved_model import export
 from trainer.export.serving_model import TextEncoder
 from trainer.owner import Ownership, owned_directory
@@ -22,6 +21,7 @@ from trainer.replacement import begin_run, replace_run, work_directory
 from trainer.run_checks import can_resume, check_output, reproducibility_warning
 from trainer.run_directory import complete_run, resume_run
 from trainer.run_files import sync_run_files
+from trainer.settings import Settings, resolve
 from trainer.steps.steps import Steps
 from trainer.training.build import Learner, build_learner
 from trainer.training.checkpoint import Checkpoints
@@ -43,14 +43,13 @@ from trainer.training.state import TrainState
 
 @dataclass(frozen=True)
 class Setup:
-    """The options and the dataset of a run, and what they are resolved to."""
+    """The options of a run, as requested and as resolved, its dataset and its strategy."""
 
-    config: Config
+    requested: Config
+    settings: Settings
     dataset: Dataset
-    representation: str
     strategy: tf.distribute.Strategy
     jit_compile: bool
-    batch_size: int
 
 
 def train(config: Config, dataset: Dataset) -> None:
@@ -62,12 +61,12 @@ def train(config: Config, dataset: Dataset) -> None:
             does not give the ids that the records hold.
         Preempted: SIGTERM came, and what was done is saved.
     """
-    representation = resolve_representation(config.representation, dataset)
+    settings = resolve(config, dataset)
     strategy = make_strategy(config.strategy, config.devices)
     jit_compile = resolve_jit_compile(config.jit_compile, strategy)
     rows = dataset.manifest.records("train")
-    batch_size = resolve_batch_size(config.batch_size, rows, strategy.num_replicas_in_sync)
-    setup = Setup(config, dataset, representation, strategy, jit_compile, batch_size)
+    batch_size = resolve_batch_size(settings.batch_size, rows, strategy.num_replicas_in_sync)
+    setup = Setup(config, replace(settings, batch_size=batch_size), dataset, strategy, jit_compile)
     with (
         worker_loss_as_data_error(),
         chief_output_dir(strategy, config.output) as output,
@@ -89,12 +88,13 @@ def train(config: Config, dataset: Dataset) -> None:
 
 def print_notes(setup: Setup) -> None:
     """Print, on standard error, what is computed otherwise than was requested."""
-    requested, device = setup.config, setup.strategy.extended.worker_devices[0]
+    requested, device = setup.requested, setup.strategy.extended.worker_devices[0]
     notes = []
-    if setup.batch_size != requested.batch_size:
+    batch_size = setup.settings.batch_size
+    if requested.batch_size and requested.batch_size != batch_size:
         notes.append(
             f"--batch-size {requested.batch_size:,} is more than the train split has rows: a batch "
-            f"holds all {setup.batch_size:,}"
+            f"holds all {batch_size:,}"
         )
     if requested.strategy == "mirrored" and strategy_name(setup.strategy) == "none":
         notes.append(f"--strategy mirrored on one device, {device.split('device:')[1]}, is none")
@@ -120,14 +120,15 @@ def train_in(
         setup.dataset.check_unchanged()
         ownership.check()
 
-    config = setup.config
+    settings = setup.settings
     learner = build(setup)
     checkpoints = Checkpoints(
         directory,
         learner.model_variables,
         learner.optimizer_variables,
-        config.checkpoint_every,
-        config.keep,
+        settings.checkpoint_every,
+        settings.keep,
+        settings.best_by,
         check,
     )
     state = restore(setup, checkpoints, resuming)
@@ -135,7 +136,7 @@ def train_in(
     check()
     checkpoints.restore_best()
     keras.config.set_dtype_policy("float32")
-    export(directory, learner.to_keras(), encoder, setup.representation, setup.dataset)
+    export(directory, learner.to_keras(), encoder, setup.settings.representation, setup.dataset)
     ownership.check()
 
 
@@ -145,16 +146,15 @@ def open_run(setup: Setup, directory: str) -> bool:
     Raises:
         DataError: an unfinished run is there that was made with other options or another dataset.
     """
-    config = setup.config
+    settings = setup.settings
     description = describe_run(
-        config,
+        setup.requested,
         setup.dataset,
         setup.strategy,
-        representation=setup.representation,
         jit_compile="on" if setup.jit_compile else "off",
-        batch_size=setup.batch_size,
+        **settings.chosen(),
     )
-    if not can_resume(directory, description, config.resume, config.overwrite):
+    if not can_resume(directory, description, settings.resume, settings.overwrite):
         begin_run(directory, description)
         return False
     if warning := reproducibility_warning(directory, description):
@@ -165,18 +165,16 @@ def open_run(setup: Setup, directory: str) -> bool:
 
 def build(setup: Setup) -> Learner:
     """Return what the run trains, with first weights that follow from the seed."""
-    config = setup.config
-    keras.utils.set_random_seed(config.seed)
+    settings = setup.settings
+    keras.utils.set_random_seed(settings.seed)
     tf.config.experimental.enable_op_determinism()
-    if config.mixed_precision:
+    if settings.mixed_precision:
         keras.config.set_dtype_policy("mixed_bfloat16")
     with setup.strategy.scope():
         return build_learner(
-            config,
+            settings,
             setup.dataset.manifest,
             setup.strategy,
-            representation=setup.representation,
-            batch_size=setup.batch_size,
             jit_compile=setup.jit_compile,
         )
 
@@ -187,13 +185,13 @@ def restore(setup: Setup, checkpoints: Checkpoints, resuming: bool) -> TrainStat
     Raises:
         DataError: the workers see different checkpoints, or more epochs are done than requested.
     """
-    config = setup.config
-    # Of `config.output`, which is the chief's: other workers write elsewhere, and have none.
-    state = checkpoints.restore(work_directory(config.output))
+    settings = setup.settings
+    # Of `settings.output`, which is the chief's: other workers write elsewhere, and have none.
+    state = checkpoints.restore(work_directory(settings.output))
     what = "the steps of the newest checkpoint"
     check_equal_on_workers(setup.strategy, state.total_steps, what)
-    if len(state.epochs) > config.epochs:
-        raise DataError(f"--epochs: got {config.epochs}, but {len(state.epochs)} are done")
+    if len(state.epochs) > settings.epochs:
+        raise DataError(f"--epochs: got {settings.epochs}, but {len(state.epochs)} are done")
     if resuming:
         print(f"going on in epoch {state.epoch} after {state.step} of its steps", flush=True)
     return state
@@ -206,10 +204,12 @@ def fit(setup: Setup, learner: Learner, checkpoints: Checkpoints, state: TrainSt
         DataError: a shard cannot be read.
         Preempted: SIGTERM came, and what was done is saved.
     """
-    config, dataset = setup.config, setup.dataset
-    batches = Batches(dataset, setup.representation, setup.batch_size, config.seed, config.cache)
-    steps = Steps(setup.strategy, learner.replica, config.steps_per_execution)
+    settings, dataset = setup.settings, setup.dataset
+    batches = Batches(
+        dataset, setup.settings.representation, settings.batch_size, settings.seed, settings.cache
+    )
+    steps = Steps(setup.strategy, learner.replica, settings.steps_per_execution)
     with read_errors_as_data_error(dataset), sigterm_event() as preempted:
         TrainingLoop(
-            config, batches, steps, checkpoints, preempted, state, learner.before_validation
+            settings, batches, steps, checkpoints, preempted, state, learner.before_validation
         ).run()

@@ -17,7 +17,8 @@ from trainer.data import batches
 from trainer.data.batches import Batches, resolve_batch_size
 from trainer.data.order import length_bucketed_order
 from trainer.data.records import read_errors_as_data_error
-from trainer.data.representation import input_shape, represent, resolve_representation
+from trainer.data.representation import input_shape, represent
+from trainer.settings import resolve_representation
 from trainer.steps.steps import split_over_replicas
 
 

@@ -27,7 +27,18 @@ from trainer.training.progress import Progress
 
 # More shards than may be on disk at once: 16 that are read, and 16 fetched ahead.
 SHARDS, ON_DISK = 40, 32
-FLAGS = ["--batch-size", "16", "--units", "4,3", "--epochs", "2", "--steps-per-execution", "2"]
+FLAGS = [
+    "--representation",
+    "embedding",
+    "--batch-size",
+    "16",
+    "--units",
+    "4,3",
+    "--epochs",
+    "2",
+    "--steps-per-execution",
+    "2",
+]
 # Compiling would take most of the time.
 FLAGS += ["--jit-compile", "off", "--checkpoint-every", "3", "--learning-rate", "0.02"]
 S3, GS = "s3://bucket/some/prepared", "gs://bucket/some/prepared"

@@ -14,13 +14,13 @@ import tensorflow as tf
 from charseq.errors import DataError
 from charseq.models.graph_check import check_graph
 from tests.support.datasets import LABELS, encode, toy_rows, write_dataset
-from trainer.config import Config
 from trainer.data.files import LocalFiles
 from trainer.evaluate.keras_file import load_keras_model
 from trainer.export.parity import read_parity
 from trainer.export.saved_model import check_export, export
 from trainer.export.serving_model import TextClassifier, TextEncoder
 from trainer.replacement import begin_run
+from trainer.settings import Settings
 from trainer.training.build import exported_model
 
 
@@ -92,7 +92,7 @@ def test_a_graph_or_rows_that_changed_after_the_preparation_are_refused(written,
 
 
 def new_classifier(dataset, representation="embedding", seed=0):
-    config = Config(data="", output="", units=(4,), embedding_dim=2)
+    config = Settings(data="", output="", units=(4,), embedding_dim=2)
     keras.utils.set_random_seed(seed)
     model = exported_model(dataset.manifest, representation, config)
     return TextClassifier(TextEncoder(dataset), model, representation, dataset.manifest), model
@@ -131,7 +131,7 @@ def test_label_and_probability_follow_from_the_probabilities(written, representa
 )
 def test_the_served_probabilities_are_those_that_keras_computes(written, representation, dtype):
     """For every length there is, in one batch; and layers of several widths, with dropout."""
-    config = Config(data="", output="", units=(4, 3, 5), embedding_dim=2, dropout=0.5)
+    config = Settings(data="", output="", units=(4, 3, 5), embedding_dim=2, dropout=0.5)
     keras.utils.set_random_seed(1)
     with dtype_policy(dtype):
         model = exported_model(written.manifest, representation, config)
@@ -163,7 +163,7 @@ def test_an_export_has_no_operation_but_those_that_are_allowed(
     written, representation, dtype, tmp_path
 ):
     """In all its signatures: what refuses other models must not refuse ours."""
-    config = Config(data="", output="", units=(4, 3), embedding_dim=2, dropout=0.5)
+    config = Settings(data="", output="", units=(4, 3), embedding_dim=2, dropout=0.5)
     with dtype_policy(dtype):
         model = exported_model(written.manifest, representation, config)
     classifier = TextClassifier(TextEncoder(written), model, representation, written.manifest)

@@ -26,10 +26,10 @@ import tensorflow as tf
 from pipeline.predict.__main__ import main as predict
 from tests.support.datasets import LABELS, toy_rows, write_dataset
 from tests.support.model_server import ModelServer
-from trainer.config import Config
 from trainer.export.saved_model import export
 from trainer.export.serving_model import TextEncoder
 from trainer.replacement import begin_run
+from trainer.settings import Settings
 from trainer.training.build import exported_model
 
 CLI = Path(sys.executable).with_name("saved_model_cli")
@@ -42,7 +42,9 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("serving")
     dataset = write_dataset(folder / "data", {"train": toy_rows(9)}, transform=True)
     keras.utils.set_random_seed(0)
-    model = exported_model(dataset.manifest, "embedding", Config(data="", output="", units=(4, 3)))
+    model = exported_model(
+        dataset.manifest, "embedding", Settings(data="", output="", units=(4, 3))
+    )
     (folder / "run").mkdir()
     begin_run(str(folder / "run"), {})
     export(str(folder / "run"), model, TextEncoder(dataset), "embedding", dataset)

@@ -34,7 +34,16 @@ from trainer.training.state import Epoch, TrainState
 # 100 rows in batches of 16: seven steps an epoch, in calls of 2, 2, 2 and 1.
 ROWS, BATCH, STEPS_PER_CALL, CALLS_PER_EPOCH, EPOCHS = 100, 16, 2, 4, 3
 # Compiling would take most of the time.
-FLAGS = ["--batch-size", str(BATCH), "--units", "4,3", "--checkpoint-every", "3"]
+FLAGS = [
+    "--representation",
+    "embedding",
+    "--batch-size",
+    str(BATCH),
+    "--units",
+    "4,3",
+    "--checkpoint-every",
+    "3",
+]
 FLAGS += ["--jit-compile", "off", "--steps-per-execution", str(STEPS_PER_CALL)]
 FLAGS += ["--schedule", "plateau", "--dropout", "0.2"]
 

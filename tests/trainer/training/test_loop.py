@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
@@ -15,9 +16,9 @@ from tests.support.datasets import toy_rows, write_dataset
 from tests.support.processes import Process
 from tests.support.workers import tf_configs
 from trainer.__main__ import main
-from trainer.config import Config
 from trainer.data.batches import Batches
 from trainer.model.network import EmbeddingSize, build_model, prefix_mask
+from trainer.settings import Settings
 from trainer.steps.metrics import NO_METRICS
 from trainer.steps.replica import Objective, Replica
 from trainer.steps.steps import Steps
@@ -46,7 +47,7 @@ def dataset(tmp_path_factory):
 def new_steps(
     dataset, *, jit_compile=False, class_weights=None, clip_norm=None, steps_per_execution=16
 ):
-    config = Config(data="", output="", units=(4, 3), embedding_dim=2)
+    config = Settings(data="", output="", units=(4, 3), embedding_dim=2)
     keras.utils.set_random_seed(0)
     model = training_model(dataset.manifest, "embedding", config, jit_compile=jit_compile)
     optimizer = keras.optimizers.SGD(RATE)
@@ -162,7 +163,21 @@ def test_a_device_that_is_not_there():
 
 def training_flags(dataset):
     paths = ["--data", dataset.directory, "--batch-size", str(BATCH)]
-    return [*paths, *["--units", "4,3", "--epochs", "3", "--seed", "5", "--optimizer", "rmsprop"]]
+    return [
+        *paths,
+        *[
+            "--representation",
+            "embedding",
+            "--units",
+            "4,3",
+            "--epochs",
+            "3",
+            "--seed",
+            "5",
+            "--optimizer",
+            "rmsprop",
+        ],
+    ]
 
 
 def train_and_save(weights_file, *argv):
@@ -281,9 +296,10 @@ def test_mirrored_on_one_device_is_none():
     ],
 )
 def test_what_is_not_as_requested_is_noted_once(dataset, capsys, name, size, notes):
-    config = Config(data="", output="", strategy=name, batch_size=size)
+    config = Settings(data="", output="", strategy=name, batch_size=size)
     strategy = make_strategy("none", ())
-    setup = train.Setup(config, dataset, "embedding", strategy, jit_compile=False, batch_size=16)
+    settings = replace(config, batch_size=16)
+    setup = train.Setup(config, settings, dataset, strategy, jit_compile=False)
     train.print_notes(setup)
     assert capsys.readouterr().err.splitlines() == [f"note: {note}" for note in notes]
 
@@ -292,7 +308,7 @@ def test_cudnn_takes_the_layers_and_their_masks(monkeypatch):
     """By Keras's own rules; only whether there is a GPU is made up."""
     # The package has a function of that name, which hides the module.
     rnn = importlib.import_module("keras.src.backend.tensorflow.rnn")
-    config = Config(data="", output="", units=(4, 3))
+    config = Settings(data="", output="", units=(4, 3))
     monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)
     model = build_model((None,), 3, config.units, embedding=EmbeddingSize(6, 2), dropout=0.1)
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.LSTM)]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from trainer.config import Config
+from trainer.settings import Settings
 from trainer.steps.metrics import Score
 from trainer.training.schedule import count_plateaus, learning_rate, stops_early
 from trainer.training.state import Epoch, TrainState
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 
 
 def config(**options):
-    return Config(data="d", output="o", learning_rate=0.4, **options)
+    return Settings(data="d", output="o", learning_rate=0.4, **options)
 
 
 def epochs(*losses):

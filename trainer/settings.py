@@ -1,0 +1,106 @@
+"""The options of a run that its dataset decides, where the user leaves them open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from charseq.errors import DataError
+from charseq.manifest import Manifest
+from trainer.config import Config
+from trainer.data.dataset import Dataset
+
+NGRAMS = "ngrams"
+
+# Of the default training, by rows of the train split: a batch for every so many rows, and so many
+# rows in all epochs together. Both end in limits.
+_ROWS_PER_BATCH_ROW = 200
+_BATCH_SIZES = (16, 512)
+_ROWS_IN_ALL = 2_400_000
+_EPOCHS = (1, 12)
+# Buckets for each character of the train split, a power of two within limits.
+_BUCKETS_PER_CHARACTER = 4
+_BUCKETS = (2**16, 2**20)
+
+
+@dataclass(frozen=True)
+class Settings(Config):
+    """The options of a run, all resolved; the values here are those of the plain representations.
+
+    representation: embedding, one_hot or scalar; or ngrams, whose other values follow the rows.
+    """
+
+    representation: str = "embedding"
+    units: tuple[int, ...] = (32, 32, 32)
+    embedding_dim: int = 16
+    dropout: float = 0.0
+    ngram_buckets: int = 2
+    ngram_dropout: float = 0.0
+    epochs: int = 5
+    batch_size: int = 512
+    learning_rate: float = 0.01
+    schedule: str = "constant"
+    best_by: str = "loss"
+
+    def chosen(self) -> dict[str, Any]:
+        """Return the options that `Config` leaves open, as `run.json` holds them."""
+        content = self.to_json()
+        return {name: content[name] for name in Settings.__annotations__}
+
+
+def resolve(config: Config, dataset: Dataset) -> Settings:
+    """Return the options of a run on a dataset.
+
+    Raises:
+        DataError: the records cannot be represented as requested.
+    """
+    representation = resolve_representation(config.representation, dataset)
+    given = {name: value for name, value in asdict(config).items() if value is not None}
+    given["checkpoint_every"] = config.checkpoint_every
+    defaults = ngram_defaults(dataset.manifest) if representation == NGRAMS else {}
+    return Settings(**{**defaults, **given, "representation": representation})
+
+
+def ngram_defaults(manifest: Manifest) -> Mapping[str, Any]:
+    """Return what a training of n-grams takes from its rows.
+
+    Few rows need small batches and many epochs, for enough updates of the weights; many rows need
+    neither. The learning rate falls to zero, and the weights at the end are the best.
+    """
+    rows = manifest.records("train")
+    lengths = manifest.length_histogram.get("train", {})
+    characters = sum(int(length) * count for length, count in lengths.items())
+    return {
+        "units": (64,),
+        "embedding_dim": 16,
+        "dropout": 0.3,
+        "ngram_dropout": 0.2,
+        "ngram_buckets": _power_of_two(_BUCKETS_PER_CHARACTER * characters, *_BUCKETS),
+        "epochs": min(max(-(-_ROWS_IN_ALL // rows), _EPOCHS[0]), _EPOCHS[1]),
+        "batch_size": _power_of_two(rows // _ROWS_PER_BATCH_ROW, *_BATCH_SIZES),
+        "learning_rate": 0.004,
+        "schedule": "cosine",
+        "best_by": "last",
+    }
+
+
+def _power_of_two(number: int, smallest: int, largest: int) -> int:
+    """Return the smallest power of two that is at least `number`, within limits."""
+    return min(max(1 << max(number - 1, 0).bit_length(), smallest), largest)
+
+
+def resolve_representation(representation: str | None, dataset: Dataset) -> str:
+    """Return the representation to train on: the requested one, or the default for the records.
+
+    Raises:
+        DataError: the records cannot be represented so.
+    """
+    if dataset.manifest.encoding == "ids":
+        return representation or NGRAMS
+    if representation not in (None, "one_hot"):
+        raise DataError(
+            f"--representation: got {representation!r}, expected 'one_hot' for the one_hot records "
+            f"of {dataset.directory}; {representation!r} needs a dataset of --encoding ids"
+        )
+    return "one_hot"
