@@ -17,7 +17,10 @@ from trainer.evaluate.__main__ import main as evaluate
 from trainer.promote.__main__ import main as promote
 
 ARCHIVE = ROOT / "tests" / "earlier" / "0.1.0.tar.gz"
-TRAIN = "--data dataset --representation embedding --units 3 --embedding-dim 2 --epochs 3 --batch-size 16 --output"
+TRAIN = (
+    "--data dataset --representation embedding --units 3 --embedding-dim 2 --epochs 3 "
+    "--batch-size 16 --output"
+)
 PREDICT = "--model run/saved_model --input rows.csv --output"
 COMMANDS: dict[str, Callable[[], int]] = {
     "train": lambda: train([*TRAIN.split(), "run"]),

@@ -46,7 +46,8 @@ REWRITTEN = {"runs/evaluation-test.json", "runs/report.html", "registry/.lock"}
 def commands(folder: Path) -> list[tuple[Any, list[str]]]:
     """The steps of a date whose files are in `folder`, as its scheduler starts them."""
     rows, data, run = map(str, (folder.parent / "rows.csv", folder / "datasets", folder / "runs"))
-    small = "--representation embedding --units 3 --epochs 2 --batch-size 32 --jit-compile off --checkpoint-every 1"
+    small = "--representation embedding --units 3 --epochs 2 --batch-size 32 "
+    small += "--jit-compile off --checkpoint-every 1"
     # A model that was trained for a moment only may be trivial.
     into_registry = f"--registry {folder / 'registry'} --allow-trivial"
     return [

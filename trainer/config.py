@@ -97,7 +97,7 @@ class Config:
         minimum=1,
     )
     embedding_dim: int | None = flag(
-        "dimension of the vectors of characters, and of n-grams",
+        "dimension of the vectors of characters and n-grams",
         default=None,
         metavar="N",
         minimum=1,

@@ -35,7 +35,8 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
     output = tmp_path_factory.mktemp("runs") / "first"
-    flags = "--representation embedding --units 8,6 --embedding-dim 4 --epochs 4 --batch-size 16 --learning-rate 0.02 --seed 3"
+    flags = "--representation embedding --units 8,6 --embedding-dim 4 --epochs 4 --batch-size 16 "
+    flags += "--learning-rate 0.02 --seed 3"
     assert main(["--data", str(data), "--output", str(output), *flags.split()]) == 0
     return output
 

@@ -15,7 +15,7 @@ from trainer.data.representation import input_shape
 from trainer.model.network import EmbeddingSize, build_model, build_xla_model
 from trainer.ngrams.classifier import build_classifier
 from trainer.ngrams.experts import Size
-from trainer.ngrams.mixture import MixtureFit
+from trainer.ngrams.mixture_fit import MixtureFit
 from trainer.ngrams.model import NgramModel
 from trainer.ngrams.replica import NgramReplica, Regularization
 from trainer.settings import NGRAMS, Settings

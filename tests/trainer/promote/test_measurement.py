@@ -131,7 +131,8 @@ def data(tmp_path_factory):
 def runs(data, tmp_path_factory):
     """Two runs: one that has learned a little, and one that has learned more."""
     folder = tmp_path_factory.mktemp("runs")
-    flags = "--representation embedding --units 8 --embedding-dim 4 --batch-size 16 --jit-compile off --epochs 3"
+    flags = "--representation embedding --units 8 --embedding-dim 4 --batch-size 16 "
+    flags += "--jit-compile off --epochs 3"
     for name, rate in (("poor", "0.005"), ("good", "0.05")):
         own = ["--data", str(data), "--output", str(folder / name), "--learning-rate", rate]
         assert train_main([*own, *flags.split()]) == 0

@@ -353,7 +353,7 @@ def test_nothing_is_saved_that_must_not_be(tmp_path, small_model):
 
     model, optimizer = small_model
     checkpoints = Checkpoints(
-        str(tmp_path), *stored(model, optimizer), Interval(steps=1), 2, refuse
+        str(tmp_path), *stored(model, optimizer), Interval(steps=1), 2, check=refuse
     )
     for save in (lambda: checkpoints.save(STATE), checkpoints.save_best):
         with pytest.raises(DataError, match="not any more"):
