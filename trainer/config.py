@@ -16,6 +16,7 @@ from trainer.addresses import check_local
 DATA_HELP = "dataset directory that python -m pipeline wrote, local, s3:// or gs://"
 # "must" is the first name of "required"; scripts and run.json files of version 0.1.0 hold it.
 RESUME_REQUIRED = ("required", "must")
+NGRAMS = "ngrams"
 
 
 class Interval(NamedTuple):
@@ -71,7 +72,7 @@ class Config:
     representation: str | None = flag(
         "input of the model (default: ngrams, or one_hot for one_hot records)",
         default=None,
-        choices=("ngrams", "embedding", "one_hot", "scalar"),
+        choices=(NGRAMS, "embedding", "one_hot", "scalar"),
     )
     ngram_max: int = flag(
         "longest n-gram of --representation ngrams", default=5, metavar="N", minimum=1

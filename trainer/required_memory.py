@@ -5,6 +5,7 @@ from __future__ import annotations
 from charseq.errors import UsageError
 from charseq.manifest import Manifest
 from charseq.process.machine import format_bytes, memory_bytes
+from trainer.config import NGRAMS
 from trainer.settings import Settings
 
 # Numbers of 4 bytes for each weight: itself, its gradient, and what the optimizer keeps of it.
@@ -14,11 +15,11 @@ _NUMBERS_PER_WEIGHT = {"sgd": 2, "rmsprop": 3, "adam": 4}
 def count_weights(settings: Settings, manifest: Manifest) -> int:
     """Return the number of weights of the model."""
     representation = settings.representation
-    embeds = representation in ("embedding", "ngrams")
+    embeds = representation in ("embedding", NGRAMS)
     dim = settings.embedding_dim if embeds else 0
     width = dim if embeds else {"one_hot": manifest.alphabet_size, "scalar": 1}[representation]
     count = (manifest.unknown_id + 1) * dim
-    if representation == "ngrams":
+    if representation == NGRAMS:
         count += 2 * dim * settings.ngram_buckets
     for units in settings.units:
         count += 4 * units * (width + units + 1)

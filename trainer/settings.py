@@ -8,10 +8,8 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.manifest import Manifest
-from trainer.config import Config
+from trainer.config import NGRAMS, Config
 from trainer.data.dataset import Dataset
-
-NGRAMS = "ngrams"
 
 # Of the default training, by rows of the train split: a batch for every so many rows, and so many
 # rows in all epochs together. Both end in limits.

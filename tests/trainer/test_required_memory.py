@@ -32,13 +32,6 @@ def test_weights_are_counted_as_the_model_has_them(representation: str) -> None:
     assert count_weights(options, toy_manifest()) == model.count_params()
 
 
-def test_the_default_representation_follows_the_records() -> None:
-    manifest = toy_manifest(encoding="one_hot")
-    assert count_weights(config(), manifest) == count_weights(
-        config(representation="one_hot"), manifest
-    )
-
-
 def test_a_batch_is_ids_or_floats_and_no_more_than_all_rows() -> None:
     manifest, one_hot = toy_manifest(**ROWS), toy_manifest(encoding="one_hot", **ROWS)
     assert batch_bytes(config(batch_size=10), manifest) == 10 * 3 * 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from trainer.settings import NGRAMS
+from trainer.config import NGRAMS
 
 
 def input_shape(representation: str, max_length: int, alphabet_size: int) -> tuple[int, ...]:

@@ -31,11 +31,11 @@ from charseq.models.saved_model import (
     K,
     load_saved_model,
 )
+from trainer.config import NGRAMS
 from trainer.data.dataset import Dataset
 from trainer.data.representation import represent
 from trainer.export.forward_pass import forward
 from trainer.export.parity import read_parity
-from trainer.settings import NGRAMS
 
 _TEXTS = tf.TensorSpec([None], tf.string, name=SEQUENCE)
 _IDS = tf.TensorSpec([None, None], tf.int64, name=IDS)

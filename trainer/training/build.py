@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from charseq.manifest import Manifest
+from trainer.config import NGRAMS
 from trainer.data.batches import Batches
 from trainer.data.representation import input_shape
 from trainer.model.network import EmbeddingSize, build_model, build_xla_model
@@ -18,7 +19,7 @@ from trainer.ngrams.experts import Size
 from trainer.ngrams.mixture_fit import MixtureFit
 from trainer.ngrams.model import NgramModel
 from trainer.ngrams.replica import NgramReplica, Regularization
-from trainer.settings import NGRAMS, Settings
+from trainer.settings import Settings
 from trainer.steps.replica import Objective, Replica, StepFunctions
 from trainer.training.checkpoint import Variables, keyed_variables
 
