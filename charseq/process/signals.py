@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 from charseq.process.processes import kill_descendants
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STANDARD_ERROR = 2
 _SECONDS_TO_UNWIND = 10.0
 # A destructor returns before what it lost is raised again.
 _SECONDS_BEFORE_REPEAT = 0.05
@@ -67,6 +68,7 @@ def watch_signals() -> None:
     A signal that the process was started to ignore, as a shell does for its background jobs, stays
     ignored.
     """
+    _open_closed_streams()
     receiver, sender = os.pipe()
     os.set_blocking(sender, False)
     signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
@@ -77,6 +79,16 @@ def watch_signals() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _handle)
+
+
+def _open_closed_streams() -> None:
+    """Open /dev/null in place of the standard streams that the process was started without.
+
+    Otherwise the next files that are opened, such as the pipe of the signals, get their numbers.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 @contextmanager
@@ -169,5 +181,5 @@ def _end(number: int) -> NoReturn:
     kill_descendants()
     ended = Signalled(number)
     said = str(ended) if _state.error is None else f"error: {_state.error}"
-    os.write(2, f"{said}\n".encode("ascii", "backslashreplace"))
+    os.write(_STANDARD_ERROR, f"{said}\n".encode("ascii", "backslashreplace"))
     os._exit(ended.status if _state.error is None else 1)

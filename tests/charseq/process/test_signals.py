@@ -175,6 +175,13 @@ def test_a_signal_that_is_ignored_from_the_start_stays_ignored() -> None:
     assert (done.returncode, done.stdout) == (0, "done\n")
 
 
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_a_signal_ends_a_process_without_standard_streams(closed: str) -> None:
+    script = PROCESS.format(seconds=30, name="SIGTERM", code=BEFORE_THE_COMMAND)
+    shell = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, script]
+    assert subprocess.run(shell, cwd=ROOT, timeout=50).returncode == 143
+
+
 def test_what_comes_after_a_signal_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     """In a process that calls `main` itself, as a test does."""
 
