@@ -3,15 +3,14 @@
 Python calls a handler in the main thread, between two of its instructions, and what the handler
 raises unwinds the command, whose blocks remove what is unfinished. Three things can go wrong: the
 exception is lost in a destructor ("Exception ignored in"), a library wraps it in an error of its
-own, or native code does not return. So the signal is remembered, an exception that was lost is
-raised again, and a thread ends the process if it has not unwound in time. The process may end
-anywhere: files appear by a rename when they are whole. What it started is killed: Beam's workers
-would wait for it.
+own, or native code does not return. So the signal is remembered, it is sent again if its exception
+was lost, and a thread ends the process if it has not unwound in time. Sent by the system, it also
+ends a wait of the main thread. The process may end anywhere: files appear by a rename when they are
+whole. What it started is killed: Beam's workers would wait for it.
 """
 
 from __future__ import annotations
 
-import _thread
 import os
 import signal
 import sys
@@ -125,7 +124,7 @@ def raise_in_main_thread(error: Exception) -> None:
     """End the command with an error that the main thread, which waits, does not notice."""
     if _state.received is None and _state.error is None:
         _state.error = error
-        _thread.interrupt_main(signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def leave_if_watched(status: int) -> None:
@@ -172,7 +171,7 @@ def _end_if_late(receiver: int) -> None:
     while (left := deadline - time.monotonic()) > 0:
         if _state.lost.wait(left):
             time.sleep(_SECONDS_BEFORE_REPEAT)
-            _thread.interrupt_main(signal.Signals(number))
+            os.kill(os.getpid(), number)
             time.sleep(_SECONDS_BEFORE_REPEAT)
     _end(number)
 
