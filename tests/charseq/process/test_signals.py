@@ -99,6 +99,12 @@ def command():
 send()
 time.sleep(60)
 """
+BLOCKED_AT_EXIT = """
+def command():
+    atexit.register(time.sleep, 60)
+    send()
+    time.sleep(60)
+"""
 AFTER_THE_COMMAND = """
 def command():
     atexit.register(lambda: (send(), time.sleep(60)))
@@ -126,9 +132,10 @@ def run(code: str, number: signal.Signals, seconds: float = 1000) -> tuple[int, 
         DROPPED_BY_A_LIBRARY,
         IN_A_THREAD_THAT_FAILS_OF_IT,
         BEFORE_THE_COMMAND,
+        BLOCKED_AT_EXIT,
         AFTER_THE_COMMAND,
     ],
-    ids=["destructor", "wrapped", "dropped", "thread", "before", "after"],
+    ids=["destructor", "wrapped", "dropped", "thread", "before", "exit", "after"],
 )
 def test_a_signal_is_never_lost_and_no_traceback(
     code: str, number: signal.Signals, status: int, said: str
