@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.options import Options
+from pipeline.options import DEFAULT_MAX_LENGTH
 from pipeline.sample import MAX_LENGTH, MIN_LENGTH, Rows, draw_chains, draw_rows, encode_csv
 
 # The shortest and the longest; in between, all lengths are equally frequent. Short ones have 10
 # characters on average, full ones fill every position of a record.
 LENGTHS = {
     "mixed": (MIN_LENGTH, MAX_LENGTH),
-    "full": (Options.max_length, MAX_LENGTH),
+    "full": (DEFAULT_MAX_LENGTH, MAX_LENGTH),
     "short": (MIN_LENGTH, 15),
 }
 _SEED = 0

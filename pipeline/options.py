@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final, Literal
 
 from charseq.console.redaction import redact_json
 from charseq.errors import UsageError
@@ -30,7 +30,13 @@ from pipeline.input_options import (
 from pipeline.label_pattern import parse_label_pattern
 from pipeline.split_fractions import parse_split
 
+Auto = Literal["auto"]
+AUTO: Final[Auto] = "auto"  # The value of --max-length and --alphabet-size that fits the data.
+DEFAULT_MAX_LENGTH = 31
+MAX_AUTO_LENGTH = 1024
 DEFAULT_ALPHABET_SIZE = 25
+# A one-hot record has a float for each character at each position.
+MAX_AUTO_CHARACTERS = {"ids": 8192, "one_hot": 256}
 NUM_CHARACTERS = 0x110000 - 0x800  # all code points of Unicode but the surrogates
 MAX_SHARDS = 99_999  # of all splits: the names of files have five digits
 BEAM_FLAGS_HELP = (
@@ -58,12 +64,28 @@ def _switch(help: str, *, default: bool) -> bool:
     return flag(help, default=default, parse=parse_boolean, const=True, metavar="true|false")
 
 
+def parse_number_or_auto(text: str) -> int | Auto:
+    """Return the number that a text holds, or AUTO.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text == AUTO:
+        return AUTO
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"got {text!r}, expected a whole number or auto") from None
+
+
 @dataclass(frozen=True)
 class Options:
     """The options of a preparation.
 
-    alphabet: None learns the alphabet from the train split. alphabet_size: None follows `alphabet`
-    or is DEFAULT_ALPHABET_SIZE; read `num_characters`. num_shards: None follows the number of rows.
+    max_length: as asked for; read `num_positions`. alphabet: None learns the alphabet from the
+    train split. alphabet_size: as asked for, None follows `alphabet` or is DEFAULT_ALPHABET_SIZE;
+    read `num_characters`. num_shards: None follows the number of rows. chosen_length,
+    chosen_characters: what was chosen for AUTO, None as long as it is not; no flags.
 
     Raises:
         UsageError: a value is outside the limits of its flag, or two values exclude each other.
@@ -123,15 +145,25 @@ class Options:
         default="ids",
         choices=("ids", "one_hot"),
     )
-    max_length: int = flag("number of positions in a record", default=31, metavar="N", minimum=1)
+    max_length: int | Auto = flag(
+        "number of positions in a record; auto: as few as leave 99 of 100 usable rows whole, at "
+        f"most {MAX_AUTO_LENGTH}, for which the input is read once more",
+        default=DEFAULT_MAX_LENGTH,
+        parse=parse_number_or_auto,
+        metavar="N|auto",
+        minimum=1,
+    )
     alphabet: str | None = flag(
         "characters in id order; learned if absent", default=None, metavar="CHARACTERS"
     )
-    alphabet_size: int | None = flag(
-        "number of characters to learn, the most frequent ones of the train split "
+    alphabet_size: int | Auto | None = flag(
+        "number of characters to learn, the most frequent ones of the train split; auto: as few "
+        f"as make up 9999 of 10000 in its text, at most {MAX_AUTO_CHARACTERS['ids']}, or "
+        f"{MAX_AUTO_CHARACTERS['one_hot']} with one_hot "
         f"(default: {DEFAULT_ALPHABET_SIZE})",
         default=None,
-        metavar="N",
+        parse=parse_number_or_auto,
+        metavar="N|auto",
         minimum=1,
         maximum=NUM_CHARACTERS,
     )
@@ -181,6 +213,8 @@ class Options:
         only_with="min_label_rows",
     )
     overwrite: bool = _switch("replace an existing dataset", default=False)
+    chosen_length: int | None = None
+    chosen_characters: int | None = None
 
     def __post_init__(self) -> None:
         validate(self)
@@ -254,11 +288,29 @@ class Options:
         )
 
     @property
+    def num_positions(self) -> int:
+        """The number of positions in a record; the greatest for AUTO, until it is chosen."""
+        if self.max_length == AUTO:
+            return self.chosen_length or MAX_AUTO_LENGTH
+        return self.max_length
+
+    @property
     def num_characters(self) -> int:
-        """The size of the alphabet, which has the ids from 1; a learned one may have fewer."""
+        """The size of the alphabet, which has the ids from 1; the greatest for AUTO, until chosen.
+
+        A learned alphabet may have fewer characters than a number that was asked for.
+        """
         if self.alphabet is not None:
             return len(self.alphabet)
+        if self.alphabet_size == AUTO:
+            return self.chosen_characters or MAX_AUTO_CHARACTERS[self.encoding]
         return self.alphabet_size or DEFAULT_ALPHABET_SIZE
+
+    def with_alphabet(self, alphabet: Sequence[str]) -> Options:
+        """Return the options with the size of what was learned, if that was to be chosen."""
+        if self.alphabet_size != AUTO:
+            return self
+        return replace(self, chosen_characters=len(alphabet))
 
     @property
     def unknown_id(self) -> int:
@@ -292,19 +344,20 @@ class Options:
     @property
     def row_rules(self) -> RowRules:
         """The options that decide which rows are usable."""
-        return RowRules(self.max_length, self.too_long, self.label_column, self.normalization)
+        return RowRules(self.num_positions, self.too_long, self.label_column, self.normalization)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the options as `dataset.json` holds them: without secrets, and `output`.
+        """Return the options as `dataset.json` holds them: as asked for, without secrets.
 
-        It is the same in any directory.
+        `output` is left out: they are the same in any directory.
         """
         options = {
             **asdict(self),
             "input": redact_json(self.input),
-            "alphabet_size": self.num_characters,
+            "alphabet_size": AUTO if self.alphabet_size == AUTO else self.num_characters,
         }
-        del options["output"]
+        for name in ("output", "chosen_length", "chosen_characters"):
+            del options[name]
         return options
 
 

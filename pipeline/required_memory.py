@@ -15,14 +15,14 @@ _TABLE_BYTES = 1 << 10
 def record_bytes(options: Options) -> int:
     """Return the bytes of the sequence in a record: floats, or varints of 7 bits each."""
     if options.encoding == "one_hot":
-        return 4 * options.num_characters * options.max_length
-    return -(-options.unknown_id.bit_length() // 7) * options.max_length
+        return 4 * options.num_characters * options.num_positions
+    return -(-options.unknown_id.bit_length() // 7) * options.num_positions
 
 
 def required_bytes(options: Options, threads: int) -> int:
     """Return the least memory to write records: a table, and a row as ids in each thread."""
     size = record_bytes(options)
-    return size * _TABLE_BYTES + threads * (size + 8 * options.max_length)
+    return size * _TABLE_BYTES + threads * (size + 8 * options.num_positions)
 
 
 def check_record_size(options: Options) -> None:
@@ -55,10 +55,10 @@ def _size_of_record(options: Options) -> str:
     size = f"a record takes {format_bytes(record_bytes(options))}"
     if options.encoding == "one_hot":
         return (
-            f"--max-length {options.max_length} with {options.num_characters} characters as one_hot"
-            f": {size}"
+            f"--max-length {options.num_positions} with {options.num_characters} characters as "
+            f"one_hot: {size}"
         )
-    return f"--max-length {options.max_length}: {size}"
+    return f"--max-length {options.num_positions}: {size}"
 
 
 def _advice(options: Options) -> str:

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from charseq.cli import exit_status
 from charseq.errors import DataError
 from charseq.flags import flag, make_parser, parse, require, validate
-from pipeline.options import Options
+from pipeline.options import DEFAULT_MAX_LENGTH
 
 ALPHABET = "ACDEFGHIKLMNPQRSTVWYBZXUO"
 LABELS = ("amber", "birch", "coral", "dune", "ember", "fern", "grove", "heath")
@@ -188,7 +188,7 @@ class Accuracy:
 
 def write_sample(path: Path, rows: int, seed: int) -> dict[str, object]:
     """Write the CSV file and, as JSON beside it, what is known of it; return the latter."""
-    max_length = Options.max_length
+    max_length = DEFAULT_MAX_LENGTH
     chains = draw_chains(seed)
     scores = score_transitions(chains)
     accuracy = Accuracy(max_length)

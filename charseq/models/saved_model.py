@@ -5,6 +5,7 @@
 | `serving_default` | `sequence` (batch,) string | `label` (batch,) string, `probability` (batch,) float32, `probabilities` (batch, labels) float32 |
 | `top_k` | `sequence` (batch,) string, `k` () int32 | `labels` (batch, k) string, `probabilities` (batch, k) float32 |
 | `encode` | `sequence` (batch,) string | `ids` (batch, max_length) int64, `length` (batch,) int64 |
+| `classify_ids` | `ids` and `length`, as `encode` gives them | `probabilities` (batch, labels) float32 |
 
 `sequence` is in NFC if the dataset in the assets was prepared with `--normalize nfc`; see `charseq.text.normalization`.
 """  # noqa: E501 - a table
@@ -27,6 +28,7 @@ _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeE
 CLASSIFY = "serving_default"
 TOP_K = "top_k"
 ENCODE = "encode"
+CLASSIFY_IDS = "classify_ids"
 
 SEQUENCE = "sequence"
 K = "k"

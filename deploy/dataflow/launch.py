@@ -16,7 +16,7 @@ from dataclasses import fields
 from pipeline.__main__ import main
 from pipeline.options import Options
 
-_OURS = {field.name for field in fields(Options)}
+_OURS = {field.name for field in fields(Options) if field.metadata}
 
 
 def to_command_line(arguments: Sequence[str]) -> list[str]:

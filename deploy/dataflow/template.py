@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
-from pipeline.options import Options, make_parser
+from pipeline.options import DEFAULT_MAX_LENGTH, Options, make_parser
 
 # Anchored, and only what POSIX egrep, RE2, Java and JavaScript read alike: Dataflow's documentation
 # says egrep, the console is a web page.
@@ -30,7 +30,7 @@ _PATTERNS = {
     "delimiter": "tab|[;,:|]",
     "max_length": _COUNT,
     "alphabet": ".+",
-    "alphabet_size": _COUNT,
+    "alphabet_size": f"auto|{_COUNT}",
     "split": f"{_SHARE}(,{_SHARE})*",
     "num_shards": _COUNT,
     "seed": "0|[1-9][0-9]{0,18}",
@@ -43,10 +43,13 @@ _PATTERNS = {
 _HELP = {
     "input": "file or glob; several with a comma between: gs://a/*.csv,gs://b/*.csv",
     "output": "dataset directory to write",
+    # auto takes a job of its own before, and a template is one job.
+    "max_length": f"number of positions in a record (default: {DEFAULT_MAX_LENGTH})",
 }
 _PICKERS = {
     "input": "GCS_READ_FILE",
     "output": "GCS_WRITE_FOLDER",
+    "max_length": "NUMBER",
     **dict.fromkeys(_SWITCHES, "BOOLEAN"),
 }
 # The console fills defaults in and sends them, but --label-from excludes these flags.

@@ -27,12 +27,12 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
         DataError: the rows written, duplicate and rejected are not the rows read.
         MismatchError: most records have no character of the alphabet.
     """
-    options, vocabulary = prepared.options, prepared.plan.vocabulary
+    options, vocabulary = prepared.plan.options, prepared.plan.vocabulary
     counts = count_rows(prepared)
     require_all_rows(counts)
     check_known_characters(prepared.shards, options)
     by_split = _group_by_split(prepared)
-    lengths = [str(length) for length in range(options.max_length + 1)]
+    lengths = [str(length) for length in range(options.num_positions + 1)]
     label_counts = {
         split: _name_counts(vocabulary.labels, (shard.label_counts for shard in shards))
         for split, shards in by_split.items()
@@ -42,13 +42,13 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
         fingerprint="",
         encoding=options.encoding,
         compression=options.compression,
-        max_length=options.max_length,
+        max_length=options.num_positions,
         alphabet_size=options.num_characters,
         padding_id=0,
         unknown_id=options.unknown_id,
         alphabet=vocabulary.alphabet,
         labels=vocabulary.labels,
-        feature_spec=feature_spec(options.encoding, options.max_length, options.num_characters),
+        feature_spec=feature_spec(options.encoding, options.num_positions, options.num_characters),
         counts=counts,
         length_histogram={
             split: _name_counts(lengths, (shard.length_counts for shard in shards))
@@ -95,7 +95,7 @@ def count_rows(prepared: PreparedDataset) -> RowCounts:
         truncated=prepared.counts.truncated,
         ambiguous=sum(summary.ambiguous for summary in shards),
         unknown_characters=sum(
-            summary.id_counts[prepared.options.unknown_id] for summary in shards
+            summary.id_counts[prepared.plan.options.unknown_id] for summary in shards
         ),
         normalized=prepared.counts.normalized.to_json(),
     )

@@ -87,7 +87,7 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
 
 def cut(sequence: pa.StringArray, options: Options) -> pa.StringArray:
     """Return the first `max_length` characters of each sequence, as they are encoded."""
-    return cut_column(sequence, options.max_length, options.normalization)
+    return cut_column(sequence, options.num_positions, options.normalization)
 
 
 def _pack_usable(block: Block, checked: ValidatedRows) -> UsableRows:

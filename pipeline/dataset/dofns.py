@@ -56,7 +56,7 @@ class ReadAndCheck(ThreadedDoFn):
         yield TaggedOutput(COUNTS, block.counts)
         yield from tag_rejected(block.rejected)
         if self._is_within_max_labels(block.counts):
-            rows = max(1, min(_ANALYZED_ROWS, _ANALYZED_POSITIONS // self._options.max_length))
+            rows = max(1, min(_ANALYZED_ROWS, _ANALYZED_POSITIONS // self._options.num_positions))
             for start in range(0, block.train.num_rows, rows):
                 yield TaggedOutput(TRAIN, block.train.slice(start, rows))
         if block.counts.usable:
@@ -96,9 +96,8 @@ class PartitionRows(ThreadedDoFn):
 class WriteShard(ThreadedDoFn):
     """(Number of a shard, its packed rows) to the ShardSummary of the file written."""
 
-    def __init__(self, staging: str, transform_dir: str, options: Options) -> None:
+    def __init__(self, staging: str, transform_dir: str) -> None:
         self._staging, self._transform_dir = staging, transform_dir
-        self._options = options
         self._written = Metrics.counter("rows", "written")
 
     def process(self, group: tuple[int, Iterable[bytes]], plan: Plan) -> Iterator[ShardSummary]:
@@ -106,7 +105,7 @@ class WriteShard(ThreadedDoFn):
         number, values = group
         shard = plan.partition.shards[number]
         yield from self.submit(
-            write_shard, shard, values, self._transform_dir, self._staging, self._options
+            write_shard, shard, values, self._transform_dir, self._staging, plan.options
         )
 
     def emit(self, summary: ShardSummary) -> Iterator[ShardSummary]:

@@ -3,6 +3,9 @@
 read ─▶ check ─▶ partition by hash ─▶ GroupByKey(shard) ─▶ write shard ─▶ publish
            └──▶ analyze train rows ──▶ plan ─ ┴ ─ ─ ─ ─ ─ ─ ─ ┘ side inputs
 
+The characters of the train rows are counted beside the analysis: with --alphabet-size auto, TFT
+learns as many as there may be, and the vocabulary is cut to those that are needed.
+
 With --min-label-rows, the rows of rare labels are taken out (or renamed) before the analysis, which
 then waits until all rows are read and the rows of each label are known.
 """
@@ -25,15 +28,20 @@ from pipeline.dataset.labels import without_rare
 from pipeline.dataset.plan import make_plan
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.dataset.publish import new_transform_dir, publish
-from pipeline.options import Options
+from pipeline.options import AUTO, Options
 from pipeline.output.staging import Staging
 from pipeline.rows.counts import add_counts
 from pipeline.rows.parts import Part, cut_into_parts
 from pipeline.rows.rejected_files import REJECTED, write_all_rejected
 from pipeline.rows.sources import Source
 from pipeline.runtime.filesystems import copy_tree
-from pipeline.transform.encoding import analyzer_config, encode_text
-from pipeline.transform.save_graph import save_graph
+from pipeline.sizes.characters import (
+    add_character_counts,
+    choose_alphabet_size,
+    count_characters,
+)
+from pipeline.transform.encoding import analyzer_config, encode_text, from_analyzed
+from pipeline.transform.save_graph import cut_alphabet, save_graph
 
 
 def build(
@@ -65,18 +73,20 @@ def build(
         train = train | "WithoutRare" >> beam.Map(
             lambda batch, counted: without_rare(batch, counted.labels, options), AsSingleton(counts)
         )
-    saved = _analyze(train, options, temp_dir, transform)
+    characters = _count_characters(train)
+    saved = _analyze(train, characters, options, temp_dir, transform)
     plan = once | "Plan" >> beam.Map(
-        lambda _, counted, _saved: make_plan(counted, transform, parts, options),
+        lambda _, counted, of_train, _saved: make_plan(
+            counted, of_train, transform, parts, options
+        ),
         AsSingleton(counts),
+        AsSingleton(characters),
         AsList(saved),
     )
     partitioned = read[ROWS] | "Partition" >> beam.ParDo(
         PartitionRows(options), AsSingleton(plan)
     ).with_outputs(REJECTED, main=ROWS)
-    shards = _write_shards(
-        partitioned[ROWS], plan, WriteShard(staging.directory, transform, options)
-    )
+    shards = _write_shards(partitioned[ROWS], plan, WriteShard(staging.directory, transform))
     rejected = (read[REJECTED], partitioned[REJECTED]) | "Rejected" >> beam.Flatten()
     rejected_files = write_all_rejected(rejected, counts, parts, staging.directory)
     return once | "Publish" >> beam.Map(
@@ -103,15 +113,35 @@ def _read_and_check(
     )
 
 
+def _count_characters(train: beam.PCollection) -> beam.PCollection:
+    """Return the CharacterCounts of the rows that TFT analyzes."""
+    return (
+        train
+        | "CountCharacters" >> beam.Map(lambda batch: count_characters(from_analyzed(batch)[0]))
+        | "AddCharacters" >> beam.CombineGlobally(add_character_counts)
+    )
+
+
 def _analyze(
-    train: beam.PCollection, options: Options, temp_dir: str, transform_dir: str
+    train: beam.PCollection,
+    characters: beam.PCollection,
+    options: Options,
+    temp_dir: str,
+    transform_dir: str,
 ) -> beam.PCollection:
     """Analyze the train rows and save the graph; return an element for each part written."""
     with tft_beam.Context(temp_dir=temp_dir):
-        analyzed = (train, analyzer_config()) | "Analyze" >> tft_beam.AnalyzeDataset(
+        graph, metadata = (train, analyzer_config()) | "Analyze" >> tft_beam.AnalyzeDataset(
             partial(encode_text, options=options)
         )
-    return _save_transform(analyzed, temp_dir, transform_dir)
+    if options.alphabet_size == AUTO:
+        graph = graph | "CutAlphabet" >> beam.Map(
+            lambda path, counted: cut_alphabet(
+                path, choose_alphabet_size(counted, options.num_characters)
+            ),
+            AsSingleton(characters),
+        )
+    return _save_transform((graph, metadata), temp_dir, transform_dir)
 
 
 def _save_transform(

@@ -24,6 +24,8 @@ from pipeline.rows.counts import ReadCounts
 from pipeline.rows.label_counts import LabelCounts
 from pipeline.rows.parts import Part
 from pipeline.shards.partition import Partition, default_train_shards, plan_partition
+from pipeline.sizes.characters import CharacterCounts
+from pipeline.sizes.notes import note_alphabet, note_length
 from pipeline.transform.saved_graph import Vocabulary, read_vocabulary
 
 PARITY_ROWS = 256
@@ -34,12 +36,14 @@ _NUM_PARITY_HASHES = 1 << 32
 class Plan:
     """The shards to write, the vocabulary, and which rows go to parity.jsonl.
 
+    options: those of the preparation, with the size of the alphabet that was chosen for AUTO.
     parity_limit: the rows whose hash has lower 32 bits below it, `PARITY_ROWS` of them, about.
     parity_hashes: those of sequences that normalizing changed, (k,) uint64, ascending.
     rare_labels: (k,) uint64, the hashes of the labels with fewer rows than `--min-label-rows`.
     notes: for users, on the labels that do not become labels of the dataset.
     """
 
+    options: Options
     partition: Partition
     vocabulary: Vocabulary
     parity_limit: int
@@ -49,12 +53,17 @@ class Plan:
 
 
 def make_plan(
-    counts: ReadCounts, transform_dir: str, parts: Sequence[Part], options: Options
+    counts: ReadCounts,
+    characters: CharacterCounts,
+    transform_dir: str,
+    parts: Sequence[Part],
+    options: Options,
 ) -> Plan:
     """Return the plan for the rows that were counted.
 
     Args:
         counts: of all rows.
+        characters: of the train rows that were analyzed.
         transform_dir: the graph of the analysis, with its vocabulary.
         parts: all parts of the input, for messages.
         options: the options of the preparation.
@@ -68,12 +77,15 @@ def make_plan(
     fractions = options.split_fractions
     train_shards = options.num_shards or default_train_shards(counts.usable, fractions)
     return Plan(
+        options.with_alphabet(vocabulary.alphabet),
         plan_partition(fractions, train_shards),
         vocabulary,
         parity_limit=min(_NUM_PARITY_HASHES, _NUM_PARITY_HASHES * PARITY_ROWS // counts.usable),
         parity_hashes=counts.normalized.parity_hashes(),
         rare_labels=labels.rare.hash,
         notes=(
+            *note_length(counts.lengths, options),
+            *note_alphabet(characters, vocabulary.alphabet, options),
             *note_left_out_labels(labels, options),
             *note_doubtful_labels(counts.labels.by_name(vocabulary.labels)),
         ),

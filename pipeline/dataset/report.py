@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
+from fractions import Fraction
 from typing import Any
 
 from charseq.html import render
 from charseq.html.charts import chart_lengths, split_flow
 from charseq.manifest import SPLITS
-from pipeline.rows.lengths import bin_lengths, last_exact
+from pipeline.rows.lengths import bin_lengths, last_exact, length_quantile
 from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import EXAMPLES_PER_REASON
 from pipeline.rows.rejected_files import RejectedFile
@@ -22,6 +21,7 @@ from pipeline.shards.write import ShardSummary
 _SHOWN_CHARACTERS = 60
 _SHOWN_UNKNOWN = 20
 _SHOWN_LABELS = 30
+_QUANTILES = (Fraction(1, 2), Fraction(99, 100), Fraction(1))
 
 
 def render_report(
@@ -64,20 +64,13 @@ def _lengths(manifest: Mapping[str, Any], lengths: Mapping[int, int]) -> dict[st
     mark = f"too long from {max_length + 1:,}" if rejects else f"cut at {max_length:,}"
     bins, exact = bin_lengths(lengths, max_length), last_exact(max_length)
     return {
-        "quantiles": [_quantile(lengths, share) for share in (0.5, 0.99, 1)],
+        "quantiles": [length_quantile(lengths, share) for share in _QUANTILES],
         "total": sum(lengths.values()),
         "beyond": sum(count for length, count in lengths.items() if length > max_length),
         "bins": bins,
         "last_exact": exact,
         "histogram": chart_lengths(bins, max_length, exact, mark),
     }
-
-
-def _quantile(lengths: Mapping[int, int], share: float) -> int:
-    """Return the least length that at least `share` of the sequences do not exceed."""
-    ordered = sorted(lengths)
-    reached = accumulate(lengths[length] for length in ordered)
-    return ordered[bisect_left(list(reached), share * sum(lengths.values()))]
 
 
 def _count_characters(

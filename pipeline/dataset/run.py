@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
@@ -12,7 +13,7 @@ from charseq.manifest import SPLITS, Manifest
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.dataset.graph import build
 from pipeline.dataset.read_manifest import read_manifest
-from pipeline.options import Options
+from pipeline.options import AUTO, Options
 from pipeline.output.directory import check_inputs_outside, open_output, stage, stage_dry_run
 from pipeline.output.layout import DATASET
 from pipeline.output.staging import Staging
@@ -21,6 +22,7 @@ from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
 from pipeline.runtime.job import Job, new_job, report_job
+from pipeline.sizes.length_pass import check_no_template, choose_length
 from pipeline.transform.temp_dir import transform_temp_dir
 
 
@@ -35,7 +37,8 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     started = time.monotonic()
     check_record_size(options)
     job = new_job(beam_flags, (*options.input, options.output))
-    if job.is_local:
+    check_no_template(job, options)
+    if job.is_local and options.max_length != AUTO:
         check_memory(options)
     sources = find_nonempty_sources(options.input_options)
     check_inputs_outside(options.output, [source.path for source in sources])
@@ -49,7 +52,7 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
             print(_confirm_existing(sources, options))
             return
         with stage(DATASET, options.output, options.overwrite) as staging:
-            _run(job, sources, options, staging)
+            _run(job, sources, _with_length(job, sources, options, staging), staging)
         if template := job.options.view_as(GoogleCloudOptions).template_location:
             print(f"{template}: the job, for Dataflow to start; it writes {options.output}")
             return
@@ -68,6 +71,23 @@ def _confirm_existing(sources: Sequence[Source], options: Options) -> str:
         f"{options.output} is already prepared from these inputs with these options: nothing to "
         f"do; fingerprint {manifest.fingerprint[:16]}"
     )
+
+
+def _with_length(
+    job: Job, sources: Sequence[Source], options: Options, staging: Staging
+) -> Options:
+    """Return the options with the length that fits the input, if that was asked for.
+
+    Raises:
+        UsageError: records of that length take more memory than there is.
+        DataError: the input cannot be used.
+    """
+    if options.max_length != AUTO:
+        return options
+    chosen = replace(options, chosen_length=choose_length(job, sources, options, staging))
+    if job.is_local:
+        check_memory(chosen)
+    return chosen
 
 
 def _run(job: Job, sources: Sequence[Source], options: Options, staging: Staging) -> None:

@@ -33,7 +33,7 @@ class ShardCounts:
     def __init__(self, options: Options) -> None:
         self._unknown_id = options.unknown_id
         self.labels: npt.NDArray[np.intp] = np.zeros(0, np.intp)
-        self.lengths = np.zeros(options.max_length + 1, np.int64)
+        self.lengths = np.zeros(options.num_positions + 1, np.int64)
         self.ids = np.zeros(options.unknown_id + 1, np.int64)
         self.unknown_characters: Counter[str] = Counter()
         self.unknown_records = 0

@@ -88,6 +88,6 @@ def write_shard(
 def _slices(rows: pa.RecordBatch, options: Options) -> Iterator[pa.RecordBatch]:
     """Yield the rows in slices whose ids and records take about `_SLICE_BYTES`."""
     position = 8 if options.encoding == "ids" else 8 + 4 * options.num_characters
-    size = max(1, _SLICE_BYTES // (position * options.max_length))
+    size = max(1, _SLICE_BYTES // (position * options.num_positions))
     for start in range(0, len(rows), size):
         yield rows.slice(start, size)

@@ -18,7 +18,7 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from tfx_bsl.tfxio.tensor_representation_util import InferTensorRepresentationsFromSchema
 
 from charseq.text.text_graph import is_blank, lowercase, strip_and_cut
-from pipeline.options import Options
+from pipeline.options import AUTO, Options
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -49,10 +49,10 @@ def encode_text(inputs: Tensors, options: Options) -> dict[str, tf.Tensor]:
 def encode_sequences(text: tf.Tensor, options: Options) -> tuple[tf.Tensor, tf.Tensor]:
     """Return `sequence` and `length` of `encode_text` for (batch,) string."""
     characters, index, length = _decode_normalized(text, options)
-    inside = tf.sequence_mask(length, options.max_length)
+    inside = tf.sequence_mask(length, options.num_positions)
     if options.alphabet is None:
         counts = tf.math.bincount(tf.boolean_mask(index, inside), minlength=tf.size(characters))
-        ids = _learn_ids(characters, counts, options.num_characters)
+        ids = _learn_ids(characters, counts, options)
     else:
         ids = _ids_in(characters, options.alphabet)
     sequence = tf.where(inside, tf.gather(ids, index), tf.constant(0, tf.int64))
@@ -80,14 +80,14 @@ def _decode_normalized(text: tf.Tensor, options: Options) -> _Characters:
     """
     if options.lowercase:
         text = lowercase(text)
-    characters = _decode(text, options.max_length)
+    characters = _decode(text, options.num_positions)
     if not options.strip:
         return characters
     return _cond(
         _has_blank_end(characters),
-        lambda: _decode(strip_and_cut(text, options.max_length), options.max_length),
+        lambda: _decode(strip_and_cut(text, options.num_positions), options.num_positions),
         lambda: characters,
-        options.max_length,
+        options.num_positions,
     )
 
 
@@ -136,22 +136,30 @@ def _cond(
     )
 
 
-def _learn_ids(characters: tf.Tensor, counts: tf.Tensor, num_characters: int) -> tf.Tensor:
+def _learn_ids(characters: tf.Tensor, counts: tf.Tensor, options: Options) -> tf.Tensor:
     """Return ids of code points (k,) int64 in an alphabet of the most frequent ones.
+
+    With AUTO the vocabulary is cut once it is learned, and unknown is one more than what it then
+    has; else one more than the size that was asked for.
 
     Args:
         characters: (k,) int64, code points.
         counts: (k,), how often each occurs in the batch.
-        num_characters: the greatest size of the alphabet; unknown is one more.
+        options: the options of the preparation.
     """
     seen = counts > 0
     vocabulary = tft.vocabulary(
         tf.boolean_mask(characters, seen),
         weights=tf.boolean_mask(counts, seen),
-        top_k=num_characters,
+        top_k=options.num_characters,
         vocab_filename=ALPHABET_FILE,
     )
-    return 1 + tft.apply_vocabulary(characters, vocabulary, default_value=num_characters)
+    unknown: dict[str, int] = (
+        {"num_oov_buckets": 1}
+        if options.alphabet_size == AUTO
+        else {"default_value": options.num_characters}
+    )
+    return 1 + tft.apply_vocabulary(characters, vocabulary, **unknown)
 
 
 def _ids_in(characters: tf.Tensor, alphabet: str) -> tf.Tensor:

@@ -9,6 +9,7 @@ no reader needs).
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 
@@ -20,8 +21,9 @@ from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.core.protobuf.saved_object_graph_pb2 import SavedObjectGraph
 
-from charseq.models.saved_model import FINGERPRINT_FILE, SAVED_MODEL_FILE
+from charseq.models.saved_model import ASSETS_DIR, FINGERPRINT_FILE, SAVED_MODEL_FILE
 from pipeline.runtime.filesystems import copy_tree, create, delete_files, open_file
+from pipeline.transform.encoding import ALPHABET_FILE
 
 _TABLE = "HashTableV2"
 _SHARED_NAME = "shared_name"
@@ -37,6 +39,19 @@ def save_graph(source: str, target: str) -> str:
     with create(FileSystems.join(target, SAVED_MODEL_FILE)) as file:
         file.write(canonical_graph(data))
     return target
+
+
+def cut_alphabet(graph: str, size: int) -> str:
+    """Copy the SavedModel `graph`, its alphabet cut to `size` characters; return the copy's path.
+
+    What TFT wrote stays, and each copy is in a new place: a runner may repeat this anywhere.
+    """
+    copy = copy_tree(graph, f"{graph.rstrip('/')}-cut-{uuid.uuid4().hex}")
+    with open_file(FileSystems.join(graph, ASSETS_DIR, ALPHABET_FILE)) as file:
+        characters = file.readlines()
+    with create(FileSystems.join(copy, ASSETS_DIR, ALPHABET_FILE)) as file:
+        file.writelines(characters[:size])
+    return copy
 
 
 def canonical_graph(data: bytes) -> bytes:

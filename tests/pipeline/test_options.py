@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -119,6 +120,36 @@ def test_columns_without_a_header_are_numbers() -> None:
 def test_defaults_are_31_positions_and_25_characters() -> None:
     options, _ = parse_command_line(REQUIRED)
     assert (options.max_length, options.num_characters, options.unknown_id) == (31, 25, 26)
+
+
+def test_auto_is_the_most_there_may_be_until_it_is_chosen() -> None:
+    flags = [*REQUIRED, "--max-length", "auto", "--alphabet-size=auto"]
+    options, _ = parse_command_line(flags)
+    assert (options.max_length, options.alphabet_size) == ("auto", "auto")
+    assert (options.num_positions, options.num_characters, options.unknown_id) == (1024, 8192, 8193)
+    one_hot, _ = parse_command_line([*flags, "--encoding", "one_hot"])
+    assert one_hot.num_characters == 256
+    chosen = replace(options, chosen_length=7).with_alphabet("ACDE")
+    assert (chosen.num_positions, chosen.num_characters, chosen.unknown_id) == (7, 4, 5)
+    assert chosen.row_rules.max_length == 7
+    assert chosen.to_json() == options.to_json()
+    assert (options.to_json()["max_length"], options.to_json()["alphabet_size"]) == ("auto", "auto")
+
+
+def test_a_number_that_was_asked_for_is_not_replaced() -> None:
+    options, _ = parse_command_line([*REQUIRED, "--alphabet-size", "9"])
+    assert options.with_alphabet("ACDE") is options
+
+
+@pytest.mark.parametrize("flag", ["--max-length", "--alphabet-size"])
+def test_a_size_is_a_number_or_auto(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for value in ("Auto", "1.5", ""):
+        with pytest.raises(SystemExit):
+            parse_command_line([*REQUIRED, f"{flag}={value}"])
+        assert f"{flag}: got {value!r}, expected a whole number or auto" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parse_command_line(["--help"])
+    assert f"{flag} N|auto" in capsys.readouterr().out
 
 
 def test_options_in_json_hold_the_number_of_characters() -> None:
@@ -241,6 +272,7 @@ def test_overwrite_is_true_or_false(capsys: pytest.CaptureFixture[str]) -> None:
         (["--alphabet", "abe\u0301"], "expected characters in NFC"),
         (["--alphabet", "abC", "--lowercase"], "in lowercase with --lowercase"),
         (["--alphabet", "AB", "--alphabet-size", "2"], "not allowed with --alphabet"),
+        (["--alphabet", "AB", "--alphabet-size", "auto"], "not allowed with --alphabet"),
         (["--format", "text"], "say --label-from directory"),
         (["--label-from", "file", "--format", "csv"], "not allowed with --format csv"),
         (["--label-from", "file", "--label-column", "y"], "--label-column: not allowed with"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,12 @@ def test_the_size_of_a_record_is_that_of_its_sequence(
     assert expected < len(template.framed) < expected + overhead
 
 
+def test_auto_takes_the_most_until_it_is_chosen() -> None:
+    auto = options(max_length="auto", alphabet_size="auto", encoding="one_hot")
+    assert record_bytes(auto) == 1024 * 256 * 4
+    assert record_bytes(replace(auto, chosen_length=10).with_alphabet("ACDEF")) == 200
+
+
 def test_memory_is_for_tables_of_crcs_and_a_row_in_each_thread() -> None:
     assert required_bytes(options(max_length=100), threads=3) == 100 * 1024 + 3 * 900
 
@@ -70,6 +77,19 @@ def test_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -
         "--max-length 1000000: a record takes 1.0 MB, and writing it takes 1.0 GB of memory, more "
         "than the 1.0 GB here; choose a smaller --max-length"
     )
+
+
+@pytest.mark.integration
+def test_memory_is_looked_at_once_auto_has_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(required_memory, "memory_bytes", lambda: 10**6)
+    monkeypatch.setattr("pipeline.dataset.run.choose_length", lambda *_: 1_000)
+    (tmp_path / "rows.csv").write_text("sequence,label\nA,x\n")
+    argv = ["--input", str(tmp_path / "rows.csv"), "--output", str(tmp_path / "out")]
+    assert main([*argv, "--max-length", "auto"]) == 2
+    assert "error: --max-length 1000: a record takes 1.0 kB, and" in capsys.readouterr().err
+    assert not list(tmp_path.glob("out/*"))
 
 
 @pytest.mark.integration

@@ -21,6 +21,7 @@ from charseq.errors import DataError
 from charseq.files import literal_path, sync, sync_tree
 from charseq.models.saved_model import (
     CLASSIFY,
+    CLASSIFY_IDS,
     DATASET_ASSET,
     ENCODE,
     IDS,
@@ -40,6 +41,8 @@ from trainer.run_directory import (
     unfinished_run_file,
 )
 from trainer.run_files import move_directory
+
+_Arrays = Mapping[str, npt.NDArray[Any]]
 
 # Of probabilities: how far float32 sums may differ when their terms are added in another order.
 _TOLERANCE = 1e-5
@@ -87,34 +90,45 @@ def check_export(path: str, classifier: TextClassifier, parity: Parity) -> None:
             other probabilities for it than the Keras model.
     """
     outputs = _run_in_session(path, parity.sequences.numpy())
-    encoded = {name: tf.constant(values) for name, values in outputs[ENCODE].items()}
-    parity.replay(lambda _: (encoded[IDS], encoded[LENGTH]))
-    got = outputs[CLASSIFY][PROBABILITIES]
-    expected = classifier.keras_probabilities(parity.sequences).numpy()
-    wrong = np.flatnonzero(~np.isclose(got, expected, atol=_TOLERANCE).all(axis=1))
-    if wrong.size:
-        raise DataError(
-            f"{path}: for line {wrong[0] + 1} of {parity.path} it gives the probabilities "
-            f"{got[wrong[0]]}, expected {expected[wrong[0]]}: this is not to be served"
-        )
+    ids, length = (tf.constant(outputs[ENCODE][name]) for name in (IDS, LENGTH))
+    parity.replay(lambda _: (ids, length))
+    expected = classifier.keras_probabilities(ids, length).numpy()
+    for signature in (CLASSIFY, CLASSIFY_IDS):
+        got = outputs[signature][PROBABILITIES]
+        wrong = np.flatnonzero(~np.isclose(got, expected, atol=_TOLERANCE).all(axis=1))
+        if wrong.size:
+            raise DataError(
+                f"{path}: for line {wrong[0] + 1} of {parity.path} signature {signature} gives the "
+                f"probabilities {got[wrong[0]]}, expected {expected[wrong[0]]}: this is not to be "
+                "served"
+            )
 
 
-def _run_in_session(
-    path: str, sequences: npt.NDArray[np.object_]
-) -> dict[str, Mapping[str, npt.NDArray[Any]]]:
-    """Return the outputs of two signatures of a SavedModel, by signature and name.
+def _run_in_session(path: str, sequences: npt.NDArray[np.object_]) -> dict[str, _Arrays]:
+    """Return the outputs of three signatures of a SavedModel, by signature and name.
 
     They run in a session, as in TensorFlow Serving: `tf.saved_model.load` also loads models that a
     session cannot run.
+
+    Args:
+        path: of the model.
+        sequences: (batch,) bytes, the input of two of them. `classify_ids` gets what `encode` gave.
     """
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         plain = literal_path(path)
         graph = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], plain)
-        signatures = {name: graph.signature_def[name] for name in (ENCODE, CLASSIFY)}
-        return {
-            name: session.run(
+
+        def run(name: str, inputs: _Arrays) -> _Arrays:
+            signature = graph.signature_def[name]
+            outputs: _Arrays = session.run(
                 {output: info.name for output, info in signature.outputs.items()},
-                {signature.inputs[SEQUENCE].name: sequences},
+                {signature.inputs[key].name: values for key, values in inputs.items()},
             )
-            for name, signature in signatures.items()
+            return outputs
+
+        encoded = run(ENCODE, {SEQUENCE: sequences})
+        return {
+            ENCODE: encoded,
+            CLASSIFY: run(CLASSIFY, {SEQUENCE: sequences}),
+            CLASSIFY_IDS: run(CLASSIFY_IDS, encoded),
         }

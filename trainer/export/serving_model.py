@@ -17,6 +17,7 @@ from charseq.errors import DataError
 from charseq.manifest import TRANSFORM_GRAPH_DIR, Manifest
 from charseq.models.saved_model import (
     CLASSIFY,
+    CLASSIFY_IDS,
     ENCODE,
     IDS,
     LABEL,
@@ -36,6 +37,8 @@ from trainer.export.forward_pass import forward
 from trainer.export.parity import read_parity
 
 _TEXTS = tf.TensorSpec([None], tf.string, name=SEQUENCE)
+_IDS = tf.TensorSpec([None, None], tf.int64, name=IDS)
+_LENGTHS = tf.TensorSpec([None], tf.int64, name=LENGTH)
 
 
 class TextEncoder(tf.Module):
@@ -93,7 +96,12 @@ class TextClassifier(tf.Module):
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """Return the signatures of the SavedModel, by name; see `charseq.models.saved_model`."""
-        return {CLASSIFY: self.classify, TOP_K: self.top_k, ENCODE: self.encode}
+        return {
+            CLASSIFY: self.classify,
+            TOP_K: self.top_k,
+            ENCODE: self.encode,
+            CLASSIFY_IDS: self.classify_ids,
+        }
 
     @tf.function(input_signature=[_TEXTS])
     def classify(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -103,7 +111,7 @@ class TextClassifier(tf.Module):
             `label` (batch,) string, its `probability` (batch,) float32, and `probabilities`
             (batch, labels) float32, in the order of the manifest's labels.
         """
-        probabilities = self._probabilities(sequence)
+        probabilities = self._probabilities(*self._encoder.encode(sequence))
         return {
             LABEL: tf.gather(self._labels, tf.argmax(probabilities, axis=1)),
             PROBABILITY: tf.reduce_max(probabilities, axis=1),
@@ -121,7 +129,7 @@ class TextClassifier(tf.Module):
         Returns:
             `labels` (batch, k) string and their `probabilities` (batch, k) float32.
         """
-        probabilities = self._probabilities(sequence)
+        probabilities = self._probabilities(*self._encoder.encode(sequence))
         best = tf.math.top_k(probabilities, tf.minimum(k, tf.size(self._labels)))
         return {LABELS: tf.gather(self._labels, best.indices), PROBABILITIES: best.values}
 
@@ -131,18 +139,19 @@ class TextClassifier(tf.Module):
         ids, length = self._encoder.encode(sequence)
         return {IDS: ids, LENGTH: length}
 
-    def keras_probabilities(self, sequence: tf.Tensor) -> tf.Tensor:
-        """Return the probabilities (batch, labels) that Keras computes for (batch,) string."""
-        inputs, length = self._model_inputs(sequence)
+    @tf.function(input_signature=[_IDS, _LENGTHS])
+    def classify_ids(self, ids: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the `probabilities` (batch, labels) float32 of what `encode` returned."""
+        return {PROBABILITIES: self._probabilities(ids, length)}
+
+    def keras_probabilities(self, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        """Return the probabilities (batch, labels) that Keras computes for encoded text."""
+        inputs = represent(ids, self._representation, self._alphabet_size)
         return self._model()({"sequence": inputs, "length": length}, training=False)
 
-    def _probabilities(self, sequence: tf.Tensor) -> tf.Tensor:
+    def _probabilities(self, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         # `forward` computes in float32 only.
         if self._model().get_layer("lstm_1").compute_dtype != "float32":
-            return self.keras_probabilities(sequence)
-        return forward(self._model(), *self._model_inputs(sequence))
-
-    def _model_inputs(self, sequence: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the model's inputs `sequence` and `length` for raw text (batch,) string."""
-        ids, length = self._encoder.encode(sequence)
-        return represent(ids, self._representation, self._alphabet_size), length
+            return self.keras_probabilities(ids, length)
+        inputs = represent(ids, self._representation, self._alphabet_size)
+        return forward(self._model(), inputs, length)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from charseq.metrics import Evaluation
 
 SPLIT = "test"
-# Options of a preparation that decide which rows are in which split.
-_SPLIT_OPTIONS = ("seed", "split", "max_length")
+# Options of a preparation that decide which rows are in which split, with the length of records.
+_SPLIT_OPTIONS = ("seed", "split")
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def comparability_warnings(
         warnings.append(f"knows {len(lost)} characters that the records have as unknown")
     if longest > length:
         warnings.append(f"reads {longest} characters, but the records hold {length}")
-    if any(then.get(name) != now.get(name) for name in _SPLIT_OPTIONS):
+    if longest != length or any(then.get(name) != now.get(name) for name in _SPLIT_OPTIONS):
         warnings.append(
             "was trained on a dataset of another --seed, --split or --max-length, and may have "
             "seen rows of this split"

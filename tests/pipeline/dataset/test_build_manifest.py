@@ -79,8 +79,9 @@ def prepared(**options: Any) -> PreparedDataset:
             id_counts=(0, 2, 2, 2),
         ),
     ]
+    asked = Options(("in.csv",), "out", **{"max_length": 2, "alphabet_size": 2, **options})
     return PreparedDataset(
-        Options(("in.csv",), "out", max_length=2, alphabet_size=2, **options),
+        asked,
         [
             Source(
                 "in.csv",
@@ -100,6 +101,7 @@ def prepared(**options: Any) -> PreparedDataset:
             normalized=NormalizedCounts(Counter(strip=2, nfc=1), Counter(strip=0)),
         ),
         Plan(
+            asked.with_alphabet(("C", "A")),
             Partition((*TRAIN, TEST), np.zeros(3, np.uint64)),
             Vocabulary(("C", "A"), ("z", "y", "x")),
             0,

@@ -53,6 +53,12 @@ def test_the_same_options(options: Options) -> None:
     assert differences(options, [A, B]) == ""
 
 
+def test_what_was_chosen_does_not_differ() -> None:
+    auto = replace(OPTIONS, max_length="auto", alphabet_size="auto")
+    made = replace(auto, chosen_length=7).with_alphabet("AC").to_json()
+    assert differences(auto, [A, B], **made) == ""
+
+
 def test_the_same_files_in_other_words() -> None:
     spelled = replace(A, path=str(Path.cwd() / "data" / ".." / "data" / "a.csv"))
     assert differences(OPTIONS, [B, spelled]) == ""
@@ -65,6 +71,8 @@ def test_the_same_files_in_other_words() -> None:
         ({"alphabet": "AC"}, {}, "--alphabet not given, now AC; --alphabet-size 25, now 2"),
         ({"num_shards": None}, {"num_shards": 3}, "--num-shards 3, now not given"),
         ({"max_labels": 19}, {}, "--max-labels 20, now 19"),
+        ({"max_length": "auto"}, {}, "--max-length 31, now auto"),
+        ({}, {"alphabet_size": "auto"}, "--alphabet-size auto, now 25"),
         ({"max_rejected_fraction": 0.0}, {}, "--max-rejected-fraction 0.01, now 0.0"),
     ],
 )

@@ -242,7 +242,8 @@ def test_a_label_seen_in_no_train_row_is_rejected(tmp_path: Path) -> None:
 def test_the_example_of_the_readme_has_each_label_in_each_split(tmp_path: Path) -> None:
     example = (ROOT / "README.md").read_text().partition("```csv\n")[2].partition("```")[0]
     (tmp_path / "mine.csv").write_text(example)
-    assert main(["--input", str(tmp_path / "mine.csv"), "--output", str(tmp_path / "out")]) == 0
+    argv = ["--input", str(tmp_path / "mine.csv"), "--output", str(tmp_path / "out")]
+    assert main([*argv, "--max-length", "auto", "--alphabet-size", "auto"]) == 0
     assert manifest_of(tmp_path / "out")["label_counts"] == {
         "train": {"alpha": 4, "beta": 4},
         "validation": {"alpha": 1, "beta": 1},
@@ -292,7 +293,7 @@ def test_the_summary_names_labels_that_cannot_be_measured(
     write_csv(tmp_path / "rows.csv", rows)
     manifest = prepare(tmp_path / "rows.csv", tmp_path / "out")
     out = capsys.readouterr().out.splitlines()
-    assert out[-2:] == [f"note: {note}" for note in manifest["notes"]]
+    assert out[-3:] == [f"note: {note}" for note in manifest["notes"]]
     assert out[-1] == "note: labels without a row in the test split: 1 of 3: 'once'"
 
 

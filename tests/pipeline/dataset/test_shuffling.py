@@ -30,6 +30,7 @@ def parity_of(changed: list[str], parity_limit: int) -> dict[str, str | None]:
     arrays = [pa.array(column, kind) for column, kind in zip(columns, USABLE.types, strict=True)]
     packed = pack_rows(pa.RecordBatch.from_arrays(arrays, schema=USABLE))
     plan = Plan(
+        OPTIONS,
         plan_partition(OPTIONS.split_fractions, 1),
         Vocabulary(("A",), ("x",)),
         parity_limit,

@@ -2,29 +2,73 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rows.lengths import bin_lengths, count_lengths, last_exact
+from pipeline.rows.lengths import (
+    add_lengths,
+    bin_lengths,
+    choose_max_length,
+    count_lengths,
+    last_exact,
+    length_quantile,
+)
 
 pytestmark = pytest.mark.unit
 
 
-def test_lengths_are_exact_to_twice_the_cut_and_then_double() -> None:
-    lengths = np.array([1, 31, 31, 32, 80, 81, 160, 161, 50_000, 2**31 - 1], np.int32)
+def test_lengths_are_exact_as_far_as_auto_goes_and_to_twice_the_cut_and_then_double() -> None:
+    lengths = np.array([1, 31, 31, 1_024, 1_280, 1_281, 2_560, 2_561, 2**31 - 1], np.int32)
     assert count_lengths(lengths, 40) == {
         1: 1,
         31: 2,
-        32: 1,
-        80: 1,
-        160: 2,
-        320: 1,
-        81_920: 1,
+        1_024: 1,
+        1_280: 1,
+        2_560: 2,
+        5_120: 1,
         80 * 2**25: 1,
     }
+    assert count_lengths(np.array([2_000, 2_001], np.int32), 1_000) == {2_000: 1, 4_000: 1}
     assert count_lengths(np.array([], np.int32), 40) == {}
+
+
+def test_lengths_of_blocks_add_up() -> None:
+    assert add_lengths([{1: 2, 3: 1}, Counter({3: 4})]) == {1: 2, 3: 5}
+    assert add_lengths([]) == {}
+
+
+def test_a_quantile_is_a_length_that_occurs() -> None:
+    lengths = {2: 1, 5: 1, 9: 1}
+    shares = (Fraction(1, 100), Fraction(1, 3), Fraction(1, 2), Fraction(2, 3), Fraction(1))
+    assert [length_quantile(lengths, share) for share in shares] == [2, 2, 5, 5, 9]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "chosen"),
+    [
+        ({3: 99, 70: 1}, 3),
+        ({3: 98, 70: 2}, 70),
+        ({3: 989, 5: 1, 70: 10}, 5),
+        ({7: 1}, 7),
+        ({1: 1, 1_024: 98, 1_025: 1}, 1_024),
+        ({1: 1, 4_096: 1}, 1_024),
+        ({}, 1),
+    ],
+)
+def test_the_length_that_leaves_99_percent_whole(lengths: dict[int, int], chosen: int) -> None:
+    assert choose_max_length(lengths) == chosen
+
+
+@given(st.lists(st.integers(1, 1_024), min_size=1, max_size=300))
+def test_it_is_the_smallest_length_that_leaves_99_percent_whole(lengths: list[int]) -> None:
+    chosen = choose_max_length(count_lengths(np.array(lengths), 31))
+    whole = [sum(length <= most for length in lengths) for most in (chosen - 1, chosen)]
+    assert 100 * whole[0] < 99 * len(lengths) <= 100 * whole[1]
 
 
 def test_a_bin_ends_at_the_cut() -> None:

@@ -96,5 +96,5 @@ def test_what_is_decoded_is_encoded_alike(wanted: Options, texts: list[str]) -> 
 @given(texts=TEXTS)
 def test_the_graph_and_the_preparation_normalize_alike(wanted: Options, texts: list[str]) -> None:
     normalized = normalize_column(pa.array(texts, pa.string()), wanted.normalization).text
-    prepared = cut_column(normalized, wanted.max_length, wanted.normalization).to_pylist()
+    prepared = cut_column(normalized, wanted.num_positions, wanted.normalization).to_pylist()
     assert encode(prepared, wanted) == encode(wanted.normalization.before_graph(texts), wanted)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from charseq.models.graph_check import check_graph
-from pipeline.transform.save_graph import canonical_graph, save_graph
+from pipeline.transform.save_graph import canonical_graph, cut_alphabet, save_graph
 
 
 class Numbers(tf.Module):
@@ -28,10 +28,10 @@ class Numbers(tf.Module):
             return tf.cond(tf.size(text) > 1, lambda: numbers + 1, lambda: numbers)
 
 
-def save(folder: Path) -> Path:
-    """Write a graph whose vocabulary is in `folder`."""
-    (folder / "words").write_text("a\nb\n")
-    tf.saved_model.save(Numbers(folder / "words"), str(folder / "saved"))
+def save(folder: Path, name: str = "words") -> Path:
+    """Write a graph whose vocabulary is the file `name` of `folder`."""
+    (folder / name).write_text("a\nb\n")
+    tf.saved_model.save(Numbers(folder / name), str(folder / "saved"))
     return folder / "saved"
 
 
@@ -71,3 +71,15 @@ def test_a_saved_graph_answers_as_before(tmp_path: Path) -> None:
     graphs = [tf.saved_model.load(str(path)) for path in (source, target)]
     for graph in graphs:
         assert graph.transform_fn(tf.constant(["b", "c", "a"])).numpy().tolist() == [2, 0, 1]
+
+
+def test_a_copy_with_fewer_characters_does_not_know_the_others(tmp_path: Path) -> None:
+    source = save(tmp_path, "alphabet")
+    copies = [Path(cut_alphabet(str(source), size)) for size in (1, 1, 2)]
+    assert len({source, *copies}) == 4
+    texts = tf.constant(["b", "c", "a"])
+    numbers = [
+        tf.saved_model.load(str(path)).transform_fn(texts).numpy().tolist()
+        for path in (source, *copies)
+    ]
+    assert numbers == [[2, 0, 1], [0, 0, 1], [0, 0, 1], [2, 0, 1]]

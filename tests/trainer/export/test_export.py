@@ -139,9 +139,11 @@ def test_the_served_probabilities_are_those_that_keras_computes(written, represe
         variable.assign(3 * keras.random.normal(variable.shape))
     classifier = TextClassifier(TextEncoder(written), model, representation, written.manifest)
     texts = tf.constant(["ABC?AB"[:length] for length in range(7)] + ["BCABCABCA"])
+    encoded = classifier.encode(texts)
     got = classifier.classify(texts)["probabilities"].numpy()
     assert got.std() > 0.1
-    np.testing.assert_allclose(got, classifier.keras_probabilities(texts).numpy(), atol=1e-6)
+    np.testing.assert_allclose(got, classifier.keras_probabilities(**encoded).numpy(), atol=1e-6)
+    np.testing.assert_array_equal(got, classifier.classify_ids(**encoded)["probabilities"])
 
 
 def test_the_best_labels_come_first(written):
@@ -196,14 +198,14 @@ def test_a_transform_graph_that_does_more_than_compute_is_refused(dataset, tmp_p
     assert (tmp_path / "stolen").read_text() == "secret"
 
 
-def test_an_export_has_three_signatures_and_the_files_of_its_origin(written, tmp_path):
+def test_an_export_has_four_signatures_and_the_files_of_its_origin(written, tmp_path):
     begin_run(str(tmp_path), {"options": {"units": [4]}})
     classifier, model = new_classifier(written)
     for _ in range(2):  # The second: after a run was killed before it was complete.
         export(str(tmp_path), model, TextEncoder(written), "embedding", written)
     saved = tmp_path / "saved_model"
     signatures = tf.saved_model.load(str(saved)).signatures
-    assert sorted(signatures) == ["encode", "serving_default", "top_k"]
+    assert sorted(signatures) == ["classify_ids", "encode", "serving_default", "top_k"]
     texts = tf.constant(["AC?", "CBA"])
     best = signatures["top_k"](sequence=texts, k=tf.constant(1))
     np.testing.assert_array_equal(best["labels"][:, 0], classifier.classify(texts)["label"])
@@ -241,11 +243,16 @@ def test_an_export_that_encodes_differently_is_refused(dataset, tmp_path):
     assert not (tmp_path / "run" / "saved_model").exists()
 
 
-def test_an_export_that_predicts_differently_is_refused(written, tmp_path):
+@pytest.mark.parametrize("signature", ["serving_default", "classify_ids"])
+def test_an_export_that_predicts_differently_is_refused(written, tmp_path, signature):
+    """By one signature or the other."""
     classifier, _ = new_classifier(written)
     other, _ = new_classifier(written, seed=1)
-    tf.saved_model.save(other, str(tmp_path), other.signatures())
+    signatures = classifier.signatures()
+    signatures[signature] = other.signatures()[signature]
+    classifier.other = other
+    tf.saved_model.save(classifier, str(tmp_path), signatures)
     with pytest.raises(
-        DataError, match=r"for line 1 of .*parity\.jsonl it gives the probabilities"
+        DataError, match=rf"line 1 of .*parity\.jsonl signature {signature} gives the probabilities"
     ):
         check_export(str(tmp_path), classifier, read_parity(written))

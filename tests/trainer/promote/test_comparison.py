@@ -7,6 +7,10 @@ from trainer.promote.comparison import Comparison, comparability_warnings
 pytestmark = pytest.mark.unit
 
 MEASURED_ON = {"alphabet": ["A", "B", "C"], "max_length": 6}
+OTHER_SPLIT = (
+    "was trained on a dataset of another --seed, --split or --max-length, and may have seen rows "
+    "of this split"
+)
 
 
 @pytest.mark.parametrize(
@@ -14,14 +18,9 @@ MEASURED_ON = {"alphabet": ["A", "B", "C"], "max_length": 6}
     [
         ({}, []),
         ({"alphabet": ["A", "Q", "R"]}, ["knows 2 characters that the records have as unknown"]),
-        ({"max_length": 9}, ["reads 9 characters, but the records hold 6"]),
-        (
-            {"options": {"seed": 7}},
-            [
-                "was trained on a dataset of another --seed, --split or --max-length, and may "
-                "have seen rows of this split"
-            ],
-        ),
+        ({"max_length": 9}, ["reads 9 characters, but the records hold 6", OTHER_SPLIT]),
+        ({"max_length": 5}, [OTHER_SPLIT]),
+        ({"options": {"seed": 7}}, [OTHER_SPLIT]),
         (
             {"options": {"lowercase": True}},
             [
