@@ -16,7 +16,6 @@ from typing import Any
 from charseq.cli import heavy_imports
 
 ROWS = 120_000
-EPOCHS = 5
 SAMPLE = Path("data/demo/sample.csv")
 DATASET = Path("data/demo/prepared")
 RUN = Path("runs/demo")
@@ -33,8 +32,8 @@ def main() -> int:
             f"pipeline --input {SAMPLE} --output {DATASET} --overwrite",
         ),
         (
-            "3. Train a stacked LSTM and export it",
-            f"trainer --data {DATASET} --output {RUN} --epochs {EPOCHS} --overwrite",
+            "3. Train a model on them and export it",
+            f"trainer --data {DATASET} --output {RUN} --overwrite",
         ),
         (
             "4. Evaluate it on the test split",

@@ -203,6 +203,9 @@ class Config:
         check_local("--output", self.output)
         validate(self)
         require(self.units != (), "--units", self.units, "1 or more each")
+        buckets = self.ngram_buckets
+        is_power_of_two = buckets is None or buckets & (buckets - 1) == 0
+        require(is_power_of_two, "--ngram-buckets", buckets, "a power of two such as 262144")
         self._check_devices()
 
     def _check_devices(self) -> None:

@@ -83,6 +83,20 @@ def ngram_defaults(manifest: Manifest) -> Mapping[str, Any]:
     }
 
 
+def describe_settings(settings: Settings, manifest: Manifest) -> str:
+    """Return the most important options as a line for users, and what decided them."""
+    units = ",".join(map(str, settings.units))
+    line = (
+        f"training {settings.representation} with LSTM layers of {units} units on "
+        f"{manifest.records('train'):,} rows of {len(manifest.labels):,} labels: "
+        f"{settings.epochs} epochs in batches of {settings.batch_size}, learning rate "
+        f"{settings.learning_rate:g} ({settings.schedule})"
+    )
+    if settings.representation == NGRAMS:
+        line += f", {settings.ngram_buckets:,} n-gram buckets; the rows decide what no flag does"
+    return line
+
+
 def _power_of_two(number: int, smallest: int, largest: int) -> int:
     """Return the smallest power of two that is at least `number`, within limits."""
     return min(max(1 << max(number - 1, 0).bit_length(), smallest), largest)

@@ -33,7 +33,8 @@ _SHOWN_WIDTH = 60
 _LAYERS = {"Functional", "InputLayer", "Embedding", "LSTM", "Dropout", "Dense"}
 _OPERATIONS = {"GetItem", "OnesLike", "Cumsum", "ExpandDims", "LessEqual"}
 _ARGUMENTS = {"DTypePolicy", "RandomNormal", "GlorotUniform", "Orthogonal", "Zeros"}
-_CLASSES = _LAYERS | _OPERATIONS | _ARGUMENTS | {"__keras_tensor__", "__slice__"}
+_OWN_LAYERS = {"trainer.ngrams.classifier.NgramClassifier"}
+_CLASSES = _LAYERS | _OPERATIONS | _ARGUMENTS | _OWN_LAYERS | {"__keras_tensor__", "__slice__"}
 
 
 def load_keras_model(path: str, trust_model: bool) -> keras.Model:
@@ -47,6 +48,8 @@ def load_keras_model(path: str, trust_model: bool) -> keras.Model:
         DataError: it is no such file, is damaged, or has other layers.
     """
     import keras
+
+    import trainer.ngrams.classifier  # noqa: F401 - registers its layer with Keras
 
     if not trust_model:
         check_layers(path)

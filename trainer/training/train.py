@@ -10,7 +10,7 @@ import tensorflow as tf
 from charseq.console.messages import print_error
 from charseq.errors import DataError
 from charseq.files import directory_lock
-from trainer.config import Config
+from trainer.config import NGRAMS, Config
 from trainer.data.batches import Batches, resolve_batch_size
 from trainer.data.dataset import Dataset
 from trainer.data.records import read_errors_as_data_error
@@ -21,7 +21,7 @@ from trainer.replacement import begin_run, replace_run, work_directory
 from trainer.run_checks import can_resume, check_output, reproducibility_warning
 from trainer.run_directory import complete_run, resume_run
 from trainer.run_files import sync_run_files
-from trainer.settings import Settings, resolve
+from trainer.settings import Settings, describe_settings, resolve
 from trainer.steps.steps import Steps
 from trainer.training.build import Learner, build_learner
 from trainer.training.checkpoint import Checkpoints
@@ -79,6 +79,7 @@ def train(config: Config, dataset: Dataset) -> None:
         directory = work_directory(output)
         resuming = open_run(setup, directory)
         print_notes(setup)
+        print(describe_settings(setup.settings, dataset.manifest), flush=True)
         wait_for_workers(strategy)
         train_in(setup, directory, encoder, resuming, ownership)
         sync_run_files(directory)
@@ -100,6 +101,8 @@ def print_notes(setup: Setup) -> None:
         notes.append(f"--strategy mirrored on one device, {device.split('device:')[1]}, is none")
     if requested.strategy == "multi_worker" and strategy_name(setup.strategy) != "multi_worker":
         notes.append("--strategy multi_worker with one worker is a run on this machine alone")
+    if requested.mixed_precision and setup.settings.representation == NGRAMS:
+        notes.append("--mixed-precision changes nothing with --representation ngrams")
     if is_chief(setup.strategy):
         for note in notes:
             print_error(f"note: {note}")
