@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.data.batches import Batches
-from trainer.ngrams.mixture import choose_bag_weight
+from trainer.ngrams.mixture import BAG_WEIGHTS, choose_bag_weight
 from trainer.ngrams.replica import NgramReplica
-from trainer.steps.steps import split_over_replicas
+from trainer.steps.steps import repeat_step, split_over_replicas
 
 # Enough to choose a number by; each validation reads them once more.
 _ROWS = 16_384
@@ -25,7 +25,7 @@ class MixtureFit:
     def __init__(self, strategy: tf.distribute.Strategy, replica: NgramReplica) -> None:
         self._strategy = strategy
         self._replica = replica
-        self._sums = tf.function(self._sum_losses)
+        self._sum = repeat_step(strategy, replica.mixture_losses, len(BAG_WEIGHTS))
 
     def __call__(self, batches: Batches) -> None:
         """Set the weights to those of the lowest loss on the first validation rows."""
@@ -36,10 +36,6 @@ class MixtureFit:
         distributed = self._strategy.distribute_datasets_from_function(
             lambda context: split_over_replicas(first, context)
         )
-        losses = sum(self._sums(*batch).numpy().astype(np.float64) for batch in distributed)
-        bag = choose_bag_weight(losses)
+        losses, _ = self._sum(iter(distributed), tf.constant(count))
+        bag = choose_bag_weight(losses.numpy().astype(np.float64))
         self._replica.model.experts.mixture.assign([bag, 1 - bag])
-
-    def _sum_losses(self, *batch: tf.Tensor) -> tf.Tensor:
-        on_replicas = self._strategy.run(self._replica.mixture_losses, args=batch)
-        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, on_replicas, axis=None)

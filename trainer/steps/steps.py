@@ -77,15 +77,16 @@ class Steps:
 
 
 def repeat_step(
-    strategy: tf.distribute.Strategy, step: Callable[..., tf.Tensor]
+    strategy: tf.distribute.Strategy, step: Callable[..., tf.Tensor], num_sums: int = 3
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
     """Return a graph that takes a number of batches of an iterator.
 
-    It returns loss, correct answers and rows, (3,), and the seconds of waiting for batches, ().
+    It returns what `step` returns, (num_sums,) float32, summed over the batches and replicas; and
+    the seconds of waiting for batches, () float64.
     """
 
     def run_steps(batches: Iterator[Any], count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        sums, waited = tf.zeros(3), tf.zeros((), tf.float64)
+        sums, waited = tf.zeros(num_sums), tf.zeros((), tf.float64)
         for _ in tf.range(count):
             batch, received, seconds = next_batch(batches, strategy, after=sums)
             waited += seconds

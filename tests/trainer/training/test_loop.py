@@ -178,8 +178,8 @@ def train_and_save(weights_file, *argv):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "build_learner", kept)
         status = main(list(argv))
-    variables = built[0].model_variables
-    np.savez(weights_file, **{key: np.array(each.numpy()) for key, each in variables.items()})
+    values = {key: each.numpy() for key, each in built[0].model_variables.items()}
+    np.savez(weights_file, allow_pickle=False, **values)
     return status
 
 
