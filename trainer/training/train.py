@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import keras
@@ -10,6 +12,7 @@ import tensorflow as tf
 from charseq.console.messages import print_error
 from charseq.errors import DataError
 from charseq.files import directory_lock
+from trainer.baseline.training import train_baseline
 from trainer.config import Config
 from trainer.data.batches import Batches, resolve_batch_size
 from trainer.data.dataset import Dataset
@@ -22,6 +25,7 @@ from trainer.replacement import begin_run, replace_run, work_directory
 from trainer.run_checks import can_resume, check_output, reproducibility_warning
 from trainer.run_directory import complete_run, resume_run
 from trainer.run_files import sync_run_files
+from trainer.run_warnings import accuracy_warnings, dataset_warnings, update_warnings
 from trainer.training.build import (
     balanced_weights,
     build_optimizer,
@@ -43,7 +47,7 @@ from trainer.training.distributed import (
 from trainer.training.loop import TrainingLoop
 from trainer.training.replica import Objective, Replica
 from trainer.training.run_description import describe_run
-from trainer.training.state import TrainState
+from trainer.training.state import TrainState, best_epoch
 from trainer.training.steps import Steps
 
 
@@ -86,6 +90,7 @@ def train(config: Config, dataset: Dataset) -> None:
         directory = work_directory(output)
         resuming = open_run(setup, directory)
         print_notes(setup)
+        print_warnings(strategy, begin_warnings(setup))
         wait_for_workers(strategy)
         train_in(setup, directory, encoder, resuming, ownership)
         sync_run_files(directory)
@@ -111,6 +116,27 @@ def print_notes(setup: Setup) -> None:
             print_error(f"note: {note}")
 
 
+def begin_warnings(setup: Setup) -> Iterator[str]:
+    """Yield what is wrong with the dataset or the options of a run."""
+    manifest = setup.dataset.manifest
+    steps_per_epoch = math.ceil(manifest.records("train") / setup.batch_size)
+    yield from dataset_warnings(manifest)
+    yield from update_warnings(steps_per_epoch * setup.config.epochs)
+
+
+def end_warnings(setup: Setup, state: TrainState) -> Iterator[str]:
+    """Yield what is wrong with the exported model."""
+    if validation := best_epoch(state.epochs).validation:
+        yield from accuracy_warnings(validation.accuracy, setup.dataset.manifest)
+
+
+def print_warnings(strategy: tf.distribute.Strategy, warnings: Iterable[str]) -> None:
+    """Print warnings on standard error, unless another worker does."""
+    if is_chief(strategy):
+        for warning in warnings:
+            print_error(f"warning: {warning}")
+
+
 def train_in(
     setup: Setup, directory: str, encoder: TextEncoder, resuming: bool, ownership: Ownership
 ) -> None:
@@ -132,8 +158,11 @@ def train_in(
         directory, model, optimizer, config.checkpoint_every, config.keep, check
     )
     state = restore(setup, checkpoints, resuming)
-    fit(setup, model, optimizer, checkpoints, state)
+    state = fit(setup, model, optimizer, checkpoints, state)
+    print_warnings(setup.strategy, end_warnings(setup, state))
     check()
+    if is_chief(setup.strategy):
+        train_baseline(setup.dataset, directory)
     checkpoints.restore_best()
     export_model(setup, directory, model, encoder)
     ownership.check()
@@ -201,8 +230,8 @@ def fit(
     optimizer: keras.optimizers.Optimizer,
     checkpoints: Checkpoints,
     state: TrainState,
-) -> None:
-    """Train from `state` to the end of the last epoch.
+) -> TrainState:
+    """Train from `state` to the end of the last epoch, and return the state there.
 
     Raises:
         DataError: a shard cannot be read.
@@ -212,7 +241,9 @@ def fit(
     batches = Batches(dataset, setup.representation, setup.batch_size, config.seed, config.cache)
     with read_errors_as_data_error(dataset), sigterm_event() as preempted:
         steps = make_steps(setup, model, optimizer)
-        TrainingLoop(config, batches, steps, checkpoints, preempted, state).run()
+        loop = TrainingLoop(config, batches, steps, checkpoints, preempted, state)
+        loop.run()
+    return loop.state
 
 
 def make_steps(setup: Setup, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Steps:
