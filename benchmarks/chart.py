@@ -11,7 +11,7 @@ _WIDTH, _HEIGHT = 760, 400
 # Of the plot; the names of the lines stand to its right.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 560, 16, 352
 _SECOND_TICKS = 6
-_LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+_NUM_LEVELS = 5
 # Okabe and Ito's, told apart by the colour-blind too.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
 _STYLE = """
@@ -22,8 +22,8 @@ polyline { fill: none; stroke-width: 1.8; }
 """
 
 
-def draw_accuracy(series: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """An SVG document: for each name its points (seconds, accuracy 0 to 1) as a line.
+def draw_accuracy(series: Mapping[str, Sequence[tuple[float, float]]], lowest: float = 0.0) -> str:
+    """An SVG document: for each name its points (seconds, accuracy `lowest` to 1) as a line.
 
     Raises:
         ValueError: there are more names than colours.
@@ -36,12 +36,13 @@ def draw_accuracy(series: Mapping[str, Sequence[tuple[float, float]]]) -> str:
         return _LEFT + (_RIGHT - _LEFT) * seconds / most
 
     def y(accuracy: float) -> float:
-        return _BOTTOM - (_BOTTOM - _TOP) * accuracy
+        return _BOTTOM - (_BOTTOM - _TOP) * (accuracy - lowest) / (1 - lowest)
 
+    levels = [lowest + (1 - lowest) * place / _NUM_LEVELS for place in range(_NUM_LEVELS + 1)]
     drawn = [
         f'<line class="grid" x1="{_LEFT}" x2="{_RIGHT}" y1="{y(level):.1f}" y2="{y(level):.1f}"/>'
         f'<text x="{_LEFT - 6}" y="{y(level) + 4:.1f}" text-anchor="end">{level:.1f}</text>'
-        for level in _LEVELS
+        for level in levels
     ]
     drawn += [
         f'<text x="{x(seconds):.1f}" y="{_BOTTOM + 18}" text-anchor="middle">{seconds}</text>'

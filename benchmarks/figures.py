@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+import shlex
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -77,7 +78,7 @@ def growth(small: Cost, whole: Cost, more_rows: int) -> float:
 
 def show_command(module: str, argv: Sequence[str] | None) -> str:
     """The command line that was given, None for that of the process."""
-    return " ".join([f"python -m {module}", *(sys.argv[1:] if argv is None else argv)])
+    return f"python -m {module} {shlex.join(sys.argv[1:] if argv is None else argv)}".rstrip()
 
 
 def describe_machine(packages: Sequence[str], *others: str) -> str:

@@ -3,15 +3,14 @@
 Python calls a handler in the main thread, between two of its instructions, and what the handler
 raises unwinds the command, whose blocks remove what is unfinished. Three things can go wrong: the
 exception is lost in a destructor ("Exception ignored in"), a library wraps it in an error of its
-own, or native code does not return. So the signal is remembered, an exception that was lost is
-raised again, and a thread ends the process if it has not unwound in time. The process may end
-anywhere: files appear by a rename when they are whole. What it started is killed: Beam's workers
-would wait for it.
+own, or native code does not return. So the signal is remembered, it is sent again if its exception
+was lost, and a thread ends the process if it has not unwound in time. Sent by the system, it also
+ends a wait of the main thread. The process may end anywhere: files appear by a rename when they are
+whole. What it started is killed: Beam's workers would wait for it.
 """
 
 from __future__ import annotations
 
-import _thread
 import os
 import signal
 import sys
@@ -24,6 +23,7 @@ from typing import Any, NoReturn
 from charseq.process.processes import kill_descendants
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STANDARD_ERROR = 2
 _SECONDS_TO_UNWIND = 10.0
 # A destructor returns before what it lost is raised again.
 _SECONDS_BEFORE_REPEAT = 0.05
@@ -67,6 +67,7 @@ def watch_signals() -> None:
     A signal that the process was started to ignore, as a shell does for its background jobs, stays
     ignored.
     """
+    _open_closed_streams()
     receiver, sender = os.pipe()
     os.set_blocking(sender, False)
     signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
@@ -77,6 +78,16 @@ def watch_signals() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _handle)
+
+
+def _open_closed_streams() -> None:
+    """Open /dev/null in place of the standard streams that the process was started without.
+
+    Otherwise the next files that are opened, such as the pipe of the signals, get their numbers.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 @contextmanager
@@ -113,7 +124,7 @@ def raise_in_main_thread(error: Exception) -> None:
     """End the command with an error that the main thread, which waits, does not notice."""
     if _state.received is None and _state.error is None:
         _state.error = error
-        _thread.interrupt_main(signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def leave_if_watched(status: int) -> None:
@@ -160,7 +171,7 @@ def _end_if_late(receiver: int) -> None:
     while (left := deadline - time.monotonic()) > 0:
         if _state.lost.wait(left):
             time.sleep(_SECONDS_BEFORE_REPEAT)
-            _thread.interrupt_main(signal.Signals(number))
+            os.kill(os.getpid(), number)
             time.sleep(_SECONDS_BEFORE_REPEAT)
     _end(number)
 
@@ -169,5 +180,5 @@ def _end(number: int) -> NoReturn:
     kill_descendants()
     ended = Signalled(number)
     said = str(ended) if _state.error is None else f"error: {_state.error}"
-    os.write(2, f"{said}\n".encode("ascii", "backslashreplace"))
+    os.write(_STANDARD_ERROR, f"{said}\n".encode("ascii", "backslashreplace"))
     os._exit(ended.status if _state.error is None else 1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions
@@ -68,12 +67,11 @@ def build(
     pipeline: beam.Pipeline, sources: Sequence[Source], options: Options, path: str
 ) -> beam.PCollection:
     """Add to `pipeline` the steps that write the length for `sources` to the file `path`."""
-    rules = replace(options.row_rules, too_long="truncate")
     return (
         pipeline
         | "Parts" >> beam.Create(cut_into_parts(sources))
         | "Spread" >> beam.Reshuffle()
-        | "MeasureLengths" >> beam.ParDo(MeasureLengths(rules))
+        | "MeasureLengths" >> beam.ParDo(MeasureLengths(options.row_rules))
         | "AddLengths" >> beam.CombineGlobally(add_lengths)
         | "WriteLength"
         >> beam.Map(lambda lengths: write_text(path, str(choose_max_length(lengths))))

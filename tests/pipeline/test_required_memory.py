@@ -80,6 +80,19 @@ def test_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.integration
+def test_memory_is_looked_at_once_auto_has_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(required_memory, "memory_bytes", lambda: 10**6)
+    monkeypatch.setattr("pipeline.dataset.run.choose_length", lambda *_: 1_000)
+    (tmp_path / "rows.csv").write_text("sequence,label\nA,x\n")
+    argv = ["--input", str(tmp_path / "rows.csv"), "--output", str(tmp_path / "out")]
+    assert main([*argv, "--max-length", "auto"]) == 2
+    assert "error: --max-length 1000: a record takes 1.0 kB, and" in capsys.readouterr().err
+    assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

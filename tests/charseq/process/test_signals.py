@@ -17,10 +17,13 @@ pytestmark = pytest.mark.integration
 SIGNALS = [(signal.SIGINT, 130, "interrupted\n"), (signal.SIGTERM, 143, "terminated\n")]
 
 PROCESS = """
+import signal
+if {reset}:  # A shell lets its background jobs ignore it, and so would this process.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 from charseq.process import signals
 signals.watch_signals()
 signals._SECONDS_TO_UNWIND = {seconds}
-import atexit, ctypes, os, signal, sys, threading, time
+import atexit, ctypes, os, sys, threading, time
 from charseq.cli import exit_status
 
 def send():
@@ -96,15 +99,24 @@ def command():
 send()
 time.sleep(60)
 """
+BLOCKED_AT_EXIT = """
+def command():
+    atexit.register(time.sleep, 60)
+    send()
+    time.sleep(60)
+"""
 AFTER_THE_COMMAND = """
 def command():
     atexit.register(lambda: (send(), time.sleep(60)))
 """
 
 
-def run(code: str, number: signal.Signals, seconds: float = 30) -> tuple[int, str]:
-    """Return the exit status and standard error of a process that sends itself a signal."""
-    script = PROCESS.format(seconds=seconds, name=number.name, code=code)
+def run(code: str, number: signal.Signals, seconds: float = 1000) -> tuple[int, str]:
+    """Return the exit status and standard error of a process that sends itself a signal.
+
+    Without `seconds`, it has to unwind: nothing ends it before the test fails.
+    """
+    script = PROCESS.format(reset=True, seconds=seconds, name=number.name, code=code)
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=50
     )
@@ -120,9 +132,10 @@ def run(code: str, number: signal.Signals, seconds: float = 30) -> tuple[int, st
         DROPPED_BY_A_LIBRARY,
         IN_A_THREAD_THAT_FAILS_OF_IT,
         BEFORE_THE_COMMAND,
+        BLOCKED_AT_EXIT,
         AFTER_THE_COMMAND,
     ],
-    ids=["destructor", "wrapped", "dropped", "thread", "before", "after"],
+    ids=["destructor", "wrapped", "dropped", "thread", "before", "exit", "after"],
 )
 def test_a_signal_is_never_lost_and_no_traceback(
     code: str, number: signal.Signals, status: int, said: str
@@ -164,7 +177,7 @@ def test_a_process_that_does_not_unwind_is_ended(code: str) -> None:
 
 def test_a_signal_that_is_ignored_from_the_start_stays_ignored() -> None:
     script = PROCESS.format(
-        seconds=1, name="SIGINT", code="def command():\n    send()\n    print('done')"
+        reset=False, seconds=1, name="SIGINT", code="def command():\n    send()\n    print('done')"
     )
     done = subprocess.run(
         ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, script],
@@ -173,6 +186,13 @@ def test_a_signal_that_is_ignored_from_the_start_stays_ignored() -> None:
         text=True,
     )
     assert (done.returncode, done.stdout) == (0, "done\n")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_a_signal_ends_a_process_without_standard_streams(closed: str) -> None:
+    script = PROCESS.format(reset=True, seconds=30, name="SIGTERM", code=BEFORE_THE_COMMAND)
+    shell = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, script]
+    assert subprocess.run(shell, cwd=ROOT, timeout=50).returncode == 143
 
 
 def test_what_comes_after_a_signal_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,11 +124,12 @@ def test_workers_can_load_every_function(job: api.Pipeline, tmp_path: Path) -> N
     assert int(loaded.stdout) > 50
 
 
+@pytest.mark.parametrize("flags", [[], ["--max-length", "auto", "--alphabet-size", "auto"]])
 def test_a_dry_run_writes_nothing(
-    sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sample: Path, tmp_path: Path, flags: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
-    assert main(["--input", str(sample), "--output", str(output), *FLAGS]) == 0
+    assert main(["--input", str(sample), "--output", str(output), *flags, *FLAGS]) == 0
     assert "dry run: the job for DataflowRunner was built" in capsys.readouterr().out
     assert not list(output.rglob("*"))
 

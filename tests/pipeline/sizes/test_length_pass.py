@@ -36,7 +36,8 @@ def test_all_lengths_that_may_be_chosen_are_exact(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     lengths = (1_023, 1_024, 2_048, 2_049, 5_000)
     path.write_text("sequence,label\n" + "".join(f"{'A' * n},x\n" for n in lengths))
-    assert measure(path) == {1_023: 1, 1_024: 1, 2_048: 1, 4_096: 1, 8_192: 1}
+    measured = {1_023: 1, 1_024: 1, 2_048: 1, 4_096: 1, 8_192: 1}
+    assert measure(path) == measure(path, too_long="reject") == measured
 
 
 def test_a_template_is_one_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
