@@ -1,42 +1,51 @@
-"""A model beside the label shares alone: whether it has learned anything from the sequences."""
+"""A model beside baselines: whether it has learned anything, and more than n-grams have."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from charseq.console.terminal import escape_terminal
+from charseq.gains import Floats, GainAccumulator, Ints
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
-_REPLICATES = 1000
-_INTERVAL = (0.025, 0.975)
-_SEED = 0
 # Of the rows: from here on a model gives one label to all of them but a few.
 _NEARLY_ALL = 0.999
 _SHOWN_WIDTH = 32
-# Gains of nearly the same size share a bin, 1,024 for each sign, each 2.4 % wider than the one
-# before: so few that memory does not depend on the rows, and none holds gains of either sign.
-_BINS = 1024
-_SMALLEST, _LARGEST = 1e-9, 64.0
 
 
 @dataclass(frozen=True)
 class Baseline:
     """The label shares of the train split, as an answer to every row.
 
-    loss: mean of -ln(share of the row's label), in nats. gain_low, gain_high: the 95 % confidence
-    interval of the nats by which the loss of the model is lower, by a bootstrap over the rows.
+    loss: mean of -ln(share of the row's label), in nats. accuracy, macro_f1: as of `Evaluation`;
+    the prediction is the most frequent label. gain_low, gain_high: the 95 % confidence interval of
+    the nats by which the loss of the model is lower, by a bootstrap over the rows.
     """
 
     loss: float
+    accuracy: float
+    macro_f1: float
     gain_low: float
     gain_high: float
+
+
+@dataclass(frozen=True)
+class NgramBaseline:
+    """A linear model of character n-grams, on the rows that a model is measured on.
+
+    loss, accuracy, macro_f1: as of `Evaluation`. The others: the 95 % confidence intervals of the
+    nats by which the loss of the model is lower, and of the share by which its accuracy is higher.
+    """
+
+    loss: float
+    accuracy: float
+    macro_f1: float
+    loss_gain_low: float
+    loss_gain_high: float
+    accuracy_gain_low: float
+    accuracy_gain_high: float
 
 
 def label_shares(counts: Sequence[int]) -> Floats:
@@ -50,17 +59,17 @@ def label_shares(counts: Sequence[int]) -> Floats:
 
 
 class BaselineAccumulator:
-    """Losses of a model and of the label shares on the rows so far.
+    """The label shares beside a model, on the rows so far.
 
     shares: of the labels in id order, (labels,) float64, each above 0.
     """
 
     def __init__(self, shares: Floats) -> None:
         self._losses = -np.log(shares)
+        self._most_frequent = int(shares.argmax())
         self._loss = 0.0
-        # The rows and the summed gain of each bin.
-        self._rows = np.zeros(2 * _BINS + 1, np.int64)
-        self._gains = np.zeros(2 * _BINS + 1)
+        self._support = np.zeros(len(shares), np.int64)
+        self._gains = GainAccumulator()
 
     def add(self, labels: Ints, losses: Floats) -> None:
         """Add the rows of a batch.
@@ -71,31 +80,15 @@ class BaselineAccumulator:
         """
         baseline = self._losses[labels]
         self._loss += float(baseline.sum())
-        gains = baseline - losses
-        bins = _bin_of(gains)
-        self._rows += np.bincount(bins, minlength=len(self._rows))
-        self._gains += np.bincount(bins, gains, len(self._gains))
+        self._support += np.bincount(labels, minlength=len(self._support))
+        self._gains.add(baseline - losses)
 
     def baseline(self) -> Baseline:
-        """Return the baseline on the rows so far; there must be at least one.
-
-        Rows are drawn again from the bins, each with the mean gain of its bin.
-        """
-        filled = self._rows > 0
-        rows, total = self._rows[filled], int(self._rows.sum())
-        random = np.random.default_rng(_SEED)
-        drawn = random.multinomial(total, rows / total, _REPLICATES)
-        means = drawn @ (self._gains[filled] / rows) / total
-        low, high = np.quantile(means, _INTERVAL).tolist()
-        return Baseline(self._loss / total, low, high)
-
-
-def _bin_of(gains: Floats) -> Ints:
-    """Return the bin of each gain: its sign, and the logarithm of its size."""
-    size = np.clip(np.abs(gains), _SMALLEST, _LARGEST) / _SMALLEST
-    place = np.ceil(np.log(size) / math.log(_LARGEST / _SMALLEST) * (_BINS - 1)) + 1
-    bins: Ints = (_BINS + np.sign(gains) * place).astype(np.int64)
-    return bins
+        """Return the baseline on the rows so far; there must be at least one."""
+        rows, right = int(self._support.sum()), int(self._support[self._most_frequent])
+        # Of the labels that occur only the predicted one has an F1 that is not 0.
+        macro_f1 = 2 * right / (rows + right) / np.count_nonzero(self._support)
+        return Baseline(self._loss / rows, right / rows, macro_f1, *self._gains.interval())
 
 
 def explain_trivial(
@@ -125,3 +118,23 @@ def explain_trivial(
             "the label shares alone"
         )
     return "; ".join(reasons) or None
+
+
+def explain_not_better(accuracy: float, loss: float, baseline: NgramBaseline) -> str | None:
+    """Return why a model is not better than the n-grams, as a phrase; None if it is.
+
+    Args:
+        accuracy: of the model on some rows.
+        loss: of the model on them, in nats.
+        baseline: on the same rows.
+    """
+    measures = (
+        ("accuracy", accuracy, baseline.accuracy, baseline.accuracy_gain_low),
+        ("loss", loss, baseline.loss, baseline.loss_gain_low),
+    )
+    reasons = [
+        f"its {name} of {value:.4f} is no better than {other:.4f}"
+        for name, value, other, gain_low in measures
+        if gain_low <= 0
+    ]
+    return f"beyond chance, {' and '.join(reasons)}" if reasons else None

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from charseq.baseline import (
     Baseline,
     BaselineAccumulator,
-    Floats,
-    Ints,
+    NgramBaseline,
     explain_trivial,
     label_shares,
 )
+from charseq.gains import Floats, Ints
 
 Probabilities = npt.NDArray[np.floating]
 
@@ -106,7 +106,9 @@ class Evaluation:
     probability (Guo et al. 2017, On Calibration of Modern Neural Networks).
     labels: in id order. lengths, reliability: those with a row, ascending.
     baseline: the label shares of the train split, on the same rows. trivial: why the model is no
-    better than they are; None if it is better. Files of earlier versions have neither.
+    better than they are; None if it is better. ngram_baseline: n-grams on the same rows; None where
+    the run has none. not_better: why the model is no better than they are; None if it is, or there
+    are none. Files of earlier versions have none of these.
     """
 
     split: str
@@ -123,6 +125,8 @@ class Evaluation:
     reliability: tuple[ReliabilityBin, ...]
     baseline: Baseline | None = None
     trivial: str | None = None
+    ngram_baseline: NgramBaseline | None = None
+    not_better: str | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Evaluation:
@@ -139,6 +143,8 @@ class Evaluation:
         }
         if baseline := content.get("baseline"):
             tables["baseline"] = Baseline(**baseline)
+        if ngram_baseline := content.get("ngram_baseline"):
+            tables["ngram_baseline"] = NgramBaseline(**ngram_baseline)
         return cls(**{**content, **tables})
 
 
@@ -175,7 +181,7 @@ class MetricsAccumulator:
         predicted = probabilities.argmax(axis=1)
         hits = predicted == labels
         of_label = probabilities[np.arange(len(labels)), labels]
-        losses = -np.log(np.maximum(of_label, _EPSILON), dtype=np.float64)
+        losses = losses_of(of_label)
         self._loss += float(losses.sum())
         self._baseline.add(labels, losses)
         self._top_k_hits += int((_ranks(labels, probabilities, of_label) < _TOP_K).sum())
@@ -225,6 +231,12 @@ class MetricsAccumulator:
         cells = sorted(self._cells)
         label, predicted = np.divmod(np.array(cells, np.int64), self._num_labels)
         return label, predicted, np.array([self._cells[cell] for cell in cells], np.int64)
+
+
+def losses_of(of_label: Probabilities) -> Floats:
+    """Return the losses, in nats, of the probabilities of rows' own labels, (batch,) each."""
+    losses: Floats = -np.log(np.maximum(of_label, _EPSILON), dtype=np.float64)
+    return losses
 
 
 def _ranks(labels: Ints, probabilities: Probabilities, of_label: Probabilities) -> Ints:

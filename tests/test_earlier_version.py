@@ -75,10 +75,16 @@ def test_an_unfinished_run_resumes_and_ends_with_the_same_weights(earlier: Path)
     assert weights.hexdigest() == (earlier / "weights.sha256").read_text().strip()
 
 
-def test_a_run_is_evaluated_beside_its_earlier_evaluation(earlier: Path) -> None:
-    """evaluation-test.json names the predicted label `given`; the report shows both splits."""
+def test_a_run_is_evaluated_beside_its_earlier_evaluation(
+    earlier: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """evaluation-test.json names the predicted label `given`; the report shows both splits.
+
+    The run has no n-gram baseline, so there are no figures of one.
+    """
     assert "given" in json.loads((earlier / "run/evaluation-test.json").read_text())["confusion"]
     assert evaluate(["--model", "run", "--data", "dataset", "--split", "validation"]) == 0
+    assert "n-gram baseline             –         –       –" in capsys.readouterr().out
     report = (earlier / "run" / "report.html").read_text()
     assert "On test" in report
     assert "On validation" in report

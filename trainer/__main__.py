@@ -37,14 +37,15 @@ def _train(argv: Sequence[str] | None) -> None:
             ):
                 finish_replacement(config.output)
         fingerprint = dataset.manifest.fingerprint
-        if not config.overwrite and is_trained(config, fingerprint):
+        settings = resolve(config, dataset)
+        if not config.overwrite and is_trained(config, settings, fingerprint):
             print(
                 f"{config.output} is already trained on this dataset with these options: nothing "
                 f"to do; fingerprint of the dataset {fingerprint[:16]}"
             )
             return
         check_output(config.output, config.overwrite)
-        check_memory(resolve(config, dataset), dataset.manifest)
+        check_memory(settings, dataset.manifest)
         if config.resume in RESUME_REQUIRED:
             check_resumable(work_directory(config.output), config.resume)
         # Imported late: TensorFlow takes seconds, and --help and these errors must not.

@@ -21,6 +21,7 @@ from trainer.run_directory import (
     read_run_json,
     unfinished_run_file,
 )
+from trainer.settings import Settings
 
 # What a file system keeps in a directory of its own, and a run that was killed while it wrote the
 # first of its files leaves: neither makes a directory one of another kind.
@@ -79,11 +80,12 @@ def _check_is_run(path: str) -> None:
         raise DataError(f"{error}; choose another --output, or move that file away") from error
 
 
-def is_trained(config: Config, fingerprint: str) -> bool:
+def is_trained(config: Config, settings: Settings, fingerprint: str) -> bool:
     """Return whether `config.output` holds the requested run, complete.
 
     Args:
         config: the requested options.
+        settings: what they are resolved to on the dataset.
         fingerprint: of the dataset.
 
     Raises:
@@ -94,18 +96,22 @@ def is_trained(config: Config, fingerprint: str) -> bool:
         return False
     content = read_run_json(path)
     with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
-        check_existing_run(content, config, fingerprint)
+        check_existing_run(content, config, settings, fingerprint)
     return True
 
 
-def check_existing_run(content: Mapping[str, Any], config: Config, fingerprint: str) -> None:
+def check_existing_run(
+    content: Mapping[str, Any], config: Config, settings: Settings, fingerprint: str
+) -> None:
     """Check that a complete run has the requested options and dataset.
 
-    An option such as `--devices` may be requested as it was then, or as what it resolved to then.
+    An option such as `--devices` may be requested as it was then, or as what it resolved to then;
+    and what is left open may resolve to what it was then.
 
     Args:
         content: of the run's `run.json`.
         config: the requested options.
+        settings: what they are resolved to on the dataset.
         fingerprint: of the requested dataset.
 
     Raises:
@@ -113,8 +119,10 @@ def check_existing_run(content: Mapping[str, Any], config: Config, fingerprint: 
     """
     now, requested, resolved = config.to_json(), content.get("asked", {}), content["options"]
     # An option that is newer than the run had its default then.
-    then = {**Config(data="", output="").to_json(), **resolved}
+    then = {**Settings(data="", output="").to_json(), **resolved}
     then |= {name: requested[name] for name in requested if now[name] != resolved[name]}
+    chosen = settings.chosen()
+    now |= {name: chosen[name] for name in chosen if now[name] is None and then[name] is not None}
     differences = [
         *_option_differences(then, now, _FREE_OPTIONS),
         *_dataset_differences(content["dataset"]["fingerprint"], fingerprint),
@@ -176,7 +184,8 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
     Both are contents of a `run.json`.
     """
     then, now = unfinished, json.loads(json.dumps(content))  # JSON turns tuples into lists.
-    options = then["options"]
+    # An option that is newer than the run had its default then.
+    options = {**Settings(data="", output="").to_json(), **then["options"]}
     if options.get("strategy") == "mirrored" and options.get("replicas") == 1:
         options = {**options, "strategy": "none"}  # As an earlier version called it.
     free = set(_FREE_WHILE_UNFINISHED)

@@ -1,7 +1,7 @@
 """The directory of a run: the names of its files, and how a run begins and becomes complete.
 
     checkpoints/  model.keras  saved_model/  logs/  metrics.json  metrics.csv
-    evaluation-SPLIT.json  report.html  run.json
+    ngram_baseline.npz  evaluation-SPLIT.json  report.html  run.json
 
 `run.json.partial` is written first and renamed to `run.json` last: where `run.json` is, the run is
 complete. All other files but the growing `logs/` appear by a rename, too. A run that did not finish
@@ -30,6 +30,7 @@ CHECKPOINTS = "checkpoints"
 METRICS_FILE = "metrics.json"
 CSV_FILE = "metrics.csv"
 REPORT_FILE = "report.html"
+NGRAM_BASELINE_FILE = "ngram_baseline.npz"
 PARTIAL_RUN_FILE = f"{RUN_FILE}.partial"
 # Names of exports that are not yet checked, or not yet on the disk.
 UNFINISHED_MODEL = "model.tmp.keras"

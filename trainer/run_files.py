@@ -16,6 +16,7 @@ from trainer.run_directory import (
     LOGS,
     METRICS_FILE,
     MODEL_FILE,
+    NGRAM_BASELINE_FILE,
     REPORT_FILE,
     SAVED_MODEL,
     UNFINISHED_MODEL,
@@ -27,6 +28,7 @@ _WHOLE_FILES = (
     MODEL_FILE,
     METRICS_FILE,
     CSV_FILE,
+    NGRAM_BASELINE_FILE,
     REPORT_FILE,
     *(evaluation_file(split) for split in SPLITS),
 )

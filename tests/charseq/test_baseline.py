@@ -1,8 +1,9 @@
-"""A model beside the label shares alone."""
+"""A model beside the label shares alone, and beside n-grams."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from charseq.baseline import (
     Baseline,
     BaselineAccumulator,
+    NgramBaseline,
+    explain_not_better,
     explain_trivial,
     label_shares,
 )
@@ -37,6 +40,23 @@ def test_no_label_has_a_share_of_zero() -> None:
 def test_the_loss_of_the_label_shares() -> None:
     baseline = baseline_of([0, 0, 1, 0], np.zeros(4))
     assert baseline.loss == pytest.approx(-(3 * math.log(0.75) + math.log(0.25)) / 4)
+
+
+@pytest.mark.parametrize(
+    ("labels", "accuracy", "macro_f1"),
+    [
+        # The most frequent label of the train split, 0, has an F1 of 2 · 3 / (4 + 3), the other 0.
+        ([0, 0, 1, 0], 0.75, 3 / 7),
+        ([0, 0], 1.0, 1.0),
+        ([1, 1], 0.0, 0.0),
+    ],
+)
+def test_the_most_frequent_label_for_every_row(
+    labels: list[int], accuracy: float, macro_f1: float
+) -> None:
+    baseline = baseline_of(labels, np.zeros(len(labels)))
+    assert baseline.accuracy == accuracy
+    assert baseline.macro_f1 == pytest.approx(macro_f1)
 
 
 def test_the_interval_is_that_of_a_mean_of_drawn_rows() -> None:
@@ -83,8 +103,8 @@ def ints(*counts: int) -> npt.NDArray[np.int64]:
     return np.array(counts, np.int64)
 
 
-BETTER = Baseline(loss=0.7, gain_low=0.001, gain_high=0.2)
-NO_BETTER = Baseline(loss=0.7, gain_low=0.0, gain_high=0.2)
+BETTER = Baseline(loss=0.7, accuracy=0.6, macro_f1=0.4, gain_low=0.001, gain_high=0.2)
+NO_BETTER = replace(BETTER, gain_low=0.0)
 
 
 @pytest.mark.parametrize(
@@ -131,3 +151,34 @@ def test_a_trivial_model_is_explained(
         "; beyond chance, its loss of 0.5000 is no better than 0.7000, that of the label shares "
         "alone"
     )
+
+
+NGRAMS = NgramBaseline(
+    loss=0.25,
+    accuracy=0.875,
+    macro_f1=0.8,
+    loss_gain_low=0.001,
+    loss_gain_high=0.2,
+    accuracy_gain_low=0.002,
+    accuracy_gain_high=0.1,
+)
+NO_BETTER_ACCURACY = "its accuracy of 0.9000 is no better than 0.8750"
+NO_BETTER_LOSS = "its loss of 0.2000 is no better than 0.2500"
+
+
+@pytest.mark.parametrize(
+    ("gains", "reason"),
+    [
+        ({}, None),
+        ({"accuracy_gain_low": 0.0}, f"beyond chance, {NO_BETTER_ACCURACY}"),
+        ({"loss_gain_low": -0.1}, f"beyond chance, {NO_BETTER_LOSS}"),
+        (
+            {"loss_gain_low": 0.0, "accuracy_gain_low": -0.1},
+            f"beyond chance, {NO_BETTER_ACCURACY} and {NO_BETTER_LOSS}",
+        ),
+    ],
+)
+def test_a_model_that_is_not_better_than_ngrams_is_explained(
+    gains: dict[str, float], reason: str | None
+) -> None:
+    assert explain_not_better(0.9, 0.2, replace(NGRAMS, **gains)) == reason

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charseq.baseline import Baseline
+from charseq.baseline import Baseline, NgramBaseline
 from charseq.metrics import (
     Confusion,
     Evaluation,
@@ -80,7 +80,10 @@ def test_metrics_computed_by_hand():
     )
     assert measured.confusion == Confusion((0, 0, 1, 3), (0, 1, 1, 0), (1, 1, 1, 1))
     # -(2 ln(9.5 / 17) + ln(4.5 / 17) + ln(2.5 / 17)) / 4
-    assert measured.baseline == Baseline(approx(1.10248, abs=1e-5), approx(-0.8, abs=0.2), ANY)
+    # a for every row: its F1 is 2 / 3, those of b and d are 0.
+    assert measured.baseline == Baseline(
+        approx(1.10248, abs=1e-5), 0.5, approx(2 / 9), approx(-0.8, abs=0.2), ANY
+    )
     assert measured.trivial == (
         "beyond chance, its loss of 1.2405 is no better than 1.1025, that of the label shares alone"
     )
@@ -173,6 +176,8 @@ def test_metrics_agree_with_their_definitions_however_rows_are_batched(drawn):
 def test_an_evaluation_is_read_back_from_json(drawn):
     measured = measure(*drawn)
     assert Evaluation.from_json(json.loads(json.dumps(asdict(measured)))) == measured
+    beside = replace(measured, ngram_baseline=NgramBaseline(*range(7)), not_better="why")
+    assert Evaluation.from_json(json.loads(json.dumps(asdict(beside)))) == beside
 
 
 def test_an_evaluation_of_an_earlier_version_is_read():
@@ -181,7 +186,8 @@ def test_an_evaluation_of_an_earlier_version_is_read():
     measured = measure(LABELS, PROBABILITIES, LENGTHS)
     content = json.loads(json.dumps(asdict(measured)))
     content["confusion"]["given"] = content["confusion"].pop("predicted")
-    del content["baseline"], content["trivial"]
+    for name in ("baseline", "trivial", "ngram_baseline", "not_better"):
+        del content[name]
     assert Evaluation.from_json(content) == replace(measured, baseline=None, trivial=None)
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import keras
 import numpy as np
@@ -47,7 +48,7 @@ def read_json(path):
 
 def test_a_run_leaves_its_files_and_nothing_unfinished(run):
     names = {"checkpoints", "model.keras", "saved_model", "logs", "run.json"}
-    names |= {"metrics.json", "metrics.csv"}
+    names |= {"metrics.json", "metrics.csv", "ngram_baseline.npz"}
     evaluated = ("evaluation-test.json", "evaluation-validation.json", "report.html")
     assert names == {path.name for path in run.iterdir() if path.name not in evaluated}
 
@@ -68,6 +69,9 @@ def test_run_json_says_how_it_was_made(run, data):
         "representation": "embedding",
         "units": [8, 6],
         "embedding_dim": 4,
+        "ngram_max": 5,
+        "ngram_buckets": 2,
+        "ngram_dropout": 0.0,
         "dropout": 0.0,
         "epochs": 4,
         "batch_size": 16,
@@ -76,6 +80,7 @@ def test_run_json_says_how_it_was_made(run, data):
         "optimizer": "adam",
         "clip_norm": None,
         "class_weights": "none",
+        "best_by": "loss",
         "early_stop": 0,
         "cache": "none",
         "mixed_precision": False,
@@ -153,6 +158,7 @@ def test_evaluation_agrees_with_the_last_validation(run, data, capsys):
     assert evaluation["rows"] == 100
     assert evaluation["loss"] == pytest.approx(validation["loss"], rel=1e-5)
     assert evaluation["accuracy"] == pytest.approx(validation["accuracy"])
+    assert evaluation["ngram_baseline"]["accuracy"] > 0.95
     assert sum(label["support"] for label in evaluation["labels"]) == 100
     out = capsys.readouterr().out
     assert f"{run} on validation of {data}, 100 rows: accuracy" in out
@@ -188,8 +194,8 @@ print(json.dumps([label.decode() for label in answer["label"].numpy()]))
     described = read_run(str(run))
     expected = [
         described.labels[label]
-        for _, probabilities, _ in predict(described, read_dataset(str(data)), "test")
-        for label in probabilities.argmax(axis=1)
+        for batch in predict(described, read_dataset(str(data)), "test")
+        for label in batch.probabilities.argmax(axis=1)
     ]
     assert json.loads(answered.stdout) == expected
 
@@ -212,15 +218,18 @@ def test_a_model_that_learned_nothing_is_called_trivial_first(run, data, tmp_pat
     model = keras.saving.load_model(run / "model.keras", compile=False)
     model.layers[-1].set_weights([0 * weights for weights in model.layers[-1].get_weights()])
     model.save(constant / "model.keras")
-    for name in ("run.json", "metrics.json"):
+    for name in ("run.json", "metrics.json", "ngram_baseline.npz"):
         (constant / name).write_bytes((run / name).read_bytes())
     assert evaluate_main(["--model", str(constant), "--data", str(data)]) == 0
-    first = capsys.readouterr().out.splitlines()[0]
+    first, second, *_ = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{constant} is trivial on test: it always gives the label y: to 100 ")
     assert "; beyond chance, its loss of 1.0986 is no better than " in first
     evaluation = read_json(constant / "evaluation-test.json")
     assert f"{constant} is trivial on test: {evaluation['trivial']}" == first
     assert evaluation["baseline"]["gain_high"] < 0.1
+    start = f"{constant} is no better than an n-gram baseline on test: beyond chance, its accuracy"
+    assert second.startswith(start)
+    assert second.endswith(evaluation["not_better"])
     assert "A trivial model" in (constant / "report.html").read_text(encoding="utf-8")
     assert evaluate_main(["--model", str(run), "--data", str(data)]) == 0
     assert "trivial" not in capsys.readouterr().out
@@ -244,11 +253,11 @@ def test_a_batch_is_cut_to_the_rows_with_a_note(tmp_path, capsys):
     flags = ["--data", str(tmp_path / "data"), "--units", "3", "--epochs", "2"]
     flags += ["--jit-compile", "off"]
     assert main([*flags, "--output", str(tmp_path / "exact"), "--batch-size", "50"]) == 0
-    assert capsys.readouterr().err == ""
+    assert "note: " not in capsys.readouterr().err
     large = [*flags, "--output", str(tmp_path / "large"), "--batch-size", "1000000000"]
     assert main(large) == 0
     note = "note: --batch-size 1,000,000,000 is more than the train split has rows: a batch holds "
-    assert capsys.readouterr().err == f"{note}all 50\n"
+    assert capsys.readouterr().err.startswith(f"{note}all 50\n")
     content = read_json(tmp_path / "large" / "run.json")
     assert (content["options"]["batch_size"], content["asked"]["batch_size"]) == (50, 10**9)
     weights = [
@@ -260,11 +269,34 @@ def test_a_batch_is_cut_to_the_rows_with_a_note(tmp_path, capsys):
     assert "is already trained" in capsys.readouterr().out
 
 
+class Killed(BaseException):
+    """Nothing catches it."""
+
+
+def test_a_run_that_is_killed_before_its_baseline_makes_it_when_it_resumes(
+    tmp_path, monkeypatch, capsys
+):
+    write_dataset(tmp_path / "data", {"train": toy_rows(60)}, transform=True)
+    flags = ["--data", str(tmp_path / "data"), "--units", "3", "--epochs", "1"]
+    flags += ["--jit-compile", "off", "--batch-size", "16"]
+    assert main([*flags, "--output", str(tmp_path / "whole")]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.training.train.train_baseline", Mock(side_effect=Killed))
+        with pytest.raises(Killed):
+            main([*flags, "--output", str(tmp_path / "killed")])
+    assert not (tmp_path / "killed" / "ngram_baseline.npz").exists()
+    assert main([*flags, "--output", str(tmp_path / "killed")]) == 0
+    assert "going on in epoch 2" in capsys.readouterr().out
+    whole, killed = (tmp_path / name / "ngram_baseline.npz" for name in ("whole", "killed"))
+    assert whole.read_bytes() == killed.read_bytes()
+
+
 def run_main(arguments, capsys):
     status = main([str(argument) for argument in arguments])
-    error = capsys.readouterr().err
+    # Of the rows and the options; toy rows have both faults.
+    *warnings, error = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("warning: ") for line in warnings)
     assert error.startswith("error: ")
-    assert error.count("\n") == 1
     return status, error
 
 
@@ -390,5 +422,7 @@ print(sorted(strangers & set(sys.modules)))
         text=True,
     )
     assert finished.stdout.splitlines()[-1] == "[]"
-    # Only the run itself speaks: no wall of warnings.
-    assert finished.stderr == ""
+    # Only the run itself speaks: no wall of warnings of others.
+    assert all(line.startswith("warning: ") for line in finished.stderr.splitlines())
+    for flag in ("--alphabet-size", "--max-length", "--epochs or a smaller --batch-size"):
+        assert finished.stderr.count(flag) == 1

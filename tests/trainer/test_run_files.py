@@ -28,6 +28,8 @@ OURS = (
     "metrics.json.tmp",
     "model.keras",
     "model.tmp.keras",
+    "ngram_baseline.npz",
+    "ngram_baseline.npz.tmp",
     "report.html",
     "saved_model/assets/dataset.json",
     "saved_model/saved_model.pb",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from charseq.manifest import Manifest
 from trainer.config import NGRAMS
 
 
@@ -24,3 +29,26 @@ def represent(ids: tf.Tensor, representation: str, alphabet_size: int) -> tf.Ten
     if representation == "scalar":
         return tf.cast(ids[..., tf.newaxis], tf.float32) / alphabet_size
     return ids
+
+
+def restore_ids(
+    sequence: npt.NDArray[Any],
+    lengths: npt.NDArray[np.int64],
+    representation: str,
+    manifest: Manifest,
+) -> npt.NDArray[np.int64]:
+    """Return the ids (batch, max_length) that `represent` turned into a model's input.
+
+    Args:
+        sequence: the input, (batch, *input_shape).
+        lengths: (batch,); a zero vector within is an unknown character.
+        representation: of the input.
+        manifest: of its dataset.
+    """
+    if representation == "one_hot":
+        ids = np.where(sequence.any(axis=2), sequence.argmax(axis=2) + 1, manifest.unknown_id)
+        is_inside = np.arange(manifest.max_length) < lengths[:, np.newaxis]
+        return np.where(is_inside, ids, manifest.padding_id)
+    if representation == "scalar":
+        sequence = np.rint(sequence[..., 0] * manifest.alphabet_size)
+    return sequence.astype(np.int64)

@@ -52,8 +52,8 @@ def parse_command_line(argv: Sequence[str] | None) -> EvaluateOptions:
         EvaluateOptions,
         prog="python -m trainer.evaluate",
         description="Evaluate a trained model on one split of a dataset and add the result to its "
-        "report.html. The first line says so if the model is trivial: no better than the shares "
-        "of the labels alone.",
+        "report.html. The first lines say so if the model is trivial, no better than the shares of "
+        "the labels alone, or if it is no better than the n-gram baseline of its run.",
         epilog="Exit status: 0 done, 1 the run or the data cannot be used, 2 the command line is "
         "wrong.",
     )
@@ -73,6 +73,11 @@ def _evaluate(options: EvaluateOptions) -> None:
         evaluation = evaluate(run, dataset, options.split, options.trust_model)
     if evaluation.trivial:
         print(f"{options.model} is trivial on {options.split}: {evaluation.trivial}")
+    if evaluation.not_better:
+        print(
+            f"{options.model} is no better than an n-gram baseline on {options.split}: "
+            f"{evaluation.not_better}"
+        )
     if dataset.manifest.fingerprint != run.fingerprint:
         print(f"{options.data} is not the dataset that {options.model} was trained on")
     print(f"{options.model} on {options.split} of {options.data}, {format_evaluation(evaluation)}")

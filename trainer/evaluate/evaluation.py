@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from charseq.baseline import Ints
 from charseq.console.messages import compare_names
 from charseq.console.terminal import escape_terminal
 from charseq.errors import DataError
+from charseq.gains import Ints
 from charseq.metrics import Evaluation, MetricsAccumulator, worst_labels
+from trainer.baseline.comparison import NgramAccumulator
+from trainer.baseline.saved import load_baseline
 from trainer.data.dataset import Dataset
 from trainer.evaluate.keras_file import load_keras_model
 from trainer.run_directory import MODEL_FILE, Run
@@ -26,9 +28,18 @@ if TYPE_CHECKING:
 _SHOWN_LABELS = 20
 _SHOWN_WIDTH = 32
 
-# Of a batch: labels (batch,) int64 as in the records, probabilities (batch, labels) float32, and
-# lengths (batch,) int64, in characters.
-Predictions = tuple[Ints, npt.NDArray[np.float32], Ints]
+
+class Predictions(NamedTuple):
+    """What a model predicts for the rows of a batch.
+
+    labels: (batch,) int64, as in the records. probabilities: (batch, labels) float32. lengths:
+    (batch,) int64, in characters. inputs: of the model, (batch, *input_shape).
+    """
+
+    labels: Ints
+    probabilities: npt.NDArray[np.float32]
+    lengths: Ints
+    inputs: npt.NDArray[Any]
 
 
 def evaluate(run: Run, dataset: Dataset, split: str, trust_model: bool = False) -> Evaluation:
@@ -38,13 +49,22 @@ def evaluate(run: Run, dataset: Dataset, split: str, trust_model: bool = False) 
 
     Raises:
         DataError: the dataset does not fit the model, the split has no row, a shard is corrupted,
-            the model has other layers than the trainer uses, or its outputs are not finite.
+            the model has other layers than the trainer uses, its outputs are not finite, or the
+            n-gram baseline of the run is damaged.
     """
+    from trainer.data.representation import restore_ids
+
     train_counts = dataset.manifest.counts_of_labels("train")
     metrics = MetricsAccumulator(len(run.labels), run.max_length, train_counts)
-    for labels, probabilities, lengths in predict(run, dataset, split, trust_model):
-        metrics.add(labels, probabilities, lengths)
-    return metrics.evaluation(split, dataset.manifest.fingerprint, run.labels)
+    baseline = load_baseline(run)
+    beside = baseline and NgramAccumulator(baseline, run.max_length, train_counts)
+    for batch in predict(run, dataset, split, trust_model):
+        metrics.add(batch.labels, batch.probabilities, batch.lengths)
+        if beside:
+            ids = restore_ids(batch.inputs, batch.lengths, run.representation, dataset.manifest)
+            beside.add(ids, batch.labels, batch.probabilities, batch.lengths)
+    evaluation = metrics.evaluation(split, dataset.manifest.fingerprint, run.labels)
+    return beside.add_to(evaluation) if beside else evaluation
 
 
 def format_evaluation(evaluation: Evaluation) -> str:
@@ -56,6 +76,7 @@ def format_evaluation(evaluation: Evaluation) -> str:
         f"{evaluation.rows:,} rows: accuracy {evaluation.accuracy:.4f}, "
         f"top-3 accuracy {evaluation.top3_accuracy:.4f}, macro F1 {evaluation.macro_f1:.4f}, "
         f"loss {evaluation.loss:.4f}, calibration error {evaluation.calibration_error:.4f}",
+        *_format_baselines(evaluation),
         f"{'label':<{width}}  {'support':>9}  precision  recall      F1",
     ]
     lines += [
@@ -66,6 +87,19 @@ def format_evaluation(evaluation: Evaluation) -> str:
     if left_out:
         lines.append(f"these have the lowest F1; {left_out:,} more labels in the files below")
     return "\n".join(lines)
+
+
+def _format_baselines(evaluation: Evaluation) -> Iterator[str]:
+    """Yield the lines of a table of the model and its baselines; – for one that is not known."""
+    yield f"{'':<19}  accuracy  macro F1    loss"
+    for name, scores in (
+        ("model", evaluation),
+        ("n-gram baseline", evaluation.ngram_baseline),
+        ("most frequent label", evaluation.baseline),
+    ):
+        values = (scores.accuracy, scores.macro_f1, scores.loss) if scores else ()
+        accuracy, macro_f1, loss = (f"{value:.4f}" for value in values) if values else "–––"
+        yield f"{name:<19}  {accuracy:>8}  {macro_f1:>8}  {loss:>6}"
 
 
 def predict(
@@ -125,7 +159,8 @@ def predict_batches(
                     "train again with a lower --learning-rate"
                 )
             rows = weights.numpy() > 0  # The last batch is filled up with rows of weight 0.
-            yield labels.numpy()[rows], probabilities[rows], features["length"].numpy()[rows]
+            columns = (labels, probabilities, features["length"], features["sequence"])
+            yield Predictions(*(np.asarray(column)[rows] for column in columns))
     batches.dataset.check_unchanged()
 
 

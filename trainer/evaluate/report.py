@@ -93,11 +93,12 @@ def _headline(evaluation: Evaluation) -> dict[str, float]:
     low, high = wilson_interval(evaluation.accuracy, rows)
     shares = [label.support / rows for label in evaluation.labels if label.support]
     entropy = -math.fsum(share * math.log(share) for share in shares)
+    baseline = evaluation.baseline
     return {
         "low": low,
         "high": high,
-        "most_frequent": max(shares),
-        "shares_loss": evaluation.baseline.loss if evaluation.baseline else entropy,
+        "most_frequent": baseline.accuracy if baseline else max(shares),
+        "shares_loss": baseline.loss if baseline else entropy,
         "confidence": math.fsum(bin.rows * bin.confidence for bin in bins) / rows,
     }
 

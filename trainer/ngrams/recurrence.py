@@ -12,24 +12,25 @@ from trainer.ngrams.experts import Layer
 
 # (sequences, steps, kernel, recurrent kernel, bias) to outputs, as `xla_lstm.lstm`.
 RunLSTM = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-# The one that XLA runs fast on CPUs, as in `trainer.model.xla_dropout`.
-_GENERATOR = "threefry"
+# The one that XLA runs fast on CPUs, as in `trainer.model.xla_dropout`; outside XLA it does not run.
+XLA_GENERATOR, PLAIN_GENERATOR = "threefry", "philox"
 
 
 class Dropout(NamedTuple):
     """The dropout of a step: a function of its key and of the row alone.
 
     rate: of the outputs of each LSTM layer; half of it for its inputs. key: (2,) int32, another one
-    for all rows of each step that are computed together.
+    for all rows of each step that are computed together. generator: of TensorFlow's stateless ones.
     """
 
     rate: float
     key: tf.Tensor
+    generator: str
 
     def apply(self, values: tf.Tensor, layer: int, rate: float) -> tf.Tensor:
         """Return `values` with a share of them set to zero; layer: of the model, from 0."""
         key = self.key + tf.constant([layer, 0])
-        numbers = tf.random.stateless_uniform(tf.shape(values), key, alg=_GENERATOR)
+        numbers = tf.random.stateless_uniform(tf.shape(values), key, alg=self.generator)
         return values * tf.cast(numbers >= rate, values.dtype) / (1 - rate)
 
 

@@ -18,7 +18,7 @@ from trainer.model import plain_lstm, xla_lstm
 from trainer.ngrams.experts import Inputs, mix
 from trainer.ngrams.mixture import BAG_WEIGHTS
 from trainer.ngrams.model import NgramModel, count_ngrams, hash_sequences, make_inputs
-from trainer.ngrams.recurrence import Dropout, Recurrence
+from trainer.ngrams.recurrence import PLAIN_GENERATOR, XLA_GENERATOR, Dropout, Recurrence
 from trainer.ngrams.table import Lookup, sum_by_row
 from trainer.steps.microbatches import num_microbatches, split_batch
 from trainer.steps.replicas import (
@@ -102,6 +102,7 @@ class NgramReplica:
         self._clip_norm = clip_norm
         size = model.size
         self._table_rates = [_BAG_RATE] * size.bag_dim + [_LSTM_RATE] * size.lstm_dim
+        self._generator = XLA_GENERATOR if jit_compile else PLAIN_GENERATOR
         self._run_lstm = xla_lstm.lstm if jit_compile else plain_lstm.lstm
         self._gradients = tf.function(self._part_gradients, jit_compile=jit_compile)
         self._log_probabilities = tf.function(self._part_answers, jit_compile=jit_compile)
@@ -242,7 +243,7 @@ class NgramReplica:
         variables = experts.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch([inputs.mean, inputs.sums])
-            dropout = Dropout(rate, key) if rate else None
+            dropout = Dropout(rate, key, self._generator) if rate else None
             answers = experts.log_probabilities(inputs, Recurrence(self._run_lstm, dropout))
             losses = -tf.gather(answers, labels, axis=2, batch_dims=1)
             balanced = weights * self._weights_of(labels)

@@ -63,10 +63,10 @@ def measure(
     metrics = MetricsAccumulator(len(labels), manifest.max_length, train_counts)
     model = load_text_model(saved_model, manifest, trained_on["alphabet"], trust_model)
     batches = Batches(dataset, resolve_representation(None, dataset), _BATCH_SIZE)
-    for row_labels, predicted, lengths in predict_batches(model, saved_model, batches, split):
-        probabilities = np.zeros((len(predicted), len(labels)), np.float32)
-        probabilities[:, columns] = predicted
-        metrics.add(row_labels, probabilities, lengths)
+    for batch in predict_batches(model, saved_model, batches, split):
+        probabilities = np.zeros((len(batch.labels), len(labels)), np.float32)
+        probabilities[:, columns] = batch.probabilities
+        metrics.add(batch.labels, probabilities, batch.lengths)
     return metrics.evaluation(split, manifest.fingerprint, labels)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import keras
@@ -10,6 +12,7 @@ import tensorflow as tf
 from charseq.console.messages import print_error
 from charseq.errors import DataError
 from charseq.files import directory_lock
+from trainer.baseline.training import train_baseline
 from trainer.config import NGRAMS, Config
 from trainer.data.batches import Batches, resolve_batch_size
 from trainer.data.dataset import Dataset
@@ -21,6 +24,7 @@ from trainer.replacement import begin_run, replace_run, work_directory
 from trainer.run_checks import can_resume, check_output, reproducibility_warning
 from trainer.run_directory import complete_run, resume_run
 from trainer.run_files import sync_run_files
+from trainer.run_warnings import accuracy_warnings, dataset_warnings, update_warnings
 from trainer.settings import Settings, describe_settings, resolve
 from trainer.steps.steps import Steps
 from trainer.training.build import Learner, build_learner
@@ -38,7 +42,7 @@ from trainer.training.distributed import (
 )
 from trainer.training.loop import TrainingLoop
 from trainer.training.run_description import describe_run
-from trainer.training.state import TrainState
+from trainer.training.state import TrainState, best_epoch
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ def train(config: Config, dataset: Dataset) -> None:
         resuming = open_run(setup, directory)
         print_notes(setup)
         print(describe_settings(setup.settings, dataset.manifest), flush=True)
+        print_warnings(strategy, begin_warnings(setup))
         wait_for_workers(strategy)
         train_in(setup, directory, encoder, resuming, ownership)
         sync_run_files(directory)
@@ -106,6 +111,27 @@ def print_notes(setup: Setup) -> None:
     if is_chief(setup.strategy):
         for note in notes:
             print_error(f"note: {note}")
+
+
+def begin_warnings(setup: Setup) -> Iterator[str]:
+    """Yield what is wrong with the dataset or the options of a run."""
+    manifest = setup.dataset.manifest
+    steps_per_epoch = math.ceil(manifest.records("train") / setup.settings.batch_size)
+    yield from dataset_warnings(manifest)
+    yield from update_warnings(steps_per_epoch * setup.settings.epochs)
+
+
+def end_warnings(setup: Setup, state: TrainState) -> Iterator[str]:
+    """Yield what is wrong with the exported model."""
+    if validation := best_epoch(state.epochs, setup.settings.best_by).validation:
+        yield from accuracy_warnings(validation.accuracy, setup.dataset.manifest)
+
+
+def print_warnings(strategy: tf.distribute.Strategy, warnings: Iterable[str]) -> None:
+    """Print warnings on standard error, unless another worker does."""
+    if is_chief(strategy):
+        for warning in warnings:
+            print_error(f"warning: {warning}")
 
 
 def train_in(
@@ -135,8 +161,11 @@ def train_in(
         check,
     )
     state = restore(setup, checkpoints, resuming)
-    fit(setup, learner, checkpoints, state)
+    state = fit(setup, learner, checkpoints, state)
+    print_warnings(setup.strategy, end_warnings(setup, state))
     check()
+    if is_chief(setup.strategy):
+        train_baseline(setup.dataset, directory)
     checkpoints.restore_best()
     keras.config.set_dtype_policy("float32")
     export(directory, learner.to_keras(), encoder, setup.settings.representation, setup.dataset)
@@ -200,8 +229,8 @@ def restore(setup: Setup, checkpoints: Checkpoints, resuming: bool) -> TrainStat
     return state
 
 
-def fit(setup: Setup, learner: Learner, checkpoints: Checkpoints, state: TrainState) -> None:
-    """Train from `state` to the end of the last epoch.
+def fit(setup: Setup, learner: Learner, checkpoints: Checkpoints, state: TrainState) -> TrainState:
+    """Train from `state` to the end of the last epoch, and return the state there.
 
     Raises:
         DataError: a shard cannot be read.
@@ -209,10 +238,12 @@ def fit(setup: Setup, learner: Learner, checkpoints: Checkpoints, state: TrainSt
     """
     settings, dataset = setup.settings, setup.dataset
     batches = Batches(
-        dataset, setup.settings.representation, settings.batch_size, settings.seed, settings.cache
+        dataset, settings.representation, settings.batch_size, settings.seed, settings.cache
     )
     steps = Steps(setup.strategy, learner.replica, settings.steps_per_execution)
     with read_errors_as_data_error(dataset), sigterm_event() as preempted:
-        TrainingLoop(
+        loop = TrainingLoop(
             settings, batches, steps, checkpoints, preempted, state, learner.before_validation
-        ).run()
+        )
+        loop.run()
+    return loop.state

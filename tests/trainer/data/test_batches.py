@@ -17,7 +17,7 @@ from trainer.data import batches
 from trainer.data.batches import Batches, resolve_batch_size
 from trainer.data.order import length_bucketed_order
 from trainer.data.records import read_errors_as_data_error
-from trainer.data.representation import input_shape, represent
+from trainer.data.representation import input_shape, represent, restore_ids
 from trainer.settings import resolve_representation
 from trainer.steps.steps import split_over_replicas
 
@@ -205,7 +205,7 @@ def test_input_shape_of_each_representation():
 
 
 def test_representation_follows_the_records_unless_given(dataset, tmp_path, rows):
-    assert resolve_representation(None, dataset) == "embedding"
+    assert resolve_representation(None, dataset) == "ngrams"
     assert resolve_representation("scalar", dataset) == "scalar"
     one_hot_records = write_dataset(tmp_path, {"train": rows}, encoding="one_hot")
     assert resolve_representation(None, one_hot_records) == "one_hot"
@@ -229,3 +229,15 @@ def test_a_corrupted_shard_is_a_data_error(tmp_path):
     message = f"{tmp_path}: {dataset.manifest.shards[0].path}, record 8: corrupted, prepare"
     with pytest.raises(DataError, match=message), read_errors_as_data_error(dataset):
         list(epoch(dataset))
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("representation", ["embedding", "one_hot", "scalar"])
+def test_ids_are_restored_from_the_input_of_the_model(tmp_path, representation):
+    manifest = write_dataset(tmp_path, {"train": toy_rows(50)}).manifest
+    ids = np.array([encode(text) for text, _ in toy_rows(50)])
+    lengths = np.count_nonzero(ids, axis=1)
+    inputs = represent(tf.constant(ids), representation, manifest.alphabet_size).numpy()
+    restored = restore_ids(inputs, lengths, representation, manifest)
+    assert restored.dtype == np.int64
+    np.testing.assert_array_equal(restored, ids)

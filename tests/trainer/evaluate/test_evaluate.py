@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from charseq.baseline import Baseline, NgramBaseline
 from charseq.errors import DataError
 from charseq.metrics import Confusion, Evaluation, LabelScore
 from tests.support.datasets import toy_rows, write_dataset
@@ -38,17 +39,35 @@ def test_scores_are_shown_as_an_aligned_table():
     assert text.splitlines() == [
         "1,015 rows: accuracy 0.8000, top-3 accuracy 0.9000, macro F1 0.7847, loss 0.2500, "
         "calibration error 0.0312",
+        "                     accuracy  macro F1    loss",
+        "model                  0.8000    0.7847  0.2500",
+        "n-gram baseline             –         –       –",
+        "most frequent label         –         –       –",
         "label    support  precision  recall      F1",
         "amber      1,010     0.5000  0.2500  0.3333",
         "x\\x1b          5     1.0000  1.0000  1.0000",
     ]
 
 
+def test_the_model_is_shown_beside_its_baselines():
+    evaluation = replace(
+        evaluation_of(),
+        ngram_baseline=NgramBaseline(0.2, 0.85, 0.7, 0, 0, 0, 0),
+        baseline=Baseline(12.34567, 0.5, 0.25, 0, 0),
+    )
+    assert format_evaluation(evaluation).splitlines()[1:5] == [
+        "                     accuracy  macro F1    loss",
+        "model                  0.8000    0.7847  0.2500",
+        "n-gram baseline        0.8500    0.7000  0.2000",
+        "most frequent label    0.5000    0.2500  12.3457",
+    ]
+
+
 def test_of_many_labels_the_table_shows_the_worst():
     labels = [LabelScore("l" * 999, number, 0.0, 0.0, number / 1000) for number in range(1000)]
     lines = format_evaluation(evaluation_of(*labels)).splitlines()
-    assert len(lines) == 23
-    assert lines[2] == f"{'l' * 31}…          1     0.0000  0.0000  0.0010"
+    assert len(lines) == 27
+    assert lines[6] == f"{'l' * 31}…          1     0.0000  0.0000  0.0010"
     assert lines[-1] == "these have the lowest F1; 980 more labels in the files below"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from charseq.baseline import NgramBaseline
 from charseq.errors import DataError
 from charseq.metrics import MetricsAccumulator
 from trainer.evaluate.report import render_report, write_report
@@ -184,6 +185,18 @@ def test_a_trivial_model_is_named_above_its_numbers():
     assert [label.support for label in one.labels] == [89, 111]
     html = render_report(run_with("xy"), [epoch(1, 1.0)], [earlier])
     assert "from the label shares alone: 0.687" in html
+
+
+def test_a_model_is_shown_beside_its_baselines():
+    beside = NgramBaseline(0.4, 0.8765, 0.7654, 0, 0, 0, 0)
+    one = replace(evaluation_of("xy"), ngram_baseline=beside, not_better="its accuracy of <b>")
+    html = render_report(run_with("xy"), [epoch(1, 1.0)], [one])
+    assert "No better than an n-gram baseline on test: its accuracy of <b>." in Page(html).text
+    row = "<td>n-gram baseline</td><td>0.8765</td><td>0.7654</td><td>0.4000</td></tr>"
+    assert row in html.replace("\n", "")
+    html = render_report(run_with("xy"), [epoch(1, 1.0)], [replace(one, baseline=None)])
+    row = "<td>most frequent label</td><td>–</td><td>–</td><td>–</td></tr>"
+    assert row in html.replace("\n", "")
 
 
 def write_run(directory, *evaluations):

@@ -204,7 +204,8 @@ def test_a_run_goes_on_in_another_version_and_says_so(data, unfinished, capsys):
     partial.write_text(json.dumps({**content, "versions": {"tensorflow": "2.1", "keras": "3.2"}}))
     assert run(data, unfinished) == 0
     changes = f"tensorflow 2.1, now {tf.__version__}; keras 3.2, now "
-    (note,) = capsys.readouterr().err.splitlines()
+    note, *warnings = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("warning: ") for line in warnings)
     assert note.startswith(f"note: {unfinished} was begun with {changes}")
     versions = json.loads((unfinished / "run.json").read_text())["versions"]
     assert versions["keras"] == keras.__version__
@@ -338,13 +339,15 @@ def test_a_dataset_that_is_replaced_after_the_last_epoch_is_not_exported(
     fit = train.fit
 
     def fit_and_replace(*args):
-        fit(*args)
+        state = fit(*args)
         make_other(manifest)
+        return state
 
     monkeypatch.setattr(train, "fit", fit_and_replace)
     assert run(tmp_path / "data", tmp_path / "run", epochs=1) == 1
     assert f"{manifest}: replaced while it was used: the rows of two" in capsys.readouterr().err
-    assert not (tmp_path / "run" / "saved_model").exists()
+    for name in ("saved_model", "ngram_baseline.npz"):
+        assert not (tmp_path / "run" / name).exists()
 
 
 def test_nothing_is_saved_that_must_not_be(tmp_path, small_model):
@@ -440,7 +443,7 @@ def flip_a_bit(path):
 def test_broken_best_weights_are_made_anew_from_the_end_of_their_epoch(
     data, uninterrupted, tmp_path, capsys
 ):
-    run_killed_in("train", "export_model", data, tmp_path / "run")
+    run_killed_in("train", "export", data, tmp_path / "run")
     flip_a_bit(tmp_path / "run" / "checkpoints" / "best.npz")
     assert run(data, tmp_path / "run") == 0
     assert "best.npz: broken, making the best weights anew: " in capsys.readouterr().err
@@ -450,7 +453,7 @@ def test_broken_best_weights_are_made_anew_from_the_end_of_their_epoch(
 def test_without_the_epoch_of_the_best_weights_a_run_begins_again(
     data, uninterrupted, tmp_path, capsys
 ):
-    run_killed_in("train", "export_model", data, tmp_path / "run")
+    run_killed_in("train", "export", data, tmp_path / "run")
     checkpoints = tmp_path / "run" / "checkpoints"
     for name in ("best.npz", *saved(tmp_path / "run")[:-1]):
         (checkpoints / name).unlink()

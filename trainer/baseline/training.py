@@ -1,0 +1,78 @@
+"""The n-gram baseline of a run, trained on rows of its train split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from charseq.gains import Ints
+from charseq.manifest import Manifest
+from trainer.baseline.linear import LinearModel, fit
+from trainer.baseline.ngrams import Ngrams, distinct_ngrams
+from trainer.baseline.saved import save_baseline
+from trainer.data.dataset import Dataset
+from trainer.data.records import read_errors_as_data_error, read_rows
+from trainer.data.representation import restore_ids
+
+# More rows, or more characters, would take longer than seconds; memory follows the characters.
+MAX_ROWS = 200_000
+MAX_CHARACTERS = 4_000_000
+_ROWS_AT_ONCE = 2048
+
+# Of some rows: ids (rows, max_length) int64, lengths (rows,) and labels (rows,) int64.
+Rows = tuple[npt.NDArray[np.int64], Ints, Ints]
+
+
+def train_baseline(dataset: Dataset, directory: str) -> None:
+    """Train a baseline and write it into the directory of a run.
+
+    Raises:
+        DataError: a shard cannot be read, or the dataset has been replaced meanwhile.
+    """
+    with read_errors_as_data_error(dataset):
+        model, rows = fit_baseline(dataset)
+    dataset.check_unchanged()
+    save_baseline(directory, model)
+    print(f"n-gram baseline: trained on {rows:,} rows", flush=True)
+
+
+def fit_baseline(dataset: Dataset, max_rows: int = MAX_ROWS) -> tuple[LinearModel, int]:
+    """Return a baseline of the first rows of the train split, and how many they are.
+
+    Split and shard of a row follow from a hash, so the first rows are a fair sample.
+    """
+    ngrams, labels = [], []
+    rows = characters = 0
+    for ids, lengths, row_labels in _read_ids(dataset, max_rows):
+        kept = np.cumsum(lengths) <= MAX_CHARACTERS - characters
+        kept[max_rows - rows :] = False
+        ngrams.append(distinct_ngrams(ids[kept], lengths[kept]))
+        labels.append(row_labels[kept])
+        rows, characters = rows + int(kept.sum()), characters + int(lengths.sum())
+        if not kept.all():
+            break
+    together = Ngrams(*(np.concatenate(column) for column in zip(*ngrams, strict=True)))
+    return fit(together, np.concatenate(labels), len(dataset.manifest.labels)), rows
+
+
+def _read_ids(dataset: Dataset, max_rows: int) -> Iterator[Rows]:
+    """Yield the rows of the first shards of the train split, `max_rows` or more if it has them."""
+    manifest = dataset.manifest
+    representation = "one_hot" if manifest.encoding == "one_hot" else "embedding"
+    for rows in read_rows(dataset, first_shards(manifest, max_rows), _ROWS_AT_ONCE):
+        lengths = rows["length"].numpy()
+        ids = restore_ids(rows["sequence"].numpy(), lengths, representation, manifest)
+        yield ids, lengths, rows["label"].numpy()
+
+
+def first_shards(manifest: Manifest, rows: int) -> list[str]:
+    """Return the paths of the first shards of the train split that hold `rows` rows, or of all."""
+    paths = []
+    for shard in manifest.shards_of("train"):
+        if rows <= 0:
+            break
+        paths.append(shard.path)
+        rows -= shard.records
+    return paths
