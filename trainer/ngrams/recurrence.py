@@ -12,7 +12,7 @@ from trainer.ngrams.experts import Layer
 
 # (sequences, steps, kernel, recurrent kernel, bias) to outputs, as `xla_lstm.lstm`.
 RunLSTM = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-# The one that XLA runs fast on CPUs, as in `trainer.model.xla_dropout`; outside XLA it does not run.
+# What XLA runs fast on CPUs, as in `trainer.model.xla_dropout`, does not run outside of XLA.
 XLA_GENERATOR, PLAIN_GENERATOR = "threefry", "philox"
 
 
