@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tarfile
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from pipeline.__main__ import main as prepare
@@ -66,13 +66,19 @@ def test_moves_that_a_killed_preparation_began_are_refused(
 
 
 def test_an_unfinished_run_resumes_and_ends_with_the_same_weights(earlier: Path) -> None:
-    """Its checkpoints hold the variables as arr_0, arr_1, …, in order."""
-    flags = f"--data dataset --output unfinished {UNFINISHED} --steps-per-execution 2"
-    assert train([*flags.split(), "--resume", "must"]) == 0
-    weights = hashlib.sha256()
-    for array in keras.saving.load_model("unfinished/model.keras", compile=False).get_weights():
-        weights.update(array.tobytes())
-    assert weights.hexdigest() == (earlier / "weights.sha256").read_text().strip()
+    """Its checkpoints hold the variables as arr_0, arr_1, …, in order.
+
+    Up to rounding: since then sums are added in an order that does not depend on the replicas.
+    """
+    flags = f"--data dataset {UNFINISHED} --steps-per-execution 2 --output"
+    assert train([*flags.split(), "unfinished", "--resume", "must"]) == 0
+    assert train([*flags.split(), "uninterrupted"]) == 0
+    models = [
+        keras.saving.load_model(f"{name}/model.keras", compile=False).get_weights()
+        for name in ("unfinished", "uninterrupted")
+    ]
+    for got, expected in zip(*models, strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
 def test_a_run_is_evaluated_beside_its_earlier_evaluation(

@@ -116,7 +116,8 @@ def test_the_model_of_the_best_epoch_is_exported(data, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "trainer.training.loop.learning_rate", lambda _, position, __: rates[position.epoch]
     )
-    flags = "--epochs 2 --batch-size 16 --optimizer sgd --jit-compile off"
+    flags = "--representation embedding --epochs 2 --batch-size 16 --optimizer sgd "
+    flags += "--jit-compile off"
     arguments = ["--data", data, "--output", tmp_path / "run", *flags.split()]
     assert main([str(argument) for argument in arguments]) == 0
     metrics = read_json(tmp_path / "run" / "metrics.json")
@@ -305,7 +306,10 @@ def test_bad_input_gets_one_sentence_and_its_status(data, run, tmp_path, capsys)
     status, error = run_main(["--data", tmp_path, "--output", new], capsys)
     assert (status, "holds no dataset.json" in error) == (1, True)
     status, error = run_main(["--data", data, "--output", run], capsys)
-    assert (status, "already holds a run, but not this one: --units 8,6" in error) == (1, True)
+    assert (
+        status,
+        "already holds a run, but not this one: --representation embedding, now" in error,
+    ) == (1, True)
     status, error = run_main(["--data", data, "--output", new, "--epochs", "0"], capsys)
     assert (status, "--epochs: got 0" in error) == (2, True)
     write_dataset(tmp_path / "hot", {"train": toy_rows(4)}, encoding="one_hot")

@@ -135,9 +135,9 @@ def test_a_complete_run_is_known_again(tmp_path, options):
         (
             {"epochs": 8},
             FINGERPRINT,
-            "--epochs 5, now 8. Choose another --output, or replace",
+            "--epochs not given, now 8. Choose another",
         ),
-        ({"epochs": 3}, FINGERPRINT, "--epochs 5, now 3. "),
+        ({"epochs": 3}, FINGERPRINT, "--epochs not given, now 3. "),
         ({"units": (5, 3)}, FINGERPRINT, "--units 4,3, now 5,3. "),
         ({"devices": ("CPU:1",)}, FINGERPRINT, "--devices not given, now CPU:1. "),
         ({"strategy": "none", "seed": 2}, FINGERPRINT, "--strategy auto, now none; --seed 0, now"),
@@ -199,7 +199,7 @@ def test_an_unfinished_run_resumes(tmp_path, options):
         ({}, {"units": (5,)}, ["--units 4,3, now 5"]),
         ({}, {"clip_norm": 1.0}, ["--clip-norm not given, now 1.0"]),
         (
-            {"schedule": "cosine"},
+            {"schedule": "cosine", "epochs": 5},
             {"schedule": "cosine", "epochs": 9},
             ["--epochs 5, now 9"],
         ),
