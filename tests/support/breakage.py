@@ -480,6 +480,20 @@ BREAKAGES = (
         "tests/trainer/test_command.py -k trivial_first",
     ),
     Breakage(
+        "not-better-unnamed",
+        "no misleading numbers: a model that n-grams are as good as is called so",
+        "charseq.baseline:explain_not_better",
+        always(None),
+        "tests/trainer/test_command.py -k trivial_first",
+    ),
+    Breakage(
+        "bad-run-unnamed",
+        "a training with few updates names the flags that help",
+        "trainer.run_warnings:update_warnings",
+        always(()),
+        "tests/trainer/test_run_warnings.py -k few_updates",
+    ),
+    Breakage(
         "quota-ignored",
         "a container's CPU quota is kept",
         "charseq.process.machine:_cpu_quota",

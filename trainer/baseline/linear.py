@@ -50,8 +50,16 @@ class LinearModel:
     bias: Floats32
 
     def probabilities(self, ngrams: Ngrams) -> Floats32:
-        """Return the probability of each label, (rows, labels); each row has an n-gram."""
-        return _softmax(_mean_vectors(self.vectors, ngrams) @ self.matrix + self.bias)
+        """Return the probability of each label, (rows, labels); each row has an n-gram.
+
+        Few rows at once: their vectors stay in the cache of the processor.
+        """
+        return np.concatenate(
+            [
+                _softmax(_mean_vectors(self.vectors, batch) @ self.matrix + self.bias)
+                for batch in _cut(ngrams)
+            ]
+        )
 
 
 def fit(ngrams: Ngrams, labels: Ints, num_labels: int) -> LinearModel:
@@ -72,10 +80,12 @@ def fit(ngrams: Ngrams, labels: Ints, num_labels: int) -> LinearModel:
     rate = np.float32(_SCORE_STEP / np.sqrt(ngrams.counts.mean()))
     # Sums of squared gradients: of a vector their mean over its dimensions.
     vector_squares, matrix_squares = np.full(BUCKETS, _TINY), np.full_like(matrix, _TINY)
-    batches = _cut(ngrams, labels)
+    batches = _cut(ngrams)
     steps = len(batches) * _passes(len(ngrams.buckets))
     for step in range(steps):
-        batch, batch_labels = batches[step % len(batches)]
+        place = step % len(batches)
+        batch = batches[place]
+        batch_labels = labels[place * _BATCH_SIZE : (place + 1) * _BATCH_SIZE]
         left = np.float32(1 - step / steps)
         hidden = _mean_vectors(vectors, batch)
         errors = _softmax(hidden @ matrix + bias)
@@ -104,12 +114,12 @@ def _passes(num_ngrams: int) -> int:
     return min(max(_NGRAMS_SEEN // num_ngrams, _FEWEST_PASSES), _MOST_PASSES)
 
 
-def _cut(ngrams: Ngrams, labels: Ints) -> list[tuple[Ngrams, Ints]]:
-    """Return the rows in batches, each with its labels."""
-    firsts = np.arange(_BATCH_SIZE, len(labels), _BATCH_SIZE)
+def _cut(ngrams: Ngrams) -> list[Ngrams]:
+    """Return the rows in batches."""
+    firsts = np.arange(_BATCH_SIZE, len(ngrams.counts), _BATCH_SIZE)
     ends = np.cumsum(ngrams.counts)[firsts - 1]
-    batches = map(Ngrams, np.split(ngrams.buckets, ends), np.split(ngrams.counts, firsts))
-    return list(zip(batches, np.split(labels, firsts), strict=True))
+    batches = zip(np.split(ngrams.buckets, ends), np.split(ngrams.counts, firsts), strict=True)
+    return [Ngrams(*batch) for batch in batches]
 
 
 def _mean_vectors(vectors: Floats32, ngrams: Ngrams) -> Floats32:
