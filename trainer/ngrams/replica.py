@@ -200,8 +200,10 @@ class NgramReplica:
         """Return this replica's rows of values (batch, …)."""
         if self._num_replicas == 1:
             return values
-        rows = self._batch_size // self._num_replicas
-        return values[replica_number() * rows :][:rows]
+        first, last = (
+            (replica_number() + after) * self._batch_size // self._num_replicas for after in (0, 1)
+        )
+        return values[first:last]
 
     def _step_key(self) -> tf.Tensor:
         iterations = tf.convert_to_tensor(self.optimizer.iterations)
