@@ -26,7 +26,7 @@ from benchmarks.training import (
 )
 from charseq.cli import exit_status
 from charseq.errors import UsageError
-from trainer.config import Config
+from trainer.settings import Settings
 
 Course = Sequence[tuple[float, float]]
 
@@ -41,7 +41,7 @@ def scale_rate(batch_size: int, rule: str) -> float:
     It grows with the batch size (linear; Goyal et al. 2017, https://arxiv.org/abs/1706.02677) or
     its square root (sqrt; Krizhevsky 2014, https://arxiv.org/abs/1404.5997).
     """
-    rate: float = Config.learning_rate * (batch_size / Config.batch_size) ** _EXPONENTS[rule]
+    rate: float = Settings.learning_rate * (batch_size / Settings.batch_size) ** _EXPONENTS[rule]
     return rate
 
 
@@ -51,7 +51,7 @@ def _scaled(batch_size: int, rule: str) -> Contestant:
 
 
 CONTESTANTS = (
-    charseq(str(Config.batch_size)),
+    charseq(str(Settings.batch_size)),
     _scaled(64, "linear"),
     _scaled(64, "sqrt"),
     _scaled(2048, "linear"),

@@ -33,7 +33,7 @@ from benchmarks.training import (
 )
 from charseq.cli import exit_status, heavy_imports
 from charseq.errors import DataError, UsageError
-from trainer.config import Config
+from trainer.settings import Settings
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -80,7 +80,7 @@ def step_operations(units: Sequence[int]) -> set[str]:
 
     from trainer.model.network import EmbeddingSize, build_model
 
-    model = build_model((31,), 8, units, embedding=EmbeddingSize(27, Config.embedding_dim))
+    model = build_model((31,), 8, units, embedding=EmbeddingSize(27, Settings.embedding_dim))
 
     @tf.function
     def step(features: dict[str, tf.Tensor]) -> list[tf.Tensor]:
@@ -131,7 +131,9 @@ def _measure(argv: Sequence[str] | None) -> None:
     pairs = [(mixed.name, single.name) for mixed, single in zip(_MIXED, _SINGLE, strict=True)]
     print(f"{ratios_table(pairs, trainings, _RATIOS)}\n")
     # Last of all: from here on this process holds the GPU.
-    kernels = sorted(name for name in step_operations(Config.units) if name.startswith("CudnnRNN"))
+    kernels = sorted(
+        name for name in step_operations(Settings.units) if name.startswith("CudnnRNN")
+    )
     if not kernels:
         raise DataError(f"the LSTM layers do not run as cuDNN's kernels on {_DEVICE}")
     print(f"The LSTM layers ran as {', '.join(kernels)}.")

@@ -121,7 +121,7 @@ def assert_sound(output):
 def test_a_rate_that_is_too_high_ends_the_first_epoch(data, tmp_path, capsys):
     assert train(data, tmp_path / "run", "--learning-rate", "1e38", "--clip-norm", "1e30") == 1
     captured = capsys.readouterr()
-    assert captured.out == ""
+    assert "epoch 1/2" not in captured.out
     *warnings, error = captured.err.splitlines()
     assert all(line.startswith("warning: ") for line in warnings)
     assert error.startswith("error: the training diverged: loss ")
