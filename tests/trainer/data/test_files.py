@@ -139,7 +139,7 @@ def one_line(capsys):
     lines = capsys.readouterr().err.splitlines()
     (error,) = (line for line in lines if not line.startswith("warning: "))
     assert error.startswith("error: ")
-    return error
+    return f"{error}\n"
 
 
 @pytest.mark.parametrize(("store", "address"), [("s3", S3), ("gs", f"{GS}/")])
