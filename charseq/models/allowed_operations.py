@@ -34,6 +34,7 @@ _TENSOR_LISTS = """
 """
 _MATHEMATICS = """
     Abs Add AddN AddV2 All Any ArgMax ArgMin BatchMatMulV2 BatchMatMulV3 BiasAdd Bincount Bitcast
+    BitwiseAnd BitwiseOr BitwiseXor Invert LeftShift RightShift
     Cast Ceil ClipByValue DenseBincount Div DivNoNan Einsum Elu Equal Erf Exp Expm1 Floor FloorDiv
     FloorMod Greater GreaterEqual Inv IsFinite IsInf IsNan LeakyRelu Less LessEqual Log Log1p
     LogSoftmax LogicalAnd LogicalNot LogicalOr MatMul Max Maximum Mean Min Minimum Mul MulNoNan Neg

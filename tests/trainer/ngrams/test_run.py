@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from charseq.models.saved_model import load_saved_model
 from tests.support.datasets import toy_rows, write_dataset
 from trainer.__main__ import main
 from trainer.data.dataset import Dataset
@@ -104,6 +105,11 @@ def test_a_server_with_tensorflow_alone_answers_as_the_keras_model(
     expected = model({"sequence": encoded["ids"], "length": encoded["length"]}).numpy()
     np.testing.assert_allclose(json.loads(finished.stdout), expected, atol=1e-6)
     np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_export_only_computes(run: Path) -> None:
+    """So that prediction and promotion load it without --trust-model."""
+    load_saved_model(str(run / "saved_model"), "the export", trust_model=False)
 
 
 def test_it_is_evaluated(dataset: Dataset, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
