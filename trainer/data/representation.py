@@ -21,6 +21,8 @@ def input_shape(representation: str, max_length: int, alphabet_size: int) -> tup
 def represent(ids: tf.Tensor, representation: str, alphabet_size: int) -> tf.Tensor:
     """Turn ids (batch, max_length) int64 into the model's input (batch, *input_shape).
 
+    Or the ids of one timestep (batch,) into that of the timestep.
+
     embedding, ngrams: the ids themselves, int64. one_hot: float32; padding and unknown characters
     are zero vectors. scalar: float32, id / alphabet_size, so that values stay about 0 to 1.
     """

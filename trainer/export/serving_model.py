@@ -34,7 +34,7 @@ from charseq.models.saved_model import (
 from trainer.config import NGRAMS
 from trainer.data.dataset import Dataset
 from trainer.data.representation import represent
-from trainer.export.forward_pass import forward
+from trainer.export.forward_pass import Gates, forward, sigmoid_gates, tanh_gates
 from trainer.export.parity import read_parity
 
 _TEXTS = tf.TensorSpec([None], tf.string, name=SEQUENCE)
@@ -93,6 +93,7 @@ class TextClassifier(tf.Module):
         self._weights = [variable.value for variable in model.weights]
         self._representation = representation
         self._alphabet_size = manifest.alphabet_size
+        self._num_ids = manifest.unknown_id + 1
         self._labels = tf.constant(manifest.labels)
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
@@ -112,7 +113,7 @@ class TextClassifier(tf.Module):
             `label` (batch,) string, its `probability` (batch,) float32, and `probabilities`
             (batch, labels) float32, in the order of the manifest's labels.
         """
-        probabilities = self._probabilities(*self._encoder.encode(sequence))
+        probabilities = self._probabilities(sigmoid_gates, *self._encoder.encode(sequence))
         return {
             LABEL: tf.gather(self._labels, tf.argmax(probabilities, axis=1)),
             PROBABILITY: tf.reduce_max(probabilities, axis=1),
@@ -130,7 +131,7 @@ class TextClassifier(tf.Module):
         Returns:
             `labels` (batch, k) string and their `probabilities` (batch, k) float32.
         """
-        probabilities = self._probabilities(*self._encoder.encode(sequence))
+        probabilities = self._probabilities(sigmoid_gates, *self._encoder.encode(sequence))
         best = tf.math.top_k(probabilities, tf.minimum(k, tf.size(self._labels)))
         return {LABELS: tf.gather(self._labels, best.indices), PROBABILITIES: best.values}
 
@@ -142,19 +143,23 @@ class TextClassifier(tf.Module):
 
     @tf.function(input_signature=[_IDS, _LENGTHS])
     def classify_ids(self, ids: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Return the `probabilities` (batch, labels) float32 of what `encode` returned."""
-        return {PROBABILITIES: self._probabilities(ids, length)}
+        """Return the `probabilities` (batch, labels) float32 of what `encode` returned.
+
+        It is XLA that compiles this.
+        """
+        return {PROBABILITIES: self._probabilities(tanh_gates, ids, length)}
 
     def keras_probabilities(self, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         """Return the probabilities (batch, labels) that Keras computes for encoded text."""
-        inputs = represent(ids, self._representation, self._alphabet_size)
-        return self._model()({"sequence": inputs, "length": length}, training=False)
+        return self._model()({"sequence": self._represent(ids), "length": length}, training=False)
 
-    def _probabilities(self, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    def _probabilities(self, gates: Gates, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         if self._representation == NGRAMS:
             return self.keras_probabilities(ids, length)
         # `forward` computes in float32 only.
         if self._model().get_layer("lstm_1").compute_dtype != "float32":
             return self.keras_probabilities(ids, length)
-        inputs = represent(ids, self._representation, self._alphabet_size)
-        return forward(self._model(), inputs, length)
+        return forward(self._model(), self._represent, self._num_ids, gates, ids, length)
+
+    def _represent(self, ids: tf.Tensor) -> tf.Tensor:
+        return represent(ids, self._representation, self._alphabet_size)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.export.forward_pass import last_output
+from trainer.export.forward_pass import last_output, lstm_layer, sigmoid_gates
 from trainer.ngrams.experts import Experts, Layer, Size, mix
 from trainer.ngrams.model import NgramModel, count_ngrams, hash_sequences, make_inputs
 
@@ -70,7 +70,7 @@ class NgramClassifier(keras.layers.Layer):
 
 
 def _read(layers: Sequence[Layer], vectors: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-    return last_output(layers, lambda x: x, vectors, length)
+    return last_output([lstm_layer(*layer) for layer in layers], sigmoid_gates, vectors, length)
 
 
 def build_classifier(model: NgramModel) -> keras.Model:

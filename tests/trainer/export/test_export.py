@@ -16,6 +16,7 @@ from charseq.models.graph_check import check_graph
 from tests.support.datasets import LABELS, encode, toy_rows, write_dataset
 from trainer.data.files import LocalFiles
 from trainer.evaluate.keras_file import load_keras_model
+from trainer.export import forward_pass
 from trainer.export.parity import read_parity
 from trainer.export.saved_model import check_export, export
 from trainer.export.serving_model import TextClassifier, TextEncoder
@@ -121,16 +122,21 @@ def test_label_and_probability_follow_from_the_probabilities(written, representa
 
 
 @pytest.mark.parametrize(
-    ("representation", "dtype"),
+    ("representation", "dtype", "max_table_ids"),
     [
-        ("embedding", "float32"),
-        ("one_hot", "float32"),
-        ("scalar", "float32"),
-        ("embedding", "mixed_bfloat16"),
+        ("embedding", "float32", 256),
+        ("one_hot", "float32", 256),
+        ("scalar", "float32", 256),
+        ("embedding", "float32", 4),  # As for an alphabet of many characters.
+        ("one_hot", "float32", 4),
+        ("embedding", "mixed_bfloat16", 256),
     ],
 )
-def test_the_served_probabilities_are_those_that_keras_computes(written, representation, dtype):
+def test_the_served_probabilities_are_those_that_keras_computes(
+    written, representation, dtype, max_table_ids, monkeypatch
+):
     """For every length there is, in one batch; and layers of several widths, with dropout."""
+    monkeypatch.setattr(forward_pass, "_MAX_TABLE_IDS", max_table_ids)
     config = Settings(data="", output="", units=(4, 3, 5), embedding_dim=2, dropout=0.5)
     keras.utils.set_random_seed(1)
     with dtype_policy(dtype):
@@ -143,7 +149,10 @@ def test_the_served_probabilities_are_those_that_keras_computes(written, represe
     got = classifier.classify(texts)["probabilities"].numpy()
     assert got.std() > 0.1
     np.testing.assert_allclose(got, classifier.keras_probabilities(**encoded).numpy(), atol=1e-6)
-    np.testing.assert_array_equal(got, classifier.classify_ids(**encoded)["probabilities"])
+    by_ids = classifier.classify_ids(**encoded)["probabilities"].numpy()
+    np.testing.assert_allclose(by_ids, got, atol=1e-6)
+    compiled = tf.function(classifier.classify_ids, jit_compile=True)(**encoded)["probabilities"]
+    np.testing.assert_allclose(compiled.numpy(), got, atol=1e-6 if dtype == "float32" else 0.01)
 
 
 def test_the_best_labels_come_first(written):
