@@ -53,6 +53,7 @@ CONTESTANTS = (
         "pipeline.predict",
         ("--direct_running_mode=multi_processing", "--direct_num_workers=2"),
     ),
+    Contestant("charseq_texts", "benchmarks.peers.predict_texts"),
     Contestant("run_inference", "benchmarks.peers.run_inference"),
     _forward(512, 1),
     _forward(512, 2),

@@ -39,6 +39,9 @@ PROBABILITIES = "probabilities"
 IDS = "ids"
 LENGTH = "length"
 
+# How far probabilities may differ when float32 sums are added in another order.
+PROBABILITY_TOLERANCE = 1e-5
+
 RUN_FILE = "run.json"
 ASSETS_DIR = "assets"
 DATASET_ASSET = f"{ASSETS_DIR}/{MANIFEST_FILE}"

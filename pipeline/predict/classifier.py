@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,29 +16,39 @@ import tensorflow as tf
 from charseq.errors import DataError
 from charseq.models.saved_model import (
     CLASSIFY,
+    CLASSIFY_IDS,
     ENCODE,
     IDS,
     LABEL,
     LENGTH,
+    PROBABILITIES,
     PROBABILITY,
     SEQUENCE,
     load_saved_model,
 )
 from pipeline.predict.characters import CharacterCounts, add_characters, count_characters
 from pipeline.predict.model import Model, read_model
+from pipeline.predict.probabilities import (
+    Probabilities,
+    batch_rows,
+    find_probabilities,
+    use_calling_threads,
+)
 from pipeline.runtime.filesystems import local_tree
 
-# A batch is as long as its longest sequence, so a column is sorted by length before it is cut.
-# Of 256 to 4096, sequences per CPU second were most at 512.
-_BATCH_ROWS = 512
-_ENCODED_BYTES = 4 << 20
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 
 
 class Predictions(NamedTuple):
-    """The predictions for n sequences: label (n,) string, and its probability (n,) float32."""
+    """The predictions for n sequences.
+
+    label: (n,) string. probability: (n,) float32, that of the label. characters: of the sequences.
+    """
 
     label: pa.StringArray
-    probability: npt.NDArray[np.float32]
+    probability: Floats
+    characters: CharacterCounts
 
 
 # Threads that need the model at the same time wait for one of them to fetch and load it.
@@ -64,27 +74,32 @@ def load_classifier(model: Model, trust_model: bool = False) -> Classifier:
 def _load(model: Model, trust_model: bool) -> Classifier:
     if read_model(model.directory) != model:
         raise DataError(f"{model.directory}: the model changed while it was used")
+    use_calling_threads()
     with local_tree(model.directory) as local:
         loaded = load_saved_model(local, model.directory, trust_model)
-    _check_signature(model.directory, loaded, CLASSIFY, (LABEL, PROBABILITY))
-    _check_signature(model.directory, loaded, ENCODE, (IDS, LENGTH))
+    _check_signature(model.directory, loaded, CLASSIFY, {SEQUENCE}, {LABEL, PROBABILITY})
+    _check_signature(model.directory, loaded, ENCODE, {SEQUENCE}, {IDS, LENGTH})
+    if CLASSIFY_IDS in loaded.signatures:
+        _check_signature(model.directory, loaded, CLASSIFY_IDS, {IDS, LENGTH}, {PROBABILITIES})
     return Classifier(model, loaded)
 
 
-def _check_signature(directory: str, loaded: Any, name: str, expected: Sequence[str]) -> None:
-    """Check that a loaded model has a signature with the input and outputs that are used here.
+def _check_signature(
+    directory: str, loaded: Any, name: str, inputs: Collection[str], outputs: Collection[str]
+) -> None:
+    """Check that a loaded model has a signature with the inputs and outputs that are used here.
 
     Raises:
         DataError: it does not.
     """
     signature = loaded.signatures.get(name)
-    inputs = {} if signature is None else signature.structured_input_signature[1]
-    outputs = {} if signature is None else signature.structured_outputs
-    if set(inputs) != {SEQUENCE} or not set(expected) <= set(outputs):
+    takes = {} if signature is None else signature.structured_input_signature[1]
+    gives = {} if signature is None else signature.structured_outputs
+    if set(takes) != set(inputs) or not set(outputs) <= set(gives):
         raise DataError(
-            f"{directory}: signature {name} takes {sorted(inputs)} and gives "
-            f"{sorted(outputs)}; expected to take ['{SEQUENCE}'] and to give "
-            f"{' and '.join(map(repr, expected))}"
+            f"{directory}: signature {name} takes {sorted(takes)} and gives {sorted(gives)}; "
+            f"expected to take {sorted(inputs)} and to give "
+            f"{' and '.join(map(repr, sorted(outputs)))}"
         )
 
 
@@ -95,6 +110,11 @@ class Classifier:
         self._model = model
         self._directory = model.directory
         self._loaded = loaded  # The lookup tables of its graph live as long as it.
+        self._labels = pa.array(model.labels, pa.string())
+        self._batch_rows = batch_rows(model.max_length)
+        # Earlier versions exported no signature from ids.
+        has_ids = CLASSIFY_IDS in loaded.signatures
+        self._probabilities = find_probabilities(loaded, model) if has_ids else None
 
     def classify(self, sequence: pa.StringArray) -> Predictions:
         """Return the predictions for a column of n sequences, in its order.
@@ -102,52 +122,54 @@ class Classifier:
         Raises:
             DataError: the model fails, or gives something that is not a probability.
         """
+        # A batch takes as long as its longest sequence.
         order = np.argsort(pc.utf8_length(sequence).to_numpy(), kind="stable")
-        texts = sequence.cast(pa.binary()).to_numpy(zero_copy_only=False)[order]
-        label = np.empty(len(texts), object)
-        probability = np.empty(len(texts), np.float32)
-        for start in range(0, len(texts), _BATCH_ROWS):
-            rows = order[start : start + _BATCH_ROWS]
-            label[rows], probability[rows] = self._run(texts[start : start + _BATCH_ROWS])
-        self._check_probability(probability)
-        return Predictions(pa.array(label, pa.binary()).cast(pa.string()), probability)
+        by_length = sequence.take(pa.array(order))
+        batches = [
+            self._classify_batch(by_length.slice(start, self._batch_rows))
+            for start in range(0, len(sequence), self._batch_rows)
+        ]
+        place = np.argsort(order)
+        label = pa.concat_arrays([batch.label for batch in batches]).take(pa.array(place))
+        probability = np.concatenate([batch.probability for batch in batches])[place]
+        return Predictions(
+            label, probability, add_characters(batch.characters for batch in batches)
+        )
 
-    def _run(
-        self, texts: npt.NDArray[np.object_]
-    ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.float32]]:
-        """Return label (n,) bytes and probability (n,) of n texts in UTF-8."""
-        outputs = self._call(CLASSIFY, texts)
-        return outputs[LABEL].numpy(), outputs[PROBABILITY].numpy()
-
-    def _call(self, signature: str, texts: npt.NDArray[np.object_]) -> Mapping[str, tf.Tensor]:
-        """Return the outputs of a signature for n texts in UTF-8."""
+    def _classify_batch(self, sequence: pa.StringArray) -> Predictions:
+        """Return the predictions for a batch of sequences, which may be the last and not full."""
+        texts = tf.constant(sequence.cast(pa.binary()).to_numpy(zero_copy_only=False))
         try:
-            outputs: Mapping[str, tf.Tensor] = self._loaded.signatures[signature](
-                **{SEQUENCE: tf.constant(texts)}
+            encoded = self._loaded.signatures[ENCODE](**{SEQUENCE: texts})
+            ids, length = encoded[IDS].numpy(), encoded[LENGTH].numpy()
+            label, probability = (
+                self._classify_ids(self._probabilities, ids, length)
+                if self._probabilities
+                else self._classify_texts(texts)
             )
         except tf.errors.OpError as error:
             raise DataError(f"{self._directory}: the model fails: {_first_line(error)}") from error
-        return outputs
+        self._check_probability(probability)
+        characters = count_characters(sequence, ids, length, self._model.unknown_id)
+        return Predictions(label, probability, characters)
 
-    def count_characters(self, sequence: pa.StringArray) -> CharacterCounts:
-        """Return how many characters of a column of n sequences the model does not know.
+    def _classify_ids(
+        self, probabilities: Probabilities, ids: Ints, length: Ints
+    ) -> tuple[pa.StringArray, Floats]:
+        """Return the labels of n sequences and their probabilities, by their ids."""
+        missing = self._batch_rows - len(length)
+        padded_ids = tf.constant(np.pad(ids, ((0, missing), (0, 0))))
+        padded_length = tf.constant(np.pad(length, (0, missing), constant_values=1))
+        of_all = probabilities(padded_ids, padded_length).numpy()[: len(length)]
+        return self._labels.take(pa.array(of_all.argmax(axis=1))), of_all.max(axis=1)
 
-        Raises:
-            DataError: the model fails.
-        """
-        rows = max(1, _ENCODED_BYTES // (8 * self._model.max_length))
-        return add_characters(
-            self._count_characters(sequence.slice(start, rows))
-            for start in range(0, len(sequence), rows)
-        )
+    def _classify_texts(self, texts: tf.Tensor) -> tuple[pa.StringArray, Floats]:
+        """Return the labels of n sequences and their probabilities, as a server of the model."""
+        outputs = self._loaded.signatures[CLASSIFY](**{SEQUENCE: texts})
+        label = pa.array(outputs[LABEL].numpy(), pa.binary()).cast(pa.string())
+        return label, outputs[PROBABILITY].numpy()
 
-    def _count_characters(self, sequence: pa.StringArray) -> CharacterCounts:
-        texts = sequence.cast(pa.binary()).to_numpy(zero_copy_only=False)
-        outputs = self._call(ENCODE, texts)
-        ids, length = outputs[IDS].numpy(), outputs[LENGTH].numpy()
-        return count_characters(sequence, ids, length, self._model.unknown_id)
-
-    def _check_probability(self, probability: npt.NDArray[np.float32]) -> None:
+    def _check_probability(self, probability: Floats) -> None:
         wrong = probability[~((probability >= 0) & (probability <= 1))]
         if len(wrong):
             raise DataError(
@@ -155,6 +177,5 @@ class Classifier:
             )
 
 
-def _first_line(error: Exception) -> str:
-    text = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    return next(iter(str(text).strip().splitlines()), type(error).__name__)
+def _first_line(error: tf.errors.OpError) -> str:
+    return next(iter(str(error.message).strip().splitlines()), type(error).__name__)

@@ -38,7 +38,7 @@ COUNTS = "counts"
 ROWS = "predicted"
 
 # Enough that batches of one length can be cut from them, few enough for several threads at once.
-_SLICE_ROWS = 1 << 13
+_SLICE_ROWS = 1 << 14
 
 
 class PredictedSlice(NamedTuple):
@@ -121,7 +121,7 @@ def predict_slice(
         block.part.index,
         len(row),
         PredictedRows(before, pack_rows(rows)),
-        classifier.count_characters(sequence),
+        predictions.characters,
     )
 
 

@@ -19,8 +19,9 @@ class Model:
     """A SavedModel directory and its content.
 
     fingerprint: of the dataset that it was trained on. max_length: the length at which it cuts
-    sequences. alphabet: its characters; others get the id `unknown_id`. normalization: of the
-    sequences of the dataset. files: all its files, by their path in `directory`.
+    sequences. alphabet: its characters; others get the id `unknown_id`. labels: in the order of its
+    probabilities. normalization: of the sequences of the dataset. files: all its files, by their
+    path in `directory`.
     """
 
     directory: str
@@ -28,6 +29,7 @@ class Model:
     max_length: int
     alphabet: str
     unknown_id: int
+    labels: tuple[str, ...]
     normalization: Normalization
     files: tuple[FileDigest, ...]
 
@@ -57,6 +59,7 @@ def read_model(directory: str) -> Model:
         manifest.max_length,
         "".join(manifest.alphabet),
         manifest.unknown_id,
+        manifest.labels,
         manifest.normalization,
         files,
     )

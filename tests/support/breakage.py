@@ -177,11 +177,11 @@ def track_the_model(init: Function) -> Function:
 
 
 def read_one_step_further(last_output: Function) -> Function:
-    def broken(weights: Any, embed: Any, sequence: Any, length: Any) -> Any:
+    def broken(layers: Any, gates: Any, sequence: Any, length: Any) -> Any:
         import tensorflow as tf
 
         longest = tf.shape(sequence, out_type=length.dtype)[1]
-        return last_output(weights, embed, sequence, tf.minimum(length + 1, longest))
+        return last_output(layers, gates, sequence, tf.minimum(length + 1, longest))
 
     return broken
 
@@ -352,6 +352,13 @@ BREAKAGES = (
         "pipeline.predict.classifier:Classifier.classify",
         answer_by_length,
         "tests/pipeline/predict/test_predict.py -k once",
+    ),
+    Breakage(
+        "xla-unchecked",
+        "served: a prediction is what the model's own graph computes",
+        "pipeline.predict.probabilities:_agree",
+        always(True),
+        "tests/pipeline/predict/test_probabilities.py -k graph",
     ),
     Breakage(
         "model-tracked",

@@ -12,6 +12,7 @@ from tests.support.manifests import toy_manifest
 MAX_LENGTH = 6
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZé"
 UNKNOWN = len(ALPHABET) + 1
+LABELS = (*(f"is {character}" for character in ALPHABET), "is unknown")
 FINGERPRINT = "0123456789abcdef" * 4
 
 
@@ -47,18 +48,35 @@ class ToyModel(tf.Module):
         inside = tf.sequence_mask(length, MAX_LENGTH)
         return {"ids": tf.where(inside, ids, tf.constant(0, tf.int64)), "length": length}
 
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, MAX_LENGTH], tf.int64, name="ids"),
+            tf.TensorSpec([None], tf.int64, name="length"),
+        ]
+    )
+    def classify_ids(self, ids: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answer the same, but for FAIL and NAN, which are no errors."""
+        best = (1 / tf.cast(length, tf.float32))[:, None]
+        is_best = tf.one_hot(ids[:, 0] - 1, len(LABELS), True, False, dtype=tf.bool)
+        return {"probabilities": tf.where(is_best, best, (1 - best) / (len(LABELS) - 1))}
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def other(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"label": text}
 
 
-def save_toy_model(directory: Path, signature: str = "classify") -> Path:
-    """Write the model with one of its methods as `serving_default`, and return the directory."""
+def save_toy_model(directory: Path, signature: str = "classify", with_ids: bool = False) -> Path:
+    """Write the model with one of its methods as `serving_default`, and return the directory.
+
+    with_ids: with the signature `classify_ids`, which earlier versions did not export.
+    """
     model = ToyModel()
     signatures: dict[str, Any] = {
         "serving_default": getattr(model, signature),
         "encode": model.encode,
     }
+    if with_ids:
+        signatures["classify_ids"] = model.classify_ids
     tf.saved_model.save(model, str(directory), signatures)
     (directory / "assets" / "dataset.json").write_text(
         toy_manifest(
@@ -67,6 +85,7 @@ def save_toy_model(directory: Path, signature: str = "classify") -> Path:
             alphabet=tuple(ALPHABET),
             alphabet_size=len(ALPHABET),
             unknown_id=UNKNOWN,
+            labels=LABELS,
         ).to_text()
     )
     return directory

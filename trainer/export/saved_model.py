@@ -27,6 +27,7 @@ from charseq.models.saved_model import (
     IDS,
     LENGTH,
     PROBABILITIES,
+    PROBABILITY_TOLERANCE,
     RUN_ASSET,
     SEQUENCE,
 )
@@ -43,9 +44,6 @@ from trainer.run_directory import (
 from trainer.run_files import move_directory
 
 _Arrays = Mapping[str, npt.NDArray[Any]]
-
-# Of probabilities: how far float32 sums may differ when their terms are added in another order.
-_TOLERANCE = 1e-5
 
 
 def export(
@@ -95,7 +93,7 @@ def check_export(path: str, classifier: TextClassifier, parity: Parity) -> None:
     expected = classifier.keras_probabilities(ids, length).numpy()
     for signature in (CLASSIFY, CLASSIFY_IDS):
         got = outputs[signature][PROBABILITIES]
-        wrong = np.flatnonzero(~np.isclose(got, expected, atol=_TOLERANCE).all(axis=1))
+        wrong = np.flatnonzero(~np.isclose(got, expected, atol=PROBABILITY_TOLERANCE).all(axis=1))
         if wrong.size:
             raise DataError(
                 f"{path}: for line {wrong[0] + 1} of {parity.path} signature {signature} gives the "

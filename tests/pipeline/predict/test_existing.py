@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unit
 
 OPTIONS = PredictOptions(model="runs/1", input=("new/*.csv",), output="out")
 FILES = (FileDigest("assets/dataset.json", 9, "aa"), FileDigest("saved_model.pb", 9, "bb"))
-MODEL = Model("runs/1", "fp", 6, "AB", 3, Normalization(True, False, True), FILES)
+MODEL = Model("runs/1", "fp", 6, "AB", 3, ("x",), Normalization(True, False, True), FILES)
 INPUT = InputFile("new/a.csv", 10, "sha256:aa")
 # As the first version wrote it, without the options that came later.
 SUMMARY: dict[str, Any] = {

@@ -256,6 +256,26 @@ def test_rows_of_several_slices_keep_their_numbers(
     assert_same(read_lines(tmp_path / "out", "predictions"), expected(tmp_path / "rows.csv", rows))
 
 
+def test_a_model_that_classifies_ids_is_asked_by_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In batches that are full and not; of FAIL the signature from text makes an error."""
+    monkeypatch.setattr(dofns, "_SLICE_ROWS", 1500)
+    model = save_toy_model(tmp_path / "model", with_ids=True)
+    rng = random.Random(0)
+    texts = ["FAIL", *("".join(rng.choices("ABé", k=rng.randint(1, 6))) for _ in range(3200))]
+    (tmp_path / "rows.txt").write_text("\n".join(texts))
+    summary = predict(model, tmp_path / "rows.txt", tmp_path / "out")
+    assert_same(
+        read_lines(tmp_path / "out", "predictions"),
+        expected(tmp_path / "rows.txt", enumerate(texts, 1)),
+    )
+    assert summary["counts"]["characters"] == sum(map(len, texts))
+    # XLA compiles once: it gets one shape.
+    probabilities: Any = load_classifier(read_model(str(model)))._probabilities
+    assert probabilities.experimental_get_tracing_count() == 1
+
+
 def test_a_run_that_fails_after_writing_leaves_nothing_and_can_be_run_again(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -358,7 +378,7 @@ def stage(output: Path, label: str) -> PreparedPredictions:
     ]
     Path(staging.path("rejected-0")).write_text(label)
     rejected = [RejectedFile(0, staging.path("rejected-0"), Counter(empty_sequence=1), ())]
-    model = Model("model", "fingerprint", 6, "AB", 3, Normalization(True, False, True), ())
+    model = Model("model", "fingerprint", 6, "AB", 3, ("x",), Normalization(True, False, True), ())
     counts = ReadCounts(2, rejected=Counter("x"))
     characters = CharacterCounts(2, 3, 0, 0)
     return PreparedPredictions(options, model, [], staging, counts, characters, files, rejected)

@@ -15,6 +15,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ import pytest
 import tensorflow as tf
 
 from pipeline.predict.__main__ import main as predict
+from pipeline.predict.model import read_model
+from pipeline.predict.probabilities import find_probabilities
 from tests.support.datasets import LABELS, toy_rows, write_dataset
 from tests.support.model_server import ModelServer
 from trainer.export.saved_model import export
@@ -158,6 +161,30 @@ def test_saved_model_cli_shows_and_runs_it(registry: Path, answers: dict[str, li
     )
     labels = ran.split("Result for output key label:\n")[1].split("\n")[0]
     assert labels == str(np.array([label.encode() for label in answers["label"]], object))
+
+
+def predict_lines(model: Path, texts: list[str], folder: Path) -> dict[str, str]:
+    """Return the predictions of a file of distinct texts, as they are written."""
+    folder.mkdir()
+    (folder / "rows.txt").write_text("\n".join(texts))
+    argv = ["--input", str(folder / "rows.txt"), "--output", str(folder / "out")]
+    assert predict(["--model", str(model), *argv]) == 0
+    lines = (folder / "out" / "predictions" / "part-00000-of-00001.jsonl").read_text().splitlines()
+    return {text: line.partition('"label"')[2] for text, line in zip(texts, lines, strict=True)}
+
+
+def test_a_row_has_the_same_bytes_in_any_batch(tmp_path: Path, registry: Path) -> None:
+    texts = ["".join(text) for n in (1, 2, 3, 4, 5, 6) for text in product("ABC?", repeat=n)]
+    every = predict_lines(registry / "10", texts, tmp_path / "every")
+    some = predict_lines(registry / "10", texts[::-3], tmp_path / "some")
+    assert len(every) == 5460
+    assert some == {text: every[text] for text in some}
+
+
+def test_batch_prediction_has_xla_compute_the_exported_graph(registry: Path) -> None:
+    path = str(registry / "10")
+    probabilities = find_probabilities(tf.saved_model.load(path), read_model(path))
+    assert isinstance(probabilities, tf.types.experimental.PolymorphicFunction)
 
 
 def test_batch_prediction_agrees_with_the_signature(

@@ -12,6 +12,8 @@ import pytest
 import tensorflow as tf
 
 from charseq.models.saved_model import load_saved_model
+from pipeline.predict.model import read_model
+from pipeline.predict.probabilities import find_probabilities
 from tests.support.datasets import toy_rows, write_dataset
 from trainer.__main__ import main
 from trainer.data.dataset import Dataset
@@ -110,6 +112,12 @@ def test_a_server_with_tensorflow_alone_answers_as_the_keras_model(
 def test_the_export_only_computes(run: Path) -> None:
     """So that prediction and promotion load it without --trust-model."""
     load_saved_model(str(run / "saved_model"), "the export", trust_model=False)
+
+
+def test_batch_prediction_has_xla_compute_it(run: Path) -> None:
+    path = str(run / "saved_model")
+    probabilities = find_probabilities(tf.saved_model.load(path), read_model(path))
+    assert isinstance(probabilities, tf.types.experimental.PolymorphicFunction)
 
 
 def test_it_is_evaluated(dataset: Dataset, run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,79 @@
+"""The probabilities of encoded sequences, from a model's own graph or from XLA's program of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from charseq.models.saved_model import (
+    CLASSIFY_IDS,
+    IDS,
+    LENGTH,
+    PROBABILITIES,
+    PROBABILITY_TOLERANCE,
+)
+from pipeline.predict.model import Model
+
+# From ids (rows, max_length) int64 and lengths (rows,) int64 to (rows, labels) float32.
+Probabilities = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+# Of 256 to 4,096 rows, sequences per CPU second were most at 1,024 and 2,048. More ids than these
+# would take gigabytes in a model of n-grams.
+_MAX_ROWS, _MIN_ROWS = 1024, 64
+_MAX_IDS = 1 << 18
+_LONGEST_TRIED = 32
+
+
+def batch_rows(max_length: int) -> int:
+    """Return the rows of every batch: XLA compiles a program for each shape, so there is one."""
+    return max(_MIN_ROWS, min(_MAX_ROWS, _MAX_IDS // max_length))
+
+
+def use_calling_threads() -> None:
+    """Have TensorFlow compute in the threads that call it, unless it has begun to compute.
+
+    They are as many as the cores. That several of them share TensorFlow's own threads as well, for
+    operations of microseconds, costs XLA a fifth more CPU time.
+    """
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def find_probabilities(loaded: Any, model: Model) -> Probabilities:
+    """Return the function that a loaded model's signature `classify_ids` computes.
+
+    XLA computes it if it can compile it, and agrees with the model's own graph: bfloat16, for
+    instance, it rounds less often. On GPUs, where that was never measured, the graph does.
+    """
+    signature = loaded.signatures[CLASSIFY_IDS]
+
+    def in_graph(ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        return signature(**{IDS: ids, LENGTH: length})[PROBABILITIES]
+
+    if tf.config.list_logical_devices("GPU"):
+        return in_graph
+    in_xla: Probabilities = tf.function(in_graph, jit_compile=True)
+    return in_xla if _agree(in_xla, in_graph, _sequences_to_try(model)) else in_graph
+
+
+def _agree(
+    in_xla: Probabilities, in_graph: Probabilities, inputs: tuple[tf.Tensor, tf.Tensor]
+) -> bool:
+    """Return whether XLA can compute probabilities, and they are those of the graph."""
+    try:
+        got, expected = in_xla(*inputs), in_graph(*inputs)
+    except tf.errors.OpError:
+        return False
+    return np.allclose(got, expected, rtol=0, atol=PROBABILITY_TOLERANCE)
+
+
+def _sequences_to_try(model: Model) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the ids and lengths of a batch: with every character, and of many lengths."""
+    number, position = np.ogrid[: batch_rows(model.max_length), : model.max_length]
+    length = 1 + number % min(model.max_length, _LONGEST_TRIED)
+    ids = np.where(position < length, 1 + (number + position) % model.unknown_id, 0)
+    return tf.constant(ids, tf.int64), tf.constant(length[:, 0], tf.int64)
