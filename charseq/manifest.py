@@ -149,6 +149,11 @@ class Manifest:
         """Return the number of records of a split; 0 for a split that was not written."""
         return sum(shard.records for shard in self.shards_of(split))
 
+    def characters(self, split: str) -> int:
+        """Return the number of characters of a split's records."""
+        lengths = self.length_histogram.get(split, {})
+        return sum(int(length) * records for length, records in lengths.items())
+
     def counts_of_labels(self, split: str) -> list[int]:
         """Return the number of records of each label in a split, in id order."""
         counts = self.label_counts.get(split, {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from charseq.html.formats import format_share
-from charseq.manifest import Manifest
+from charseq.manifest import SPLITS, Manifest
 
 # Of characters or rows: from here on what is lost costs accuracy that can be measured.
 _MANY = 0.1
@@ -15,11 +15,7 @@ _FEW_UPDATES = 300
 def dataset_warnings(manifest: Manifest) -> Iterator[str]:
     """Yield a warning if many characters are unknown, and one if many rows are cut."""
     counts = manifest.counts
-    characters = sum(
-        int(length) * rows
-        for histogram in manifest.length_histogram.values()
-        for length, rows in histogram.items()
-    )
+    characters = sum(map(manifest.characters, SPLITS))
     if counts.unknown_characters >= _MANY * characters:
         yield (
             f"{format_share(counts.unknown_characters, characters)} of the characters are outside "

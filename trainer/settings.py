@@ -67,14 +67,13 @@ def ngram_defaults(manifest: Manifest) -> Mapping[str, Any]:
     neither. The learning rate falls to zero, and the weights at the end are the best.
     """
     rows = manifest.records("train")
-    lengths = manifest.length_histogram.get("train", {})
-    characters = sum(int(length) * count for length, count in lengths.items())
+    buckets = _BUCKETS_PER_CHARACTER * manifest.characters("train")
     return {
         "units": (64,),
         "embedding_dim": 16,
         "dropout": 0.3,
         "ngram_dropout": 0.2,
-        "ngram_buckets": _power_of_two(_BUCKETS_PER_CHARACTER * characters, *_BUCKETS),
+        "ngram_buckets": _power_of_two(buckets, *_BUCKETS),
         "epochs": min(max(-(-_ROWS_IN_ALL // rows), _EPOCHS[0]), _EPOCHS[1]),
         "batch_size": _power_of_two(rows // _ROWS_PER_BATCH_ROW, *_BATCH_SIZES),
         "learning_rate": 0.004,

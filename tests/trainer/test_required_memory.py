@@ -28,7 +28,7 @@ def test_weights_are_counted_as_the_model_has_them(representation: str) -> None:
     from trainer.training.build import exported_model
 
     options = config(units=(5, 3), embedding_dim=4, representation=representation)
-    model = exported_model(toy_manifest(), representation, options)
+    model = exported_model(toy_manifest(), options)
     assert count_weights(options, toy_manifest()) == model.count_params()
 
 

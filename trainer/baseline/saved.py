@@ -12,31 +12,20 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 
 import numpy as np
 
 from charseq.errors import DataError
 from charseq.files import whole_file
+from trainer.archives import ARCHIVE_DAMAGE
 from trainer.baseline.linear import LinearModel
 from trainer.baseline.ngrams import BUCKETS
 from trainer.run_directory import NGRAM_BASELINE_FILE, Run
 
 # Another one where n-grams have other buckets.
 FORMAT_VERSION = 1
-# What numpy raises for a file that was cut off or whose bits have changed.
-_DAMAGE = (
-    OSError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    EOFError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+# Of an archive, and of arrays that do not fit together.
+_DAMAGE = (*ARCHIVE_DAMAGE, IndexError)
 
 
 def save_baseline(directory: str, model: LinearModel) -> None:

@@ -34,6 +34,11 @@ def resolve_batch_size(requested: int, rows: int, num_replicas: int = 1) -> int:
     return min(requested, max(rows, num_replicas))
 
 
+def count_batches(manifest: Manifest, split: str, batch_size: int) -> int:
+    """Return the number of batches of a split."""
+    return math.ceil(manifest.records(split) / batch_size)
+
+
 @dataclass(frozen=True)
 class Batches:
     """The batches of a dataset.
@@ -58,7 +63,7 @@ class Batches:
 
     def count(self, split: str) -> int:
         """Return the number of batches of a split."""
-        return math.ceil(self.manifest.records(split) / self.batch_size)
+        return count_batches(self.manifest, split, self.batch_size)
 
     def training(self, epoch: int, skip: int = 0) -> tf.data.Dataset:
         """Return the train split in the order of an epoch, without its first `skip` batches.

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import json
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from charseq.console.terminal import escape_terminal
 from charseq.errors import DataError
+from trainer.archives import ARCHIVE_DAMAGE
 
 if TYPE_CHECKING:
     import keras
 
-# What zipfile, h5py and Keras raise for a file that was cut off or whose bits have changed.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    OSError,
-    AttributeError,
-    KeyError,
-    TypeError,
-    ValueError,
-)
+# Of an archive, and what h5py and Keras raise besides.
+_DAMAGE = (*ARCHIVE_DAMAGE, AttributeError)
 _CONFIG_FILE = "config.json"
 _SHOWN_WIDTH = 60
 # The classes of the models that `trainer.model` builds. None of them runs Python of its file, as

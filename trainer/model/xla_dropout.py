@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from trainer.model.dropout import drop
+
 
 class XlaDropout(keras.layers.Dropout):
     """`keras.layers.Dropout` with masks from Threefry (Salmon et al., 2011), in XLA only.
@@ -19,5 +21,4 @@ class XlaDropout(keras.layers.Dropout):
             return inputs
         seed = tf.cast(self.seed_generator.next(), tf.int32)
         numbers = tf.random.stateless_uniform(tf.shape(inputs), seed, alg="threefry")
-        keep = tf.cast(numbers >= self.rate, inputs.dtype)
-        return inputs * keep / (1 - self.rate)
+        return drop(inputs, self.rate, numbers)

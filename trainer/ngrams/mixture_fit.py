@@ -10,7 +10,7 @@ import tensorflow as tf
 from trainer.data.batches import Batches
 from trainer.ngrams.mixture import BAG_WEIGHTS, choose_bag_weight
 from trainer.ngrams.replica import NgramReplica
-from trainer.steps.steps import repeat_step, split_over_replicas
+from trainer.steps.steps import distribute, repeat_step
 
 # Enough to choose a number by; each validation reads them once more.
 _ROWS = 16_384
@@ -33,9 +33,6 @@ class MixtureFit:
         if not count:
             return
         first = batches.evaluation("validation").take(count)
-        distributed = self._strategy.distribute_datasets_from_function(
-            lambda context: split_over_replicas(first, context)
-        )
-        losses, _ = self._sum(iter(distributed), tf.constant(count))
+        losses, _ = self._sum(distribute(self._strategy, first), tf.constant(count))
         bag = choose_bag_weight(losses.numpy().astype(np.float64))
         self._replica.model.experts.mixture.assign([bag, 1 - bag])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from trainer.model.dropout import drop
 from trainer.ngrams.experts import Layer
 
 # (sequences, steps, kernel, recurrent kernel, bias) to outputs, as `xla_lstm.lstm`.
@@ -31,7 +32,7 @@ class Dropout(NamedTuple):
         """Return `values` with a share of them set to zero; layer: of the model, from 0."""
         key = self.key + tf.constant([layer, 0])
         numbers = tf.random.stateless_uniform(tf.shape(values), key, alg=self.generator)
-        return values * tf.cast(numbers >= rate, values.dtype) / (1 - rate)
+        return drop(values, rate, numbers)
 
 
 @dataclass(frozen=True)

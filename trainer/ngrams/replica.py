@@ -15,14 +15,18 @@ import keras
 import tensorflow as tf
 
 from trainer.model import plain_lstm, xla_lstm
+from trainer.model.dropout import drop
 from trainer.ngrams.experts import Inputs, mix
 from trainer.ngrams.mixture import BAG_WEIGHTS
 from trainer.ngrams.model import NgramModel, count_ngrams, hash_sequences, make_inputs
 from trainer.ngrams.recurrence import PLAIN_GENERATOR, XLA_GENERATOR, Dropout, Recurrence
-from trainer.ngrams.table import Lookup, sum_by_row
+from trainer.ngrams.table import Lookup, sum_at_positions, sum_by_row
+from trainer.steps.losses import balance, metric_sums
 from trainer.steps.microbatches import num_microbatches, split_batch
 from trainer.steps.replicas import (
     add_in_order,
+    apply_gradients,
+    first_row,
     gather,
     gather_sequences,
     keep_on_first,
@@ -38,6 +42,8 @@ _NGRAM_DROPOUT = -1
 Features = dict[str, tf.Tensor]
 # Some rows of a batch: what the experts answer from, labels (rows,) and weights (rows,).
 Part = tuple[Inputs, tf.Tensor, tf.Tensor]
+# The log-probabilities of the experts for them, (rows, 2, classes), labels and weights.
+Answers = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 class PartGradients(NamedTuple):
@@ -115,7 +121,7 @@ class NgramReplica:
         places, own = self._share(lookup.places), self._share(kept)
         vectors = sum_at_positions(lookup.vectors, places, own)
         inputs = make_inputs(size, marked, features["length"], vectors, count)
-        rows = tf.reduce_sum(gather(weights))
+        rows = add_in_order([tf.reduce_sum(weights)])
         results = [
             self._gradients(*part, rows, key)
             for part, key in zip(
@@ -130,7 +136,7 @@ class NgramReplica:
             (*dense, by_vector), _ = tf.clip_by_global_norm([*dense, by_vector], self._clip_norm)
         rates = self._table_rates * tf.convert_to_tensor(self.optimizer.learning_rate)
         updates = [
-            self._update(*map(keep_on_first, dense)),  # The optimizer sums over the replicas.
+            apply_gradients(self.optimizer, dense, self.model.experts.trainable_variables),
             # Adagrad does not depend on the scale of gradients, but for its epsilon: a sum over
             # rows, unlike a mean, is as large in a batch of any size.
             self.model.table.update(lookup, by_vector * rows, rates),
@@ -141,8 +147,8 @@ class NgramReplica:
     def evaluate(self, features: Features, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Return loss, correct answers and rows, (3,) float32, summed."""
         sums = [
-            metric_sums(mix(answers, self.model.experts.mixture), *part)
-            for answers, *part in self._answer(features, labels, weights)
+            _metric_sums(labels, mix(answers, self.model.experts.mixture), weights)
+            for answers, labels, weights in self._answer(features, labels, weights)
         ]
         return keep_on_first(add_in_order(sums))
 
@@ -150,20 +156,18 @@ class NgramReplica:
         self, features: Features, labels: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
         """Return the loss for each of `BAG_WEIGHTS`, (weights,) float32, summed over the rows."""
-        losses = [
-            tf.stack(
-                [
-                    metric_sums(mix(answers, tf.constant([bag, 1 - bag])), *part)[0]
-                    for bag in BAG_WEIGHTS
-                ]
-            )
-            for answers, *part in self._answer(features, labels, weights)
-        ]
-        return keep_on_first(add_in_order(losses))
+
+        def of_each(part: Answers) -> tf.Tensor:
+            answers, labels, weights = part
+            mixtures = (mix(answers, tf.constant([bag, 1 - bag])) for bag in BAG_WEIGHTS)
+            return tf.stack([_metric_sums(labels, each, weights)[0] for each in mixtures])
+
+        parts = self._answer(features, labels, weights)
+        return keep_on_first(add_in_order([of_each(part) for part in parts]))
 
     def _answer(
         self, features: Features, labels: tf.Tensor, weights: tf.Tensor
-    ) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    ) -> Iterator[Answers]:
         """Yield the experts' log-probabilities, labels and weights of each part."""
         marked, buckets, count = self._hash(features)
         vectors = tf.reduce_sum(tf.gather(self.model.table.vectors, buckets), axis=2)
@@ -192,18 +196,16 @@ class NgramReplica:
         if rate:
             key = tf.random.experimental.stateless_fold_in(self._step_key(), _NGRAM_DROPOUT)
             shape = [self._batch_size, self.model.size.positions, self.model.size.ngram_max]
-            numbers = tf.random.stateless_uniform(shape, key)[:, : tf.shape(buckets)[1]]
-            kept *= tf.cast(numbers >= rate, tf.float32) / (1 - rate)
+            numbers = tf.random.stateless_uniform(shape, key)
+            kept = drop(kept, rate, numbers[:, : tf.shape(buckets)[1]])
         return self.model.table.look_up(buckets), kept
 
     def _share(self, values: tf.Tensor) -> tf.Tensor:
         """Return this replica's rows of values (batch, …)."""
         if self._num_replicas == 1:
             return values
-        first, last = (
-            (replica_number() + after) * self._batch_size // self._num_replicas for after in (0, 1)
-        )
-        return values[first:last]
+        number, batch = replica_number(), (self._batch_size, self._num_replicas)
+        return values[first_row(number, *batch) : first_row(number + 1, *batch)]
 
     def _step_key(self) -> tf.Tensor:
         iterations = tf.convert_to_tensor(self.optimizer.iterations)
@@ -247,34 +249,15 @@ class NgramReplica:
             tape.watch([inputs.mean, inputs.sums])
             dropout = Dropout(rate, key, self._generator) if rate else None
             answers = experts.log_probabilities(inputs, Recurrence(self._run_lstm, dropout))
-            losses = -tf.gather(answers, labels, axis=2, batch_dims=1)
-            balanced = weights * self._weights_of(labels)
-            loss = tf.reduce_sum(losses * balanced[:, tf.newaxis]) / rows
+            balanced = balance(weights, labels, self._class_weights)
+            loss = tf.reduce_sum(_losses(labels, answers) * balanced[:, tf.newaxis]) / rows
         gradients = tape.gradient(loss, [inputs.mean, inputs.sums, *variables])
         mean, sums, *dense = (tf.convert_to_tensor(each) for each in gradients)
-        metrics = metric_sums(mix(answers, experts.mixture), labels, weights)
+        metrics = _metric_sums(labels, mix(answers, experts.mixture), weights)
         return PartGradients(mean, sums, dense, metrics)
 
     def _part_answers(self, inputs: Inputs) -> tf.Tensor:
         return self.model.experts.log_probabilities(inputs, Recurrence(self._run_lstm))
-
-    def _weights_of(self, labels: tf.Tensor) -> tf.Tensor | float:
-        return tf.gather(self._class_weights, labels) if self._class_weights else 1.0
-
-    def _update(self, *gradients: tf.Tensor) -> tf.Tensor:
-        self.optimizer.apply(gradients, self.model.experts.trainable_variables)
-        return tf.identity(self.optimizer.iterations)
-
-
-def sum_at_positions(vectors: tf.Tensor, places: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
-    """Return the sum of the n-grams' vectors at each position, (rows, positions, width).
-
-    Args:
-        vectors: (distinct, width) float32.
-        places: (rows, positions, sizes) int32, of each n-gram in `vectors`.
-        kept: (rows, positions, sizes) float32, by which each is multiplied.
-    """
-    return tf.reduce_sum(tf.gather(vectors, places) * kept[..., tf.newaxis], axis=2)
 
 
 def _by_position(
@@ -287,12 +270,11 @@ def _by_position(
     return tf.concat([mean, sums], axis=2)
 
 
-def metric_sums(answers: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Return loss, correct answers and rows, (3,) float32, summed over rows of weight 1.
+def _losses(labels: tf.Tensor, answers: tf.Tensor) -> tf.Tensor:
+    """Return the losses, (rows, …), of log-probabilities (rows, …, classes)."""
+    return -tf.gather(answers, labels, axis=-1, batch_dims=1)
 
-    answers: log-probabilities (rows, classes).
-    """
-    losses = -tf.gather(answers, labels, axis=1, batch_dims=1)
-    correct = tf.cast(tf.argmax(answers, axis=1) == labels, tf.float32)
-    sums = [tf.reduce_sum(values * weights) for values in (losses, correct)]
-    return tf.stack([*sums, tf.reduce_sum(weights)])
+
+def _metric_sums(labels: tf.Tensor, answers: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Return `metric_sums` of log-probabilities (rows, classes)."""
+    return metric_sums(labels, answers, _losses(labels, answers), weights)

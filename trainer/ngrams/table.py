@@ -77,7 +77,8 @@ class NgramTable:
 
     def touched(self) -> npt.NDArray[np.int32]:
         """Return the numbers of the rows that a step has changed, (rows,) int32."""
-        return np.flatnonzero(self.squares.numpy().any(axis=1)).astype(np.int32)
+        changed = tf.reduce_any(tf.convert_to_tensor(self.squares) != 0, axis=1)
+        return np.flatnonzero(changed.numpy()).astype(np.int32)
 
     def stored(self, prefix: str) -> dict[str, Stored]:
         """Return what a checkpoint holds of the model: the rows that a step has changed."""
@@ -96,11 +97,24 @@ class NgramTable:
             whole[self._restored] = values
             variable.assign(whole)
 
-        return Stored((None, self.width), lambda: variable.numpy()[self.touched()], assign)
+        return Stored(
+            (None, self.width), lambda: tf.gather(variable, self.touched()).numpy(), assign
+        )
 
     def _restore_rows(self, rows: npt.NDArray[np.int32]) -> None:
         """Note to which rows the values belong that are restored next."""
         self._restored = rows
+
+
+def sum_at_positions(vectors: tf.Tensor, places: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
+    """Return the sum of the n-grams' vectors at each position, (rows, positions, width).
+
+    Args:
+        vectors: (distinct, width) float32.
+        places: (rows, positions, sizes) int32, of each n-gram in `vectors`.
+        kept: (rows, positions, sizes) float32, by which each is multiplied.
+    """
+    return tf.reduce_sum(tf.gather(vectors, places) * kept[..., tf.newaxis], axis=2)
 
 
 def sum_by_row(lookup: Lookup, gradient: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:

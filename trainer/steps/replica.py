@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
+from trainer.steps.losses import balance, metric_sums
 from trainer.steps.microbatches import Batch, num_microbatches, split_batch, trim_padding
-from trainer.steps.replicas import add_in_order, keep_on_first
+from trainer.steps.replicas import add_in_order, apply_gradients, keep_on_first
 
 
 class StepFunctions(Protocol):
@@ -57,21 +58,18 @@ class Objective:
         with tf.GradientTape() as tape:
             probabilities = self._model(features, training=True)
             loss = _loss(labels, probabilities)
-            balanced = weights * self._weights_of(labels)
+            balanced = balance(weights, labels, self._class_weights)
             mean = tf.reduce_sum(loss * balanced) / rows
         # The embedding's is sparse: dense it has one shape, whatever the batch, and is far smaller.
         gradients = [tf.convert_to_tensor(each) for each in tape.gradient(mean, self.variables)]
-        return gradients, _metric_sums(labels, probabilities, loss, weights)
+        return gradients, metric_sums(labels, probabilities, loss, weights)
 
     def _sums(
         self, features: dict[str, tf.Tensor], labels: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
         """Return the sums of a microbatch; the model is not in training mode."""
         probabilities = self._model(features, training=False)
-        return _metric_sums(labels, probabilities, _loss(labels, probabilities), weights)
-
-    def _weights_of(self, labels: tf.Tensor) -> tf.Tensor | float:
-        return tf.gather(self._class_weights, labels) if self._class_weights else 1.0
+        return metric_sums(labels, probabilities, _loss(labels, probabilities), weights)
 
 
 class Replica:
@@ -101,15 +99,13 @@ class Replica:
 
     def train(self, *batch: Any) -> tf.Tensor:
         """Update the weights; return loss, correct answers and rows, (3,) float32, summed."""
-        replica = tf.distribute.get_replica_context()
         *_, weights = batch
-        rows = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
+        rows = add_in_order([tf.reduce_sum(weights)])
         results = [self._objective.gradients(*part, rows) for part in self._microbatches(batch)]
         gradients = [add_in_order(parts) for parts in zip(*(g for g, _ in results), strict=True)]
         if self._clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
-        # The optimizer sums over the replicas.
-        update = self._update(*map(keep_on_first, gradients))
+        update = apply_gradients(self.optimizer, gradients, self._objective.variables)
         with tf.control_dependencies([update]):  # A step ends with its update.
             return keep_on_first(add_in_order([sums for _, sums in results]))
 
@@ -123,19 +119,6 @@ class Replica:
             return split_batch(batch, self._num_microbatches)
         return [trim_padding(batch)]
 
-    def _update(self, *gradients: tf.Tensor) -> tf.Tensor:
-        self.optimizer.apply(gradients, self._objective.variables)
-        return tf.identity(self.optimizer.iterations)
-
 
 def _loss(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
     return keras.losses.sparse_categorical_crossentropy(labels, probabilities)
-
-
-def _metric_sums(
-    labels: tf.Tensor, probabilities: tf.Tensor, loss: tf.Tensor, weights: tf.Tensor
-) -> tf.Tensor:
-    """Return loss, correct answers and rows, (3,) float32, summed over rows of weight 1."""
-    correct = tf.cast(tf.argmax(probabilities, axis=1) == labels, tf.float32)
-    sums = [tf.reduce_sum(values * weights) for values in (loss, correct)]
-    return tf.stack([*sums, tf.reduce_sum(weights)])

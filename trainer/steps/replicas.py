@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 
 
@@ -50,6 +51,24 @@ def keep_on_first(values: tf.Tensor) -> tf.Tensor:
     if _context().num_replicas_in_sync == 1:
         return values
     return tf.where(replica_number() == 0, values, tf.zeros_like(values))
+
+
+def apply_gradients(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[keras.Variable],
+) -> tf.Tensor:
+    """Update variables by gradients that are the same on all replicas; return the updates so far.
+
+    The optimizer sums over the replicas.
+    """
+    optimizer.apply([keep_on_first(gradient) for gradient in gradients], variables)
+    return tf.identity(optimizer.iterations)
+
+
+def first_row(number: int | tf.Tensor, batch_size: int, num_replicas: int) -> int | tf.Tensor:
+    """Return the first row of a batch that is the share of a replica, by its number."""
+    return number * batch_size // num_replicas
 
 
 def _context() -> tf.distribute.ReplicaContext:

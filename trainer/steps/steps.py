@@ -15,6 +15,7 @@ import tensorflow as tf
 from trainer.steps.clock import begin_after, next_batch
 from trainer.steps.metrics import MetricSums
 from trainer.steps.replica import StepFunctions
+from trainer.steps.replicas import first_row
 
 
 class Steps:
@@ -63,10 +64,7 @@ class Steps:
         sums: MetricSums,
         learning_rate: Callable[[], float] | None = None,
     ) -> Iterator[tuple[int, MetricSums]]:
-        distributed = self.strategy.distribute_datasets_from_function(
-            lambda context: split_over_replicas(batches, context)
-        )
-        iterator = iter(distributed)
+        iterator = distribute(self.strategy, batches)
         for first in steps[:: self._steps_per_execution]:
             if learning_rate:
                 self._optimizer.learning_rate.assign(learning_rate())
@@ -98,6 +96,15 @@ def repeat_step(
     return graph
 
 
+def distribute(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Iterator[Any]:
+    """Return an iterator over batches, as `repeat_step` takes it."""
+    distributed = strategy.distribute_datasets_from_function(
+        lambda context: split_over_replicas(batches, context)
+    )
+    iterator: Iterator[Any] = iter(distributed)
+    return iterator
+
+
 def split_over_replicas(
     batches: tf.data.Dataset, context: tf.distribute.InputContext
 ) -> tf.data.Dataset:
@@ -108,7 +115,7 @@ def split_over_replicas(
     here = num_replicas // num_workers
     first = context.input_pipeline_id * here
     size = batches.element_spec[1].shape[0]
-    bounds = [size * number // num_replicas for number in range(first, first + here + 1)]
+    bounds = [first_row(number, size, num_replicas) for number in range(first, first + here + 1)]
 
     def shares(*batch: Any) -> tf.data.Dataset:
         # Not `from_tensors`: TensorFlow counts it as stateful, and then makes no batch ahead.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,45 +54,56 @@ def build_learner(
     jit_compile: bool,
 ) -> Learner:
     """Return what a run trains, in the scope of its strategy; its weights follow from the seed."""
-    class_weights = balanced_weights(manifest) if settings.class_weights == "balanced" else None
-    arguments = {
+    balanced = settings.class_weights == "balanced"
+    common = {
+        "class_weights": balanced_weights(manifest) if balanced else None,
+        "jit_compile": jit_compile,
         "num_replicas": strategy.num_replicas_in_sync,
         "batch_size": settings.batch_size,
         "clip_norm": settings.clip_norm,
     }
     if settings.representation == NGRAMS:
-        ngrams = NgramModel(ngram_size(settings, manifest))
-        variables = ngrams.experts.variables
-        optimizer = build_optimizer(settings, ngrams.experts.trainable_variables)
-        regularization = Regularization(settings.dropout, settings.ngram_dropout, settings.seed)
-        replica = NgramReplica(
-            ngrams,
-            optimizer,
-            regularization,
-            class_weights=class_weights,
-            jit_compile=jit_compile,
-            **arguments,
-        )
-        return Learner(
-            replica,
-            {**keyed_variables("model", variables), **ngrams.table.stored("model")},
-            {
-                **keyed_variables("optimizer", optimizer.variables),
-                **ngrams.table.stored_squares("optimizer"),
-            },
-            lambda: build_classifier(ngrams),
-            MixtureFit(strategy, replica),
-        )
-    model = training_model(manifest, settings.representation, settings, jit_compile=jit_compile)
+        return _ngram_learner(settings, manifest, strategy, **common)
+    return _stacked_lstm_learner(settings, manifest, **common)
+
+
+def _ngram_learner(
+    settings: Settings, manifest: Manifest, strategy: tf.distribute.Strategy, **common: Any
+) -> Learner:
+    ngrams = NgramModel(ngram_size(settings, manifest))
+    optimizer = build_optimizer(settings, ngrams.experts.trainable_variables)
+    regularization = Regularization(settings.dropout, settings.ngram_dropout, settings.seed)
+    replica = NgramReplica(ngrams, optimizer, regularization, **common)
+    return Learner(
+        replica,
+        {**keyed_variables("model", ngrams.experts.variables), **ngrams.table.stored("model")},
+        {
+            **keyed_variables("optimizer", optimizer.variables),
+            **ngrams.table.stored_squares("optimizer"),
+        },
+        lambda: build_classifier(ngrams),
+        MixtureFit(strategy, replica),
+    )
+
+
+def _stacked_lstm_learner(
+    settings: Settings,
+    manifest: Manifest,
+    *,
+    class_weights: Sequence[float] | None,
+    jit_compile: bool,
+    **common: Any,
+) -> Learner:
+    model = training_model(manifest, settings, jit_compile=jit_compile)
     optimizer = build_optimizer(settings, model.trainable_variables)
 
     def to_keras() -> keras.Model:
-        plain = exported_model(manifest, settings.representation, settings)
+        plain = exported_model(manifest, settings)
         plain.set_weights(model.get_weights())
         return plain
 
     return Learner(
-        Replica(Objective(model, class_weights, jit_compile=jit_compile), optimizer, **arguments),
+        Replica(Objective(model, class_weights, jit_compile=jit_compile), optimizer, **common),
         keyed_variables("model", model.variables),
         keyed_variables("optimizer", optimizer.variables),
         to_keras,
@@ -113,29 +124,28 @@ def ngram_size(settings: Settings, manifest: Manifest) -> Size:
     )
 
 
-def training_model(
-    manifest: Manifest, representation: str, settings: Settings, *, jit_compile: bool
-) -> keras.Model:
+def training_model(manifest: Manifest, settings: Settings, *, jit_compile: bool) -> keras.Model:
     """Return a new model to train on the records of a dataset, for XLA if jit_compile."""
-    arguments = _arguments(manifest, representation, settings)
-    timesteps, *features = input_shape(representation, manifest.max_length, manifest.alphabet_size)
+    (timesteps, *features), arguments = _arguments(manifest, settings)
     if jit_compile:
         return build_xla_model((timesteps, *features), **arguments)
     # Batches are cut at their longest row.
     return build_model((None, *features), **arguments)
 
 
-def exported_model(manifest: Manifest, representation: str, settings: Settings) -> keras.Model:
+def exported_model(manifest: Manifest, settings: Settings) -> keras.Model:
     """Return a new model to be exported, with the same weights as `training_model`."""
-    shape = input_shape(representation, manifest.max_length, manifest.alphabet_size)
-    return build_model(shape, **_arguments(manifest, representation, settings))
+    shape, arguments = _arguments(manifest, settings)
+    return build_model(shape, **arguments)
 
 
-def _arguments(manifest: Manifest, representation: str, settings: Settings) -> dict[str, Any]:
+def _arguments(manifest: Manifest, settings: Settings) -> tuple[tuple[int, ...], dict[str, Any]]:
+    """Return the input shape of a model, and the other arguments that build it."""
+    shape = input_shape(settings.representation, manifest.max_length, manifest.alphabet_size)
     embedding = None
-    if representation == "embedding":
+    if settings.representation == "embedding":
         embedding = EmbeddingSize(manifest.unknown_id + 1, settings.embedding_dim)
-    return {
+    return shape, {
         "classes": len(manifest.labels),
         "units": settings.units,
         "embedding": embedding,

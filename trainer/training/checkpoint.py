@@ -15,8 +15,6 @@ import os
 import re
 import sys
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -29,6 +27,7 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from charseq.files import whole_file
+from trainer.archives import ARCHIVE_DAMAGE
 from trainer.config import Interval
 from trainer.run_directory import CHECKPOINTS
 from trainer.training.state import TrainState, best_epoch
@@ -37,17 +36,6 @@ _STEP_DIGITS = 10
 _STEP_FILE = re.compile(rf"step-\d{{{_STEP_DIGITS},}}\.npz")
 _BEST = "best.npz"
 _STATE, _STATE_OF_EARLIER_VERSIONS = "state", "position"
-# What numpy raises for a file that was cut off or whose bits have changed.
-_READ_ERRORS = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 _OF_ANOTHER_MODEL = (
     "the checkpoint is of another model; begin anew with --resume never or in another --output"
@@ -153,7 +141,7 @@ class Checkpoints:
         path = os.path.join(self._directory, _BEST)
         try:
             values = _read(path)
-        except _READ_ERRORS as error:
+        except ARCHIVE_DAMAGE as error:
             raise DataError(
                 f"{path}: broken: {error}; give the same command again: it makes them anew from "
                 "the other checkpoints"
@@ -192,7 +180,7 @@ class Checkpoints:
         path = os.path.join(directory, _BEST)
         try:
             values = _read(path)
-        except _READ_ERRORS as error:
+        except ARCHIVE_DAMAGE as error:
             print(f"{path}: broken, making the best weights anew: {error}", file=sys.stderr)
             return False
         if directory != self._directory:
@@ -253,7 +241,7 @@ def _whole_checkpoints(directory: str, *, report: bool = False) -> Iterator[_Che
         try:
             values = _read(path)
             state = _pop_state(values)
-        except _READ_ERRORS as error:
+        except ARCHIVE_DAMAGE as error:
             if report:
                 print(f"{path}: broken, trying the one before it: {error}", file=sys.stderr)
             continue

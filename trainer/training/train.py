@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -14,7 +13,7 @@ from charseq.errors import DataError
 from charseq.files import directory_lock
 from trainer.baseline.training import train_baseline
 from trainer.config import NGRAMS, Config
-from trainer.data.batches import Batches, resolve_batch_size
+from trainer.data.batches import Batches, count_batches, resolve_batch_size
 from trainer.data.dataset import Dataset
 from trainer.data.records import read_errors_as_data_error
 from trainer.export.saved_model import export
@@ -116,7 +115,7 @@ def print_notes(setup: Setup) -> None:
 def begin_warnings(setup: Setup) -> Iterator[str]:
     """Yield what is wrong with the dataset or the options of a run."""
     manifest = setup.dataset.manifest
-    steps_per_epoch = math.ceil(manifest.records("train") / setup.settings.batch_size)
+    steps_per_epoch = count_batches(manifest, "train", setup.settings.batch_size)
     yield from dataset_warnings(manifest)
     yield from update_warnings(steps_per_epoch * setup.settings.epochs)
 

@@ -92,10 +92,14 @@ def test_a_graph_or_rows_that_changed_after_the_preparation_are_refused(written,
         TextEncoder(changed)
 
 
+def settings_of(representation, **options):
+    return Settings(data="", output="", representation=representation, **options)
+
+
 def new_classifier(dataset, representation="embedding", seed=0):
-    config = Settings(data="", output="", units=(4,), embedding_dim=2)
+    config = settings_of(representation, units=(4,), embedding_dim=2)
     keras.utils.set_random_seed(seed)
-    model = exported_model(dataset.manifest, representation, config)
+    model = exported_model(dataset.manifest, config)
     return TextClassifier(TextEncoder(dataset), model, representation, dataset.manifest), model
 
 
@@ -137,10 +141,17 @@ def test_the_served_probabilities_are_those_that_keras_computes(
 ):
     """For every length there is, in one batch; and layers of several widths, with dropout."""
     monkeypatch.setattr(forward_pass, "_MAX_TABLE_IDS", max_table_ids)
-    config = Settings(data="", output="", units=(4, 3, 5), embedding_dim=2, dropout=0.5)
+    config = Settings(
+        data="",
+        output="",
+        representation=representation,
+        units=(4, 3, 5),
+        embedding_dim=2,
+        dropout=0.5,
+    )
     keras.utils.set_random_seed(1)
     with dtype_policy(dtype):
-        model = exported_model(written.manifest, representation, config)
+        model = exported_model(written.manifest, config)
     for variable in model.weights:  # A new bias is zero.
         variable.assign(3 * keras.random.normal(variable.shape))
     classifier = TextClassifier(TextEncoder(written), model, representation, written.manifest)
@@ -172,9 +183,16 @@ def test_an_export_has_no_operation_but_those_that_are_allowed(
     written, representation, dtype, tmp_path
 ):
     """In all its signatures: what refuses other models must not refuse ours."""
-    config = Settings(data="", output="", units=(4, 3), embedding_dim=2, dropout=0.5)
+    config = Settings(
+        data="",
+        output="",
+        representation=representation,
+        units=(4, 3),
+        embedding_dim=2,
+        dropout=0.5,
+    )
     with dtype_policy(dtype):
-        model = exported_model(written.manifest, representation, config)
+        model = exported_model(written.manifest, config)
     classifier = TextClassifier(TextEncoder(written), model, representation, written.manifest)
     tf.saved_model.save(classifier, str(tmp_path / "model"), classifier.signatures())
     check_graph((tmp_path / "model" / "saved_model.pb").read_bytes(), "model")

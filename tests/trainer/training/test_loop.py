@@ -49,7 +49,7 @@ def new_steps(
 ):
     config = Settings(data="", output="", units=(4, 3), embedding_dim=2)
     keras.utils.set_random_seed(0)
-    model = training_model(dataset.manifest, "embedding", config, jit_compile=jit_compile)
+    model = training_model(dataset.manifest, config, jit_compile=jit_compile)
     optimizer = keras.optimizers.SGD(RATE)
     optimizer.build(model.trainable_variables)
     objective = Objective(model, class_weights, jit_compile=jit_compile)

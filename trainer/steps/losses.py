@@ -1,0 +1,33 @@
+"""What the steps of every model measure, and how labels weigh in its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+def metric_sums(
+    labels: tf.Tensor, answers: tf.Tensor, losses: tf.Tensor, weights: tf.Tensor
+) -> tf.Tensor:
+    """Return loss, correct answers and rows, (3,) float32, summed over rows of weight 1.
+
+    Args:
+        labels: (rows,) int64.
+        answers: (rows, classes), probabilities or their logarithms.
+        losses: (rows,) float32.
+        weights: (rows,) float32, 1 or 0.
+    """
+    correct = tf.cast(tf.argmax(answers, axis=1) == labels, tf.float32)
+    sums = [tf.reduce_sum(values * weights) for values in (losses, correct)]
+    return tf.stack([*sums, tf.reduce_sum(weights)])
+
+
+def balance(
+    weights: tf.Tensor, labels: tf.Tensor, class_weights: Sequence[float] | None
+) -> tf.Tensor:
+    """Return the weights (rows,) times those of the rows' labels, if there are any.
+
+    class_weights: of the loss of each label, in the order of their ids.
+    """
+    return weights * tf.gather(class_weights, labels) if class_weights else weights
