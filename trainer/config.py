@@ -98,7 +98,7 @@ class Config:
         minimum=1,
     )
     embedding_dim: int | None = flag(
-        "dimension of the vectors of characters and n-grams",
+        "dimension of the vectors of characters, and of the n-grams that the LSTM reads",
         default=None,
         metavar="N",
         minimum=1,

@@ -72,7 +72,7 @@ def ngram_defaults(manifest: Manifest) -> Mapping[str, Any]:
         "units": (64,),
         "embedding_dim": 16,
         "dropout": 0.3,
-        "ngram_dropout": 0.2,
+        "ngram_dropout": 0.5,
         "ngram_buckets": _power_of_two(buckets, *_BUCKETS),
         "epochs": min(max(-(-_ROWS_IN_ALL // rows), _EPOCHS[0]), _EPOCHS[1]),
         "batch_size": _power_of_two(rows // _ROWS_PER_BATCH_ROW, *_BATCH_SIZES),

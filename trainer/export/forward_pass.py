@@ -18,6 +18,9 @@ Represent = Callable[[tf.Tensor], tf.Tensor]
 # From (batch, 4 · units) float32, in Keras's order, to the input, forget, cell and output gates,
 # (batch, units) each.
 Gates = Callable[[tf.Tensor], Sequence[tf.Tensor]]
+# From the number of a timestep, the output at it, (batch, units), and the result so far, of the
+# same shape and zeros at first, to the result.
+Reduction = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 # Up to so many ids, the product of each with the first layer's weights is computed beforehand. Of
 # more it could take longer than all the rest, where a batch is small.
@@ -126,22 +129,59 @@ def last_output(
         sequence: (batch, timesteps, …), the first layer's inputs.
         length: (batch,), 1 or more.
     """
+    [last] = _reduce_outputs(layers, gates, sequence, length, [_keep_last(length)])
+    return last
+
+
+def last_and_mean_output(
+    layers: Sequence[Layer], gates: Gates, sequence: tf.Tensor, length: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return `last_output`, and the mean of the outputs at all characters of each row."""
+    reductions = [_keep_last(length), _add_up(length)]
+    last, total = _reduce_outputs(layers, gates, sequence, length, reductions)
+    return last, total / tf.cast(length, tf.float32)[:, tf.newaxis]
+
+
+def _keep_last(length: tf.Tensor) -> Reduction:
+    def reduce(number: tf.Tensor, output: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+        is_last = number == tf.cast(length, tf.int32) - 1
+        return tf.where(is_last[:, tf.newaxis], output, last)
+
+    return reduce
+
+
+def _add_up(length: tf.Tensor) -> Reduction:
+    def reduce(number: tf.Tensor, output: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
+        is_inside = number < tf.cast(length, tf.int32)
+        return total + tf.where(is_inside[:, tf.newaxis], output, 0)
+
+    return reduce
+
+
+def _reduce_outputs(
+    layers: Sequence[Layer],
+    gates: Gates,
+    sequence: tf.Tensor,
+    length: tf.Tensor,
+    reductions: Sequence[Reduction],
+) -> list[tf.Tensor]:
+    """Return what each reduction makes of the last layer's outputs, (batch, units) float32."""
     # Time first: the rows of a timestep are then contiguous in memory.
     steps = tf.transpose(sequence, [1, 0, *range(2, len(sequence.shape))])
-    batch, last_step = tf.size(length), tf.cast(length, tf.int32) - 1
+    batch, longest = tf.size(length), tf.cast(tf.reduce_max(length), tf.int32)
 
-    def step(number, outputs, states, result):  # type: ignore[no-untyped-def]
+    def step(number, outputs, states, results):  # type: ignore[no-untyped-def]
         outputs, states = _advance_layers(layers, gates, steps[number], outputs, states)
-        result = tf.where((number == last_step)[:, tf.newaxis], outputs[-1], result)
-        return number + 1, outputs, states, result
+        results = [
+            reduce(number, outputs[-1], result)
+            for reduce, result in zip(reductions, results, strict=True)
+        ]
+        return number + 1, outputs, states, results
 
     zeros = [tf.zeros([batch, layer.units]) for layer in layers]
-    *_, result = tf.while_loop(
-        lambda number, *_: number <= tf.reduce_max(last_step),
-        step,
-        (0, zeros, zeros, zeros[-1]),
-    )
-    return result
+    first = (0, zeros, zeros, [zeros[-1]] * len(reductions))
+    *_, results = tf.while_loop(lambda number, *_: number < longest, step, first)
+    return list(results)
 
 
 def _advance_layers(

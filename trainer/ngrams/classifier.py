@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.export.forward_pass import last_output, lstm_layer, sigmoid_gates
+from trainer.export.forward_pass import last_and_mean_output, lstm_layer, sigmoid_gates
 from trainer.ngrams.experts import Experts, Layer, Size, mix
 from trainer.ngrams.model import NgramModel, count_ngrams, hash_sequences, make_inputs
 
@@ -37,7 +37,7 @@ class NgramClassifier(keras.layers.Layer):
         self.expert_variables = self.experts.variables  # Keras saves the variables of attributes.
         # The place of each bucket's vector; 0, which is all zeros, of those that have none.
         self.places = self._constant("places", np.zeros(self.size.num_buckets + 1, np.int32))
-        zeros = np.zeros((num_rows + 1, self.size.table_width), np.float16)
+        zeros = np.zeros((num_rows + 1, sum(self.size.table_widths)), np.float16)
         self.vectors = self._constant("vectors", zeros)
 
     @staticmethod
@@ -70,7 +70,9 @@ class NgramClassifier(keras.layers.Layer):
 
 
 def _read(layers: Sequence[Layer], vectors: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-    return last_output([lstm_layer(*layer) for layer in layers], sigmoid_gates, vectors, length)
+    lstm = [lstm_layer(*layer) for layer in layers]
+    last, mean = last_and_mean_output(lstm, sigmoid_gates, vectors, length)
+    return tf.concat([last, mean], axis=1)
 
 
 def build_classifier(model: NgramModel) -> keras.Model:

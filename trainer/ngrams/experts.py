@@ -1,10 +1,14 @@
 """The two experts that a model of n-grams consists of, and their common answer.
 
-The bag answers from the mean of the vectors of all n-grams, as fastText does (Joulin et al., 2017).
-The stacked LSTM answers from the sum of the vectors at each position: that of the character, and
-those of the n-grams that end there (Bojanowski et al., 2017). Each has vectors, a loss and a
-softmax of its own: trained as one, the LSTM spoils the vectors of the bag where rows are few. Their
-log-probabilities are added, with weights, which gives one answer better than either.
+The bag answers from the mean of the vectors of all n-grams. Of few labels an n-gram has a score for
+each, which is logistic regression; of many the vectors are narrower, as in fastText (Joulin et al.,
+2017). The stacked LSTM reads the sum of the vectors at each position: that of the character, and
+those of the n-grams that end there (Bojanowski et al., 2017). It answers from its output at the
+last position and the mean of all.
+
+Each has vectors, a loss and a softmax of its own: trained as one, the LSTM spoils the vectors of
+the bag where rows are few. Their log-probabilities are added, with weights, which gives one answer
+better than either.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ BAG, LSTM = range(2)
 # Kernel, recurrent kernel and bias of an LSTM layer.
 Layer = tuple[keras.Variable, keras.Variable, keras.Variable]
 # From the layers, (rows, positions, lstm_dim) float32 and lengths (rows,) int32 to the last layer's
-# output at the last position of each row, (rows, units).
+# output at the last position of each row beside its mean over all, (rows, 2 · units).
 Read = Callable[[Sequence[Layer], tf.Tensor, tf.Tensor], tf.Tensor]
 
 
@@ -30,8 +34,8 @@ class Size:
 
     unknown_id: the largest id of a sequence; the marks of begin and end follow it. classes: labels.
     max_length: timesteps of a sequence, without marks. units: of each LSTM layer. bag_dim and
-    lstm_dim: the widths of the vectors of the two experts. ngram_max: the longest n-gram.
-    num_buckets: a power of two.
+    lstm_dim: the widths of the vectors of the two experts; a bag_dim of `classes` stands for the
+    scores of the labels themselves. ngram_max: the longest n-gram. num_buckets: a power of two.
     """
 
     unknown_id: int
@@ -49,9 +53,9 @@ class Size:
         return self.max_length + 2
 
     @property
-    def table_width(self) -> int:
-        """The width of a row of the table: the vectors of both experts side by side."""
-        return self.bag_dim + self.lstm_dim
+    def table_widths(self) -> tuple[int, int]:
+        """The widths of the vectors that stand side by side in a row of the table."""
+        return self.bag_dim, self.lstm_dim
 
 
 class Inputs(NamedTuple):
@@ -81,8 +85,10 @@ class Experts:
                 zip((size.lstm_dim, *size.units), size.units, strict=False), start=1
             )
         ]
-        self.lstm_softmax = _softmax("lstm", size.units[-1], size.classes)
+        self.lstm_softmax = _softmax("lstm", 2 * size.units[-1], size.classes)
         self.bag_softmax = _softmax("bag", size.bag_dim, size.classes)
+        if size.bag_dim == size.classes:
+            del self.bag_softmax[0]
         self.mixture = keras.Variable([0.5, 0.5], trainable=False, name="mixture")
 
     @property
@@ -99,9 +105,9 @@ class Experts:
     def log_probabilities(self, inputs: Inputs, read: Read) -> tf.Tensor:
         """Return the log-probabilities of each expert, (rows, 2, classes): BAG, then LSTM."""
         characters = tf.gather(tf.convert_to_tensor(self.characters), inputs.marked)
-        last_output = read(self.layers, characters + inputs.sums, inputs.length)
-        answers = [_dense(inputs.mean, self.bag_softmax), _dense(last_output, self.lstm_softmax)]
-        return tf.nn.log_softmax(tf.stack(answers, axis=1))
+        outputs = read(self.layers, characters + inputs.sums, inputs.length)
+        scores = [_score(inputs.mean, self.bag_softmax), _score(outputs, self.lstm_softmax)]
+        return tf.nn.log_softmax(tf.stack(scores, axis=1))
 
 
 def mix(log_probabilities: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -123,14 +129,17 @@ def _layer(number: int, width: int, units: int) -> Layer:
     )
 
 
-def _softmax(name: str, width: int, classes: int) -> tuple[keras.Variable, keras.Variable]:
+def _softmax(name: str, width: int, classes: int) -> list[keras.Variable]:
     kernel = _weight(f"{name}_kernel", (width, classes), keras.initializers.GlorotUniform())
-    return kernel, keras.Variable(tf.zeros([classes]), name=f"{name}_bias")
+    return [kernel, keras.Variable(tf.zeros([classes]), name=f"{name}_bias")]
 
 
-def _dense(inputs: tf.Tensor, weights: Sequence[keras.Variable]) -> tf.Tensor:
-    kernel, bias = (tf.convert_to_tensor(each) for each in weights)
-    return inputs @ kernel + bias
+def _score(inputs: tf.Tensor, weights: Sequence[keras.Variable]) -> tf.Tensor:
+    """Return the scores of the labels; without a kernel, `inputs` are scores but for the bias."""
+    *kernels, bias = (tf.convert_to_tensor(each) for each in weights)
+    for kernel in kernels:
+        inputs @= kernel
+    return inputs + bias
 
 
 def _weight(

@@ -15,7 +15,7 @@ class NgramModel:
     def __init__(self, size: Size) -> None:
         self.size = size
         self.experts = Experts(size)
-        self.table = NgramTable(size.num_buckets, size.table_width)
+        self.table = NgramTable(size.num_buckets, size.table_widths)
 
 
 def hash_sequences(size: Size, ids: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -47,7 +47,8 @@ def make_inputs(
         size: of the model.
         marked: (rows, positions) int32.
         length: (rows,) int64, without marks.
-        vectors: (rows, positions, table_width) float32, summed over the n-grams of a position.
+        vectors: (rows, positions, bag_dim + lstm_dim) float32, summed over the n-grams of a
+            position.
         count: (rows,) float32, the n-grams of each row.
     """
     bag = vectors[:, :, : size.bag_dim]

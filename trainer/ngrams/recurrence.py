@@ -46,7 +46,7 @@ class Recurrence:
     dropout: Dropout | None = None
 
     def __call__(self, layers: Sequence[Layer], vectors: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        """Return the last outputs, as `trainer.ngrams.experts.Read` describes."""
+        """Return the last and the mean outputs, as `trainer.ngrams.experts.Read` describes."""
         dropout = self.dropout
         if dropout:
             vectors = dropout.apply(vectors, 0, dropout.rate / 2)
@@ -55,8 +55,15 @@ class Recurrence:
             weights = (tf.convert_to_tensor(each) for each in layer)
             outputs = self.run_lstm(outputs, tf.reduce_max(length), *weights)
             if number == len(layers):
-                last = tf.stack([length - 1, tf.range(tf.size(length))], axis=1)
-                outputs = tf.gather_nd(outputs, last)
+                outputs = _last_and_mean(outputs, length)
             if dropout:
                 outputs = dropout.apply(outputs, number, dropout.rate)
         return outputs
+
+
+def _last_and_mean(outputs: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    """Return of outputs (positions, rows, units) the last of each row beside their mean."""
+    last = tf.gather_nd(outputs, tf.stack([length - 1, tf.range(tf.size(length))], axis=1))
+    is_inside = tf.range(tf.shape(outputs)[0])[:, tf.newaxis] < length
+    total = tf.reduce_sum(tf.where(is_inside[..., tf.newaxis], outputs, 0), axis=0)
+    return tf.concat([last, total / tf.cast(length, tf.float32)[:, tf.newaxis]], axis=1)

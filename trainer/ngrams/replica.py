@@ -35,7 +35,7 @@ from trainer.steps.replicas import (
 
 # The rates of the table's Adagrad for the bag and the LSTM, in rates of the optimizer of all other
 # weights: a mean of many vectors may move faster than what an LSTM has learned to read.
-_BAG_RATE, _LSTM_RATE = 25.0, 5.0
+_TABLE_RATES = (400.0, 5.0)
 # The number of a part, for the key of the n-grams that a step leaves out; no part has it.
 _NGRAM_DROPOUT = -1
 
@@ -106,8 +106,6 @@ class NgramReplica:
         self._num_parts = num_microbatches(batch_size, num_replicas)
         self._class_weights = class_weights
         self._clip_norm = clip_norm
-        size = model.size
-        self._table_rates = [_BAG_RATE] * size.bag_dim + [_LSTM_RATE] * size.lstm_dim
         self._generator = XLA_GENERATOR if jit_compile else PLAIN_GENERATOR
         self._run_lstm = xla_lstm.lstm if jit_compile else plain_lstm.lstm
         self._gradients = tf.function(self._part_gradients, jit_compile=jit_compile)
@@ -134,7 +132,7 @@ class NgramReplica:
         by_vector = sum_by_row(lookup, by_position, kept)
         if self._clip_norm:
             (*dense, by_vector), _ = tf.clip_by_global_norm([*dense, by_vector], self._clip_norm)
-        rates = self._table_rates * tf.convert_to_tensor(self.optimizer.learning_rate)
+        rates = _TABLE_RATES * tf.convert_to_tensor(self.optimizer.learning_rate)
         updates = [
             apply_gradients(self.optimizer, dense, self.model.experts.trainable_variables),
             # Adagrad does not depend on the scale of gradients, but for its epsilon: a sum over

@@ -1,4 +1,4 @@
-"""The vectors of n-grams while they are trained: one row for each bucket, few of which change.
+"""The vectors of n-grams while they are trained: a row for each bucket, few of which change.
 
 A step reads and writes the rows of its batch only, so that it costs the same however many buckets
 there are. A row begins at zero and stays zero until a batch has an n-gram in its bucket: n-grams
@@ -7,7 +7,7 @@ that the train split lacks have no effect in validation, evaluation and export.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,17 +41,17 @@ class Stored(NamedTuple):
 
 
 class NgramTable:
-    """A vector for each bucket, and what Adagrad (Duchi et al., 2011) keeps of it.
+    """Vectors for each bucket, side by side, and what Adagrad (Duchi et al., 2011) keeps of them.
 
-    vectors, squares: (num_buckets + 1, width) float32. Row 0 stands where there is no n-gram, and
-    stays zero. squares are the sums of the squared gradients.
+    vectors: (num_buckets + 1, sum of `widths`) float32. Row 0 stands where there is no n-gram, and
+    stays zero. squares: (num_buckets + 1, vectors) float32, of each vector the sum of the mean
+    squared gradients; its numbers share a rate.
     """
 
-    def __init__(self, num_buckets: int, width: int) -> None:
-        shape = [num_buckets + 1, width]
-        self.vectors = tf.Variable(tf.zeros(shape), trainable=False, name="ngram_vectors")
-        self.squares = tf.Variable(tf.zeros(shape), trainable=False, name="ngram_squares")
-        self.width = width
+    def __init__(self, num_buckets: int, widths: Sequence[int]) -> None:
+        self.widths = tuple(widths)
+        self.vectors = _zeros([num_buckets + 1, sum(widths)], "ngram_vectors")
+        self.squares = _zeros([num_buckets + 1, len(widths)], "ngram_squares")
         self._restored = np.zeros(0, np.int32)
 
     def look_up(self, buckets: tf.Tensor) -> Lookup:
@@ -65,11 +65,14 @@ class NgramTable:
         Args:
             lookup: of the batch.
             gradient: (distinct, width) float32, of the loss by the vectors.
-            rates: (width,) float32, the learning rate of each column.
+            rates: (vectors,) float32, the learning rate of each.
         """
         gradient *= tf.cast(lookup.rows > 0, tf.float32)[:, tf.newaxis]
-        squares = tf.gather(self.squares, lookup.rows) + gradient * gradient
-        vectors = lookup.vectors - rates * gradient / (tf.sqrt(squares) + _EPSILON)
+        of_each = tf.split(gradient, self.widths, axis=1)
+        means = tf.stack([tf.reduce_mean(each * each, axis=1) for each in of_each], axis=1)
+        squares = tf.gather(self.squares, lookup.rows) + means
+        scales = tf.repeat(rates / (tf.sqrt(squares) + _EPSILON), self.widths, axis=1)
+        vectors = lookup.vectors - gradient * scales
         return tf.group(
             _write_rows(self.squares, lookup.rows, squares),
             _write_rows(self.vectors, lookup.rows, vectors),
@@ -98,7 +101,7 @@ class NgramTable:
             variable.assign(whole)
 
         return Stored(
-            (None, self.width), lambda: tf.gather(variable, self.touched()).numpy(), assign
+            (None, variable.shape[1]), lambda: tf.gather(variable, self.touched()).numpy(), assign
         )
 
     def _restore_rows(self, rows: npt.NDArray[np.int32]) -> None:
@@ -132,6 +135,10 @@ def sum_by_row(lookup: Lookup, gradient: tf.Tensor, kept: tf.Tensor) -> tf.Tenso
         places = tf.reshape(lookup.places[:, :, size], [-1])
         total += tf.math.unsorted_segment_sum(parts, places, distinct)
     return total
+
+
+def _zeros(shape: Sequence[int], name: str) -> tf.Variable:
+    return tf.Variable(tf.zeros(shape), trainable=False, name=name)
 
 
 def _write_rows(variable: tf.Variable, rows: tf.Tensor, values: tf.Tensor) -> tf.Operation:

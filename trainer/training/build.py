@@ -29,6 +29,9 @@ _OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
 }
 
+# Of more labels, scores of each n-gram for each label would take more memory than they are worth.
+_MAX_BAG_DIM = 32
+
 
 @dataclass(frozen=True)
 class Learner:
@@ -112,12 +115,13 @@ def _stacked_lstm_learner(
 
 def ngram_size(settings: Settings, manifest: Manifest) -> Size:
     """Return the size of a model of n-grams."""
+    classes = len(manifest.labels)
     return Size(
         unknown_id=manifest.unknown_id,
-        classes=len(manifest.labels),
+        classes=classes,
         max_length=manifest.max_length,
         units=settings.units,
-        bag_dim=settings.embedding_dim,
+        bag_dim=min(classes, _MAX_BAG_DIM),
         lstm_dim=settings.embedding_dim,
         ngram_max=settings.ngram_max,
         num_buckets=settings.ngram_buckets,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -36,12 +38,19 @@ FEATURES = {
 RATE = 0.1
 
 
-def new_replica(*, jit_compile: bool = False, ngram_dropout: float = 0.0, dropout: float = 0.0):
+def new_replica(
+    size: Size = SIZE,
+    *,
+    jit_compile: bool = False,
+    ngram_dropout: float = 0.0,
+    dropout: float = 0.0,
+):
     keras.utils.set_random_seed(1)
-    model = NgramModel(SIZE)
+    model = NgramModel(size)
     # Vectors other than zero, as after some steps.
+    shape = model.table.vectors.shape
     model.table.vectors.assign(
-        np.random.default_rng(0).normal(size=(65, 5)) * (np.arange(65) > 0)[:, None]
+        np.random.default_rng(0).normal(size=shape) * (np.arange(65) > 0)[:, None]
     )
     optimizer = keras.optimizers.SGD(RATE)
     optimizer.build(model.experts.trainable_variables)
@@ -57,15 +66,16 @@ def new_replica(*, jit_compile: bool = False, ngram_dropout: float = 0.0, dropou
 
 def plain_loss(model: NgramModel) -> tf.Tensor:
     """Return the mean over the rows of the losses of both experts, row by row."""
-    experts, losses = model.experts, []
-    (lstm_kernel, lstm_bias), (bag_kernel, bag_bias) = experts.lstm_softmax, experts.bag_softmax
+    experts, losses, bag_dim = model.experts, [], model.size.bag_dim
+    (lstm_kernel, lstm_bias), (*bag_kernel, bag_bias) = experts.lstm_softmax, experts.bag_softmax
     for ids, length, label, weight in zip(IDS, LENGTHS, LABELS, WEIGHTS, strict=True):
         row = tf.constant([ids[:length]], tf.int64)
         marked, buckets = hash_sequences(SIZE, row, tf.constant([length], tf.int64))
         vectors = tf.gather(model.table.vectors, buckets[0])
         count = tf.reduce_sum(tf.cast(buckets > 0, tf.float32))
-        mean = tf.reduce_sum(vectors[..., :2], axis=[0, 1])[tf.newaxis] / count
-        x = tf.gather(experts.characters, marked[0]) + tf.reduce_sum(vectors[..., 2:], axis=1)
+        mean = tf.reduce_sum(vectors[..., :bag_dim], axis=[0, 1])[tf.newaxis] / count
+        x = tf.gather(experts.characters, marked[0])
+        x += tf.reduce_sum(vectors[..., bag_dim:], axis=1)
         for kernel, recurrent, bias in experts.layers:
             output = state = tf.zeros([1, recurrent.shape[0]])
             outputs = []
@@ -75,15 +85,18 @@ def plain_loss(model: NgramModel) -> tf.Tensor:
                 output = tf.sigmoid(o) * tf.tanh(state)
                 outputs.append(output[0])
             x = tf.stack(outputs)
-        logits = [mean @ bag_kernel + bag_bias, x[-1:] @ lstm_kernel + lstm_bias]
+        scores = mean @ bag_kernel[0] if bag_kernel else mean
+        read = tf.concat([x[-1:], tf.reduce_mean(x[: length + 2], axis=0, keepdims=True)], axis=1)
+        logits = [scores + bag_bias, read @ lstm_kernel + lstm_bias]
         answers = tf.nn.log_softmax(tf.concat(logits, axis=0))
         losses.append(-weight * tf.reduce_sum(answers[:, int(label)]))
     return tf.add_n(losses) / tf.reduce_sum(WEIGHTS)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_a_step_follows_the_gradient_of_both_losses(jit_compile: bool) -> None:
-    replica = new_replica(jit_compile=jit_compile)
+@pytest.mark.parametrize("bag_dim", [2, 3])  # 3 are the scores of the labels.
+def test_a_step_follows_the_gradient_of_both_losses(bag_dim: int, jit_compile: bool) -> None:
+    replica = new_replica(replace(SIZE, bag_dim=bag_dim), jit_compile=jit_compile)
     model = replica.model
     variables = model.experts.trainable_variables
     with tf.GradientTape() as tape:
@@ -99,9 +112,11 @@ def test_a_step_follows_the_gradient_of_both_losses(jit_compile: bool) -> None:
     replica.train(FEATURES, LABELS, WEIGHTS)
     for variable, value in zip(variables, expected, strict=True):
         np.testing.assert_allclose(variable.numpy(), value, atol=1e-5)
-    np.testing.assert_allclose(model.table.squares.numpy(), table**2, atol=1e-5)
-    rates = RATE * np.array([25, 25, 5, 5, 5])
-    moved = rates * table / (np.abs(table) + 1e-6) * (np.abs(table) > 0)
+    squares = [np.mean(part**2, axis=1) for part in np.split(table, [bag_dim], axis=1)]
+    np.testing.assert_allclose(model.table.squares.numpy().T, squares, atol=1e-5)
+    rates = RATE * np.repeat([400, 5], [bag_dim, 3])
+    roots = np.repeat(np.sqrt(np.stack(squares, axis=1)), [bag_dim, 3], axis=1)
+    moved = rates * table / (roots + 1e-6) * (np.abs(table) > 0)
     np.testing.assert_allclose(model.table.vectors.numpy(), before - moved, atol=2e-2)
 
 

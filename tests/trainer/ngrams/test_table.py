@@ -15,7 +15,7 @@ BUCKETS = tf.constant([[[3, 0], [1, 3]], [[3, 0], [0, 0]]])
 
 
 def test_a_step_changes_the_rows_of_its_batch_only() -> None:
-    table = NgramTable(4, width=2)
+    table = NgramTable(4, widths=[1, 1])
     lookup = table.look_up(BUCKETS)
     assert lookup.rows.numpy().tolist() == [3, 0, 1]
     table.update(lookup, tf.constant([[2.0, -4.0], [1.0, 1.0], [0.0, 1.0]]), tf.constant([0.5, 1]))
@@ -25,16 +25,18 @@ def test_a_step_changes_the_rows_of_its_batch_only() -> None:
     assert table.touched().tolist() == [1, 3]
 
 
-def test_the_second_step_of_a_row_is_shorter() -> None:
-    table = NgramTable(4, width=1)
+def test_the_second_step_of_a_vector_is_shorter_and_its_numbers_share_a_rate() -> None:
+    table = NgramTable(4, widths=[2, 1])
     for _ in range(2):
         lookup = table.look_up(tf.constant([[[2]]]))
-        table.update(lookup, tf.constant([[1.0]]), tf.constant([1.0]))
-    assert table.vectors.numpy()[2, 0] == pytest.approx(-1 - 1 / np.sqrt(2), abs=1e-5)
+        table.update(lookup, tf.constant([[1.0, -7.0, 3.0]]), tf.constant([1.0, 0.5]))
+    both_steps = 1 + 1 / np.sqrt(2)
+    expected = np.array([-1 / 5, 7 / 5, -0.5]) * both_steps  # 5² is the mean of 1² and 7².
+    np.testing.assert_allclose(table.vectors.numpy()[2], expected, atol=1e-5)
 
 
 def test_gradients_are_summed_where_an_ngram_stands() -> None:
-    table = NgramTable(4, width=1)
+    table = NgramTable(4, widths=[1])
     lookup = table.look_up(BUCKETS)
     kept = tf.constant([[[1.0, 0.0], [1.0, 2.0]], [[1.0, 0.0], [0.0, 0.0]]])
     by_position = tf.constant([[[1.0], [10.0]], [[100.0], [1000.0]]])
@@ -48,7 +50,7 @@ def touch(table: NgramTable, bucket: int) -> None:
 
 
 def test_a_checkpoint_holds_the_touched_rows_and_restores_all() -> None:
-    table = NgramTable(8, width=2)
+    table = NgramTable(8, widths=[1, 1])
     table.update(
         table.look_up(tf.constant([[[5]]])), tf.constant([[1.0, 2]]), tf.constant([1.0, 1])
     )
@@ -59,7 +61,7 @@ def test_a_checkpoint_holds_the_touched_rows_and_restores_all() -> None:
         "model/ngram_vectors": (1, 2),
         "optimizer/ngram_squares": (1, 2),
     }
-    other = NgramTable(8, width=2)
+    other = NgramTable(8, widths=[1, 1])
     other.update(
         other.look_up(tf.constant([[[7]]])), tf.constant([[1.0, 2]]), tf.constant([1.0, 1])
     )
