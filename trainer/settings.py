@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,8 +16,12 @@ from trainer.data.dataset import Dataset
 # rows in all epochs together. Both end in limits.
 _ROWS_PER_BATCH_ROW = 200
 _BATCH_SIZES = (16, 512)
-_ROWS_IN_ALL = 2_400_000
-_EPOCHS = (1, 12)
+_ROWS_IN_ALL = 1_500_000
+_MOST_EPOCHS = 12
+# With the most epochs; of the outputs of the LSTM, and of n-grams.
+_DROPOUT, _NGRAM_DROPOUT = 0.3, 0.5
+# The rates of the vectors of n-grams, in learning rates: of the bag, and of the LSTM in one epoch.
+_BAG_RATE, _LSTM_RATE_OF_ONE_EPOCH = 400.0, 60.0
 # Buckets for each character of the train split, a power of two within limits.
 _BUCKETS_PER_CHARACTER = 4
 _BUCKETS = (2**16, 2**20)
@@ -63,23 +68,35 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
 def ngram_defaults(manifest: Manifest) -> Mapping[str, Any]:
     """Return what a training of n-grams takes from its rows.
 
-    Few rows need small batches and many epochs, for enough updates of the weights; many rows need
-    neither. The learning rate falls to zero, and the weights at the end are the best.
+    Few rows need small batches and many epochs, for enough updates of the weights, and dropout, as
+    they are seen so often; many rows need neither. The learning rate falls to zero, and the weights
+    at the end are the best.
     """
     rows = manifest.records("train")
+    epochs = _epochs(rows)
+    dropout = math.sqrt(epochs / _MOST_EPOCHS)
     buckets = _BUCKETS_PER_CHARACTER * manifest.characters("train")
     return {
         "units": (64,),
         "embedding_dim": 16,
-        "dropout": 0.3,
-        "ngram_dropout": 0.5,
+        "dropout": round(_DROPOUT * dropout, 2),
+        "ngram_dropout": round(_NGRAM_DROPOUT * dropout, 2),
         "ngram_buckets": _power_of_two(buckets, *_BUCKETS),
-        "epochs": min(max(-(-_ROWS_IN_ALL // rows), _EPOCHS[0]), _EPOCHS[1]),
+        "epochs": epochs,
         "batch_size": _power_of_two(rows // _ROWS_PER_BATCH_ROW, *_BATCH_SIZES),
         "learning_rate": 0.004,
         "schedule": "cosine",
         "best_by": "last",
     }
+
+
+def table_rates(manifest: Manifest) -> tuple[float, float]:
+    """Return the rates of the vectors of n-grams, of the bag and of the LSTM, in learning rates.
+
+    A mean of many vectors may move faster than what an LSTM has learned to read; that must move the
+    faster the fewer epochs there are.
+    """
+    return _BAG_RATE, _LSTM_RATE_OF_ONE_EPOCH / _epochs(manifest.records("train"))
 
 
 def describe_settings(settings: Settings, manifest: Manifest) -> str:
@@ -94,6 +111,11 @@ def describe_settings(settings: Settings, manifest: Manifest) -> str:
     if settings.representation == NGRAMS:
         line += f", {settings.ngram_buckets:,} n-gram buckets; the rows decide what no flag does"
     return line
+
+
+def _epochs(rows: int) -> int:
+    """Return the epochs of the default training on so many rows."""
+    return min(math.ceil(_ROWS_IN_ALL / rows), _MOST_EPOCHS)
 
 
 def _power_of_two(number: int, smallest: int, largest: int) -> int:

@@ -12,7 +12,7 @@ from tests.support.manifests import toy_manifest
 from trainer.config import Config
 from trainer.data.dataset import Dataset
 from trainer.data.files import LocalFiles
-from trainer.settings import Settings, ngram_defaults, resolve
+from trainer.settings import Settings, ngram_defaults, resolve, table_rates
 
 pytestmark = pytest.mark.unit
 
@@ -29,21 +29,30 @@ def dataset_of(**changes: Any) -> Dataset:
 
 
 @pytest.mark.parametrize(
-    ("rows", "batch_size", "epochs", "buckets"),
+    ("rows", "batch_size", "epochs", "dropout", "ngram_dropout", "buckets", "lstm_rate"),
     [
-        (500, 16, 12, 2**16),
-        (5_764, 32, 12, 2**18),
-        (170_000, 512, 12, 2**20),
-        (780_000, 512, 4, 2**20),
-        (50_000_000, 512, 1, 2**20),
+        (500, 16, 12, 0.3, 0.5, 2**16, 5),
+        (5_764, 32, 12, 0.3, 0.5, 2**18, 5),
+        (170_000, 512, 9, 0.26, 0.43, 2**20, 60 / 9),
+        (780_000, 512, 2, 0.12, 0.2, 2**20, 30),
+        (50_000_000, 512, 1, 0.09, 0.14, 2**20, 60),
     ],
 )
 def test_a_training_of_ngrams_follows_the_rows(
-    rows: int, batch_size: int, epochs: int, buckets: int
+    rows: int,
+    batch_size: int,
+    epochs: int,
+    dropout: float,
+    ngram_dropout: float,
+    buckets: int,
+    lstm_rate: float,
 ) -> None:
-    chosen = ngram_defaults(manifest_of(rows))
-    got = [chosen[name] for name in ("batch_size", "epochs", "ngram_buckets")]
-    assert got == [batch_size, epochs, buckets]
+    manifest = manifest_of(rows)
+    chosen = ngram_defaults(manifest)
+    names = ("batch_size", "epochs", "dropout", "ngram_dropout", "ngram_buckets")
+    got = [chosen[name] for name in names]
+    assert got == [batch_size, epochs, dropout, ngram_dropout, buckets]
+    assert table_rates(manifest) == (400, pytest.approx(lstm_rate))
 
 
 def test_a_flag_overrides_what_follows_the_rows() -> None:

@@ -33,9 +33,6 @@ from trainer.steps.replicas import (
     replica_number,
 )
 
-# The rates of the table's Adagrad for the bag and the LSTM, in rates of the optimizer of all other
-# weights: a mean of many vectors may move faster than what an LSTM has learned to read.
-_TABLE_RATES = (400.0, 5.0)
 # The number of a part, for the key of the n-grams that a step leaves out; no part has it.
 _NGRAM_DROPOUT = -1
 
@@ -79,6 +76,7 @@ class NgramReplica:
         model: to train.
         optimizer: of the weights of its experts, built for their variables.
         regularization: in training.
+        table_rates: of the vectors of the bag and of the LSTM, in rates of the optimizer.
         num_replicas: that share a batch.
         batch_size: of all replicas together.
         class_weights: of the loss of each label, in the order of their ids.
@@ -91,6 +89,7 @@ class NgramReplica:
         model: NgramModel,
         optimizer: keras.optimizers.Optimizer,
         regularization: Regularization,
+        table_rates: tuple[float, float],
         *,
         num_replicas: int,
         batch_size: int,
@@ -101,6 +100,7 @@ class NgramReplica:
         self.optimizer = optimizer
         self.model = model
         self._regularization = regularization
+        self._table_rates = table_rates
         self._num_replicas = num_replicas
         self._batch_size = batch_size
         self._num_parts = num_microbatches(batch_size, num_replicas)
@@ -132,7 +132,7 @@ class NgramReplica:
         by_vector = sum_by_row(lookup, by_position, kept)
         if self._clip_norm:
             (*dense, by_vector), _ = tf.clip_by_global_norm([*dense, by_vector], self._clip_norm)
-        rates = _TABLE_RATES * tf.convert_to_tensor(self.optimizer.learning_rate)
+        rates = self._table_rates * tf.convert_to_tensor(self.optimizer.learning_rate)
         updates = [
             apply_gradients(self.optimizer, dense, self.model.experts.trainable_variables),
             # Adagrad does not depend on the scale of gradients, but for its epsilon: a sum over

@@ -19,7 +19,7 @@ from trainer.ngrams.experts import Size
 from trainer.ngrams.mixture_fit import MixtureFit
 from trainer.ngrams.model import NgramModel
 from trainer.ngrams.replica import NgramReplica, Regularization
-from trainer.settings import Settings
+from trainer.settings import Settings, table_rates
 from trainer.steps.replica import Objective, Replica, StepFunctions
 from trainer.training.checkpoint import Variables, keyed_variables
 
@@ -76,7 +76,7 @@ def _ngram_learner(
     ngrams = NgramModel(ngram_size(settings, manifest))
     optimizer = build_optimizer(settings, ngrams.experts.trainable_variables)
     regularization = Regularization(settings.dropout, settings.ngram_dropout, settings.seed)
-    replica = NgramReplica(ngrams, optimizer, regularization, **common)
+    replica = NgramReplica(ngrams, optimizer, regularization, table_rates(manifest), **common)
     return Learner(
         replica,
         {**keyed_variables("model", ngrams.experts.variables), **ngrams.table.stored("model")},

@@ -58,6 +58,7 @@ def new_replica(
         model,
         optimizer,
         Regularization(dropout, ngram_dropout, seed=3),
+        (400.0, 5.0),
         num_replicas=1,
         batch_size=4,
         jit_compile=jit_compile,
