@@ -52,7 +52,7 @@ def test_a_training_of_ngrams_follows_the_rows(
     names = ("batch_size", "epochs", "dropout", "ngram_dropout", "ngram_buckets")
     got = [chosen[name] for name in names]
     assert got == [batch_size, epochs, dropout, ngram_dropout, buckets]
-    assert table_rates(manifest) == (400, pytest.approx(lstm_rate))
+    assert table_rates(manifest) == pytest.approx((400, lstm_rate))
 
 
 def test_a_flag_overrides_what_follows_the_rows() -> None:

@@ -20,6 +20,7 @@ from trainer.data.order import length_bucketed_order
 from trainer.data.records import PARALLEL_CALLS, Rows, parallel_map, parse_rows, read_records
 from trainer.data.representation import represent
 from trainer.data.rows_in_memory import RowsInMemory
+from trainer.data.unknown import replace_some
 
 # Rows that are shuffled together: a block of ids records takes about 4 MB, of one_hot 50 MB.
 _SHUFFLE_BLOCK = 16_384
@@ -44,7 +45,8 @@ class Batches:
     """The batches of a dataset.
 
     cache: none, to stream the shards in every epoch, or memory, to keep their rows as bytes and
-    shuffle all of them together.
+    shuffle all of them together. unknown_rate: the share of characters that become unknown in
+    training, of records of ids.
 
     Raises:
         tf.errors.DataLossError: a record is torn, or its checksum is wrong.
@@ -55,6 +57,7 @@ class Batches:
     batch_size: int
     seed: int = 0
     cache: str = "none"
+    unknown_rate: float = 0.0
 
     @property
     def manifest(self) -> Manifest:
@@ -75,11 +78,12 @@ class Batches:
         random = np.random.default_rng([self.seed, epoch])
         batches_per_block = max(1, _SHUFFLE_BLOCK // self.batch_size)
         first, skip_in_block = divmod(skip, batches_per_block)
-        # The generator is used twice, and in this order: the order of a run must not change.
+        # The generator is used in this order: the order of a run must not change.
         blocks = self._blocks(random, batches_per_block * self.batch_size, first)
-        seed = int(random.integers(2**63))
+        seed, unknown_seed = (int(random.integers(2**63)) for _ in range(2))
 
         def arrange(number: tf.Tensor, rows: Rows) -> tuple[Rows, tf.Tensor]:
+            rows = self._with_unknown_characters(rows, (unknown_seed, number))
             order, weight = length_bucketed_order(rows["length"], self.batch_size, (seed, number))
             return _gather(rows, order), weight
 
@@ -97,6 +101,13 @@ class Batches:
 
         records = read_records(self.dataset, shards, self.batch_size)
         return self._to_batches(parse_rows(records, self.manifest).map(fill_up), skip=0)
+
+    def _with_unknown_characters(self, rows: Rows, seed: tuple[int, tf.Tensor]) -> Rows:
+        ids, unknown_id = rows["sequence"], self.manifest.unknown_id
+        if not self.unknown_rate or not ids.dtype.is_integer:
+            return rows
+        replaced = replace_some(ids, rows["length"], unknown_id, self.unknown_rate, seed)
+        return {**rows, "sequence": replaced}
 
     def _blocks(self, random: np.random.Generator, block_size: int, first: int) -> tf.data.Dataset:
         """Return the train split in shuffle blocks, without the first `first` of them."""

@@ -43,6 +43,10 @@ from trainer.training.loop import TrainingLoop
 from trainer.training.run_description import describe_run
 from trainer.training.state import TrainState, best_epoch
 
+# The share of the characters of train rows that become unknown, so that their vector is learned; of
+# n-grams only, as other runs of earlier versions must end with the weights that they began for.
+_UNKNOWN_RATE = 0.005
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -237,7 +241,12 @@ def fit(setup: Setup, learner: Learner, checkpoints: Checkpoints, state: TrainSt
     """
     settings, dataset = setup.settings, setup.dataset
     batches = Batches(
-        dataset, settings.representation, settings.batch_size, settings.seed, settings.cache
+        dataset,
+        settings.representation,
+        settings.batch_size,
+        settings.seed,
+        settings.cache,
+        _UNKNOWN_RATE if settings.representation == NGRAMS else 0.0,
     )
     steps = Steps(setup.strategy, learner.replica, settings.steps_per_execution)
     with read_errors_as_data_error(dataset), sigterm_event() as preempted:

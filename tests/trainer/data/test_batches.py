@@ -51,6 +51,14 @@ def epoch(dataset, batch_size=16, seed=0, number=1, skip=0, **settings):
     return Batches(dataset, batch_size=batch_size, seed=seed, **settings).training(number, skip)
 
 
+def test_characters_become_unknown_in_training_only(dataset):
+    unknown = Batches(dataset, "embedding", 16, unknown_rate=1.0)
+    for sequence, length, _ in rows_of(unknown.training(1)):
+        assert sequence == (dataset.manifest.unknown_id,) * length + (0,) * (6 - length)
+    seen = rows_of(unknown.evaluation("train"))
+    assert seen == rows_of(Batches(dataset, "embedding", 16).evaluation("train"))
+
+
 CACHES = pytest.mark.parametrize("cache", ["none", "memory"])
 
 
