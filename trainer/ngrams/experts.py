@@ -85,10 +85,13 @@ class Experts:
                 zip((size.lstm_dim, *size.units), size.units, strict=False), start=1
             )
         ]
-        self.lstm_softmax = _softmax("lstm", 2 * size.units[-1], size.classes)
-        self.bag_softmax = _softmax("bag", size.bag_dim, size.classes)
-        if size.bag_dim == size.classes:
-            del self.bag_softmax[0]
+        self.lstm_softmax = [
+            _kernel("lstm", 2 * size.units[-1], size.classes),
+            _bias("lstm", size.classes),
+        ]
+        self.bag_softmax = [_bias("bag", size.classes)]
+        if size.bag_dim != size.classes:
+            self.bag_softmax.insert(0, _kernel("bag", size.bag_dim, size.classes))
         self.mixture = keras.Variable([0.5, 0.5], trainable=False, name="mixture")
 
     @property
@@ -129,9 +132,12 @@ def _layer(number: int, width: int, units: int) -> Layer:
     )
 
 
-def _softmax(name: str, width: int, classes: int) -> list[keras.Variable]:
-    kernel = _weight(f"{name}_kernel", (width, classes), keras.initializers.GlorotUniform())
-    return [kernel, keras.Variable(tf.zeros([classes]), name=f"{name}_bias")]
+def _kernel(name: str, width: int, classes: int) -> keras.Variable:
+    return _weight(f"{name}_kernel", (width, classes), keras.initializers.GlorotUniform())
+
+
+def _bias(name: str, classes: int) -> keras.Variable:
+    return keras.Variable(tf.zeros([classes]), name=f"{name}_bias")
 
 
 def _score(inputs: tf.Tensor, weights: Sequence[keras.Variable]) -> tf.Tensor:
