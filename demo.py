@@ -15,7 +15,7 @@ from typing import Any
 
 from charseq.cli import heavy_imports
 
-ROWS = 12_000
+ROWS = 6_000
 SAMPLE = Path("data/demo/sample.csv")
 DATASET = Path("data/demo/prepared")
 RUN = Path("runs/demo")
