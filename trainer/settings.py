@@ -74,13 +74,13 @@ def ngram_defaults(manifest: Manifest) -> Mapping[str, Any]:
     """
     rows = manifest.records("train")
     epochs = _epochs(rows)
-    dropout = math.sqrt(epochs / _MOST_EPOCHS)
+    strength = math.sqrt(epochs / _MOST_EPOCHS)
     buckets = _BUCKETS_PER_CHARACTER * manifest.characters("train")
     return {
         "units": (64,),
         "embedding_dim": 16,
-        "dropout": round(_DROPOUT * dropout, 2),
-        "ngram_dropout": round(_NGRAM_DROPOUT * dropout, 2),
+        "dropout": round(_DROPOUT * strength, 2),
+        "ngram_dropout": round(_NGRAM_DROPOUT * strength, 2),
         "ngram_buckets": _power_of_two(buckets, *_BUCKETS),
         "epochs": epochs,
         "batch_size": _power_of_two(rows // _ROWS_PER_BATCH_ROW, *_BATCH_SIZES),
