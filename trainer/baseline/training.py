@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from charseq.gains import Ints
-from charseq.manifest import Manifest
 from trainer.baseline.linear import LinearModel, fit
 from trainer.baseline.ngrams import Ngrams, distinct_ngrams
 from trainer.baseline.saved import save_baseline
 from trainer.data.dataset import Dataset
-from trainer.data.records import read_errors_as_data_error, read_rows
+from trainer.data.records import first_shards, read_errors_as_data_error, read_rows
 from trainer.data.representation import restore_ids
 
 # More rows, or more characters, would take longer than seconds; memory follows the characters.
@@ -65,14 +64,3 @@ def _read_ids(dataset: Dataset, max_rows: int) -> Iterator[Rows]:
         lengths = rows["length"].numpy()
         ids = restore_ids(rows["sequence"].numpy(), lengths, representation, manifest)
         yield ids, lengths, rows["label"].numpy()
-
-
-def first_shards(manifest: Manifest, rows: int) -> list[str]:
-    """Return the paths of the first shards of the train split that hold `rows` rows, or of all."""
-    paths = []
-    for shard in manifest.shards_of("train"):
-        if rows <= 0:
-            break
-        paths.append(shard.path)
-        rows -= shard.records
-    return paths

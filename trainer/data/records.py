@@ -23,6 +23,17 @@ PARALLEL_CALLS = 2
 Rows = dict[str, tf.Tensor]
 
 
+def first_shards(manifest: Manifest, rows: int) -> list[str]:
+    """Return the paths of the first shards of the train split that hold `rows` rows, or of all."""
+    paths = []
+    for shard in manifest.shards_of("train"):
+        if rows <= 0:
+            break
+        paths.append(shard.path)
+        rows -= shard.records
+    return paths
+
+
 def read_rows(dataset: Dataset, shards: Sequence[str], batch_size: int) -> tf.data.Dataset:
     """Return the rows of several shards, some of each in turn, `batch_size` in an element."""
     records = read_records(dataset, shards, batch_size)

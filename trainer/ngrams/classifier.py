@@ -8,10 +8,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from trainer.export.forward_pass import last_and_mean_output, lstm_layer, sigmoid_gates
 from trainer.ngrams.experts import Experts, Layer, Size, mix
+from trainer.ngrams.language_models import Statistics, label_log_probabilities
 from trainer.ngrams.model import NgramModel, count_ngrams, hash_sequences, make_inputs
 
 LAYER = "ngram_classifier"
@@ -19,26 +21,42 @@ LAYER = "ngram_classifier"
 
 @keras.saving.register_keras_serializable("charseq")
 class NgramClassifier(keras.layers.Layer):
-    """The experts of n-grams with the vectors of those n-grams that the train split has.
+    """The experts of n-grams, with the vectors and counts of those that the train split has.
 
     Call: ids (batch, max_length) int64 and lengths (batch,) int64 to probabilities (batch, classes)
     float32.
 
     Args:
         size: of the model, or its fields by name.
-        num_rows: the n-grams' vectors that it has room for.
+        num_vectors, num_codes, num_only_labels: the rows of these arrays.
     """
 
-    def __init__(self, size: Size | dict[str, Any], num_rows: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        size: Size | dict[str, Any],
+        num_vectors: int,
+        num_codes: int,
+        num_only_labels: int,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.size = size if isinstance(size, Size) else Size(**{**size, "units": (*size["units"],)})
-        self.num_rows = num_rows
+        self.lengths = {
+            "num_vectors": num_vectors,
+            "num_codes": num_codes,
+            "num_only_labels": num_only_labels,
+        }
         self.experts = Experts(self.size)
         self.expert_variables = self.experts.variables  # Keras saves the variables of attributes.
-        # The place of each bucket's vector; 0, which is all zeros, of those that have none.
+        classes = self.size.classes
+        # The place of what is known of each bucket: of nothing 0, where all arrays are zeros.
         self.places = self._constant("places", np.zeros(self.size.num_buckets + 1, np.int32))
-        zeros = np.zeros((num_rows + 1, sum(self.size.table_widths)), np.float16)
+        zeros = np.zeros((num_vectors, sum(self.size.table_widths)), np.float16)
         self.vectors = self._constant("vectors", zeros)
+        self.codes = self._constant("codes", np.zeros((num_codes, 2, classes), np.uint8))
+        self.only_labels = self._constant("only_labels", np.zeros(num_only_labels, np.int32))
+        self.symbols = self._constant("symbols", np.zeros((2, classes), np.float32))
+        self.log_shares = self._constant("log_shares", np.zeros(classes, np.float32))
 
     @staticmethod
     def _constant(name: str, value: np.ndarray[Any, Any]) -> keras.Variable:
@@ -57,8 +75,16 @@ class NgramClassifier(keras.layers.Layer):
         found = tf.gather(tf.convert_to_tensor(self.vectors), places)
         vectors = tf.reduce_sum(tf.cast(found, tf.float32), axis=2)
         inputs = make_inputs(self.size, marked, length, vectors, count_ngrams(buckets))
-        answers = self.experts.log_probabilities(inputs, _read)
+        learned = self.experts.log_probabilities(inputs, _read)
+        counted = label_log_probabilities(
+            self._statistics(), places, inputs.length, self.size.num_symbols
+        )
+        answers = tf.concat([learned, counted[:, tf.newaxis]], axis=1)
         return tf.exp(mix(answers, tf.convert_to_tensor(self.experts.mixture)))
+
+    def _statistics(self) -> Statistics:
+        arrays = self.codes, self.only_labels, self.symbols, self.log_shares
+        return Statistics(*(tf.convert_to_tensor(array) for array in arrays))
 
     def compute_output_shape(self, *shapes: Any, **named: Any) -> tuple[int | None, int]:
         """Return (batch, classes)."""
@@ -66,7 +92,7 @@ class NgramClassifier(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments with which Keras makes the layer again."""
-        return {**super().get_config(), "size": asdict(self.size), "num_rows": self.num_rows}
+        return {**super().get_config(), "size": asdict(self.size), **self.lengths}
 
 
 def _read(layers: Sequence[Layer], vectors: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
@@ -80,18 +106,36 @@ def build_classifier(model: NgramModel) -> keras.Model:
 
     The vectors of n-grams are rounded to float16, which halves the size of the file.
     """
-    rows = model.table.touched()
-    layer = NgramClassifier(model.size, len(rows), name=LAYER)
+    counts, places = model.counts, _place_vectors(model)
+    vectors = np.zeros((places.max() + 1, sum(model.size.table_widths)), np.float16)
+    vectors[places[1:]] = model.table.vectors.numpy()[1:]
+    vectors[0] = 0
+    layer = NgramClassifier(
+        model.size, len(vectors), len(counts.codes), len(counts.only_labels), name=LAYER
+    )
     for mine, trained in zip(layer.experts.variables, model.experts.variables, strict=True):
         mine.assign(keras.ops.convert_to_numpy(trained))
-    places = np.zeros(model.size.num_buckets + 1, np.int32)
-    places[rows] = np.arange(1, len(rows) + 1)
-    layer.places.assign(places)
-    vectors = model.table.vectors.numpy()[rows].astype(np.float16)
-    layer.vectors.assign(np.pad(vectors, [(1, 0), (0, 0)]))
+    for variable, values in (
+        (layer.places, places),
+        (layer.vectors, vectors),
+        (layer.codes, counts.codes),
+        (layer.only_labels, counts.only_labels),
+        (layer.symbols, counts.symbols),
+        (layer.log_shares, model.log_shares),
+    ):
+        variable.assign(values)
     inputs = {
         "sequence": keras.Input((model.size.max_length,), dtype="int64", name="sequence"),
         "length": keras.Input((), dtype="int64", name="length"),
     }
     probabilities = layer(inputs["sequence"], inputs["length"])
     return keras.Model(inputs, probabilities, name="ngram_lstm")
+
+
+def _place_vectors(model: NgramModel) -> npt.NDArray[np.int32]:
+    """Return the place of each bucket: those of the counts, and then all others with a vector."""
+    places = model.counts.places.copy()
+    touched = model.table.touched()
+    more = touched[places[touched] == 0]
+    places[more] = places.max() + np.arange(1, len(more) + 1)
+    return places

@@ -1,4 +1,4 @@
-"""The two experts that a model of n-grams consists of, and their common answer.
+"""The experts that a model of n-grams consists of, and their common answer.
 
 The bag answers from the mean of the vectors of all n-grams. Of few labels an n-gram has a score for
 each, which is logistic regression; of many the vectors are narrower, as in fastText (Joulin et al.,
@@ -6,9 +6,9 @@ each, which is logistic regression; of many the vectors are narrower, as in fast
 those of the n-grams that end there (Bojanowski et al., 2017). It answers from its output at the
 last position and the mean of all.
 
-Each has vectors, a loss and a softmax of its own: trained as one, the LSTM spoils the vectors of
-the bag where rows are few. Their log-probabilities are added, with weights, which gives one answer
-better than either.
+These two have vectors, a loss and a softmax of their own: trained as one, the LSTM spoils the
+vectors of the bag where rows are few. The third expert, `trainer.ngrams.language_models`, counts.
+The log-probabilities of all are added, with weights, which gives one answer better than each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-BAG, LSTM = range(2)
+BAG, LSTM, LANGUAGE_MODELS = range(3)
+# The weights of their log-probabilities, until validation rows tell more.
+FIRST_MIXTURE = (0.4, 0.4, 0.2)
 # Kernel, recurrent kernel and bias of an LSTM layer.
 Layer = tuple[keras.Variable, keras.Variable, keras.Variable]
 # From the layers, (rows, positions, lstm_dim) float32 and lengths (rows,) int32 to the last layer's
@@ -53,6 +55,11 @@ class Size:
         return self.max_length + 2
 
     @property
+    def num_symbols(self) -> int:
+        """The symbols that can follow another: the ids, and the mark of the end."""
+        return self.unknown_id + 1
+
+    @property
     def table_widths(self) -> tuple[int, int]:
         """The widths of the vectors that stand side by side in a row of the table."""
         return self.bag_dim, self.lstm_dim
@@ -73,7 +80,10 @@ class Inputs(NamedTuple):
 
 
 class Experts:
-    """The weights of the experts, but for the vectors of n-grams; all are variables of Keras."""
+    """The weights that BAG and LSTM learn, but for the vectors of n-grams, and the mixture of all.
+
+    All are variables of Keras.
+    """
 
     def __init__(self, size: Size) -> None:
         self.size = size
@@ -92,7 +102,7 @@ class Experts:
         self.bag_softmax = [_bias("bag", size.classes)]
         if size.bag_dim != size.classes:
             self.bag_softmax.insert(0, _kernel("bag", size.bag_dim, size.classes))
-        self.mixture = keras.Variable([0.5, 0.5], trainable=False, name="mixture")
+        self.mixture = keras.Variable(FIRST_MIXTURE, trainable=False, name="mixture")
 
     @property
     def trainable_variables(self) -> list[keras.Variable]:
@@ -106,7 +116,7 @@ class Experts:
         return [*self.trainable_variables, self.mixture]
 
     def log_probabilities(self, inputs: Inputs, read: Read) -> tf.Tensor:
-        """Return the log-probabilities of each expert, (rows, 2, classes): BAG, then LSTM."""
+        """Return the log-probabilities of BAG and LSTM, (rows, 2, classes)."""
         characters = tf.gather(tf.convert_to_tensor(self.characters), inputs.marked)
         outputs = read(self.layers, characters + inputs.sums, inputs.length)
         scores = [_score(inputs.mean, self.bag_softmax), _score(outputs, self.lstm_softmax)]
@@ -114,9 +124,10 @@ class Experts:
 
 
 def mix(log_probabilities: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Return the common log-probabilities (rows, classes) of experts (rows, 2, classes).
+    """Return the common log-probabilities (rows, classes) of experts (rows, experts, classes).
 
-    weights: (2,) float32, by which the log-probabilities are multiplied before they are added.
+    weights: (experts,) float32, by which the log-probabilities are multiplied before they are
+    added.
     """
     return tf.nn.log_softmax(tf.reduce_sum(log_probabilities * weights[:, tf.newaxis], axis=1))
 

@@ -5,16 +5,27 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-# Weights of the bag; that of the LSTM is the rest.
-BAG_WEIGHTS = np.linspace(0.05, 0.95, 19).astype(np.float32)
-# Nats that keep the weight near one half, so that few rows decide little.
-_PRIOR = 5.0
+from trainer.ngrams.experts import FIRST_MIXTURE
+
+Floats64 = npt.NDArray[np.float64]
+
+# Nats that a weight costs which is 1 away from its first value, so that few rows decide little.
+_PRIOR = 10.0
+# Farther from the weights than this, the loss is not what its derivatives tell.
+_LONGEST_STEP = 0.5
 
 
-def choose_bag_weight(losses: npt.NDArray[np.float64]) -> float:
-    """Return the weight of `BAG_WEIGHTS` with the lowest loss, drawn towards one half.
+def improve_mixture(weights: Floats64, gradient: Floats64, hessian: Floats64) -> Floats64:
+    """Return weights of a lower loss, none of them negative, by a step of Newton's method.
 
-    losses: summed over the validation rows, in nats, for each of `BAG_WEIGHTS`.
+    Args:
+        weights: (experts,).
+        gradient: (experts,), of the loss by the weights, in nats, summed over the rows.
+        hessian: (experts, experts), its second derivatives.
     """
-    prior = -_PRIOR * np.log(4 * BAG_WEIGHTS * (1 - BAG_WEIGHTS))
-    return float(BAG_WEIGHTS[np.argmin(losses + prior)])
+    gradient = gradient + 2 * _PRIOR * (weights - FIRST_MIXTURE)
+    hessian = hessian + 2 * _PRIOR * np.eye(len(weights))
+    free = np.flatnonzero((weights > 0) | (gradient < 0))
+    step = np.zeros_like(weights)
+    step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
+    return np.maximum(weights - np.clip(step, -_LONGEST_STEP, _LONGEST_STEP), 0)

@@ -1,21 +1,53 @@
-"""A model of n-grams while it is trained: its experts, and the vectors of its n-grams."""
+"""A model of n-grams while it is trained: its experts, and what it knows of its n-grams."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from trainer.ngrams.counts import NgramCounts
 from trainer.ngrams.experts import Experts, Inputs, Size
 from trainer.ngrams.hashing import hash_ngrams, mark_ends
+from trainer.ngrams.language_models import Statistics
 from trainer.ngrams.table import NgramTable
 
 
 class NgramModel:
-    """The experts and the table of n-grams of a given size."""
+    """The experts, the table of n-grams and their counts.
 
-    def __init__(self, size: Size) -> None:
+    Args:
+        size: of the model.
+        counts: of the train rows.
+        label_shares: the probability of each label before anything is read, in the order of ids.
+    """
+
+    def __init__(self, size: Size, counts: NgramCounts, label_shares: npt.ArrayLike) -> None:
         self.size = size
         self.experts = Experts(size)
         self.table = NgramTable(size.num_buckets, size.table_widths)
+        self.counts = counts
+        self.log_shares = np.log(np.asarray(label_shares, np.float32))
+        self.places = _constant(counts.places, "ngram_places")
+        self._statistics = [
+            _constant(values, name)
+            for values, name in (
+                (counts.codes, "ngram_codes"),
+                (counts.only_labels, "ngram_only_labels"),
+                (counts.symbols, "symbols"),
+                (self.log_shares, "log_shares"),
+            )
+        ]
+
+    def statistics(self) -> Statistics:
+        """Return what the language models are made of, as tensors of this replica."""
+        return Statistics(*(tf.convert_to_tensor(each) for each in self._statistics))
+
+
+def _constant(values: np.ndarray[Any, Any], name: str) -> tf.Variable:
+    return tf.Variable(values, trainable=False, name=name)
 
 
 def hash_sequences(size: Size, ids: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

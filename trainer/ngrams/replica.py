@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from trainer.model import plain_lstm, xla_lstm
 from trainer.model.dropout import drop
-from trainer.ngrams.experts import Inputs, mix
-from trainer.ngrams.mixture import BAG_WEIGHTS
+from trainer.ngrams.experts import LANGUAGE_MODELS, Inputs, mix
+from trainer.ngrams.language_models import label_log_probabilities
 from trainer.ngrams.model import NgramModel, count_ngrams, hash_sequences, make_inputs
 from trainer.ngrams.recurrence import PLAIN_GENERATOR, XLA_GENERATOR, Dropout, Recurrence
 from trainer.ngrams.table import Lookup, sum_at_positions, sum_by_row
@@ -35,11 +35,11 @@ from trainer.steps.replicas import (
 
 # The number of a part, for the key of the n-grams that a step leaves out; no part has it.
 _NGRAM_DROPOUT = -1
+# What `NgramReplica.mixture_derivatives` returns.
+MIXTURE_SUMS = 3 + 3 * 3
 
 Features = dict[str, tf.Tensor]
-# Some rows of a batch: what the experts answer from, labels (rows,) and weights (rows,).
-Part = tuple[Inputs, tf.Tensor, tf.Tensor]
-# The log-probabilities of the experts for them, (rows, 2, classes), labels and weights.
+# The log-probabilities of the experts for some rows, (rows, 3, classes), their labels and weights.
 Answers = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
@@ -120,11 +120,10 @@ class NgramReplica:
         vectors = sum_at_positions(lookup.vectors, places, own)
         inputs = make_inputs(size, marked, features["length"], vectors, count)
         rows = add_in_order([tf.reduce_sum(weights)])
+        parts = split_batch((self._pad_inputs(inputs), labels, weights), self._num_parts)
         results = [
             self._gradients(*part, rows, key)
-            for part, key in zip(
-                self._split(inputs, labels, weights), self._part_keys(), strict=True
-            )
+            for part, key in zip(parts, self._part_keys(), strict=True)
         ]
         dense = [add_in_order(each) for each in zip(*(r.weights for r in results), strict=True)]
         by_position = _by_position(results, count, tf.shape(marked)[1])
@@ -150,18 +149,18 @@ class NgramReplica:
         ]
         return keep_on_first(add_in_order(sums))
 
-    def mixture_losses(
+    def mixture_derivatives(
         self, features: Features, labels: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        """Return the loss for each of `BAG_WEIGHTS`, (weights,) float32, summed over the rows."""
+        """Return the derivatives of the loss by the experts' weights, summed over the rows.
 
-        def of_each(part: Answers) -> tf.Tensor:
-            answers, labels, weights = part
-            mixtures = (mix(answers, tf.constant([bag, 1 - bag])) for bag in BAG_WEIGHTS)
-            return tf.stack([_metric_sums(labels, each, weights)[0] for each in mixtures])
-
+        Returns:
+            (12,) float32: the first ones, then the second ones, row by row.
+        """
+        mixture = tf.convert_to_tensor(self.model.experts.mixture)
         parts = self._answer(features, labels, weights)
-        return keep_on_first(add_in_order([of_each(part) for part in parts]))
+        sums = [_mixture_derivatives(*part, mixture) for part in parts]
+        return keep_on_first(add_in_order(sums))
 
     def _answer(
         self, features: Features, labels: tf.Tensor, weights: tf.Tensor
@@ -170,8 +169,10 @@ class NgramReplica:
         marked, buckets, count = self._hash(features)
         vectors = tf.reduce_sum(tf.gather(self.model.table.vectors, buckets), axis=2)
         inputs = make_inputs(self.model.size, marked, features["length"], vectors, count)
-        for part, *more in self._split(inputs, labels, weights):
-            yield self._log_probabilities(part), *more
+        places = self._pad(tf.gather(self.model.places, buckets))
+        whole = ((self._pad_inputs(inputs), places), labels, weights)
+        for part, *more in split_batch(whole, self._num_parts):
+            yield self._log_probabilities(*part), *more
 
     def _hash(self, features: Features) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return the marked sequences of this replica's share, their buckets and their counts.
@@ -217,15 +218,16 @@ class NgramReplica:
             for number in range(self._num_parts)
         ]
 
-    def _split(self, inputs: Inputs, labels: tf.Tensor, weights: tf.Tensor) -> list[Part]:
-        """Cut rows into parts of the shapes for which the experts are compiled."""
+    def _pad_inputs(self, inputs: Inputs) -> Inputs:
+        """Return the inputs in the shapes for which the experts are compiled."""
+        return inputs._replace(marked=self._pad(inputs.marked), sums=self._pad(inputs.sums))
+
+    def _pad(self, values: tf.Tensor) -> tf.Tensor:
+        """Return `values` (rows, positions, …) with zeros at the positions that were cut off."""
         positions = self.model.size.positions
-        missing = positions - tf.shape(inputs.marked)[1]
-        marked = tf.ensure_shape(tf.pad(inputs.marked, [[0, 0], [0, missing]]), [None, positions])
-        sums = tf.pad(inputs.sums, [[0, 0], [0, missing], [0, 0]])
-        sums = tf.ensure_shape(sums, [None, positions, self.model.size.lstm_dim])
-        whole = (Inputs(marked, inputs.length, inputs.mean, sums), labels, weights)
-        return split_batch(whole, self._num_parts)
+        widths = [[0, 0] for _ in values.shape]
+        widths[1][1] = positions - tf.shape(values)[1]
+        return tf.ensure_shape(tf.pad(values, widths), [None, positions, *values.shape[2:]])
 
     def _part_gradients(
         self,
@@ -251,11 +253,18 @@ class NgramReplica:
             loss = tf.reduce_sum(_losses(labels, answers) * balanced[:, tf.newaxis]) / rows
         gradients = tape.gradient(loss, [inputs.mean, inputs.sums, *variables])
         mean, sums, *dense = (tf.convert_to_tensor(each) for each in gradients)
-        metrics = _metric_sums(labels, mix(answers, experts.mixture), weights)
+        # Without the language models, which have counted these very rows.
+        learned = tf.convert_to_tensor(experts.mixture)[:LANGUAGE_MODELS]
+        metrics = _metric_sums(labels, mix(answers, learned), weights)
         return PartGradients(mean, sums, dense, metrics)
 
-    def _part_answers(self, inputs: Inputs) -> tf.Tensor:
-        return self.model.experts.log_probabilities(inputs, Recurrence(self._run_lstm))
+    def _part_answers(self, inputs: Inputs, places: tf.Tensor) -> tf.Tensor:
+        model = self.model
+        learned = model.experts.log_probabilities(inputs, Recurrence(self._run_lstm))
+        counted = label_log_probabilities(
+            model.statistics(), places, inputs.length, model.size.num_symbols
+        )
+        return tf.concat([learned, counted[:, tf.newaxis]], axis=1)
 
 
 def _by_position(
@@ -266,6 +275,19 @@ def _by_position(
     sums = tf.concat([result.sums for result in results], axis=0)[:, :positions]
     mean = tf.repeat(mean[:, tf.newaxis], positions, axis=1)
     return tf.concat([mean, sums], axis=2)
+
+
+def _mixture_derivatives(
+    answers: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, mixture: tf.Tensor
+) -> tf.Tensor:
+    """Return `NgramReplica.mixture_derivatives` of some rows."""
+    probabilities = tf.exp(mix(answers, mixture))
+    means = tf.reduce_sum(answers * probabilities[:, tf.newaxis], axis=2)
+    first = means - tf.gather(answers, labels, axis=2, batch_dims=1)
+    products = tf.matmul(answers * probabilities[:, tf.newaxis], answers, transpose_b=True)
+    second = products - means[:, :, tf.newaxis] * means[:, tf.newaxis]
+    both = tf.concat([first, tf.reshape(second, [-1, MIXTURE_SUMS - 3])], axis=1)
+    return tf.reduce_sum(both * weights[:, tf.newaxis], axis=0)
 
 
 def _losses(labels: tf.Tensor, answers: tf.Tensor) -> tf.Tensor:

@@ -9,12 +9,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from charseq.baseline import label_shares
 from charseq.manifest import Manifest
-from trainer.config import NGRAMS
 from trainer.data.batches import Batches
 from trainer.data.representation import input_shape
 from trainer.model.network import EmbeddingSize, build_model, build_xla_model
 from trainer.ngrams.classifier import build_classifier
+from trainer.ngrams.counts import NgramCounts
 from trainer.ngrams.experts import Size
 from trainer.ngrams.mixture_fit import MixtureFit
 from trainer.ngrams.model import NgramModel
@@ -55,8 +56,12 @@ def build_learner(
     strategy: tf.distribute.Strategy,
     *,
     jit_compile: bool,
+    counts: NgramCounts | None = None,
 ) -> Learner:
-    """Return what a run trains, in the scope of its strategy; its weights follow from the seed."""
+    """Return what a run trains, in the scope of its strategy; its weights follow from the seed.
+
+    counts: of the train split's n-grams, for their representation.
+    """
     balanced = settings.class_weights == "balanced"
     common = {
         "class_weights": balanced_weights(manifest) if balanced else None,
@@ -65,18 +70,34 @@ def build_learner(
         "batch_size": settings.batch_size,
         "clip_norm": settings.clip_norm,
     }
-    if settings.representation == NGRAMS:
-        return _ngram_learner(settings, manifest, strategy, **common)
+    if counts:
+        return _ngram_learner(settings, manifest, strategy, counts, **common)
     return _stacked_lstm_learner(settings, manifest, **common)
 
 
 def _ngram_learner(
-    settings: Settings, manifest: Manifest, strategy: tf.distribute.Strategy, **common: Any
+    settings: Settings,
+    manifest: Manifest,
+    strategy: tf.distribute.Strategy,
+    counts: NgramCounts,
+    *,
+    class_weights: Sequence[float] | None,
+    **common: Any,
 ) -> Learner:
-    ngrams = NgramModel(ngram_size(settings, manifest))
+    rows = manifest.counts_of_labels("train")
+    # Balanced weights make the labels equally probable.
+    shares = label_shares([1] * len(rows) if class_weights else rows)
+    ngrams = NgramModel(ngram_size(settings, manifest), counts, shares)
     optimizer = build_optimizer(settings, ngrams.experts.trainable_variables)
     regularization = Regularization(settings.dropout, settings.ngram_dropout, settings.seed)
-    replica = NgramReplica(ngrams, optimizer, regularization, table_rates(manifest), **common)
+    replica = NgramReplica(
+        ngrams,
+        optimizer,
+        regularization,
+        table_rates(manifest),
+        class_weights=class_weights,
+        **common,
+    )
     return Learner(
         replica,
         {**keyed_variables("model", ngrams.experts.variables), **ngrams.table.stored("model")},

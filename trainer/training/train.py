@@ -18,6 +18,7 @@ from trainer.data.dataset import Dataset
 from trainer.data.records import read_errors_as_data_error
 from trainer.export.saved_model import export
 from trainer.export.serving_model import TextEncoder
+from trainer.ngrams.counting import count_train_rows
 from trainer.owner import Ownership, owned_directory
 from trainer.replacement import begin_run, replace_run, work_directory
 from trainer.run_checks import can_resume, check_output, reproducibility_warning
@@ -26,7 +27,7 @@ from trainer.run_files import sync_run_files
 from trainer.run_warnings import accuracy_warnings, dataset_warnings, update_warnings
 from trainer.settings import Settings, describe_settings, resolve
 from trainer.steps.steps import Steps
-from trainer.training.build import Learner, build_learner
+from trainer.training.build import Learner, build_learner, ngram_size
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.distributed import (
     check_equal_on_workers,
@@ -199,8 +200,16 @@ def open_run(setup: Setup, directory: str) -> bool:
 
 
 def build(setup: Setup) -> Learner:
-    """Return what the run trains, with first weights that follow from the seed."""
-    settings = setup.settings
+    """Return what the run trains, with first weights that follow from the seed.
+
+    Raises:
+        DataError: a shard cannot be read.
+    """
+    settings, dataset = setup.settings, setup.dataset
+    counts = None
+    if settings.representation == NGRAMS:
+        with read_errors_as_data_error(dataset):
+            counts = count_train_rows(dataset, ngram_size(settings, dataset.manifest))
     keras.utils.set_random_seed(settings.seed)
     tf.config.experimental.enable_op_determinism()
     if settings.mixed_precision:
@@ -208,9 +217,10 @@ def build(setup: Setup) -> Learner:
     with setup.strategy.scope():
         return build_learner(
             settings,
-            setup.dataset.manifest,
+            dataset.manifest,
             setup.strategy,
             jit_compile=setup.jit_compile,
+            counts=counts,
         )
 
 

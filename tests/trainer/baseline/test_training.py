@@ -13,7 +13,8 @@ from charseq.errors import DataError
 from charseq.manifest import Shard
 from tests.support.datasets import LABELS, MAX_LENGTH, encode, toy_rows, write_dataset
 from trainer.baseline.ngrams import distinct_ngrams
-from trainer.baseline.training import first_shards, fit_baseline, train_baseline
+from trainer.baseline.training import fit_baseline, train_baseline
+from trainer.data.records import first_shards
 
 pytestmark = pytest.mark.unit
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from trainer.model import plain_lstm, xla_lstm
 from trainer.ngrams.classifier import build_classifier
-from trainer.ngrams.experts import BAG, Size
+from trainer.ngrams.counts import count_ngrams
+from trainer.ngrams.experts import Size
 from trainer.ngrams.model import NgramModel, hash_sequences
 from trainer.ngrams.replica import NgramReplica, Regularization
 
@@ -46,7 +47,9 @@ def new_replica(
     dropout: float = 0.0,
 ):
     keras.utils.set_random_seed(1)
-    model = NgramModel(size)
+    buckets = hash_sequences(size, FEATURES["sequence"], FEATURES["length"])[1].numpy()
+    counts = count_ngrams([(buckets, LABELS.numpy())], size.classes, size.num_buckets)
+    model = NgramModel(size, counts, [0.5, 0.2, 0.3])
     # Vectors other than zero, as after some steps.
     shape = model.table.vectors.shape
     model.table.vectors.assign(
@@ -136,7 +139,7 @@ def test_what_is_dropped_depends_on_seed_and_step_alone() -> None:
 
 def test_the_classifier_answers_as_the_model_is_evaluated() -> None:
     replica = new_replica(jit_compile=True)
-    replica.model.experts.mixture.assign([0.75, 0.25])
+    replica.model.experts.mixture.assign([0.5, 0.2, 0.3])
     replica.train(FEATURES, LABELS, WEIGHTS)
     vectors = replica.model.table.vectors
     vectors.assign(vectors.numpy().astype(np.float16))
@@ -152,13 +155,25 @@ def test_the_classifier_answers_as_the_model_is_evaluated() -> None:
     assert rows == 4
 
 
-def test_the_mixture_is_measured_at_each_weight() -> None:
+def test_the_mixture_gets_the_derivatives_of_the_loss() -> None:
     replica = new_replica()
-    losses = replica.mixture_losses(FEATURES, LABELS, WEIGHTS).numpy()
-    replica.model.experts.mixture.assign([0.95, 0.05])
-    assert losses[-1] == pytest.approx(replica.evaluate(FEATURES, LABELS, WEIGHTS).numpy()[0])
-    assert len(losses) == 19
-    assert BAG == 0
+    weights = np.array([0.3, 0.6, 0.2])
+
+    def loss(weights: np.ndarray) -> float:
+        replica.model.experts.mixture.assign(weights)
+        return float(replica.evaluate(FEATURES, LABELS, WEIGHTS).numpy()[0])
+
+    def gradient(weights: np.ndarray) -> np.ndarray:
+        replica.model.experts.mixture.assign(weights)
+        return np.array(replica.mixture_derivatives(FEATURES, LABELS, WEIGHTS))[:3]
+
+    steps = 0.01 * np.eye(3)
+    first = [(loss(weights + step) - loss(weights - step)) / 0.02 for step in steps]
+    second = [(gradient(weights + step) - gradient(weights - step)) / 0.02 for step in steps]
+    np.testing.assert_allclose(gradient(weights), first, atol=1e-3)
+    replica.model.experts.mixture.assign(weights)
+    found = np.array(replica.mixture_derivatives(FEATURES, LABELS, WEIGHTS))[3:].reshape(3, 3)
+    np.testing.assert_allclose(found, second, atol=1e-2)
 
 
 def test_both_loops_of_the_lstm_agree() -> None:

@@ -1,0 +1,142 @@
+"""The language models beside the same sums in plain Python."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainer.ngrams.counts import NgramCounts, count_ngrams
+from trainer.ngrams.experts import Size
+from trainer.ngrams.language_models import Statistics, label_log_probabilities
+from trainer.ngrams.model import hash_sequences
+
+pytestmark = pytest.mark.unit
+
+SIZE = Size(
+    unknown_id=4,
+    classes=2,
+    max_length=5,
+    units=(2,),
+    bag_dim=2,
+    lstm_dim=2,
+    ngram_max=3,
+    num_buckets=2**20,
+)
+SHARES = (0.25, 0.75)
+Sequence = list[int]
+Rows = list[tuple[Sequence, int]]
+
+
+def hash_ids(sequences: list[Sequence]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the buckets of sequences of ids and their lengths with marks."""
+    ids = np.zeros((len(sequences), SIZE.max_length), np.int64)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = sequence
+    lengths = np.array([len(sequence) for sequence in sequences])
+    return hash_sequences(SIZE, tf.constant(ids), tf.constant(lengths))[1].numpy(), lengths + 2
+
+
+def count(rows: Rows, max_codes: int = 10**6) -> NgramCounts:
+    buckets, _ = hash_ids([sequence for sequence, _ in rows])
+    labels = np.array([label for _, label in rows])
+    return count_ngrams([(buckets, labels)], SIZE.classes, SIZE.num_buckets, max_codes)
+
+
+def log_probabilities(counts: NgramCounts, sequences: list[Sequence], *, jit: bool) -> np.ndarray:
+    _, codes, only_labels, symbols = map(tf.constant, counts)
+    statistics = Statistics(codes, only_labels, symbols, tf.math.log(SHARES))
+    buckets, lengths = hash_ids(sequences)
+    places = tf.constant(counts.places[buckets])
+
+    @tf.function(jit_compile=jit)
+    def graph(places: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        return label_log_probabilities(statistics, places, length, SIZE.num_symbols)
+
+    return np.array(graph(places, tf.constant(lengths, tf.int32)))
+
+
+class WittenBell:
+    """The models of all labels in dictionaries; a sequence begins with "^" and ends with "$"."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.counts: list[Counter[Any]] = [Counter() for _ in SHARES]
+        self.following: list[dict[Any, set[Any]]] = [defaultdict(set) for _ in SHARES]
+        for sequence, label in rows:
+            for context, symbol in self.contexts(sequence):
+                self.counts[label][(*context, symbol)] += 1
+                self.following[label][context].add(symbol)
+
+    def contexts(self, sequence: Sequence) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        symbols = ["^", *sequence, "$"]
+        for at in range(1, len(symbols)):
+            for size in range(min(SIZE.ngram_max, at + 1)):
+                yield tuple(symbols[at - size : at]), symbols[at]
+
+    def probability(self, label: int, context: tuple[Any, ...], symbol: Any) -> float:
+        shorter = self.probability(label, context[1:], symbol) if context else 1 / SIZE.num_symbols
+        following = self.following[label].get(context, ())
+        seen = sum(self.counts[label][(*context, other)] for other in following)
+        if not seen:
+            return shorter
+        count = self.counts[label][(*context, symbol)]
+        return (count + len(following) * shorter) / (seen + len(following))
+
+    def log_probabilities(self, sequence: Sequence) -> np.ndarray:
+        symbols = ["^", *sequence, "$"]
+        scores = []
+        for label, share in enumerate(SHARES):
+            likelihood = 0.0
+            for at in range(1, len(symbols)):
+                longest = tuple(symbols[max(at - SIZE.ngram_max + 1, 0) : at])
+                likelihood += math.log(self.probability(label, longest, symbols[at]))
+            scores.append(math.log(share) + likelihood / math.sqrt(len(symbols) - 1))
+        total = float(np.logaddexp.reduce(scores))
+        return np.subtract(scores, total)
+
+
+sequences = st.lists(st.integers(1, 4), min_size=1, max_size=5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(sequences, st.integers(0, 1)), min_size=1, max_size=12),
+    st.lists(sequences, min_size=1, max_size=4),
+)
+def test_label_probabilities_are_those_of_the_reference(rows: Rows, asked: list[Sequence]) -> None:
+    reference = WittenBell(rows)
+    expected = [reference.log_probabilities(sequence) for sequence in asked]
+    found = log_probabilities(count(rows), asked, jit=False)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+ROWS: Rows = [([1, 2, 1, 2], 0), ([1, 2, 3], 0), ([3, 3], 1), ([3, 3, 1], 1), ([2], 1)]
+
+
+def test_xla_computes_the_same() -> None:
+    asked = [[1, 2, 3, 4, 4], [3], [4, 4]]
+    counts = count(ROWS)
+    plain, compiled = (log_probabilities(counts, asked, jit=jit) for jit in (False, True))
+    np.testing.assert_allclose(compiled, plain, atol=1e-5)
+
+
+def test_a_row_is_the_same_beside_longer_ones() -> None:
+    counts = count(ROWS)
+    alone = log_probabilities(counts, [[3]], jit=False)
+    beside = log_probabilities(counts, [[3], [1, 2, 3, 4, 4]], jit=False)
+    np.testing.assert_array_equal(alone[0], beside[0])
+
+
+def test_what_is_kept_without_codes_still_tells_the_label() -> None:
+    counts = count(ROWS, max_codes=1)
+    assert len(counts.only_labels) > 10
+    found = log_probabilities(counts, [[1, 2, 1, 2], [3, 3, 1]], jit=False)
+    assert found.argmax(axis=1).tolist() == [0, 1]
+    assert np.isfinite(found).all()

@@ -1,0 +1,144 @@
+"""How often the n-grams of some rows occur with each label, in a compact form.
+
+Of the most frequent n-grams every count is kept, as a code of one byte; of the others, which were
+mostly seen once, only their most frequent label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Int32s = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
+# Buckets of n-grams (rows, positions, sizes), as of `trainer.ngrams.hashing`, and labels (rows,).
+Rows = tuple[npt.NDArray[np.int32], Int64s]
+
+# Bytes of all codes together.
+_MAX_CODES = 40_000_000
+# A code below is the count itself; each above it stands for a count larger by a constant factor.
+EXACT, FACTOR = 64, 1.09
+# What the continuations of a sequence's beginning are counted for: it is no n-gram.
+_NO_CONTEXT = -1
+
+
+class NgramCounts(NamedTuple):
+    """Counts of n-grams by label.
+
+    places: (num_buckets + 1,) int32, of each bucket; 0 if none of its n-grams occurred, and from 1
+    with falling frequency. codes: (coded + 1, 2, labels) uint8, of `encode_counts`, by place: how
+    often an n-gram occurs, and how many different symbols follow it; those of place 0 are zeros.
+    only_labels: (others + 1,) int32, of the places after those with codes; the first is -1, for no
+    label. symbols: (2, labels) float32: the symbols that occur, and how many of them differ.
+    """
+
+    places: Int32s
+    codes: npt.NDArray[np.uint8]
+    only_labels: Int32s
+    symbols: npt.NDArray[np.float32]
+
+
+class _Pairs(NamedTuple):
+    """N-grams and labels that occur together.
+
+    keys: bucket · labels + label, ascending. counts: how often. contexts: the bucket of what is
+    before the last symbol of the n-gram, 0 for nothing.
+    """
+
+    keys: Int64s
+    counts: Int64s
+    contexts: Int64s
+
+
+def count_ngrams(
+    blocks: Iterable[Rows], num_labels: int, num_buckets: int, max_codes: int = _MAX_CODES
+) -> NgramCounts:
+    """Count the n-grams of all rows.
+
+    Args:
+        blocks: the rows, some at a time.
+        num_labels: that there are.
+        num_buckets: of n-grams.
+        max_codes: the bytes that all codes may take.
+    """
+    pairs = _merge([_pairs(*block, num_labels) for block in blocks])
+    buckets, labels = np.divmod(pairs.keys, num_labels)
+    followed = pairs.contexts >= 0
+    contexts = pairs.contexts[followed] * num_labels + labels[followed]
+    # What is no context is the end of a sequence; by a collision it may be one all the same.
+    continuations = np.maximum(_count_in(contexts, pairs.keys), 1)
+    return NgramCounts(
+        *_rank(buckets, labels, pairs.counts, continuations, num_labels, num_buckets, max_codes),
+        _count_symbols(pairs, labels, num_labels),
+    )
+
+
+def encode_counts(counts: Int64s) -> npt.NDArray[np.uint8]:
+    """Return a byte for each count: exact below 64, and within 5 % up to 900 million."""
+    large = EXACT + np.rint(np.log(np.maximum(counts, EXACT) / EXACT) / np.log(FACTOR))
+    return np.where(counts < EXACT, counts, np.minimum(large, 255)).astype(np.uint8)
+
+
+def _pairs(buckets: Int32s, labels: Int64s, num_labels: int) -> _Pairs:
+    """Return the pairs of some rows."""
+    contexts = np.full(buckets.shape, _NO_CONTEXT, np.int64)
+    contexts[:, 1:, 0] = 0
+    contexts[:, 1:, 1:] = buckets[:, :-1, :-1]
+    exists = buckets > 0
+    keys = (buckets.astype(np.int64) * num_labels + labels[:, np.newaxis, np.newaxis])[exists]
+    distinct, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    return _Pairs(distinct, counts, contexts[exists][first])
+
+
+def _merge(parts: list[_Pairs]) -> _Pairs:
+    """Return the pairs of several parts, each once; of each the first context counts."""
+    keys, counts, contexts = (np.concatenate(column) for column in zip(*parts, strict=True))
+    distinct, first, places = np.unique(keys, return_index=True, return_inverse=True)
+    summed = np.bincount(places, counts, len(distinct)).astype(np.int64)
+    return _Pairs(distinct, summed, contexts[first])
+
+
+def _count_in(values: Int64s, keys: Int64s) -> Int64s:
+    """Return how often each of `keys`, ascending, is in `values`."""
+    distinct, counts = np.unique(values, return_counts=True)
+    places = np.searchsorted(distinct, keys)
+    places[places == len(distinct)] = 0
+    return np.where(distinct[places] == keys, counts[places], 0)
+
+
+def _count_symbols(pairs: _Pairs, labels: Int64s, num_labels: int) -> npt.NDArray[np.float32]:
+    """Return the symbols that occur with each label, and how many of them differ, (2, labels)."""
+    single = pairs.contexts == 0
+    occur = np.bincount(labels[single], pairs.counts[single], num_labels)
+    differ = np.bincount(labels[single], minlength=num_labels)
+    return np.stack([occur, differ]).astype(np.float32)
+
+
+def _rank(
+    buckets: Int64s,
+    labels: Int64s,
+    counts: Int64s,
+    continuations: Int64s,
+    num_labels: int,
+    num_buckets: int,
+    max_codes: int,
+) -> tuple[Any, Any, Any]:
+    """Return `places`, `codes` and `only_labels` of `NgramCounts`."""
+    distinct, first = np.unique(buckets, return_index=True)
+    order = np.argsort(-np.add.reduceat(counts, first), kind="stable")
+    places = np.zeros(num_buckets + 1, np.int32)
+    places[distinct[order]] = np.arange(1, len(distinct) + 1)
+    num_coded = min(len(distinct), max(max_codes // (2 * num_labels), 1))
+    of_pairs = places[buckets]
+    coded = of_pairs <= num_coded
+    codes = np.zeros((num_coded + 1, 2, num_labels), np.uint8)
+    at = of_pairs[coded], labels[coded]
+    codes[at[0], 0, at[1]] = encode_counts(counts[coded])
+    codes[at[0], 1, at[1]] = encode_counts(continuations[coded])
+    only_labels = np.full(len(distinct) - num_coded + 1, -1, np.int32)
+    ascending = np.argsort(counts[~coded], kind="stable")  # The most frequent one is written last.
+    only_labels[of_pairs[~coded][ascending] - num_coded] = labels[~coded][ascending]
+    return places, codes, only_labels

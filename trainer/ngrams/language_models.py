@@ -1,0 +1,113 @@
+"""Language models of n-grams, one for each label: how probable it makes a sequence.
+
+The probability of a symbol after the symbols before it is interpolated over all lengths of n-grams
+as Witten and Bell (1991) do: what was seen with a label counts, and the more different symbols
+followed the same beginning, the more the shorter n-grams count. By Bayes' rule the models classify
+(Peng, Schuurmans and Wang, 2004). They have no weights to learn, so they say the most where rows
+are few for their labels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.ngrams.counts import EXACT, FACTOR
+
+_TINY = 1e-30
+
+
+class Statistics(NamedTuple):
+    """What the language models are made of.
+
+    codes: (coded + 1, 2, labels) uint8. only_labels: (others + 1,) int32. symbols: (2, labels)
+    float32; these as in `trainer.ngrams.counts.NgramCounts`. log_shares: (labels,) float32, the
+    logarithms of the probabilities of the labels before anything is read.
+    """
+
+    codes: tf.Tensor
+    only_labels: tf.Tensor
+    symbols: tf.Tensor
+    log_shares: tf.Tensor
+
+
+def label_log_probabilities(
+    statistics: Statistics, places: tf.Tensor, length: tf.Tensor, num_symbols: int
+) -> tf.Tensor:
+    """Return the log-probabilities of the labels, (rows, labels) float32.
+
+    The likelihood of a sequence is taken to the power of 1 / √(its symbols): those near each other
+    tell the same, which a product of their probabilities does not know.
+
+    Args:
+        statistics: of the language models.
+        places: (rows, positions, sizes) int32, of the n-grams that end at each position, as in
+            `NgramCounts.places`; 0 where there is none.
+        length: (rows,) int32, with both marks.
+        num_symbols: that can follow another one.
+    """
+    likelihoods = _log_likelihoods(statistics, places, length, num_symbols)
+    roots = tf.sqrt(tf.cast(length - 1, tf.float32))
+    return tf.nn.log_softmax(statistics.log_shares + likelihoods / roots[:, tf.newaxis])
+
+
+def _log_likelihoods(
+    statistics: Statistics, places: tf.Tensor, length: tf.Tensor, num_symbols: int
+) -> tf.Tensor:
+    """Return the logarithm of the probability of each sequence by each label, (rows, labels)."""
+    rows, sizes, labels = tf.shape(places)[0], places.shape[2], statistics.codes.shape[2]
+    by_position = tf.transpose(places, [1, 0, 2])
+    every = tf.tile(statistics.symbols[tf.newaxis, tf.newaxis], [rows, 1, 1, 1])
+    uniform = tf.fill([rows, labels], 1 / num_symbols)
+
+    def counts_at(position: tf.Tensor) -> tf.Tensor:
+        return _look_up(statistics, tf.gather(by_position, position))
+
+    def as_contexts(counts: tf.Tensor) -> tf.Tensor:
+        return tf.concat([every, counts[:, : sizes - 1]], axis=1)
+
+    def read(
+        position: tf.Tensor, total: tf.Tensor, contexts: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        counts = counts_at(position)
+        probability = uniform
+        for size in range(sizes):
+            seen, continuations = contexts[:, size, 0], contexts[:, size, 1]
+            longer = counts[:, size, 0] + continuations * probability
+            longer = tf.minimum(longer / tf.maximum(seen + continuations, 1), 1)
+            probability = tf.where(seen > 0, longer, probability)
+        inside = (position < length)[:, tf.newaxis]
+        total += tf.where(inside, tf.math.log(tf.maximum(probability, _TINY)), 0)
+        return position + 1, total, as_contexts(counts)
+
+    begin = (tf.constant(1), tf.zeros([rows, labels]), as_contexts(counts_at(tf.constant(0))))
+    last = tf.reduce_max(length)
+    shapes = (
+        tf.TensorShape([]),
+        tf.TensorShape([places.shape[0], labels]),
+        tf.TensorShape([places.shape[0], sizes, 2, labels]),
+    )
+    _, total, _ = tf.while_loop(
+        lambda position, *_: position < last, read, begin, shape_invariants=shapes
+    )
+    return total
+
+
+def _look_up(statistics: Statistics, places: tf.Tensor) -> tf.Tensor:
+    """Return the counts of n-grams at `places`, (rows, sizes, 2, labels) float32."""
+    codes, only_labels = statistics.codes, statistics.only_labels
+    num_coded = tf.shape(codes)[0] - 1
+    other = places - num_coded
+    is_other = (other > 0) & (other < tf.size(only_labels))
+    coded = decode_counts(tf.gather(codes, tf.where(other > 0, 0, places)))
+    only = tf.gather(only_labels, tf.where(is_other, other, 0))
+    return coded + tf.one_hot(only, codes.shape[2])[..., tf.newaxis, :]
+
+
+def decode_counts(codes: tf.Tensor) -> tf.Tensor:
+    """Return the counts, float32, that `trainer.ngrams.counts.encode_counts` turned into codes."""
+    values = tf.cast(codes, tf.float32)
+    large = EXACT * tf.exp(tf.maximum(values - EXACT, 0) * np.float32(np.log(FACTOR)))
+    return tf.where(values < EXACT, values, large)
