@@ -14,7 +14,14 @@ import tensorflow as tf
 from trainer.export.forward_pass import last_and_mean_output, lstm_layer, sigmoid_gates
 from trainer.ngrams.experts import Experts, Layer, Size, mix
 from trainer.ngrams.language_models import Statistics, label_log_probabilities
-from trainer.ngrams.model import NgramModel, count_ngrams, hash_sequences, make_inputs
+from trainer.ngrams.model import (
+    NgramModel,
+    count_kept,
+    hash_sequences,
+    make_inputs,
+    order_distinct,
+    sum_vectors,
+)
 
 LAYER = "ngram_classifier"
 
@@ -51,8 +58,10 @@ class NgramClassifier(keras.layers.Layer):
         classes = self.size.classes
         # The place of what is known of each bucket: of nothing 0, where all arrays are zeros.
         self.places = self._constant("places", np.zeros(self.size.num_buckets + 1, np.int32))
-        zeros = np.zeros((num_vectors, sum(self.size.table_widths)), np.float16)
-        self.vectors = self._constant("vectors", zeros)
+        self.bag_vectors, self.lstm_vectors = (
+            self._constant(f"{name}_vectors", np.zeros((num_vectors, width), np.float16))
+            for name, width in zip(("bag", "lstm"), self.size.table_widths, strict=True)
+        )
         self.codes = self._constant("codes", np.zeros((num_codes, 2, classes), np.uint8))
         self.only_labels = self._constant("only_labels", np.zeros(num_only_labels, np.int32))
         self.symbols = self._constant("symbols", np.zeros((2, classes), np.float32))
@@ -71,10 +80,17 @@ class NgramClassifier(keras.layers.Layer):
     def call(self, sequence: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         """Return the probabilities, as the class describes."""
         marked, buckets = hash_sequences(self.size, sequence, length)
-        places = tf.gather(tf.convert_to_tensor(self.places), buckets)
-        found = tf.gather(tf.convert_to_tensor(self.vectors), places)
-        vectors = tf.reduce_sum(tf.cast(found, tf.float32), axis=2)
-        inputs = make_inputs(self.size, marked, length, vectors, count_ngrams(buckets))
+        ordered, is_new = order_distinct(buckets)
+        of_bag = tf.cast(is_new & (ordered > 0), tf.float32)
+        all_places = tf.convert_to_tensor(self.places)
+        places, bag_places = tf.gather(all_places, buckets), tf.gather(all_places, ordered)
+        inputs = make_inputs(
+            marked,
+            length,
+            sum_vectors(tf.convert_to_tensor(self.bag_vectors), bag_places, of_bag),
+            sum_vectors(tf.convert_to_tensor(self.lstm_vectors), places, tf.ones_like(of_bag)),
+            count_kept(of_bag),
+        )
         learned = self.experts.log_probabilities(inputs, _read)
         counted = label_log_probabilities(
             self._statistics(), places, inputs.length, self.size.num_symbols
@@ -117,7 +133,8 @@ def build_classifier(model: NgramModel) -> keras.Model:
         mine.assign(keras.ops.convert_to_numpy(trained))
     for variable, values in (
         (layer.places, places),
-        (layer.vectors, vectors),
+        (layer.bag_vectors, vectors[:, : model.size.bag_dim]),
+        (layer.lstm_vectors, vectors[:, model.size.bag_dim :]),
         (layer.codes, counts.codes),
         (layer.only_labels, counts.only_labels),
         (layer.symbols, counts.symbols),

@@ -1,10 +1,10 @@
 """The experts that a model of n-grams consists of, and their common answer.
 
-The bag answers from the mean of the vectors of all n-grams. Of few labels an n-gram has a score for
-each, which is logistic regression; of many the vectors are narrower, as in fastText (Joulin et al.,
-2017). The stacked LSTM reads the sum of the vectors at each position: that of the character, and
-those of the n-grams that end there (Bojanowski et al., 2017). It answers from its output at the
-last position and the mean of all.
+The bag answers from the mean of the vectors of the distinct n-grams. Of few labels an n-gram has a
+score for each, which is logistic regression; of many the vectors are narrower, as in fastText
+(Joulin et al., 2017). The stacked LSTM reads the sum of the vectors at each position: that of the
+character, and those of the n-grams that end there (Bojanowski et al., 2017). It answers from its
+output at the last position and the mean of all.
 
 These two have vectors, a loss and a softmax of their own: trained as one, the LSTM spoils the
 vectors of the bag where rows are few. The third expert, `trainer.ngrams.language_models`, counts.

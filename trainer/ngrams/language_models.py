@@ -17,6 +17,8 @@ import tensorflow as tf
 from trainer.ngrams.counts import EXACT, FACTOR
 
 _TINY = 1e-30
+# Of more, rows are computed one after another: all at once they would take gigabytes.
+_MANY_LABELS = 256
 
 
 class Statistics(NamedTuple):
@@ -48,7 +50,15 @@ def label_log_probabilities(
         length: (rows,) int32, with both marks.
         num_symbols: that can follow another one.
     """
-    likelihoods = _log_likelihoods(statistics, places, length, num_symbols)
+
+    def read(places: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        return _log_likelihoods(statistics, places, length, num_symbols)
+
+    if statistics.codes.shape[2] > _MANY_LABELS:
+        alone = (places[:, tf.newaxis], length[:, tf.newaxis])
+        likelihoods = tf.map_fn(lambda row: read(*row)[0], alone, fn_output_signature=tf.float32)
+    else:
+        likelihoods = read(places, length)
     roots = tf.sqrt(tf.cast(length - 1, tf.float32))
     return tf.nn.log_softmax(statistics.log_shares + likelihoods / roots[:, tf.newaxis])
 
@@ -57,46 +67,22 @@ def _log_likelihoods(
     statistics: Statistics, places: tf.Tensor, length: tf.Tensor, num_symbols: int
 ) -> tf.Tensor:
     """Return the logarithm of the probability of each sequence by each label, (rows, labels)."""
-    rows, sizes, labels = tf.shape(places)[0], places.shape[2], statistics.codes.shape[2]
-    by_position = tf.transpose(places, [1, 0, 2])
-    every = tf.tile(statistics.symbols[tf.newaxis, tf.newaxis], [rows, 1, 1, 1])
-    uniform = tf.fill([rows, labels], 1 / num_symbols)
-
-    def counts_at(position: tf.Tensor) -> tf.Tensor:
-        return _look_up(statistics, tf.gather(by_position, position))
-
-    def as_contexts(counts: tf.Tensor) -> tf.Tensor:
-        return tf.concat([every, counts[:, : sizes - 1]], axis=1)
-
-    def read(
-        position: tf.Tensor, total: tf.Tensor, contexts: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        counts = counts_at(position)
-        probability = uniform
-        for size in range(sizes):
-            seen, continuations = contexts[:, size, 0], contexts[:, size, 1]
-            longer = counts[:, size, 0] + continuations * probability
-            longer = tf.minimum(longer / tf.maximum(seen + continuations, 1), 1)
-            probability = tf.where(seen > 0, longer, probability)
-        inside = (position < length)[:, tf.newaxis]
-        total += tf.where(inside, tf.math.log(tf.maximum(probability, _TINY)), 0)
-        return position + 1, total, as_contexts(counts)
-
-    begin = (tf.constant(1), tf.zeros([rows, labels]), as_contexts(counts_at(tf.constant(0))))
-    last = tf.reduce_max(length)
-    shapes = (
-        tf.TensorShape([]),
-        tf.TensorShape([places.shape[0], labels]),
-        tf.TensorShape([places.shape[0], sizes, 2, labels]),
-    )
-    _, total, _ = tf.while_loop(
-        lambda position, *_: position < last, read, begin, shape_invariants=shapes
-    )
-    return total
+    probability = tf.constant(1 / num_symbols)
+    contexts = statistics.symbols
+    for of_size in tf.unstack(places, axis=2):
+        counts = _look_up(statistics, of_size)
+        seen, continuations = contexts[..., 0, :], contexts[..., 1, :]
+        longer = counts[:, 1:, 0] + continuations * probability
+        longer = tf.minimum(longer / tf.maximum(seen + continuations, 1), 1)
+        probability = tf.where(seen > 0, longer, probability)
+        contexts = counts[:, :-1]
+    is_inside = tf.range(1, tf.shape(places)[1]) < length[:, tf.newaxis]
+    logarithms = tf.math.log(tf.maximum(probability, _TINY))
+    return tf.reduce_sum(tf.where(is_inside[..., tf.newaxis], logarithms, 0), axis=1)
 
 
 def _look_up(statistics: Statistics, places: tf.Tensor) -> tf.Tensor:
-    """Return the counts of n-grams at `places`, (rows, sizes, 2, labels) float32."""
+    """Return the counts of n-grams at `places`, (…, 2, labels) float32."""
     codes, only_labels = statistics.codes, statistics.only_labels
     num_coded = tf.shape(codes)[0] - 1
     other = places - num_coded

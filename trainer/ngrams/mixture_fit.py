@@ -14,9 +14,9 @@ from trainer.steps.steps import distribute, repeat_step
 
 # Enough to choose three numbers by; each validation reads them some times more.
 _ROWS = 8_192
-_MOST_STEPS = 6
+_MOST_STEPS = 3
 # A step this short is the last one.
-_SHORT = 0.005
+_SHORT = 0.01
 
 
 class MixtureFit:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -30,24 +28,14 @@ class NgramModel:
         self.table = NgramTable(size.num_buckets, size.table_widths)
         self.counts = counts
         self.log_shares = np.log(np.asarray(label_shares, np.float32))
-        self.places = _constant(counts.places, "ngram_places")
-        self._statistics = [
-            _constant(values, name)
-            for values, name in (
-                (counts.codes, "ngram_codes"),
-                (counts.only_labels, "ngram_only_labels"),
-                (counts.symbols, "symbols"),
-                (self.log_shares, "log_shares"),
-            )
-        ]
-
-    def statistics(self) -> Statistics:
-        """Return what the language models are made of, as tensors of this replica."""
-        return Statistics(*(tf.convert_to_tensor(each) for each in self._statistics))
-
-
-def _constant(values: np.ndarray[Any, Any], name: str) -> tf.Variable:
-    return tf.Variable(values, trainable=False, name=name)
+        # No variables: a strategy would send them from worker to worker, and each counts itself.
+        self.places = tf.constant(counts.places)
+        self.statistics = Statistics(
+            tf.constant(counts.codes),
+            tf.constant(counts.only_labels),
+            tf.constant(counts.symbols),
+            tf.constant(self.log_shares),
+        )
 
 
 def hash_sequences(size: Size, ids: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -65,25 +53,52 @@ def hash_sequences(size: Size, ids: tf.Tensor, length: tf.Tensor) -> tuple[tf.Te
     return marked, hash_ngrams(marked, size.ngram_max, size.num_buckets)
 
 
-def count_ngrams(buckets: tf.Tensor) -> tf.Tensor:
-    """Return the number of n-grams of each row, (rows,) float32."""
-    return tf.reduce_sum(tf.cast(buckets > 0, tf.float32), axis=[1, 2])
+def order_distinct(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the values of each row in an order that shows which are distinct.
+
+    Values of n-grams of the same size are compared: of others they are equal by chance alone.
+
+    Args:
+        values: (rows, positions, sizes) int32, the same for equal n-grams.
+
+    Returns:
+        Both (rows, positions, sizes): the values, falling along the positions, and whether each is
+        another than the one before.
+    """
+    ordered = tf.sort(tf.transpose(values, [0, 2, 1]), direction="DESCENDING")
+    is_new = ordered[..., 1:] != ordered[..., :-1]
+    is_new = tf.pad(is_new, [[0, 0], [0, 0], [1, 0]], constant_values=True)
+    return tf.transpose(ordered, [0, 2, 1]), tf.transpose(is_new, [0, 2, 1])
+
+
+def sum_vectors(vectors: tf.Tensor, places: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
+    """Return the sum of vectors at each position, (rows, positions, width) float32.
+
+    Args:
+        vectors: (count, width), of n-grams.
+        places: (rows, positions, sizes) int32, of each n-gram in `vectors`.
+        kept: (rows, positions, sizes) float32, by which each is multiplied.
+    """
+    found = tf.cast(tf.gather(vectors, places), tf.float32)
+    return tf.reduce_sum(found * kept[..., tf.newaxis], axis=2)
 
 
 def make_inputs(
-    size: Size, marked: tf.Tensor, length: tf.Tensor, vectors: tf.Tensor, count: tf.Tensor
+    marked: tf.Tensor, length: tf.Tensor, bag: tf.Tensor, lstm: tf.Tensor, count: tf.Tensor
 ) -> Inputs:
     """Return what the experts answer from.
 
     Args:
-        size: of the model.
         marked: (rows, positions) int32.
         length: (rows,) int64, without marks.
-        vectors: (rows, positions, bag_dim + lstm_dim) float32, summed over the n-grams of a
-            position.
-        count: (rows,) float32, the n-grams of each row.
+        bag: (rows, positions, bag_dim) float32, the sums of its vectors.
+        lstm: (rows, positions, lstm_dim) float32, likewise.
+        count: (rows,) float32, the distinct n-grams of each row.
     """
-    bag = vectors[:, :, : size.bag_dim]
     mean = tf.reduce_sum(bag, axis=1) / count[:, tf.newaxis]
-    sums = vectors[:, :, size.bag_dim :]
-    return Inputs(marked, tf.cast(length, tf.int32) + 2, mean, sums)
+    return Inputs(marked, tf.cast(length, tf.int32) + 2, mean, lstm)
+
+
+def count_kept(kept: tf.Tensor) -> tf.Tensor:
+    """Return the sum of (rows, positions, sizes) over each row, (rows,)."""
+    return tf.reduce_sum(kept, axis=[1, 2])

@@ -18,9 +18,16 @@ from trainer.model import plain_lstm, xla_lstm
 from trainer.model.dropout import drop
 from trainer.ngrams.experts import LANGUAGE_MODELS, Inputs, mix
 from trainer.ngrams.language_models import label_log_probabilities
-from trainer.ngrams.model import NgramModel, count_ngrams, hash_sequences, make_inputs
+from trainer.ngrams.model import (
+    NgramModel,
+    count_kept,
+    hash_sequences,
+    make_inputs,
+    order_distinct,
+    sum_vectors,
+)
 from trainer.ngrams.recurrence import PLAIN_GENERATOR, XLA_GENERATOR, Dropout, Recurrence
-from trainer.ngrams.table import Lookup, sum_at_positions, sum_by_row
+from trainer.ngrams.table import Lookup, sum_by_row
 from trainer.steps.losses import balance, metric_sums
 from trainer.steps.microbatches import num_microbatches, split_batch
 from trainer.steps.replicas import (
@@ -41,6 +48,22 @@ MIXTURE_SUMS = 3 + 3 * 3
 Features = dict[str, tf.Tensor]
 # The log-probabilities of the experts for some rows, (rows, 3, classes), their labels and weights.
 Answers = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+
+
+class Read(NamedTuple):
+    """What the experts read of the n-grams of some rows.
+
+    places: (rows, positions, sizes) int32, in the vectors of a lookup. of_lstm: (rows, positions,
+    sizes) float32, by what the vectors there are multiplied: 0 where there is no n-gram.
+    bag_places, of_bag: the same for the bag, in another order; 0 also where an n-gram repeats.
+    count: (rows,) float32, of the distinct n-grams.
+    """
+
+    places: tf.Tensor
+    of_lstm: tf.Tensor
+    bag_places: tf.Tensor
+    of_bag: tf.Tensor
+    count: tf.Tensor
 
 
 class PartGradients(NamedTuple):
@@ -114,11 +137,10 @@ class NgramReplica:
     def train(self, features: Features, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Update the model; return loss, correct answers and rows, (3,) float32, summed."""
         size = self.model.size
-        marked, buckets, count = self._hash(features)
-        lookup, kept = self._look_up(buckets)
-        places, own = self._share(lookup.places), self._share(kept)
-        vectors = sum_at_positions(lookup.vectors, places, own)
-        inputs = make_inputs(size, marked, features["length"], vectors, count)
+        marked, buckets = self._hash(features)
+        lookup, read = self._look_up(buckets)
+        own = Read(*(self._share(each) for each in read))
+        inputs = self._make_inputs(marked, features["length"], lookup.vectors, own)
         rows = add_in_order([tf.reduce_sum(weights)])
         parts = split_batch((self._pad_inputs(inputs), labels, weights), self._num_parts)
         results = [
@@ -126,9 +148,15 @@ class NgramReplica:
             for part, key in zip(parts, self._part_keys(), strict=True)
         ]
         dense = [add_in_order(each) for each in zip(*(r.weights for r in results), strict=True)]
-        by_position = _by_position(results, count, tf.shape(marked)[1])
-        by_position = gather_sequences(by_position, size.positions)
-        by_vector = sum_by_row(lookup, by_position, kept)
+        bag, lstm = (gather_sequences(each, size.positions) for each in _by_position(results, own))
+        distinct = tf.size(lookup.rows)
+        by_vector = tf.concat(
+            [
+                sum_by_row(read.bag_places, bag, read.of_bag, distinct),
+                sum_by_row(read.places, lstm, read.of_lstm, distinct),
+            ],
+            axis=1,
+        )
         if self._clip_norm:
             (*dense, by_vector), _ = tf.clip_by_global_norm([*dense, by_vector], self._clip_norm)
         rates = self._table_rates * tf.convert_to_tensor(self.optimizer.learning_rate)
@@ -166,38 +194,53 @@ class NgramReplica:
         self, features: Features, labels: tf.Tensor, weights: tf.Tensor
     ) -> Iterator[Answers]:
         """Yield the experts' log-probabilities, labels and weights of each part."""
-        marked, buckets, count = self._hash(features)
-        vectors = tf.reduce_sum(tf.gather(self.model.table.vectors, buckets), axis=2)
-        inputs = make_inputs(self.model.size, marked, features["length"], vectors, count)
+        marked, buckets = self._hash(features)
+        lookup = self.model.table.look_up(buckets)
+        read = _read_all(lookup)
+        inputs = self._make_inputs(marked, features["length"], lookup.vectors, read)
         places = self._pad(tf.gather(self.model.places, buckets))
         whole = ((self._pad_inputs(inputs), places), labels, weights)
         for part, *more in split_batch(whole, self._num_parts):
             yield self._log_probabilities(*part), *more
 
-    def _hash(self, features: Features) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return the marked sequences of this replica's share, their buckets and their counts.
+    def _hash(self, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the marked sequences of this replica's share, and their buckets.
 
         They are cut at the longest sequence of all replicas.
         """
         longest = tf.reduce_max(gather(tf.reduce_max(features["length"], keepdims=True)))
         ids = features["sequence"][:, :longest]
-        marked, buckets = hash_sequences(self.model.size, ids, features["length"])
-        return marked, buckets, count_ngrams(buckets)
+        return hash_sequences(self.model.size, ids, features["length"])
 
-    def _look_up(self, buckets: tf.Tensor) -> tuple[Lookup, tf.Tensor]:
-        """Look up the n-grams of the whole batch; return by what each vector is multiplied, too.
+    def _look_up(self, buckets: tf.Tensor) -> tuple[Lookup, Read]:
+        """Look up the n-grams of the whole batch; return also what is read of them.
 
-        That is 0 where there is no n-gram, and for those that the step leaves out.
+        That is without those that the step leaves out.
         """
         buckets = gather_sequences(buckets, self.model.size.positions)
-        kept = tf.cast(buckets > 0, tf.float32)
+        lookup = self.model.table.look_up(buckets)
+        read = _read_all(lookup)
         rate = self._regularization.ngram_dropout
         if rate:
             key = tf.random.experimental.stateless_fold_in(self._step_key(), _NGRAM_DROPOUT)
             shape = [self._batch_size, self.model.size.positions, self.model.size.ngram_max]
-            numbers = tf.random.stateless_uniform(shape, key)
-            kept = drop(kept, rate, numbers[:, : tf.shape(buckets)[1]])
-        return self.model.table.look_up(buckets), kept
+            numbers = tf.random.stateless_uniform(shape, key)[:, : tf.shape(buckets)[1]]
+            read = read._replace(
+                of_bag=drop(read.of_bag, rate, numbers), of_lstm=drop(read.of_lstm, rate, numbers)
+            )
+        return lookup, read
+
+    def _make_inputs(
+        self, marked: tf.Tensor, length: tf.Tensor, vectors: tf.Tensor, read: Read
+    ) -> Inputs:
+        bag, lstm = tf.split(vectors, self.model.size.table_widths, axis=1)
+        return make_inputs(
+            marked,
+            length,
+            sum_vectors(bag, read.bag_places, read.of_bag),
+            sum_vectors(lstm, read.places, read.of_lstm),
+            read.count,
+        )
 
     def _share(self, values: tf.Tensor) -> tf.Tensor:
         """Return this replica's rows of values (batch, …)."""
@@ -262,19 +305,29 @@ class NgramReplica:
         model = self.model
         learned = model.experts.log_probabilities(inputs, Recurrence(self._run_lstm))
         counted = label_log_probabilities(
-            model.statistics(), places, inputs.length, model.size.num_symbols
+            model.statistics, places, inputs.length, model.size.num_symbols
         )
         return tf.concat([learned, counted[:, tf.newaxis]], axis=1)
 
 
-def _by_position(
-    results: Sequence[PartGradients], count: tf.Tensor, positions: tf.Tensor
-) -> tf.Tensor:
-    """Return the gradient by the summed vectors of each position, (rows, positions, width)."""
-    mean = tf.concat([result.mean for result in results], axis=0) / count[:, tf.newaxis]
+def _read_all(lookup: Lookup) -> Read:
+    """Return what is read of the n-grams of a lookup if none is left out."""
+    exists = lookup.rows > 0
+    bag_places, is_new = order_distinct(lookup.places)
+    of_bag = tf.cast(is_new & tf.gather(exists, bag_places), tf.float32)
+    of_lstm = tf.cast(tf.gather(exists, lookup.places), tf.float32)
+    return Read(lookup.places, of_lstm, bag_places, of_bag, count_kept(of_bag))
+
+
+def _by_position(results: Sequence[PartGradients], read: Read) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the gradients by the sums at each position, of the bag and of the LSTM.
+
+    Both are (rows, positions, width).
+    """
+    positions = tf.shape(read.places)[1]
+    mean = tf.concat([result.mean for result in results], axis=0) / read.count[:, tf.newaxis]
     sums = tf.concat([result.sums for result in results], axis=0)[:, :positions]
-    mean = tf.repeat(mean[:, tf.newaxis], positions, axis=1)
-    return tf.concat([mean, sums], axis=2)
+    return tf.repeat(mean[:, tf.newaxis], positions, axis=1), sums
 
 
 def _mixture_derivatives(

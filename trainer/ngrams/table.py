@@ -109,31 +109,23 @@ class NgramTable:
         self._restored = rows
 
 
-def sum_at_positions(vectors: tf.Tensor, places: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
-    """Return the sum of the n-grams' vectors at each position, (rows, positions, width).
-
-    Args:
-        vectors: (distinct, width) float32.
-        places: (rows, positions, sizes) int32, of each n-gram in `vectors`.
-        kept: (rows, positions, sizes) float32, by which each is multiplied.
-    """
-    return tf.reduce_sum(tf.gather(vectors, places) * kept[..., tf.newaxis], axis=2)
-
-
-def sum_by_row(lookup: Lookup, gradient: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
+def sum_by_row(
+    places: tf.Tensor, gradient: tf.Tensor, kept: tf.Tensor, distinct: tf.Tensor
+) -> tf.Tensor:
     """Return the gradient by the vectors of a lookup, (distinct, width) float32.
 
     Args:
-        lookup: of a batch.
+        places: (batch, positions, sizes) int32, of vectors of the lookup.
         gradient: (batch, positions, width) float32, by the sum of the vectors at each position.
         kept: (batch, positions, sizes) float32, by which each vector was multiplied in the sum.
+        distinct: () int32, the number of vectors.
     """
-    distinct, width = tf.size(lookup.rows), gradient.shape[-1]
+    width = gradient.shape[-1]
     total = tf.zeros([distinct, width])
     for size in range(kept.shape[2]):
         parts = tf.reshape(gradient * kept[:, :, size, tf.newaxis], [-1, width])
-        places = tf.reshape(lookup.places[:, :, size], [-1])
-        total += tf.math.unsorted_segment_sum(parts, places, distinct)
+        of_size = tf.reshape(places[:, :, size], [-1])
+        total += tf.math.unsorted_segment_sum(parts, of_size, distinct)
     return total
 
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainer.ngrams import language_models
 from trainer.ngrams.counts import NgramCounts, count_ngrams
 from trainer.ngrams.experts import Size
 from trainer.ngrams.language_models import Statistics, label_log_probabilities
@@ -125,6 +126,17 @@ def test_xla_computes_the_same() -> None:
     counts = count(ROWS)
     plain, compiled = (log_probabilities(counts, asked, jit=jit) for jit in (False, True))
     np.testing.assert_allclose(compiled, plain, atol=1e-5)
+
+
+def test_rows_are_computed_one_by_one_where_labels_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = [[1, 2, 3, 4, 4], [3], [4, 4]]
+    counts = count(ROWS)
+    expected = log_probabilities(counts, asked, jit=False)
+    monkeypatch.setattr(language_models, "_MANY_LABELS", 1)
+    for jit in (False, True):
+        np.testing.assert_allclose(log_probabilities(counts, asked, jit=jit), expected, atol=1e-5)
 
 
 def test_a_row_is_the_same_beside_longer_ones() -> None:

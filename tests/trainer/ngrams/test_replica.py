@@ -76,8 +76,10 @@ def plain_loss(model: NgramModel) -> tf.Tensor:
         row = tf.constant([ids[:length]], tf.int64)
         marked, buckets = hash_sequences(SIZE, row, tf.constant([length], tf.int64))
         vectors = tf.gather(model.table.vectors, buckets[0])
-        count = tf.reduce_sum(tf.cast(buckets > 0, tf.float32))
-        mean = tf.reduce_sum(vectors[..., :bag_dim], axis=[0, 1])[tf.newaxis] / count
+        of_sizes = buckets.numpy()[0].T
+        distinct = [bucket for of_size in of_sizes for bucket in set(of_size.tolist()) - {0}]
+        of_bag = tf.gather(model.table.vectors, distinct)[:, :bag_dim]
+        mean = tf.reduce_mean(of_bag, axis=0, keepdims=True)
         x = tf.gather(experts.characters, marked[0])
         x += tf.reduce_sum(vectors[..., bag_dim:], axis=1)
         for kernel, recurrent, bias in experts.layers:

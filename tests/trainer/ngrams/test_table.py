@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.ngrams.model import order_distinct
 from trainer.ngrams.table import NgramTable, sum_by_row
 
 pytestmark = pytest.mark.unit
@@ -41,7 +42,8 @@ def test_gradients_are_summed_where_an_ngram_stands() -> None:
     kept = tf.constant([[[1.0, 0.0], [1.0, 2.0]], [[1.0, 0.0], [0.0, 0.0]]])
     by_position = tf.constant([[[1.0], [10.0]], [[100.0], [1000.0]]])
     # Bucket 3: 1 at the first position, 2 · 10 at the second, 100 in the other row.
-    assert sum_by_row(lookup, by_position, kept).numpy().tolist() == [[121.0], [0.0], [10.0]]
+    found = sum_by_row(lookup.places, by_position, kept, tf.constant(3))
+    assert found.numpy().tolist() == [[121.0], [0.0], [10.0]]
 
 
 def touch(table: NgramTable, bucket: int) -> None:
@@ -69,3 +71,10 @@ def test_a_checkpoint_holds_the_touched_rows_and_restores_all() -> None:
         part.assign(values[key])
     np.testing.assert_array_equal(other.vectors.numpy(), table.vectors.numpy())
     np.testing.assert_array_equal(other.squares.numpy(), table.squares.numpy())
+
+
+def test_equal_ngrams_of_a_row_are_new_once() -> None:
+    values = tf.constant([[[5, 2], [3, 2], [5, 0], [5, 5]]])
+    ordered, is_new = order_distinct(values)
+    assert ordered.numpy().tolist() == [[[5, 5], [5, 2], [5, 2], [3, 0]]]
+    assert is_new.numpy().tolist() == [[[1, 1], [0, 1], [0, 0], [1, 1]]]
