@@ -12,11 +12,11 @@ from charseq.manifest import Manifest
 from trainer.config import NGRAMS, Config
 from trainer.data.dataset import Dataset
 
-# Of the default training, by rows of the train split: a batch for every so many rows, and so many
-# rows in all epochs together. Both end in limits.
+# Of the default training: a batch for every so many rows of the train split, and so many characters
+# in all epochs together. Both end in limits.
 _ROWS_PER_BATCH_ROW = 200
 _BATCH_SIZES = (16, 512)
-_ROWS_IN_ALL = 1_500_000
+_CHARACTERS_IN_ALL = 15_000_000
 _MOST_EPOCHS = 12
 # With the most epochs; of the outputs of the LSTM, and of n-grams.
 _DROPOUT, _NGRAM_DROPOUT = 0.3, 0.5
@@ -72,10 +72,10 @@ def ngram_defaults(manifest: Manifest) -> Mapping[str, Any]:
     they are seen so often; many rows need neither. The learning rate falls to zero, and the weights
     at the end are the best.
     """
-    rows = manifest.records("train")
-    epochs = _epochs(rows)
+    rows, characters = manifest.records("train"), manifest.characters("train")
+    epochs = _epochs(manifest)
     strength = math.sqrt(epochs / _MOST_EPOCHS)
-    buckets = _BUCKETS_PER_CHARACTER * manifest.characters("train")
+    buckets = _BUCKETS_PER_CHARACTER * characters
     return {
         "units": (64,),
         "embedding_dim": 16,
@@ -96,7 +96,7 @@ def table_rates(manifest: Manifest) -> tuple[float, float]:
     A mean of many vectors may move faster than what an LSTM has learned to read; that must move the
     faster the fewer epochs there are.
     """
-    return _BAG_RATE, _LSTM_RATE_OF_ONE_EPOCH / _epochs(manifest.records("train"))
+    return _BAG_RATE, _LSTM_RATE_OF_ONE_EPOCH / _epochs(manifest)
 
 
 def describe_settings(settings: Settings, manifest: Manifest) -> str:
@@ -113,9 +113,12 @@ def describe_settings(settings: Settings, manifest: Manifest) -> str:
     return line
 
 
-def _epochs(rows: int) -> int:
-    """Return the epochs of the default training on so many rows."""
-    return min(math.ceil(_ROWS_IN_ALL / rows), _MOST_EPOCHS)
+def _epochs(manifest: Manifest) -> int:
+    """Return the epochs of the default training.
+
+    Long sequences need fewer than short ones: each tells more, and takes longer.
+    """
+    return min(math.ceil(_CHARACTERS_IN_ALL / manifest.characters("train")), _MOST_EPOCHS)
 
 
 def _power_of_two(number: int, smallest: int, largest: int) -> int:

@@ -55,6 +55,12 @@ def test_a_training_of_ngrams_follows_the_rows(
     assert table_rates(manifest) == pytest.approx((400, lstm_rate))
 
 
+def test_long_sequences_are_trained_on_in_fewer_epochs() -> None:
+    manifest = manifest_of(12_000, length_histogram={"train": {"250": 12_000}})
+    assert ngram_defaults(manifest)["epochs"] == 5
+    assert table_rates(manifest) == (400, 12)
+
+
 def test_a_flag_overrides_what_follows_the_rows() -> None:
     settings = resolve(Config(data="d", output="o", epochs=7, dropout=0.0, seed=3), dataset_of())
     assert (settings.representation, settings.epochs, settings.dropout) == ("ngrams", 7, 0.0)
