@@ -52,10 +52,13 @@ def export(
     encoder: TextEncoder,
     representation: str,
     dataset: Dataset,
-) -> None:
+) -> int:
     """Write `model.keras` and `saved_model/` into the directory of a run.
 
     Each appears by a rename, as far as `move_directory` can.
+
+    Returns:
+        The bytes of the SavedModel.
 
     Raises:
         DataError: the SavedModel does not agree with the encoder and the model.
@@ -70,7 +73,9 @@ def export(
     shutil.copyfile(unfinished_run_file(directory), os.path.join(unfinished, RUN_ASSET))
     check_export(unfinished, classifier, read_parity(dataset))
     sync_tree(unfinished)
+    size = sum(file.stat().st_size for file in Path(unfinished).rglob("*") if file.is_file())
     move_directory(unfinished, os.path.join(directory, SAVED_MODEL))
+    return size
 
 
 def _save_keras_model(directory: str, model: keras.Model) -> None:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from charseq.console.messages import print_error
 from charseq.errors import DataError
 from charseq.files import directory_lock
+from charseq.process.machine import format_bytes
 from trainer.baseline.training import train_baseline
 from trainer.config import NGRAMS, Config
 from trainer.data.batches import Batches, count_batches, resolve_batch_size
@@ -22,7 +23,7 @@ from trainer.ngrams.counting import count_train_rows
 from trainer.owner import Ownership, owned_directory
 from trainer.replacement import begin_run, replace_run, work_directory
 from trainer.run_checks import can_resume, check_output, reproducibility_warning
-from trainer.run_directory import complete_run, resume_run
+from trainer.run_directory import SAVED_MODEL, complete_run, resume_run
 from trainer.run_files import sync_run_files
 from trainer.run_warnings import accuracy_warnings, dataset_warnings, update_warnings
 from trainer.settings import Settings, describe_settings, resolve
@@ -172,7 +173,10 @@ def train_in(
         train_baseline(setup.dataset, directory)
     checkpoints.restore_best()
     keras.config.set_dtype_policy("float32")
-    export(directory, learner.to_keras(), encoder, setup.settings.representation, setup.dataset)
+    size = export(
+        directory, learner.to_keras(), encoder, setup.settings.representation, setup.dataset
+    )
+    print(f"{SAVED_MODEL}: exported, {format_bytes(size)}", flush=True)
     ownership.check()
 
 
