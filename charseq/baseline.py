@@ -123,18 +123,26 @@ def explain_trivial(
 def explain_not_better(accuracy: float, loss: float, baseline: NgramBaseline) -> str | None:
     """Return why a model is not better than the n-grams, as a phrase; None if it is.
 
+    It is better if its accuracy or its loss is, beyond chance, and neither is worse.
+
     Args:
         accuracy: of the model on some rows.
         loss: of the model on them, in nats.
         baseline: on the same rows.
     """
-    measures = (
-        ("accuracy", accuracy, baseline.accuracy, baseline.accuracy_gain_low),
-        ("loss", loss, baseline.loss, baseline.loss_gain_low),
-    )
+    gains = {
+        "accuracy": (baseline.accuracy_gain_low, baseline.accuracy_gain_high),
+        "loss": (baseline.loss_gain_low, baseline.loss_gain_high),
+    }
+    is_worse = {name: high < 0 for name, (_, high) in gains.items()}
+    is_better = {name: low > 0 for name, (low, _) in gains.items()}
+    if any(is_better.values()) and not any(is_worse.values()):
+        return None
+    scores = {"accuracy": (accuracy, baseline.accuracy), "loss": (loss, baseline.loss)}
+    verdicts = {name: "worse" if is_worse[name] else "no better" for name in gains}
     reasons = [
-        f"its {name} of {value:.4f} is no better than {other:.4f}"
-        for name, value, other, gain_low in measures
-        if gain_low <= 0
+        f"its {name} of {value:.4f} is {verdicts[name]} than {other:.4f}"
+        for name, (value, other) in scores.items()
+        if not is_better[name]
     ]
-    return f"beyond chance, {' and '.join(reasons)}" if reasons else None
+    return f"beyond chance, {' and '.join(reasons)}"

@@ -170,8 +170,16 @@ NO_BETTER_LOSS = "its loss of 0.2000 is no better than 0.2500"
     ("gains", "reason"),
     [
         ({}, None),
-        ({"accuracy_gain_low": 0.0}, f"beyond chance, {NO_BETTER_ACCURACY}"),
-        ({"loss_gain_low": -0.1}, f"beyond chance, {NO_BETTER_LOSS}"),
+        ({"accuracy_gain_low": 0.0}, None),
+        ({"loss_gain_low": -0.1}, None),
+        (
+            {"accuracy_gain_low": -0.2, "accuracy_gain_high": -0.1},
+            "beyond chance, its accuracy of 0.9000 is worse than 0.8750",
+        ),
+        (
+            {"loss_gain_low": -0.2, "loss_gain_high": -0.1},
+            "beyond chance, its loss of 0.2000 is worse than 0.2500",
+        ),
         (
             {"loss_gain_low": 0.0, "accuracy_gain_low": -0.1},
             f"beyond chance, {NO_BETTER_ACCURACY} and {NO_BETTER_LOSS}",
