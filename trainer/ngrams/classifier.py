@@ -12,6 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from trainer.export.forward_pass import last_and_mean_output, lstm_layer, sigmoid_gates
+from trainer.ngrams.counts import FEW
 from trainer.ngrams.experts import Experts, Layer, Size, mix
 from trainer.ngrams.language_models import Statistics, label_log_probabilities
 from trainer.ngrams.model import (
@@ -35,7 +36,7 @@ class NgramClassifier(keras.layers.Layer):
 
     Args:
         size: of the model, or its fields by name.
-        num_vectors, num_codes, num_only_labels: the rows of these arrays.
+        num_vectors, num_codes, num_few: the rows of these arrays.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class NgramClassifier(keras.layers.Layer):
         size: Size | dict[str, Any],
         num_vectors: int,
         num_codes: int,
-        num_only_labels: int,
+        num_few: int,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -51,7 +52,7 @@ class NgramClassifier(keras.layers.Layer):
         self.lengths = {
             "num_vectors": num_vectors,
             "num_codes": num_codes,
-            "num_only_labels": num_only_labels,
+            "num_few": num_few,
         }
         self.experts = Experts(self.size)
         self.expert_variables = self.experts.variables  # Keras saves the variables of attributes.
@@ -63,7 +64,8 @@ class NgramClassifier(keras.layers.Layer):
             for name, width in zip(("bag", "lstm"), self.size.table_widths, strict=True)
         )
         self.codes = self._constant("codes", np.zeros((num_codes, 2, classes), np.uint8))
-        self.only_labels = self._constant("only_labels", np.zeros(num_only_labels, np.int32))
+        self.few_labels = self._constant("few_labels", np.zeros((num_few, FEW), np.int32))
+        self.few_codes = self._constant("few_codes", np.zeros((num_few, FEW, 2), np.uint8))
         self.symbols = self._constant("symbols", np.zeros((2, classes), np.float32))
         self.log_shares = self._constant("log_shares", np.zeros(classes, np.float32))
 
@@ -99,7 +101,7 @@ class NgramClassifier(keras.layers.Layer):
         return tf.exp(mix(answers, tf.convert_to_tensor(self.experts.mixture)))
 
     def _statistics(self) -> Statistics:
-        arrays = self.codes, self.only_labels, self.symbols, self.log_shares
+        arrays = self.codes, self.few_labels, self.few_codes, self.symbols, self.log_shares
         return Statistics(*(tf.convert_to_tensor(array) for array in arrays))
 
     def compute_output_shape(self, *shapes: Any, **named: Any) -> tuple[int | None, int]:
@@ -127,7 +129,7 @@ def build_classifier(model: NgramModel) -> keras.Model:
     vectors[places[1:]] = model.table.vectors.numpy()[1:]
     vectors[0] = 0
     layer = NgramClassifier(
-        model.size, len(vectors), len(counts.codes), len(counts.only_labels), name=LAYER
+        model.size, len(vectors), len(counts.codes), len(counts.few_labels), name=LAYER
     )
     for mine, trained in zip(layer.experts.variables, model.experts.variables, strict=True):
         mine.assign(keras.ops.convert_to_numpy(trained))
@@ -136,7 +138,8 @@ def build_classifier(model: NgramModel) -> keras.Model:
         (layer.bag_vectors, vectors[:, : model.size.bag_dim]),
         (layer.lstm_vectors, vectors[:, model.size.bag_dim :]),
         (layer.codes, counts.codes),
-        (layer.only_labels, counts.only_labels),
+        (layer.few_labels, counts.few_labels),
+        (layer.few_codes, counts.few_codes),
         (layer.symbols, counts.symbols),
         (layer.log_shares, model.log_shares),
     ):

@@ -1,7 +1,7 @@
 """How often the n-grams of some rows occur with each label, in a compact form.
 
-Of the most frequent n-grams every count is kept, as a code of one byte; of the others, which were
-mostly seen once, only their most frequent label.
+Counts are codes of one byte. Of the most frequent n-grams those of all labels are kept; of the
+others, which mostly have one label or two, those of their four most frequent ones.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ Int64s = npt.NDArray[np.int64]
 # Buckets of n-grams (rows, positions, sizes), as of `trainer.ngrams.hashing`, and labels (rows,).
 Rows = tuple[npt.NDArray[np.int32], Int64s]
 
-# Bytes of all codes together.
-_MAX_CODES = 40_000_000
+# Bytes of the codes of all labels.
+_MAX_CODES = 16_000_000
+FEW = 4
 # A code below is the count itself; each above it stands for a count larger by a constant factor.
 EXACT, FACTOR = 64, 1.09
 # What the continuations of a sequence's beginning are counted for: it is no n-gram.
@@ -31,13 +32,16 @@ class NgramCounts(NamedTuple):
     places: (num_buckets + 1,) int32, of each bucket; 0 if none of its n-grams occurred, and from 1
     with falling frequency. codes: (coded + 1, 2, labels) uint8, of `encode_counts`, by place: how
     often an n-gram occurs, and how many different symbols follow it; those of place 0 are zeros.
-    only_labels: (others + 1,) int32, of the places after those with codes; the first is -1, for no
-    label. symbols: (2, labels) float32: the symbols that occur, and how many of them differ.
+    few_labels: (others + 1, 4) int32, of the places after those with codes: the most frequent
+    labels, -1 for none; the first row is for no n-gram. few_codes: (others + 1, 4, 2) uint8, the
+    codes of these labels. symbols: (2, labels) float32: the symbols that occur, and how many of
+    them differ.
     """
 
     places: Int32s
     codes: npt.NDArray[np.uint8]
-    only_labels: Int32s
+    few_labels: Int32s
+    few_codes: npt.NDArray[np.uint8]
     symbols: npt.NDArray[np.float32]
 
 
@@ -125,8 +129,8 @@ def _rank(
     num_labels: int,
     num_buckets: int,
     max_codes: int,
-) -> tuple[Any, Any, Any]:
-    """Return `places`, `codes` and `only_labels` of `NgramCounts`."""
+) -> tuple[Any, Any, Any, Any]:
+    """Return all of `NgramCounts` but `symbols`."""
     distinct, first = np.unique(buckets, return_index=True)
     order = np.argsort(-np.add.reduceat(counts, first), kind="stable")
     places = np.zeros(num_buckets + 1, np.int32)
@@ -134,11 +138,16 @@ def _rank(
     num_coded = min(len(distinct), max(max_codes // (2 * num_labels), 1))
     of_pairs = places[buckets]
     coded = of_pairs <= num_coded
+    values = encode_counts(np.stack([counts, continuations], axis=1))
     codes = np.zeros((num_coded + 1, 2, num_labels), np.uint8)
-    at = of_pairs[coded], labels[coded]
-    codes[at[0], 0, at[1]] = encode_counts(counts[coded])
-    codes[at[0], 1, at[1]] = encode_counts(continuations[coded])
-    only_labels = np.full(len(distinct) - num_coded + 1, -1, np.int32)
-    ascending = np.argsort(counts[~coded], kind="stable")  # The most frequent one is written last.
-    only_labels[of_pairs[~coded][ascending] - num_coded] = labels[~coded][ascending]
-    return places, codes, only_labels
+    codes[of_pairs[coded], :, labels[coded]] = values[coded]
+    few_labels = np.full((len(distinct) - num_coded + 1, FEW), -1, np.int32)
+    few_codes = np.zeros((*few_labels.shape, 2), np.uint8)
+    others = np.flatnonzero(~coded)
+    others = others[np.lexsort((-counts[others], of_pairs[others]))]
+    row = of_pairs[others] - num_coded
+    column = np.arange(len(row)) - np.searchsorted(row, row)
+    is_kept = column < FEW
+    at = row[is_kept], column[is_kept]
+    few_labels[at], few_codes[at] = labels[others[is_kept]], values[others[is_kept]]
+    return places, codes, few_labels, few_codes

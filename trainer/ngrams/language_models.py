@@ -24,13 +24,15 @@ _MANY_LABELS = 256
 class Statistics(NamedTuple):
     """What the language models are made of.
 
-    codes: (coded + 1, 2, labels) uint8. only_labels: (others + 1,) int32. symbols: (2, labels)
-    float32; these as in `trainer.ngrams.counts.NgramCounts`. log_shares: (labels,) float32, the
-    logarithms of the probabilities of the labels before anything is read.
+    codes: (coded + 1, 2, labels) uint8. few_labels: (others + 1, 4) int32. few_codes: (others + 1,
+    4, 2) uint8. symbols: (2, labels) float32; these as in `trainer.ngrams.counts.NgramCounts`.
+    log_shares: (labels,) float32, the logarithms of the probabilities of the labels before anything
+    is read.
     """
 
     codes: tf.Tensor
-    only_labels: tf.Tensor
+    few_labels: tf.Tensor
+    few_codes: tf.Tensor
     symbols: tf.Tensor
     log_shares: tf.Tensor
 
@@ -83,13 +85,16 @@ def _log_likelihoods(
 
 def _look_up(statistics: Statistics, places: tf.Tensor) -> tf.Tensor:
     """Return the counts of n-grams at `places`, (…, 2, labels) float32."""
-    codes, only_labels = statistics.codes, statistics.only_labels
-    num_coded = tf.shape(codes)[0] - 1
-    other = places - num_coded
-    is_other = (other > 0) & (other < tf.size(only_labels))
-    coded = decode_counts(tf.gather(codes, tf.where(other > 0, 0, places)))
-    only = tf.gather(only_labels, tf.where(is_other, other, 0))
-    return coded + tf.one_hot(only, codes.shape[2])[..., tf.newaxis, :]
+    codes, few_labels = statistics.codes, statistics.few_labels
+    other = places - (tf.shape(codes)[0] - 1)
+    counts = decode_counts(tf.gather(codes, tf.where(other > 0, 0, places)))
+    few = tf.where((other > 0) & (other < tf.shape(few_labels)[0]), other, 0)
+    labels = tf.unstack(tf.gather(few_labels, few), axis=-1)
+    values = tf.unstack(decode_counts(tf.gather(statistics.few_codes, few)), axis=-2)
+    for label, value in zip(labels, values, strict=True):
+        of_label = tf.one_hot(label, codes.shape[2])
+        counts += value[..., tf.newaxis] * of_label[..., tf.newaxis, :]
+    return counts
 
 
 def decode_counts(codes: tf.Tensor) -> tf.Tensor:

@@ -32,7 +32,8 @@ class NgramModel:
         self.places = tf.constant(counts.places)
         self.statistics = Statistics(
             tf.constant(counts.codes),
-            tf.constant(counts.only_labels),
+            tf.constant(counts.few_labels),
+            tf.constant(counts.few_codes),
             tf.constant(counts.symbols),
             tf.constant(self.log_shares),
         )

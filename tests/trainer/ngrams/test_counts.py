@@ -51,14 +51,22 @@ def test_two_symbols_that_follow_are_two() -> None:
     assert counts.codes[counts.places[1]].tolist() == [[0, 2], [0, 2]]
 
 
-def test_of_ngrams_without_codes_the_most_frequent_label_is_kept() -> None:
+def test_of_rare_ngrams_the_codes_of_few_labels_are_kept() -> None:
     counts = count(max_codes=12)
     assert len(counts.codes) == 4
     # Those of ^a, a$, b, ^b and b$.
-    assert counts.only_labels.tolist() == [-1, 0, 0, 1, 1, 1]
-    shared = np.array([[[1], [2]], [[1], [2]], [[1], [2]]], np.int32)
-    counts = count_ngrams([(shared, np.array([0, 1, 1]))], 2, 8, max_codes=1)
-    assert counts.only_labels.tolist() == [-1, 1]
+    assert counts.few_labels[:, 0].tolist() == [-1, 0, 0, 1, 1, 1]
+    assert counts.few_codes[:, 0].tolist() == [[0, 0], [2, 1], [2, 1], [1, 1], [1, 1], [1, 1]]
+    assert (counts.few_labels[:, 1:] == -1).all()
+
+
+def test_of_rare_ngrams_the_four_most_frequent_labels_are_kept() -> None:
+    rows = np.full((9, 2, 1), [[1], [2]], np.int32)
+    labels = np.array([0, 1, 1, 2, 2, 3, 4, 4, 4])
+    counts = count_ngrams([(rows, labels)], 5, 8, max_codes=1)
+    assert len(counts.codes) == 2
+    assert counts.few_labels.tolist() == [[-1, -1, -1, -1], [4, 1, 2, 0]]
+    assert counts.few_codes.tolist() == [[[0, 0]] * 4, [[3, 1], [2, 1], [2, 1], [1, 1]]]
 
 
 def test_codes_of_small_counts_are_exact_and_of_large_ones_near() -> None:
