@@ -20,8 +20,12 @@ Rows = tuple[npt.NDArray[np.int32], Int64s]
 # Bytes of the codes of all labels.
 _MAX_CODES = 16_000_000
 FEW = 4
-# A code below is the count itself; each above it stands for a count larger by a constant factor.
-EXACT, FACTOR = 64, 1.09
+# A code is a floating-point number of 4 bits of exponent and 4 of mantissa: bits of a float32 from
+# `CODE_SHIFT` on, above those of 16, from which 16 is then taken.
+CODE_SHIFT, CODE_BASE = 19, 16.0
+_DECODED = (
+    (np.arange(256, dtype=np.uint32) << CODE_SHIFT) + np.float32(CODE_BASE).view(np.uint32)
+).view(np.float32) - CODE_BASE
 # What the continuations of a sequence's beginning are counted for: it is no n-gram.
 _NO_CONTEXT = -1
 
@@ -81,9 +85,9 @@ def count_ngrams(
 
 
 def encode_counts(counts: Int64s) -> npt.NDArray[np.uint8]:
-    """Return a byte for each count: exact below 64, and within 5 % up to 900 million."""
-    large = EXACT + np.rint(np.log(np.maximum(counts, EXACT) / EXACT) / np.log(FACTOR))
-    return np.where(counts < EXACT, counts, np.minimum(large, 255)).astype(np.uint8)
+    """Return a byte for each count: exact up to 16, and within 6 % up to a million."""
+    middles = (_DECODED[1:] + _DECODED[:-1]) / 2
+    return np.searchsorted(middles, counts).astype(np.uint8)
 
 
 def _pairs(buckets: Int32s, labels: Int64s, num_labels: int) -> _Pairs:

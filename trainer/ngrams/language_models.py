@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
-from trainer.ngrams.counts import EXACT, FACTOR
+from trainer.ngrams.counts import CODE_BASE, CODE_SHIFT
 
 _TINY = 1e-30
 # Of more, rows are computed one after another: all at once they would take gigabytes.
@@ -88,6 +87,8 @@ def _look_up(statistics: Statistics, places: tf.Tensor) -> tf.Tensor:
     codes, few_labels = statistics.codes, statistics.few_labels
     other = places - (tf.shape(codes)[0] - 1)
     counts = decode_counts(tf.gather(codes, tf.where(other > 0, 0, places)))
+    if few_labels.shape[0] == 1:  # All n-grams have codes of all labels.
+        return counts
     few = tf.where((other > 0) & (other < tf.shape(few_labels)[0]), other, 0)
     labels = tf.unstack(tf.gather(few_labels, few), axis=-1)
     values = tf.unstack(decode_counts(tf.gather(statistics.few_codes, few)), axis=-2)
@@ -99,6 +100,5 @@ def _look_up(statistics: Statistics, places: tf.Tensor) -> tf.Tensor:
 
 def decode_counts(codes: tf.Tensor) -> tf.Tensor:
     """Return the counts, float32, that `trainer.ngrams.counts.encode_counts` turned into codes."""
-    values = tf.cast(codes, tf.float32)
-    large = EXACT * tf.exp(tf.maximum(values - EXACT, 0) * np.float32(np.log(FACTOR)))
-    return tf.where(values < EXACT, values, large)
+    bits = tf.bitwise.left_shift(tf.cast(codes, tf.int32), CODE_SHIFT)
+    return tf.bitcast(bits + tf.bitcast(CODE_BASE, tf.int32), tf.float32) - CODE_BASE
