@@ -193,7 +193,11 @@ class NgramReplica:
     def _answer(
         self, features: Features, labels: tf.Tensor, weights: tf.Tensor
     ) -> Iterator[Answers]:
-        """Yield the experts' log-probabilities, labels and weights of each part."""
+        """Yield the experts' log-probabilities, labels and weights of each part.
+
+        XLA compiles those that learn. Compiled, those of the language models would differ in their
+        last bit from one number of replicas to another.
+        """
         marked, buckets = self._hash(features)
         lookup = self.model.table.look_up(buckets)
         read = _read_all(lookup)
@@ -201,7 +205,12 @@ class NgramReplica:
         places = self._pad(tf.gather(self.model.places, buckets))
         whole = ((self._pad_inputs(inputs), places), labels, weights)
         for part, *more in split_batch(whole, self._num_parts):
-            yield self._log_probabilities(*part), *more
+            inputs, its_places = part
+            learned = self._log_probabilities(inputs)
+            counted = label_log_probabilities(
+                self.model.statistics, its_places, inputs.length, self.model.size.num_symbols
+            )
+            yield tf.concat([learned, counted[:, tf.newaxis]], axis=1), *more
 
     def _hash(self, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the marked sequences of this replica's share, and their buckets.
@@ -301,13 +310,8 @@ class NgramReplica:
         metrics = _metric_sums(labels, mix(answers, learned), weights)
         return PartGradients(mean, sums, dense, metrics)
 
-    def _part_answers(self, inputs: Inputs, places: tf.Tensor) -> tf.Tensor:
-        model = self.model
-        learned = model.experts.log_probabilities(inputs, Recurrence(self._run_lstm))
-        counted = label_log_probabilities(
-            model.statistics, places, inputs.length, model.size.num_symbols
-        )
-        return tf.concat([learned, counted[:, tf.newaxis]], axis=1)
+    def _part_answers(self, inputs: Inputs) -> tf.Tensor:
+        return self.model.experts.log_probabilities(inputs, Recurrence(self._run_lstm))
 
 
 def _read_all(lookup: Lookup) -> Read:
