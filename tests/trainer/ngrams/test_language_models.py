@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trainer.ngrams import language_models
-from trainer.ngrams.counts import NgramCounts, count_ngrams
+from trainer.ngrams.counts import NgramCounts, count_ngrams, encode_counts
 from trainer.ngrams.experts import Size
-from trainer.ngrams.language_models import Statistics, label_log_probabilities
+from trainer.ngrams.language_models import (
+    Statistics,
+    decode_counts,
+    label_log_probabilities,
+)
 from trainer.ngrams.model import hash_sequences
 
 pytestmark = pytest.mark.unit
@@ -32,6 +36,8 @@ SIZE = Size(
     num_buckets=2**20,
 )
 SHARES = (0.25, 0.75)
+# What is left of a count by its code.
+CODED: list[float] = decode_counts(tf.constant(encode_counts(np.arange(100)))).numpy().tolist()
 Sequence = list[int]
 Rows = list[tuple[Sequence, int]]
 
@@ -87,8 +93,10 @@ class WittenBell:
         seen = sum(self.counts[label][(*context, other)] for other in following)
         if not seen:
             return shorter
-        count = self.counts[label][(*context, symbol)]
-        return (count + len(following) * shorter) / (seen + len(following))
+        # The symbols of all rows together have no code.
+        total = (CODED[seen] if context else seen) + len(following)
+        count = CODED[self.counts[label][(*context, symbol)]]
+        return min((count + len(following) * shorter) / total, 1)
 
     def log_probabilities(self, sequence: Sequence) -> np.ndarray:
         symbols = ["^", *sequence, "$"]
@@ -107,6 +115,9 @@ sequences = st.lists(st.integers(1, 4), min_size=1, max_size=5)
 
 
 @settings(max_examples=30, deadline=None)
+@example(
+    [([1, 1, 1, 1, 1], 0)] * 6 + [([2, 1], 1)], [[1, 1, 2]]
+)  # Counts without a code of their own.
 @given(
     st.lists(st.tuples(sequences, st.integers(0, 1)), min_size=1, max_size=12),
     st.lists(sequences, min_size=1, max_size=4),
