@@ -130,19 +130,14 @@ def explain_not_better(accuracy: float, loss: float, baseline: NgramBaseline) ->
         loss: of the model on them, in nats.
         baseline: on the same rows.
     """
-    gains = {
-        "accuracy": (baseline.accuracy_gain_low, baseline.accuracy_gain_high),
-        "loss": (baseline.loss_gain_low, baseline.loss_gain_high),
-    }
-    is_worse = {name: high < 0 for name, (_, high) in gains.items()}
-    is_better = {name: low > 0 for name, (low, _) in gains.items()}
-    if any(is_better.values()) and not any(is_worse.values()):
+    lows = baseline.accuracy_gain_low, baseline.loss_gain_low
+    highs = baseline.accuracy_gain_high, baseline.loss_gain_high
+    if max(lows) > 0 and min(highs) >= 0:
         return None
-    scores = {"accuracy": (accuracy, baseline.accuracy), "loss": (loss, baseline.loss)}
-    verdicts = {name: "worse" if is_worse[name] else "no better" for name in gains}
+    measures = (("accuracy", accuracy, baseline.accuracy), ("loss", loss, baseline.loss))
     reasons = [
-        f"its {name} of {value:.4f} is {verdicts[name]} than {other:.4f}"
-        for name, (value, other) in scores.items()
-        if not is_better[name]
+        f"its {name} of {value:.4f} is {'no better' if high >= 0 else 'worse'} than {other:.4f}"
+        for (name, value, other), low, high in zip(measures, lows, highs, strict=True)
+        if low <= 0
     ]
     return f"beyond chance, {' and '.join(reasons)}"

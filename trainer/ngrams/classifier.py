@@ -14,14 +14,13 @@ import tensorflow as tf
 from trainer.export.forward_pass import last_and_mean_output, lstm_layer, sigmoid_gates
 from trainer.ngrams.counts import FEW
 from trainer.ngrams.experts import Experts, Layer, Size, mix
-from trainer.ngrams.language_models import Statistics, label_log_probabilities
+from trainer.ngrams.language_models import Statistics, add_language_models
 from trainer.ngrams.model import (
     NgramModel,
-    count_kept,
     hash_sequences,
     make_inputs,
     order_distinct,
-    sum_vectors,
+    read_all,
 )
 
 LAYER = "ngram_classifier"
@@ -83,21 +82,19 @@ class NgramClassifier(keras.layers.Layer):
         """Return the probabilities, as the class describes."""
         marked, buckets = hash_sequences(self.size, sequence, length)
         ordered, is_new = order_distinct(buckets)
-        of_bag = tf.cast(is_new & (ordered > 0), tf.float32)
         all_places = tf.convert_to_tensor(self.places)
         places, bag_places = tf.gather(all_places, buckets), tf.gather(all_places, ordered)
         inputs = make_inputs(
             marked,
             length,
-            sum_vectors(tf.convert_to_tensor(self.bag_vectors), bag_places, of_bag),
-            sum_vectors(tf.convert_to_tensor(self.lstm_vectors), places, tf.ones_like(of_bag)),
-            count_kept(of_bag),
+            tf.convert_to_tensor(self.bag_vectors),
+            tf.convert_to_tensor(self.lstm_vectors),
+            read_all(places, buckets > 0, bag_places, is_new & (ordered > 0)),
         )
         learned = self.experts.log_probabilities(inputs, _read)
-        counted = label_log_probabilities(
-            self._statistics(), places, inputs.length, self.size.num_symbols
+        answers = add_language_models(
+            learned, self._statistics(), places, inputs.length, self.size.num_symbols
         )
-        answers = tf.concat([learned, counted[:, tf.newaxis]], axis=1)
         return tf.exp(mix(answers, tf.convert_to_tensor(self.experts.mixture)))
 
     def _statistics(self) -> Statistics:

@@ -36,6 +36,21 @@ class Statistics(NamedTuple):
     log_shares: tf.Tensor
 
 
+def add_language_models(
+    learned: tf.Tensor,
+    statistics: Statistics,
+    places: tf.Tensor,
+    length: tf.Tensor,
+    num_symbols: int,
+) -> tf.Tensor:
+    """Return the log-probabilities of all experts, (rows, 3, labels), from those that learn.
+
+    learned: (rows, 2, labels). The others: as of `label_log_probabilities`.
+    """
+    counted = label_log_probabilities(statistics, places, length, num_symbols)
+    return tf.concat([learned, counted[:, tf.newaxis]], axis=1)
+
+
 def label_log_probabilities(
     statistics: Statistics, places: tf.Tensor, length: tf.Tensor, num_symbols: int
 ) -> tf.Tensor:

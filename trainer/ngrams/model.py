@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -11,6 +13,22 @@ from trainer.ngrams.experts import Experts, Inputs, Size
 from trainer.ngrams.hashing import hash_ngrams, mark_ends
 from trainer.ngrams.language_models import Statistics
 from trainer.ngrams.table import NgramTable
+
+
+class Read(NamedTuple):
+    """What the experts read of the n-grams of some rows.
+
+    places: (rows, positions, sizes) int32, in the vectors. of_lstm: (rows, positions,
+    sizes) float32, by what the vectors there are multiplied: 0 where there is no n-gram.
+    bag_places, of_bag: the same for the bag, in another order; 0 also where an n-gram repeats.
+    count: (rows,) float32, of the distinct n-grams.
+    """
+
+    places: tf.Tensor
+    of_lstm: tf.Tensor
+    bag_places: tf.Tensor
+    of_bag: tf.Tensor
+    count: tf.Tensor
 
 
 class NgramModel:
@@ -72,7 +90,7 @@ def order_distinct(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.transpose(ordered, [0, 2, 1]), tf.transpose(is_new, [0, 2, 1])
 
 
-def sum_vectors(vectors: tf.Tensor, places: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
+def _sum_vectors(vectors: tf.Tensor, places: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
     """Return the sum of vectors at each position, (rows, positions, width) float32.
 
     Args:
@@ -84,22 +102,34 @@ def sum_vectors(vectors: tf.Tensor, places: tf.Tensor, kept: tf.Tensor) -> tf.Te
     return tf.reduce_sum(found * kept[..., tf.newaxis], axis=2)
 
 
+def read_all(
+    places: tf.Tensor, exists: tf.Tensor, bag_places: tf.Tensor, is_first: tf.Tensor
+) -> Read:
+    """Return what is read of some rows if no n-gram is left out.
+
+    Args:
+        places: as in `Read`.
+        exists: (rows, positions, sizes) bool, whether there is an n-gram at each of `places`.
+        bag_places: as in `Read`.
+        is_first: likewise of `bag_places`, and whether it is no repetition.
+    """
+    of_bag = tf.cast(is_first, tf.float32)
+    count = tf.reduce_sum(of_bag, axis=[1, 2])
+    return Read(places, tf.cast(exists, tf.float32), bag_places, of_bag, count)
+
+
 def make_inputs(
-    marked: tf.Tensor, length: tf.Tensor, bag: tf.Tensor, lstm: tf.Tensor, count: tf.Tensor
+    marked: tf.Tensor, length: tf.Tensor, bag: tf.Tensor, lstm: tf.Tensor, read: Read
 ) -> Inputs:
     """Return what the experts answer from.
 
     Args:
         marked: (rows, positions) int32.
         length: (rows,) int64, without marks.
-        bag: (rows, positions, bag_dim) float32, the sums of its vectors.
-        lstm: (rows, positions, lstm_dim) float32, likewise.
-        count: (rows,) float32, the distinct n-grams of each row.
+        bag: (count, bag_dim), the vectors that the bag reads.
+        lstm: (count, lstm_dim), those that the LSTM reads.
+        read: what is read of them.
     """
-    mean = tf.reduce_sum(bag, axis=1) / count[:, tf.newaxis]
-    return Inputs(marked, tf.cast(length, tf.int32) + 2, mean, lstm)
-
-
-def count_kept(kept: tf.Tensor) -> tf.Tensor:
-    """Return the sum of (rows, positions, sizes) over each row, (rows,)."""
-    return tf.reduce_sum(kept, axis=[1, 2])
+    total = tf.reduce_sum(_sum_vectors(bag, read.bag_places, read.of_bag), axis=1)
+    sums = _sum_vectors(lstm, read.places, read.of_lstm)
+    return Inputs(marked, tf.cast(length, tf.int32) + 2, total / read.count[:, tf.newaxis], sums)

@@ -17,14 +17,14 @@ import tensorflow as tf
 from trainer.model import plain_lstm, xla_lstm
 from trainer.model.dropout import drop
 from trainer.ngrams.experts import LANGUAGE_MODELS, Inputs, mix
-from trainer.ngrams.language_models import label_log_probabilities
+from trainer.ngrams.language_models import add_language_models
 from trainer.ngrams.model import (
     NgramModel,
-    count_kept,
+    Read,
     hash_sequences,
     make_inputs,
     order_distinct,
-    sum_vectors,
+    read_all,
 )
 from trainer.ngrams.recurrence import PLAIN_GENERATOR, XLA_GENERATOR, Dropout, Recurrence
 from trainer.ngrams.table import Lookup, sum_by_row
@@ -48,22 +48,6 @@ MIXTURE_SUMS = 3 + 3 * 3
 Features = dict[str, tf.Tensor]
 # The log-probabilities of the experts for some rows, (rows, 3, classes), their labels and weights.
 Answers = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
-
-
-class Read(NamedTuple):
-    """What the experts read of the n-grams of some rows.
-
-    places: (rows, positions, sizes) int32, in the vectors of a lookup. of_lstm: (rows, positions,
-    sizes) float32, by what the vectors there are multiplied: 0 where there is no n-gram.
-    bag_places, of_bag: the same for the bag, in another order; 0 also where an n-gram repeats.
-    count: (rows,) float32, of the distinct n-grams.
-    """
-
-    places: tf.Tensor
-    of_lstm: tf.Tensor
-    bag_places: tf.Tensor
-    of_bag: tf.Tensor
-    count: tf.Tensor
 
 
 class PartGradients(NamedTuple):
@@ -200,17 +184,23 @@ class NgramReplica:
         """
         marked, buckets = self._hash(features)
         lookup = self.model.table.look_up(buckets)
-        read = _read_all(lookup)
+        read = _read_lookup(lookup)
         inputs = self._make_inputs(marked, features["length"], lookup.vectors, read)
         places = self._pad(tf.gather(self.model.places, buckets))
         whole = ((self._pad_inputs(inputs), places), labels, weights)
         for part, *more in split_batch(whole, self._num_parts):
             inputs, its_places = part
             learned = self._log_probabilities(inputs)
-            counted = label_log_probabilities(
-                self.model.statistics, its_places, inputs.length, self.model.size.num_symbols
+            yield (
+                add_language_models(
+                    learned,
+                    self.model.statistics,
+                    its_places,
+                    inputs.length,
+                    self.model.size.num_symbols,
+                ),
+                *more,
             )
-            yield tf.concat([learned, counted[:, tf.newaxis]], axis=1), *more
 
     def _hash(self, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the marked sequences of this replica's share, and their buckets.
@@ -228,7 +218,7 @@ class NgramReplica:
         """
         buckets = gather_sequences(buckets, self.model.size.positions)
         lookup = self.model.table.look_up(buckets)
-        read = _read_all(lookup)
+        read = _read_lookup(lookup)
         rate = self._regularization.ngram_dropout
         if rate:
             key = tf.random.experimental.stateless_fold_in(self._step_key(), _NGRAM_DROPOUT)
@@ -243,13 +233,7 @@ class NgramReplica:
         self, marked: tf.Tensor, length: tf.Tensor, vectors: tf.Tensor, read: Read
     ) -> Inputs:
         bag, lstm = tf.split(vectors, self.model.size.table_widths, axis=1)
-        return make_inputs(
-            marked,
-            length,
-            sum_vectors(bag, read.bag_places, read.of_bag),
-            sum_vectors(lstm, read.places, read.of_lstm),
-            read.count,
-        )
+        return make_inputs(marked, length, bag, lstm, read)
 
     def _share(self, values: tf.Tensor) -> tf.Tensor:
         """Return this replica's rows of values (batch, …)."""
@@ -314,13 +298,12 @@ class NgramReplica:
         return self.model.experts.log_probabilities(inputs, Recurrence(self._run_lstm))
 
 
-def _read_all(lookup: Lookup) -> Read:
+def _read_lookup(lookup: Lookup) -> Read:
     """Return what is read of the n-grams of a lookup if none is left out."""
     exists = lookup.rows > 0
     bag_places, is_new = order_distinct(lookup.places)
-    of_bag = tf.cast(is_new & tf.gather(exists, bag_places), tf.float32)
-    of_lstm = tf.cast(tf.gather(exists, lookup.places), tf.float32)
-    return Read(lookup.places, of_lstm, bag_places, of_bag, count_kept(of_bag))
+    is_first = is_new & tf.gather(exists, bag_places)
+    return read_all(lookup.places, tf.gather(exists, lookup.places), bag_places, is_first)
 
 
 def _by_position(results: Sequence[PartGradients], read: Read) -> tuple[tf.Tensor, tf.Tensor]:

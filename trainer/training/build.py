@@ -70,7 +70,7 @@ def build_learner(
         "batch_size": settings.batch_size,
         "clip_norm": settings.clip_norm,
     }
-    if counts:
+    if counts is not None:
         return _ngram_learner(settings, manifest, strategy, counts, **common)
     return _stacked_lstm_learner(settings, manifest, **common)
 
