@@ -20,8 +20,8 @@ _EPSILON = 1e-6
 class Lookup(NamedTuple):
     """The rows that the n-grams of a batch have in a table.
 
-    rows: (distinct,) int32. places: (batch, positions, sizes) int32, of each n-gram in `rows`.
-    vectors: (distinct, width) float32.
+    rows: (distinct,) int32, rising. places: (batch, positions, sizes) int32, of each n-gram in
+    `rows`. vectors: (distinct, width) float32.
     """
 
     rows: tf.Tensor
@@ -57,7 +57,12 @@ class NgramTable:
     def look_up(self, buckets: tf.Tensor) -> Lookup:
         """Return the rows of buckets (batch, positions, sizes) int32."""
         rows, places = tf.unique(tf.reshape(buckets, [-1]))
-        return Lookup(rows, tf.reshape(places, tf.shape(buckets)), tf.gather(self.vectors, rows))
+        # In an order that no other row of the batch decides: vectors are added up in the order of
+        # their places, and replicas have other rows beside them than one device has.
+        order = tf.argsort(rows)
+        places = tf.gather(tf.math.invert_permutation(order), tf.reshape(places, tf.shape(buckets)))
+        rows = tf.gather(rows, order)
+        return Lookup(rows, places, tf.gather(self.vectors, rows))
 
     def update(self, lookup: Lookup, gradient: tf.Tensor, rates: tf.Tensor) -> tf.Operation:
         """Take a step of Adagrad on the rows of a batch, and on no others.

@@ -18,12 +18,24 @@ BUCKETS = tf.constant([[[3, 0], [1, 3]], [[3, 0], [0, 0]]])
 def test_a_step_changes_the_rows_of_its_batch_only() -> None:
     table = NgramTable(4, widths=[1, 1])
     lookup = table.look_up(BUCKETS)
-    assert lookup.rows.numpy().tolist() == [3, 0, 1]
-    table.update(lookup, tf.constant([[2.0, -4.0], [1.0, 1.0], [0.0, 1.0]]), tf.constant([0.5, 1]))
+    assert lookup.rows.numpy().tolist() == [0, 1, 3]
+    table.update(lookup, tf.constant([[1.0, 1.0], [0.0, 1.0], [2.0, -4.0]]), tf.constant([0.5, 1]))
     expected = np.array([[0, 0], [0, -1], [0, 0], [-0.5, 1], [0, 0]])
     np.testing.assert_allclose(table.vectors.numpy(), expected, atol=1e-5)
     np.testing.assert_allclose(table.squares.numpy()[3], [4, 16])
     assert table.touched().tolist() == [1, 3]
+
+
+def test_the_rows_beside_a_row_do_not_change_the_order_in_which_its_vectors_are_added() -> None:
+    table = NgramTable(8, widths=[1])
+    table.vectors.assign(tf.range(9.0)[:, tf.newaxis])
+    row, other = [[5, 2], [7, 5]], [[7, 7], [2, 1]]
+    orders = []
+    for batch in ([row], [other, row]):
+        lookup = table.look_up(tf.constant(batch))
+        bag_places, _ = order_distinct(lookup.places)
+        orders.append(tf.gather(lookup.vectors, bag_places[-1])[..., 0].numpy().tolist())
+    assert orders == [[[7, 5], [5, 2]]] * 2
 
 
 def test_the_second_step_of_a_vector_is_shorter_and_its_numbers_share_a_rate() -> None:
@@ -43,7 +55,7 @@ def test_gradients_are_summed_where_an_ngram_stands() -> None:
     by_position = tf.constant([[[1.0], [10.0]], [[100.0], [1000.0]]])
     # Bucket 3: 1 at the first position, 2 · 10 at the second, 100 in the other row.
     found = sum_by_row(lookup.places, by_position, kept, tf.constant(3))
-    assert found.numpy().tolist() == [[121.0], [0.0], [10.0]]
+    assert found.numpy().tolist() == [[0.0], [10.0], [121.0]]
 
 
 def touch(table: NgramTable, bucket: int) -> None:
