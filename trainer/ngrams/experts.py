@@ -21,8 +21,10 @@ import keras
 import tensorflow as tf
 
 BAG, LSTM, LANGUAGE_MODELS = range(3)
-# The weights of their log-probabilities, until validation rows tell more.
-FIRST_MIXTURE = (0.4, 0.4, 0.2)
+# The weights of their log-probabilities, until validation rows tell more. Symbols near each other
+# tell the same, which the language models' product of probabilities does not know: they are far
+# too sure.
+FIRST_MIXTURE = (0.4, 0.4, 0.05)
 # Kernel, recurrent kernel and bias of an LSTM layer.
 Layer = tuple[keras.Variable, keras.Variable, keras.Variable]
 # From the layers, (rows, positions, lstm_dim) float32 and lengths (rows,) int32 to the last layer's

@@ -56,9 +56,6 @@ def label_log_probabilities(
 ) -> tf.Tensor:
     """Return the log-probabilities of the labels, (rows, labels) float32.
 
-    The likelihood of a sequence is taken to the power of 1 / √(its symbols): those near each other
-    tell the same, which a product of their probabilities does not know.
-
     Args:
         statistics: of the language models.
         places: (rows, positions, sizes) int32, of the n-grams that end at each position, as in
@@ -75,8 +72,7 @@ def label_log_probabilities(
         likelihoods = tf.map_fn(lambda row: read(*row)[0], alone, fn_output_signature=tf.float32)
     else:
         likelihoods = read(places, length)
-    roots = tf.sqrt(tf.cast(length - 1, tf.float32))
-    return tf.nn.log_softmax(statistics.log_shares + likelihoods / roots[:, tf.newaxis])
+    return tf.nn.log_softmax(statistics.log_shares + likelihoods)
 
 
 def _log_likelihoods(

@@ -16,7 +16,7 @@ from trainer.steps.steps import distribute, repeat_step
 _ROWS = 8_192
 _MOST_STEPS = 3
 # A step this short is the last one.
-_SHORT = 0.01
+_SHORT = 0.005
 
 
 class MixtureFit:

@@ -186,7 +186,7 @@ class NgramReplica:
         lookup = self.model.table.look_up(buckets)
         read = _read_lookup(lookup)
         inputs = self._make_inputs(marked, features["length"], lookup.vectors, read)
-        places = self._pad(tf.gather(self.model.places, buckets))
+        places = tf.gather(self.model.places, buckets)
         whole = ((self._pad_inputs(inputs), places), labels, weights)
         for part, *more in split_batch(whole, self._num_parts):
             inputs, its_places = part
