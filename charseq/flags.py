@@ -137,8 +137,8 @@ def flag(help: str, *, default: Any = MISSING, **settings: Any) -> Any:
 
 
 def flag_name(field_name: str) -> str:
-    """Return the flag of a field: `--max-length` of `max_length`."""
-    return f"--{field_name.replace('_', '-')}"
+    """Return the flag of a field: `--max-length` of `max_length`, `--from` of `from_`."""
+    return f"--{field_name.rstrip('_').replace('_', '-')}"
 
 
 def require(condition: bool, name: str, value: object, expected: str) -> None:
@@ -279,7 +279,7 @@ def _add_argument(parser: argparse._ActionsContainer, field: _Field) -> None:
     if flag.positional:
         parser.add_argument(field.name, **settings)
     else:
-        settings["required"] = field.default is MISSING
+        settings |= {"required": field.default is MISSING, "dest": field.name}
         parser.add_argument(flag_name(field.name), **settings)
     if field.default is True:
         parser.add_argument(

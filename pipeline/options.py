@@ -13,6 +13,7 @@ from charseq.console.redaction import redact_json
 from charseq.errors import UsageError
 from charseq.flags import flag, parse_known, require, validate
 from charseq.flags import make_parser as make_flag_parser
+from charseq.manifest import Manifest
 from charseq.text.normalization import Normalization
 from pipeline.input_options import (
     DEFAULT_COLUMNS,
@@ -83,9 +84,10 @@ class Options:
     """The options of a preparation.
 
     max_length: as asked for; read `num_positions`. alphabet: None learns the alphabet from the
-    train split. alphabet_size: as asked for, None follows `alphabet` or is DEFAULT_ALPHABET_SIZE;
-    read `num_characters`. num_shards: None follows the number of rows. chosen_length,
-    chosen_characters: what was chosen for AUTO, None as long as it is not; no flags.
+    train split. alphabet_of: a dataset; `with_alphabet_of` takes its alphabet. alphabet_size: as
+    asked for, None follows `alphabet` or is DEFAULT_ALPHABET_SIZE; read `num_characters`.
+    num_shards: None follows the number of rows. chosen_length, chosen_characters: what was chosen
+    for AUTO, None as long as it is not; no flags.
 
     Raises:
         UsageError: a value is outside the limits of its flag, or two values exclude each other.
@@ -156,6 +158,14 @@ class Options:
     alphabet: str | None = flag(
         "characters in id order; learned if absent", default=None, metavar="CHARACTERS"
     )
+    alphabet_of: str | None = flag(
+        "dataset directory whose alphabet, and its size, to take, so that a model trained on one "
+        "can go on with the other",
+        default=None,
+        metavar="DIR",
+        is_path=True,
+        not_with=("alphabet", "both set the alphabet"),
+    )
     alphabet_size: int | Auto | None = flag(
         "number of characters to learn, the most frequent ones of the train split; auto: as few "
         f"as make up 9999 of 10000 in its text, at most {MAX_AUTO_CHARACTERS['ids']}, or "
@@ -166,6 +176,7 @@ class Options:
         metavar="N|auto",
         minimum=1,
         maximum=NUM_CHARACTERS,
+        not_with=("alphabet", "which sets the size itself"),
     )
     too_long: str = flag(
         "treatment of longer sequences", default="truncate", choices=("truncate", "reject")
@@ -268,24 +279,30 @@ class Options:
 
     def _check_alphabet(self) -> None:
         if self.alphabet is None:
+            if self.alphabet_of is not None and self.alphabet_size is not None:
+                raise UsageError(
+                    "--alphabet-size: not allowed with --alphabet-of, which sets the size itself"
+                )
             return
-        if self.alphabet_size is not None:
-            raise UsageError(
-                "--alphabet-size: not allowed with --alphabet, which sets the size itself"
-            )
+        name = "--alphabet" if self.alphabet_of is None else "--alphabet-of"
         require(
             0 < len(self.alphabet) == len(set(self.alphabet)),
-            "--alphabet",
+            name,
             self.alphabet,
             "one or more characters, each of them once",
         )
         inside = replace(self.normalization, strip=False)
         require(
             not inside.changes(self.alphabet),
-            "--alphabet",
+            name,
             self.alphabet,
             "characters in NFC, in lowercase with --lowercase: no other is in a sequence",
         )
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files, directories and globs that a preparation reads or writes."""
+        return tuple(filter(None, (*self.input, self.output, self.alphabet_of)))
 
     @property
     def num_positions(self) -> int:
@@ -298,13 +315,19 @@ class Options:
     def num_characters(self) -> int:
         """The size of the alphabet, which has the ids from 1; the greatest for AUTO, until chosen.
 
-        A learned alphabet may have fewer characters than a number that was asked for.
+        An alphabet may have fewer characters than a number that was asked for.
         """
-        if self.alphabet is not None:
-            return len(self.alphabet)
         if self.alphabet_size == AUTO:
             return self.chosen_characters or MAX_AUTO_CHARACTERS[self.encoding]
-        return self.alphabet_size or DEFAULT_ALPHABET_SIZE
+        if self.alphabet_size is not None:
+            return self.alphabet_size
+        return DEFAULT_ALPHABET_SIZE if self.alphabet is None else len(self.alphabet)
+
+    def with_alphabet_of(self, manifest: Manifest) -> Options:
+        """Return the options with the alphabet of a dataset, and with its size."""
+        return replace(
+            self, alphabet="".join(manifest.alphabet), alphabet_size=manifest.alphabet_size
+        )
 
     def with_alphabet(self, alphabet: Sequence[str]) -> Options:
         """Return the options with the size of what was learned, if that was to be chosen."""
@@ -356,7 +379,7 @@ class Options:
             "input": redact_json(self.input),
             "alphabet_size": AUTO if self.alphabet_size == AUTO else self.num_characters,
         }
-        for name in ("output", "chosen_length", "chosen_characters"):
+        for name in ("output", "alphabet_of", "chosen_length", "chosen_characters"):
             del options[name]
         return options
 

@@ -15,6 +15,7 @@ from charseq.files import directory_lock
 from trainer.config import RESUME_REQUIRED, parse_command_line
 from trainer.data.dataset import open_dataset
 from trainer.owner import owned_directory
+from trainer.parent import read_parent
 from trainer.replacement import finish_replacement, is_replacement_interrupted, work_directory
 from trainer.required_memory import check_memory
 from trainer.run_checks import check_output, check_resumable, is_trained
@@ -37,8 +38,9 @@ def _train(argv: Sequence[str] | None) -> None:
             ):
                 finish_replacement(config.output)
         fingerprint = dataset.manifest.fingerprint
-        settings = resolve(config, dataset)
-        if not config.overwrite and is_trained(config, settings, fingerprint):
+        parent = read_parent(config.from_) if config.from_ else None
+        settings = resolve(config, dataset, parent)
+        if not config.overwrite and is_trained(config, settings, fingerprint, parent):
             print(
                 f"{config.output} is already trained on this dataset with these options: nothing "
                 f"to do; fingerprint of the dataset {fingerprint[:16]}"
@@ -51,7 +53,7 @@ def _train(argv: Sequence[str] | None) -> None:
         # Imported late: TensorFlow takes seconds, and --help and these errors must not.
         with heavy_imports():
             from trainer.training.train import train
-        train(config, dataset)
+        train(config, dataset, parent)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,12 @@ class Config:
 
     data: str = flag(DATA_HELP, metavar="DIR", is_path=True)
     output: str = flag("run directory to write", metavar="DIR", is_path=True)
+    from_: str | None = flag(
+        "begin with the weights of this complete run, on a dataset with its alphabet",
+        default=None,
+        metavar="RUN",
+        is_path=True,
+    )
     representation: str | None = flag(
         "input of the model (default: ngrams, or one_hot for one_hot records)",
         default=None,
@@ -201,6 +207,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_local("--output", self.output)
+        check_local("--from", self.from_ or "")
         validate(self)
         require(self.units != (), "--units", self.units, "1 or more each")
         buckets = self.ngram_buckets

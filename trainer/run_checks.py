@@ -14,6 +14,7 @@ from charseq.flags import flag_name
 from charseq.models.saved_model import RUN_FILE
 from trainer.config import RESUME_REQUIRED, Config
 from trainer.owner import OWNER_NAMES
+from trainer.parent import Parent
 from trainer.replacement import replacement_directory
 from trainer.run_directory import (
     CHECKPOINTS,
@@ -80,13 +81,16 @@ def _check_is_run(path: str) -> None:
         raise DataError(f"{error}; choose another --output, or move that file away") from error
 
 
-def is_trained(config: Config, settings: Settings, fingerprint: str) -> bool:
+def is_trained(
+    config: Config, settings: Settings, fingerprint: str, parent: Parent | None = None
+) -> bool:
     """Return whether `config.output` holds the requested run, complete.
 
     Args:
         config: the requested options.
         settings: what they are resolved to on the dataset.
         fingerprint: of the dataset.
+        parent: what the run goes on from.
 
     Raises:
         DataError: it holds another complete run.
@@ -96,12 +100,16 @@ def is_trained(config: Config, settings: Settings, fingerprint: str) -> bool:
         return False
     content = read_run_json(path)
     with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
-        check_existing_run(content, config, settings, fingerprint)
+        check_existing_run(content, config, settings, fingerprint, parent)
     return True
 
 
 def check_existing_run(
-    content: Mapping[str, Any], config: Config, settings: Settings, fingerprint: str
+    content: Mapping[str, Any],
+    config: Config,
+    settings: Settings,
+    fingerprint: str,
+    parent: Parent | None = None,
 ) -> None:
     """Check that a complete run has the requested options and dataset.
 
@@ -113,6 +121,7 @@ def check_existing_run(
         config: the requested options.
         settings: what they are resolved to on the dataset.
         fingerprint: of the requested dataset.
+        parent: what the requested run goes on from.
 
     Raises:
         DataError: it does not; the message names the differences.
@@ -125,6 +134,7 @@ def check_existing_run(
     now |= {name: chosen[name] for name in chosen if now[name] is None and then[name] is not None}
     differences = [
         *_option_differences(then, now, _FREE_OPTIONS),
+        *_parent_differences(content, parent.identity if parent else None),
         *_dataset_differences(content["dataset"]["fingerprint"], fingerprint),
     ]
     if differences:
@@ -196,6 +206,7 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
         free.add("batch_size")
     return [
         *_option_differences(options, now["options"], free),
+        *_parent_differences(then, now.get("parent")),
         *_dataset_differences(then["dataset"]["fingerprint"], now["dataset"]["fingerprint"]),
     ]
 
@@ -242,6 +253,11 @@ def _option_differences(
         if name not in free and then[name] != value:
             before, after = (shorten_value(_format_value(each)) for each in (then[name], value))
             yield f"{flag_name(name)} {before}, now {after}"
+
+
+def _parent_differences(then: Mapping[str, Any], now: Mapping[str, str] | None) -> Iterator[str]:
+    if "parent" in then and now and then["parent"] != now:
+        yield "--from as it was then, which has changed since"
 
 
 def _dataset_differences(then: str, now: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from charseq.errors import DataError
 from charseq.manifest import Manifest
 from trainer.config import NGRAMS, Config
 from trainer.data.dataset import Dataset
+from trainer.parent import Parent, options_from
 
 # Of the default training: a batch for every so many rows of the train split, and so many characters
 # in all epochs together. Both end in limits.
@@ -52,15 +53,18 @@ class Settings(Config):
         return {name: content[name] for name in Settings.__annotations__}
 
 
-def resolve(config: Config, dataset: Dataset) -> Settings:
-    """Return the options of a run on a dataset.
+def resolve(config: Config, dataset: Dataset, parent: Parent | None = None) -> Settings:
+    """Return the options of a run on a dataset; parent: what it goes on from.
 
     Raises:
-        DataError: the records cannot be represented as requested.
+        DataError: the records cannot be represented as requested, or not as for the parent.
+        UsageError: an option is not the parent's, and must be.
     """
-    representation = resolve_representation(config.representation, dataset)
     given = {name: value for name, value in asdict(config).items() if value is not None}
     given["checkpoint_every"] = config.checkpoint_every
+    if parent:
+        given |= options_from(parent, config, dataset)
+    representation = resolve_representation(given.get("representation"), dataset)
     defaults = ngram_defaults(dataset.manifest) if representation == NGRAMS else {}
     return Settings(**{**defaults, **given, "representation": representation})
 

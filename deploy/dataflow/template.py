@@ -24,6 +24,7 @@ _SWITCHES = ("no_header", "lowercase", "strip", "overwrite")
 _PATTERNS = {
     "input": "gs://.+",
     "output": "gs://.+",
+    "alphabet_of": "gs://.+",
     "sequence_column": _NAME,
     "label_column": _NAME,
     "label_pattern": _NAME,
@@ -49,6 +50,7 @@ _HELP = {
 _PICKERS = {
     "input": "GCS_READ_FILE",
     "output": "GCS_WRITE_FOLDER",
+    "alphabet_of": "GCS_READ_FOLDER",
     "max_length": "NUMBER",
     **dict.fromkeys(_SWITCHES, "BOOLEAN"),
 }

@@ -35,8 +35,10 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
         DataError: the input or the output directory cannot be used.
     """
     started = time.monotonic()
+    job = new_job(beam_flags, options.paths)
+    if options.alphabet_of is not None:
+        options = options.with_alphabet_of(read_manifest(options.alphabet_of))
     check_record_size(options)
-    job = new_job(beam_flags, (*options.input, options.output))
     check_no_template(job, options)
     if job.is_local and options.max_length != AUTO:
         check_memory(options)

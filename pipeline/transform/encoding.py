@@ -54,7 +54,7 @@ def encode_sequences(text: tf.Tensor, options: Options) -> tuple[tf.Tensor, tf.T
         counts = tf.math.bincount(tf.boolean_mask(index, inside), minlength=tf.size(characters))
         ids = _learn_ids(characters, counts, options)
     else:
-        ids = _ids_in(characters, options.alphabet)
+        ids = _ids_in(characters, options.alphabet, options.unknown_id)
     sequence = tf.where(inside, tf.gather(ids, index), tf.constant(0, tf.int64))
     return sequence, tf.cast(length, tf.int64)
 
@@ -162,11 +162,11 @@ def _learn_ids(characters: tf.Tensor, counts: tf.Tensor, options: Options) -> tf
     return 1 + tft.apply_vocabulary(characters, vocabulary, **unknown)
 
 
-def _ids_in(characters: tf.Tensor, alphabet: str) -> tf.Tensor:
-    """Return ids of code points (k,) int64: 1 + the place in `alphabet`, or one more than all."""
+def _ids_in(characters: tf.Tensor, alphabet: str, unknown_id: int) -> tf.Tensor:
+    """Return ids of code points (k,) int64: 1 + the place in `alphabet`, or that of unknown."""
     same = characters[:, None] == tf.constant([ord(c) for c in alphabet], tf.int64)
     known = tf.reduce_any(same, axis=1)
-    return tf.where(known, 1 + tf.argmax(same, axis=1), tf.constant(len(alphabet) + 1, tf.int64))
+    return tf.where(known, 1 + tf.argmax(same, axis=1), tf.constant(unknown_id, tf.int64))
 
 
 def _learn_labels(label: tf.Tensor) -> tf.Tensor:

@@ -136,7 +136,8 @@ def test_the_console_may_fill_in_all_defaults() -> None:
     assert parse({**REQUIRED, **filled, "label_from": "file"}).label_from == "file"
     without = {name for name in OURS if name not in filled}
     assert without == {
-        *("input", "output", "label_from", "alphabet", "alphabet_size", "num_shards"),  # have none
+        *("input", "output", "label_from", "alphabet", "alphabet_of"),  # have none
+        *("alphabet_size", "num_shards"),
         *("label_pattern", "delimiter", "no_header", "rare_label_as"),  # have none
         *("sequence_column", "label_column"),  # would exclude another
     }

@@ -11,6 +11,7 @@ import pytest
 from charseq.errors import UsageError
 from pipeline.options import Options, parse_command_line
 from pipeline.split_fractions import parse_split
+from tests.support.manifests import toy_manifest
 
 pytestmark = pytest.mark.unit
 
@@ -55,6 +56,14 @@ def test_every_flag_reaches_its_option() -> None:
 def test_an_alphabet_sets_the_number_of_characters() -> None:
     options, _ = parse_command_line([*REQUIRED, "--alphabet", "ACDE"])
     assert (options.num_characters, options.unknown_id) == (4, 5)
+
+
+def test_the_alphabet_of_a_dataset_keeps_its_size() -> None:
+    options, _ = parse_command_line([*REQUIRED, "--alphabet-of", "parent"])
+    assert options.paths == ("a.csv", "out", "parent")
+    taken = options.with_alphabet_of(toy_manifest(alphabet=("D", "A"), alphabet_size=3))
+    assert (taken.alphabet, taken.num_characters, taken.unknown_id) == ("DA", 3, 4)
+    assert (taken.to_json()["alphabet"], taken.to_json()["alphabet_size"]) == ("DA", 3)
 
 
 @pytest.mark.parametrize(
@@ -273,6 +282,8 @@ def test_overwrite_is_true_or_false(capsys: pytest.CaptureFixture[str]) -> None:
         (["--alphabet", "abC", "--lowercase"], "in lowercase with --lowercase"),
         (["--alphabet", "AB", "--alphabet-size", "2"], "not allowed with --alphabet"),
         (["--alphabet", "AB", "--alphabet-size", "auto"], "not allowed with --alphabet"),
+        (["--alphabet", "AB", "--alphabet-of", "data"], "not allowed with --alphabet"),
+        (["--alphabet-of", "data", "--alphabet-size", "2"], "not allowed with --alphabet-of"),
         (["--format", "text"], "say --label-from directory"),
         (["--label-from", "file", "--format", "csv"], "not allowed with --format csv"),
         (["--label-from", "file", "--label-column", "y"], "--label-column: not allowed with"),

@@ -102,9 +102,14 @@ class Experts:
             _bias("lstm", size.classes),
         ]
         self.bag_softmax = [_bias("bag", size.classes)]
-        if size.bag_dim != size.classes:
+        if not self.scores_labels:
             self.bag_softmax.insert(0, _kernel("bag", size.bag_dim, size.classes))
         self.mixture = keras.Variable(FIRST_MIXTURE, trainable=False, name="mixture")
+
+    @property
+    def scores_labels(self) -> bool:
+        """Whether a vector of the bag is a score for each label."""
+        return self.size.bag_dim == self.size.classes
 
     @property
     def trainable_variables(self) -> list[keras.Variable]:

@@ -84,29 +84,38 @@ class NgramTable:
         )
 
     def touched(self) -> npt.NDArray[np.int32]:
-        """Return the numbers of the rows that a step has changed, (rows,) int32."""
-        changed = tf.reduce_any(tf.convert_to_tensor(self.squares) != 0, axis=1)
-        return np.flatnonzero(changed.numpy()).astype(np.int32)
+        """Return the numbers of the rows that training has changed, (rows,) int32."""
+        changed = [
+            tf.reduce_any(tf.convert_to_tensor(variable) != 0, axis=1)
+            for variable in (self.squares, self.vectors)
+        ]
+        return np.flatnonzero(tf.logical_or(*changed).numpy()).astype(np.int32)
 
     def stored(self, prefix: str) -> dict[str, Stored]:
         """Return what a checkpoint holds of the model: the rows that a step has changed."""
+        bag, _ = self.widths
         return {
             f"{prefix}/ngram_rows": Stored((None,), self.touched, self._restore_rows),
-            f"{prefix}/ngram_vectors": self._stored_rows(self.vectors),
+            f"{prefix}/bag_vectors": self._stored_rows(self.vectors, slice(0, bag)),
+            f"{prefix}/lstm_vectors": self._stored_rows(self.vectors, slice(bag, sum(self.widths))),
         }
 
     def stored_squares(self, prefix: str) -> dict[str, Stored]:
         """Return what a checkpoint holds of the optimizer; restored after the model."""
-        return {f"{prefix}/ngram_squares": self._stored_rows(self.squares)}
+        columns = slice(0, len(self.widths))
+        return {f"{prefix}/ngram_squares": self._stored_rows(self.squares, columns)}
 
-    def _stored_rows(self, variable: tf.Variable) -> Stored:
+    def _stored_rows(self, variable: tf.Variable, columns: slice) -> Stored:
         def assign(values: npt.NDArray[np.float32]) -> None:
-            whole = np.zeros(variable.shape, np.float32)
-            whole[self._restored] = values
+            whole = np.array(tf.convert_to_tensor(variable))
+            whole[:, columns] = 0
+            whole[self._restored, columns] = values
             variable.assign(whole)
 
         return Stored(
-            (None, variable.shape[1]), lambda: tf.gather(variable, self.touched()).numpy(), assign
+            (None, columns.stop - columns.start),
+            lambda: tf.gather(variable, self.touched()).numpy()[:, columns],
+            assign,
         )
 
     def _restore_rows(self, rows: npt.NDArray[np.int32]) -> None:

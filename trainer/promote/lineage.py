@@ -176,7 +176,10 @@ def _run_link(digest: str, run: Mapping[str, Any], entry: Mapping[str, Any]) -> 
         for name, value in run["options"].items()
         if name != "replicas" and value not in (None, False, [])
     )
-    return Link("run.json", (f"sha256:{digest}", flags), problems)
+    lines = [f"sha256:{digest}", flags]
+    if "parent" in run:
+        lines.append(f"began with the weights of sha256:{run['parent']['run_json_sha256']}")
+    return Link("run.json", tuple(lines), problems)
 
 
 def _saved_model_link(files: Mapping[str, str], entry: Mapping[str, Any]) -> Link:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,13 +39,15 @@ class Learner:
     """What a run trains.
 
     replica: what a step computes. model_variables, optimizer_variables: what a checkpoint holds, by
-    key. before_validation: called with the batches of the dataset. to_keras: returns a copy of the
+    key. label_keys: of the model's variables whose last axis is that of the labels.
+    before_validation: called with the batches of the dataset. to_keras: returns a copy of the
     model in float32, to be exported; called outside the scope of a strategy.
     """
 
     replica: StepFunctions
     model_variables: Variables
     optimizer_variables: Variables
+    label_keys: Collection[str]
     to_keras: Callable[[], keras.Model]
     before_validation: Callable[[Batches], None] = lambda _: None
 
@@ -105,6 +107,7 @@ def _ngram_learner(
             **keyed_variables("optimizer", optimizer.variables),
             **ngrams.table.stored_squares("optimizer"),
         },
+        _ngram_label_keys(ngrams),
         lambda: build_classifier(ngrams),
         MixtureFit(strategy, replica),
     )
@@ -130,8 +133,15 @@ def _stacked_lstm_learner(
         Replica(Objective(model, class_weights, jit_compile=jit_compile), optimizer, **common),
         keyed_variables("model", model.variables),
         keyed_variables("optimizer", optimizer.variables),
+        keyed_variables("model", model.trainable_variables[-2:]),  # Kernel and bias of the softmax.
         to_keras,
     )
+
+
+def _ngram_label_keys(ngrams: NgramModel) -> list[str]:
+    experts = ngrams.experts
+    keys = [*keyed_variables("model", [*experts.lstm_softmax, *experts.bag_softmax])]
+    return [*keys, "model/bag_vectors"] if experts.scores_labels else keys
 
 
 def ngram_size(settings: Settings, manifest: Manifest) -> Size:

@@ -29,12 +29,11 @@ from charseq.errors import DataError
 from charseq.files import whole_file
 from trainer.archives import ARCHIVE_DAMAGE
 from trainer.config import Interval
-from trainer.run_directory import CHECKPOINTS
+from trainer.run_directory import BEST_WEIGHTS, CHECKPOINTS
 from trainer.training.state import TrainState, best_epoch
 
 _STEP_DIGITS = 10
 _STEP_FILE = re.compile(rf"step-\d{{{_STEP_DIGITS},}}\.npz")
-_BEST = "best.npz"
 _STATE, _STATE_OF_EARLIER_VERSIONS = "state", "position"
 
 _OF_ANOTHER_MODEL = (
@@ -130,7 +129,15 @@ class Checkpoints:
     def save_best(self) -> None:
         """Write the weights of the model as the best so far."""
         self.check()
-        _write(os.path.join(self._directory, _BEST), _values(self._model_variables))
+        _write(os.path.join(self._directory, BEST_WEIGHTS), _values(self._model_variables))
+
+    def begin_with(self, values: Mapping[str, Array], path: str) -> None:
+        """Set the variables of the model to weights that were made from those of a file.
+
+        Raises:
+            DataError: they are of another model.
+        """
+        _assign(self._model_variables, values, path)
 
     def restore_best(self) -> None:
         """Set the variables of the model to the best weights.
@@ -138,9 +145,9 @@ class Checkpoints:
         Raises:
             DataError: they cannot be read, or are of another model.
         """
-        path = os.path.join(self._directory, _BEST)
+        path = os.path.join(self._directory, BEST_WEIGHTS)
         try:
-            values = _read(path)
+            values = read_weights(path, self._model_variables)
         except ARCHIVE_DAMAGE as error:
             raise DataError(
                 f"{path}: broken: {error}; give the same command again: it makes them anew from "
@@ -177,14 +184,14 @@ class Checkpoints:
 
         Workers that are not the chief have the checkpoints of the chief, and a directory of theirs.
         """
-        path = os.path.join(directory, _BEST)
+        path = os.path.join(directory, BEST_WEIGHTS)
         try:
             values = _read(path)
         except ARCHIVE_DAMAGE as error:
             print(f"{path}: broken, making the best weights anew: {error}", file=sys.stderr)
             return False
         if directory != self._directory:
-            _write(os.path.join(self._directory, _BEST), values)
+            _write(os.path.join(self._directory, BEST_WEIGHTS), values)
         return True
 
     def _make_best_anew(self, directory: str, newest: _Checkpoint) -> _Checkpoint | None:
@@ -285,6 +292,15 @@ def _read(path: str) -> dict[str, Array]:
     """Return all that a file holds; its CRCs are checked on the way."""
     with np.load(path) as archive:
         return dict(archive)
+
+
+def read_weights(path: str, variables: Variables) -> dict[str, Array]:
+    """Return the best weights of a run by the keys of the variables of a model.
+
+    Raises:
+        one of ARCHIVE_DAMAGE: the file cannot be read.
+    """
+    return _by_key(variables, _read(path))
 
 
 def _pop_state(values: dict[str, Array]) -> TrainState:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from charseq.process.machine import describe_machine
 from trainer.config import Config
 from trainer.data.dataset import Dataset
+from trainer.parent import Parent
 from trainer.training.distributed import strategy_name
 
 
@@ -19,6 +20,7 @@ def describe_run(
     config: Config,
     dataset: Dataset,
     strategy: tf.distribute.Strategy,
+    parent: Parent | None = None,
     **options: str | int,
 ) -> dict[str, Any]:
     """Return the content of `run.json`: every resolved option, the dataset, versions, machine.
@@ -30,6 +32,7 @@ def describe_run(
         config: the options as requested.
         dataset: of the run.
         strategy: that trains.
+        parent: what the run goes on from.
         options: what other options are resolved to, by name.
     """
     manifest = dataset.manifest
@@ -42,6 +45,7 @@ def describe_run(
     return {
         "options": {**requested, **resolved, "replicas": strategy.num_replicas_in_sync},
         "asked": {name: requested[name] for name in resolved},
+        **({"parent": parent.identity} if parent else {}),
         "dataset": {
             "fingerprint": manifest.fingerprint,
             "dataset_json_sha256": dataset.manifest_sha256,

@@ -21,6 +21,7 @@ from trainer.export.saved_model import export
 from trainer.export.serving_model import TextEncoder
 from trainer.ngrams.counting import count_train_rows
 from trainer.owner import Ownership, owned_directory
+from trainer.parent import Parent
 from trainer.replacement import begin_run, replace_run, work_directory
 from trainer.run_checks import can_resume, check_output, reproducibility_warning
 from trainer.run_directory import SAVED_MODEL, complete_run, resume_run
@@ -44,6 +45,7 @@ from trainer.training.distributed import (
 from trainer.training.loop import TrainingLoop
 from trainer.training.run_description import describe_run
 from trainer.training.state import TrainState, best_epoch
+from trainer.training.warm_start import begin_with_weights_of
 
 # The share of the characters of train rows that become unknown, so that their vector is learned; of
 # n-grams only, as other runs of earlier versions must end with the weights that they began for.
@@ -52,17 +54,20 @@ _UNKNOWN_RATE = 0.005
 
 @dataclass(frozen=True)
 class Setup:
-    """The options of a run, as requested and as resolved, its dataset and its strategy."""
+    """The options of a run, as requested and as resolved, and what it is made of."""
 
     requested: Config
     settings: Settings
     dataset: Dataset
+    parent: Parent | None
     strategy: tf.distribute.Strategy
     jit_compile: bool
 
 
-def train(config: Config, dataset: Dataset) -> None:
+def train(config: Config, dataset: Dataset, parent: Parent | None = None) -> None:
     """Train on a dataset, export the model, and leave a complete run in `config.output`.
+
+    parent: the run whose weights it begins with.
 
     Raises:
         DataError: the records do not fit the representation, a device does not exist, another run
@@ -70,12 +75,13 @@ def train(config: Config, dataset: Dataset) -> None:
             does not give the ids that the records hold.
         Preempted: SIGTERM came, and what was done is saved.
     """
-    settings = resolve(config, dataset)
+    settings = resolve(config, dataset, parent)
     strategy = make_strategy(config.strategy, config.devices)
     jit_compile = resolve_jit_compile(config.jit_compile, strategy)
     rows = dataset.manifest.records("train")
     batch_size = resolve_batch_size(settings.batch_size, rows, strategy.num_replicas_in_sync)
-    setup = Setup(config, replace(settings, batch_size=batch_size), dataset, strategy, jit_compile)
+    settings = replace(settings, batch_size=batch_size)
+    setup = Setup(config, settings, dataset, parent, strategy, jit_compile)
     with (
         worker_loss_as_data_error(),
         chief_output_dir(strategy, config.output) as output,
@@ -166,6 +172,9 @@ def train_in(
         check,
     )
     state = restore(setup, checkpoints, resuming)
+    if setup.parent and not state.total_steps:
+        labels = setup.dataset.manifest.labels
+        begin_with_weights_of(setup.parent, learner, checkpoints, labels)
     state = fit(setup, learner, checkpoints, state)
     print_warnings(setup.strategy, end_warnings(setup, state))
     check()
@@ -191,6 +200,7 @@ def open_run(setup: Setup, directory: str) -> bool:
         setup.requested,
         setup.dataset,
         setup.strategy,
+        setup.parent,
         jit_compile="on" if setup.jit_compile else "off",
         **settings.chosen(),
     )

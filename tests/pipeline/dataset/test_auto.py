@@ -77,6 +77,21 @@ def test_the_notes_say_what_was_taken_and_the_options_what_was_asked(dataset: Pa
     assert manifest["notes"][0] in (dataset / "report.html").read_text()
 
 
+def test_another_dataset_can_take_its_alphabet(dataset: Path, tmp_path: Path) -> None:
+    rows = [
+        ("QéD" + "A" * (number % 9) + "C" * (number // 9), "xy"[number % 2]) for number in range(40)
+    ]
+    write_csv(tmp_path / "rows.csv", rows)
+    other = prepare(
+        *(tmp_path / "rows.csv", tmp_path / "out"),
+        *("--alphabet-of", str(dataset), "--split", "train=0.5,test=0.5"),
+    )
+    assert ("".join(other["alphabet"]), other["unknown_id"]) == (ALPHABET, 7)
+    assert {tuple(ids[:3]) for ids, _, _ in read_split(tmp_path / "out", other, "train")} == {
+        (7, 5, 2)
+    }
+
+
 def test_what_is_served_has_the_ids_of_this_alphabet(dataset: Path) -> None:
     encoded = encode_texts(str(dataset / "transform"), ["E😀Z\u4e00", "C" * 20], ["x", "?"], False)
     assert encoded.ids.tolist() == [[1, 6, 7, 7, *[0] * 8], [3] * 12]

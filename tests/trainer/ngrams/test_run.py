@@ -90,7 +90,8 @@ def test_a_checkpoint_holds_the_rows_that_training_has_changed(run: Path) -> Non
     rows = checkpoint["model/ngram_rows"]
     assert 0 < len(rows) <= 64
     assert 0 not in rows
-    assert checkpoint["model/ngram_vectors"].shape == (len(rows), 3 + 16)  # Of 3 labels.
+    assert checkpoint["model/bag_vectors"].shape == (len(rows), 3)  # Of 3 labels.
+    assert checkpoint["model/lstm_vectors"].shape == (len(rows), 16)
     assert checkpoint["optimizer/ngram_squares"].shape == (len(rows), 2)
 
 

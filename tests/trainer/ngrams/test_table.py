@@ -72,7 +72,8 @@ def test_a_checkpoint_holds_the_touched_rows_and_restores_all() -> None:
     values = {key: part.numpy() for key, part in parts.items()}
     assert {key: value.shape for key, value in values.items()} == {
         "model/ngram_rows": (1,),
-        "model/ngram_vectors": (1, 2),
+        "model/bag_vectors": (1, 1),
+        "model/lstm_vectors": (1, 1),
         "optimizer/ngram_squares": (1, 2),
     }
     other = NgramTable(8, widths=[1, 1])

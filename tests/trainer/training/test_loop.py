@@ -290,7 +290,7 @@ def test_what_is_not_as_requested_is_noted_once(dataset, capsys, name, size, not
     config = Settings(data="", output="", strategy=name, batch_size=size)
     strategy = make_strategy("none", ())
     settings = replace(config, batch_size=16)
-    setup = train.Setup(config, settings, dataset, strategy, jit_compile=False)
+    setup = train.Setup(config, settings, dataset, None, strategy, jit_compile=False)
     train.print_notes(setup)
     assert capsys.readouterr().err.splitlines() == [f"note: {note}" for note in notes]
 
