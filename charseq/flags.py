@@ -141,6 +141,11 @@ def flag_name(field_name: str) -> str:
     return f"--{field_name.rstrip('_').replace('_', '-')}"
 
 
+def flag_names(options: type[Any]) -> list[str]:
+    """Return the flags of a dataclass and of those nested in it."""
+    return [flag_name(field.name) for field in _all_fields(options)]
+
+
 def require(condition: bool, name: str, value: object, expected: str) -> None:
     """Check a condition on the value of the flag `name`.
 
@@ -275,7 +280,7 @@ def _add_argument(parser: argparse._ActionsContainer, field: _Field) -> None:
     if flag.const is not None:
         settings |= {"nargs": "?", "const": flag.const}
     if field.is_repeated:
-        settings["action"] = "append"
+        settings |= {"action": "extend", "nargs": "+"}
     if flag.positional:
         parser.add_argument(field.name, **settings)
     else:

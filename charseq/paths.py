@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 from urllib.parse import unquote
 
 _LOCAL_HOSTS = ("", "localhost")
+# As Hadoop and others spell the schemes of these stores.
+_SCHEMES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 def expand_path(text: str) -> str:
-    """Return a path, or a pattern of paths, without `~` and `file://`.
+    """Return a path, or a pattern of paths, without `~` and `file://`, and with a usual scheme.
 
     `~` and `~user` are home directories where the text begins with them. A file URI (RFC 8089) is
-    an absolute path of this machine: `file:///a%20b` is `/a b`. Other schemes stay as they are.
+    an absolute path of this machine: `file:///a%20b` is `/a b`. `s3a://` and `S3://` are `s3://`,
+    `gcs://` is `gs://`.
 
     Raises:
         ValueError: a file URI is of another machine, or not absolute.
     """
+    if scheme := _SCHEME.match(text):
+        name = scheme[1].lower()
+        text = f"{_SCHEMES.get(name, name)}{text[len(scheme[1]) :]}"
     if not text.lower().startswith("file:"):
         return os.path.expanduser(text)
     host, path = "", text[len("file:") :]

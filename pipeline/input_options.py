@@ -14,7 +14,7 @@ NO_LABEL_FROM = (
     "text has no label column: say --label-from directory (…/alpha/part1.txt holds rows of alpha) "
     "or --label-from file (alpha.txt does)"
 )
-INPUT_HELP = "file or glob, also s3:// or gs://; may be repeated"
+INPUT_HELP = "files, directories and patterns such as 'data/*.csv', also s3:// and gs://"
 FORMAT_HELP = "format of the input; auto goes by the file name"
 DELIMITER_HELP = (
     "csv, tsv: the character between columns, or tab (default: a comma in csv, a tab in tsv)"

@@ -42,7 +42,7 @@ NUM_CHARACTERS = 0x110000 - 0x800  # all code points of Unicode but the surrogat
 MAX_SHARDS = 99_999  # of all splits: the names of files have five digits
 BEAM_FLAGS_HELP = (
     "Every other flag is passed to Apache Beam, for example --runner=PortableRunner or "
-    "--direct_num_workers=2."
+    "--direct_num_workers=2; one that Beam itself does not know, as --beam-flag=--NAME=VALUE."
 )
 _NO_COLUMNS = ("label_from", "text and fasta have no columns")
 
@@ -93,7 +93,7 @@ class Options:
         UsageError: a value is outside the limits of its flag, or two values exclude each other.
     """
 
-    input: tuple[str, ...] = flag(INPUT_HELP, metavar="GLOB", is_path=True)
+    input: tuple[str, ...] = flag(INPUT_HELP, metavar="PATH", is_path=True)
     output: str = flag(
         "dataset directory to write, also s3:// or gs://", metavar="DIR", is_path=True
     )

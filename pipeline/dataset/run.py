@@ -9,6 +9,7 @@ from dataclasses import replace
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from charseq.console.messages import shorten_message, shorten_value
+from charseq.flags import flag_names
 from charseq.manifest import SPLITS, Manifest
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.dataset.graph import build
@@ -35,7 +36,7 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
         DataError: the input or the output directory cannot be used.
     """
     started = time.monotonic()
-    job = new_job(beam_flags, options.paths)
+    job = new_job(beam_flags, options.paths, flag_names(Options))
     if options.alphabet_of is not None:
         options = options.with_alphabet_of(read_manifest(options.alphabet_of))
     check_record_size(options)

@@ -23,25 +23,38 @@ def wanted_columns(options: InputOptions) -> list[tuple[str, str]]:
     return wanted
 
 
-def find_columns(columns: Sequence[str], options: InputOptions) -> tuple[int, int | None]:
+def find_columns(
+    columns: Sequence[str], options: InputOptions, *, by_number: bool = False
+) -> tuple[int, int | None]:
     """Return the positions of the sequence column and of the label column, if one is wanted.
+
+    by_number: whether a column may be named by its number, counted from 1, where no column has that
+    name.
 
     Raises:
         MissingColumnError: one of them is missing.
         DataError: its name is that of several columns.
     """
-    names = list(columns)
-    for flag, name in wanted_columns(options):
-        if names.count(name) > 1:
-            raise DataError(
-                f"more than one column {name!r}; its columns are {_first_names(names)}; rename one"
-            )
-        if name not in names:
-            raise MissingColumnError(
-                f"no column {name!r}; its columns are {_first_names(names)}; say which with {flag}"
-            )
-    label = None if options.label_column is None else names.index(options.label_column)
-    return names.index(options.sequence_column), label
+    sequence, *labels = (
+        _find_column(list(columns), flag, name, by_number=by_number)
+        for flag, name in wanted_columns(options)
+    )
+    return sequence, labels[0] if labels else None
+
+
+def _find_column(names: list[str], flag: str, name: str, *, by_number: bool) -> int:
+    places = [place for place, other in enumerate(names) if other == name]
+    if len(places) > 1:
+        numbers = " and ".join(str(place + 1) for place in places)
+        which = f"say which, as {flag} {places[0] + 1}, or " if by_number else ""
+        raise DataError(f"columns {numbers} are all named {name!r}; {which}rename one")
+    if places:
+        return places[0]
+    if by_number and name.isascii() and name.isdecimal() and 1 <= int(name) <= len(names):
+        return int(name) - 1
+    raise MissingColumnError(
+        f"no column {name!r}; its columns are {_first_names(names)}; say which with {flag}"
+    )
 
 
 def _first_names(columns: Sequence[str]) -> str:

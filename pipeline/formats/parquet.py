@@ -46,9 +46,9 @@ def parse_columns(sequence: pa.Array, label: pa.Array | None = None) -> ParsedRo
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Return whether values of this type are text, or bytes that may be."""
+    """Return whether values of this type are text, or bytes that may be, or nothing but nulls."""
     kinds = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
-    return kind in (*kinds, pa.string_view(), pa.binary_view())
+    return kind in (*kinds, pa.string_view(), pa.binary_view(), pa.null())
 
 
 def may_be_label(kind: pa.DataType) -> bool:

@@ -10,20 +10,26 @@ import numpy as np
 import pyarrow as pa
 
 from charseq.errors import DataError
+from pipeline.formats.archives import XzReader, ZipReader
 
 SIGNATURE_BYTES = 16
-_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+_COMPRESSIONS = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bz2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ\x00": "xz",
+    b"PK\x03\x04": "zip",
+}
+_PARQUET = b"PAR1"
 _NOT_READ = {
-    b"PK\x03\x04": "a zip archive, as Excel workbooks (.xlsx) are; save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an Excel workbook (.xls); save the sheet as CSV",
-    b"PAR1": "Parquet; say --format parquet",
+    _PARQUET: "Parquet; say --format parquet",
     b"ARROW1": "an Arrow file; save it as Parquet",
     b"Obj\x01": "an Avro file; save it as Parquet or JSON Lines",
     b"ORC": "an ORC file; save it as Parquet",
     b"SQLite format 3": "an SQLite database; export the table as CSV",
     b"%PDF": "a PDF document",
-    b"\xfd7zXZ": "compressed with xz; compress it with gzip, bzip2 or zstd",
-    b"\x04\x22\x4d\x18": "compressed with lz4; compress it with gzip, bzip2 or zstd",
+    b"\x04\x22\x4d\x18": "compressed with lz4; compress it with gzip, bzip2, xz or zstd",
     b"7z\xbc\xaf": "a 7z archive; unpack it",
     b"{\\rtf": "a document in rich text; save it as plain text",
 }
@@ -35,11 +41,16 @@ _LEAST_NULS, _MOST_NULS_ELSEWHERE = 0.25, 0.01
 
 
 def find_compression(head: bytes) -> str | None:
-    """Return the compression of a file that begins with `head`: gzip, bz2, zstd or None."""
+    """Return the compression of a file that begins with `head`; None if there is none."""
     for signature, compression in _COMPRESSIONS.items():
         if head.startswith(signature):
             return compression
     return None
+
+
+def is_parquet(head: bytes) -> bool:
+    """Return whether a file that begins with `head` is Parquet."""
+    return head.startswith(_PARQUET)
 
 
 def check_is_text(head: bytes) -> None:
@@ -92,10 +103,18 @@ def decode_stream(stream: BinaryIO, compression: str | None, encoding: str) -> B
 
     Args:
         stream: the bytes of a file.
-        compression: gzip, bz2, zstd or None.
+        compression: see `find_compression`.
         encoding: see `find_encoding`.
+
+    Raises:
+        DataError: a zip archive does not hold one file, or holds it encrypted.
+        OSError, EOFError, one of DAMAGED_STREAM: an archive cannot be read.
     """
-    if compression is not None:
+    if compression == "xz":
+        stream = io.BufferedReader(XzReader(stream))
+    elif compression == "zip":
+        stream = io.BufferedReader(ZipReader(stream))
+    elif compression is not None:
         stream = pa.CompressedInputStream(pa.PythonFile(stream, "r"), compression)
     return stream if encoding == "utf-8" else io.BufferedReader(_ToUtf8(stream, encoding))
 

@@ -109,7 +109,7 @@ def _find_named_columns(
     cells: list[str], form: str, options: InputOptions
 ) -> tuple[int, int | None]:
     try:
-        return find_columns(cells, options)
+        return find_columns(cells, options, by_number=True)
     except MissingColumnError as error:
         raise MissingColumnError(f"{error}; {_advise(cells, form, options)}") from None
 
@@ -156,7 +156,7 @@ def _check_is_header(
     for number, row in enumerate(rows, second):
         for name, value in zip(cells, row, strict=False):
             if value == name and name.strip():
-                sequence, label = find_columns(cells, options)
+                sequence, label = find_columns(cells, options, by_number=True)
                 flags = _no_header_flags(sequence + 1, (label or 0) + 1, options)
                 raise DataError(
                     f"row {number} has {show(value)} in the column of that name; if row 1 is no "

@@ -9,6 +9,7 @@ from typing import BinaryIO, NamedTuple
 import pyarrow as pa
 
 from charseq.errors import DataError
+from pipeline.formats.archives import DAMAGED_STREAM
 from pipeline.formats.fasta import RECORD_MARK
 from pipeline.formats.parsed_rows import ParsedRows
 from pipeline.formats.row_groups import read_row_groups
@@ -65,7 +66,7 @@ def parse_block(block: Block) -> ParsedRows:
 def _errors_with_path(part: Part) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, pa.ArrowInvalid, UnicodeError) as error:
+    except (OSError, EOFError, pa.ArrowInvalid, UnicodeError, *DAMAGED_STREAM) as error:
         raise DataError(f"{part.source.path}: cannot be read: {error}") from error
 
 

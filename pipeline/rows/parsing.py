@@ -7,6 +7,7 @@ A new input format has a parser here, a header in `headers`, a suffix in `source
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow as pa
 from pipeline.formats.fasta import parse_fasta
 from pipeline.formats.jsonl import parse_jsonl
 from pipeline.formats.parquet import parse_columns
-from pipeline.formats.parsed_rows import ParsedRows
+from pipeline.formats.parsed_rows import ParsedRows, repeat_label
 from pipeline.formats.tables import parse_table
 from pipeline.formats.text import parse_text
 from pipeline.rows.sources import Source
@@ -30,7 +31,10 @@ def parse_rows(data: bytes | pa.RecordBatch, source: Source) -> ParsedRows:
     Raises:
         pa.ArrowInvalid: the rows cannot be parsed.
     """
-    return _PARSERS[source.format](data, source)
+    parsed = _PARSERS[source.format](data, source)
+    if source.label_of_all is None:
+        return parsed
+    return replace(parsed, label=repeat_label(source.label_of_all, len(parsed.row)))
 
 
 def _parse_table(data: bytes, source: Source) -> ParsedRows:

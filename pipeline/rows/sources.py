@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO
+from urllib.parse import unquote
 
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
@@ -17,6 +18,7 @@ from charseq.console.messages import name_first, print_error
 from charseq.console.redaction import redact
 from charseq.errors import DataError, UsageError
 from charseq.manifest import InputFile
+from pipeline.formats.archives import DAMAGED_STREAM, ZipReader
 from pipeline.formats.columns import MissingColumnError
 from pipeline.formats.head import Header
 from pipeline.formats.headers import read_header
@@ -25,12 +27,13 @@ from pipeline.formats.signatures import (
     check_is_text,
     decode_stream,
     find_compression,
+    is_parquet,
 )
 from pipeline.input_options import FORMATS_WITHOUT_COLUMNS, NO_LABEL_FROM, InputOptions
 from pipeline.label_pattern import DEFAULT_LABEL_PATTERN, to_named_pattern
 from pipeline.rows.identity import Identity, check_identities, identify, read_versions
 from pipeline.runtime.filesystems import is_local, open_file
-from pipeline.runtime.globs import match_files
+from pipeline.runtime.globs import Matches, expand_braces, match_files
 
 _CONCURRENT_FILES = 16
 _FORMAT_OF_SUFFIX = {
@@ -45,7 +48,15 @@ _FORMAT_OF_SUFFIX = {
     ".fa": "fasta",
     ".faa": "fasta",
 }
-_COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+_COMPRESSION_OF_SUFFIX = {
+    ".gz": "gzip",
+    ".bz2": "bz2",
+    ".zst": "zstd",
+    ".xz": "xz",
+    ".zip": "zip",
+}
+# What Hive and Spark write for a null in the name of a directory.
+_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 # A line break, or (as Python shows it) a byte of a file name that is not UTF-8.
 _NOT_IN_A_LABEL = re.compile("[\r\n\ud800-\udfff]")
 _UNKNOWN = Identity("", 0)
@@ -55,10 +66,10 @@ _UNKNOWN = Identity("", 0)
 class Source:
     """One input file, as its name and its first bytes describe it.
 
-    compression: gzip, bz2, zstd or None. label_of_all: the label of every row where it follows
-    from the path (text, fasta), else None. label_pattern: see `to_named_pattern`; None where labels
-    are not in headers of fasta. delimiter: of a table, where `--delimiter` names it. identity: what
-    it held before it was read.
+    compression: see `find_compression`. label_of_all: the label of every row where it follows from
+    the path (text, fasta, partitions), else None. label_pattern: see `to_named_pattern`; None where
+    labels are not in headers of fasta. delimiter: of a table, where `--delimiter` names it.
+    identity: what it held before it was read.
     """
 
     path: str
@@ -85,12 +96,15 @@ class Source:
 
 
 def find_nonempty_sources(options: InputOptions) -> list[Source]:
-    """Return the input files; print a note where some of them are empty.
+    """Return the input files; print a note where some are empty, or were passed over.
 
     Raises:
         UsageError, DataError: as `find_sources`; or no file has anything after its header.
     """
-    sources = find_sources(options)
+    matches = _match_all(options.input)
+    if matches.passed_over:
+        print_error(f"note: {_count_passed_over(matches.passed_over)}")
+    sources = _read_sources(matches.sizes, options)
     empty = [source.path for source in sources if source.header.is_empty]
     if len(empty) == len(sources):
         raise DataError(f"no rows in {name_first(options.input)}: {_count_empty(empty)}")
@@ -115,12 +129,51 @@ def find_sources(options: InputOptions) -> list[Source]:
         DataError: no file matches, or one is unreadable or lacks a column or a label.
         UsageError: `--label-from` is missing for text, or set for another format.
     """
+    return _read_sources(_match_all(options.input).sizes, options)
+
+
+def _match_all(inputs: Iterable[str]) -> Matches:
+    """Return what all values of `--input` match, each of them at least one file.
+
+    Raises:
+        DataError: no file matches one of them.
+    """
     sizes: dict[str, int] = {}
-    for pattern in options.input:
-        matches = match_files(pattern)
-        if not matches:
-            raise DataError(f"no file matches --input {pattern!r}{_pattern_hint(pattern)}")
-        sizes.update(matches)
+    passed_over: set[str] = set()
+    for value in inputs:
+        whole = match_files(value)
+        alternatives = [value] if whole.sizes else expand_braces(value)
+        for pattern in alternatives:
+            matches = whole if pattern == value else match_files(pattern)
+            if not matches.sizes:
+                raise DataError(
+                    f"no file matches --input {pattern!r}{_why_none(pattern, matches.passed_over)}"
+                )
+            sizes |= matches.sizes
+            passed_over.update(matches.passed_over)
+    return Matches(sizes, tuple(sorted(passed_over - sizes.keys())))
+
+
+def _why_none(pattern: str, passed_over: Sequence[str]) -> str:
+    """Return what may be wrong with a pattern that matches nothing, as the end of a message."""
+    if passed_over:
+        return f"; {_count_passed_over(passed_over)}"
+    if "," in pattern:
+        return "; several are given as --input A B, or as a pattern such as 'data/{a,b}.csv'"
+    if "[" in pattern:
+        return "; in a pattern, [[] stands for an opening bracket"
+    return ""
+
+
+def _count_passed_over(paths: Sequence[str]) -> str:
+    files = "1 file was" if len(paths) == 1 else f"{len(paths):,} files were"
+    return (
+        f"{files} passed over, whose names begin with . or _, or which mark folders: "
+        f"{name_first(paths)}; to read one, name it"
+    )
+
+
+def _read_sources(sizes: Mapping[str, int], options: InputOptions) -> list[Source]:
     paths = _without_other_spellings(sizes)
     # Before anything is read, so that every change is found.
     versions = read_versions(paths)
@@ -128,15 +181,6 @@ def find_sources(options: InputOptions) -> list[Source]:
         sources = list(pool.map(lambda path: _read_source(path, sizes[path], options), paths))
     identities = identify({path: sizes[path] for path in paths}, versions)
     return [replace(source, identity=identities[source.path]) for source in sources]
-
-
-def _pattern_hint(pattern: str) -> str:
-    """Return what may be wrong with a pattern that matches nothing, as the end of a message."""
-    if re.search(r"[{,]", pattern):
-        return "; --input takes one file or pattern, and may be repeated"
-    if "[" in pattern:
-        return "; in a pattern, [[] stands for an opening bracket"
-    return ""
 
 
 def _without_other_spellings(paths: Iterable[str]) -> list[str]:
@@ -151,8 +195,6 @@ def _without_other_spellings(paths: Iterable[str]) -> list[str]:
 
 
 def _read_source(path: str, size: int, options: InputOptions) -> Source:
-    if os.path.isdir(path):
-        raise DataError(f"{path} is a directory; did you mean --input {path.rstrip('/') + '/*'!r}?")
     if os.path.exists(path) and not os.path.isfile(path):
         raise DataError(
             f"{path} is a pipe or a device, expected a regular file, which can be read more than "
@@ -160,45 +202,59 @@ def _read_source(path: str, size: int, options: InputOptions) -> Source:
         )
     if size == 0:
         return Source(path, size, "text", None, Header(is_empty=True))
-    name, _ = _split_compression(path)
-    with _errors_with_path(path, options):
+    with _errors_with_path(path):
         form, compression = _recognize(path, options)
-        with open_bytes(path, compression) as stream:
-            header = read_header(stream, form, options)
-    _check_options(form, path, options)
+        partition = _label_of_partition(path, form, options)
+        try:
+            header = _read_header(path, compression, form, options)
+            partition = partition if form in FORMATS_WITHOUT_COLUMNS else None
+        except MissingColumnError:
+            # A column of the file counts, and only without one the directory that names it.
+            if partition is None:
+                raise
+            without_label = replace(options, label_column=None)
+            header = _read_header(path, compression, form, without_label)
+    if partition is None:
+        _check_options(form, path, options)
     return Source(
         path=path,
         bytes=size,
         format=form,
         compression=compression,
         header=header,
-        label_of_all=_label_of_all(name, path, options),
-        label_pattern=_label_pattern(form, options),
+        label_of_all=_label_of_all(path, options) if partition is None else partition,
+        label_pattern=_label_pattern(form, options) if partition is None else None,
         delimiter=options.delimiter,
     )
 
 
+def _read_header(path: str, compression: str | None, form: str, options: InputOptions) -> Header:
+    with open_bytes(path, compression) as stream:
+        return read_header(stream, form, options)
+
+
 @contextmanager
-def _errors_with_path(path: str, options: InputOptions) -> Iterator[None]:
+def _errors_with_path(path: str) -> Iterator[None]:
     try:
         yield
-    except MissingColumnError as error:
-        raise DataError(f"{path}: {error}{_note_partition(path, options)}") from error
     except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-    except (OSError, EOFError, pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise type(error)(f"{path}: {error}") from error
+    except (OSError, EOFError, pa.ArrowInvalid, UnicodeDecodeError, *DAMAGED_STREAM) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
 
 
-def _note_partition(path: str, options: InputOptions) -> str:
-    """Return a hint for files in partitions, as Spark writes them: `label=alpha/part-0.parquet`."""
-    for folder in path.split("/")[:-1]:
-        if options.label_column and folder.startswith(f"{options.label_column}="):
-            return (
-                f"; its directory {folder!r} is a partition, whose column is not read: write the "
-                "files without partitions"
-            )
-    return ""
+def _label_of_partition(path: str, form: str, options: InputOptions) -> str | None:
+    """Return the label that a directory names as Hive does: alpha of `label=alpha/part-0.parquet`.
+
+    "" stands for a null; None if no directory names it, or the label is wanted from elsewhere.
+    """
+    if options.label_column is None or options.label_from or options.label_pattern:
+        return None
+    for folder in reversed(path.split("/")[:-1]):
+        key, equals, value = folder.partition("=")
+        if equals and unquote(key) == options.label_column:
+            return "" if value == _NULL_PARTITION else unquote(value)
+    return None
 
 
 def _recognize(path: str, options: InputOptions) -> tuple[str, str | None]:
@@ -211,11 +267,19 @@ def _recognize(path: str, options: InputOptions) -> tuple[str, str | None]:
     form = find_format(path, options)
     with open_file(path) as stream:
         head = stream.read(SIGNATURE_BYTES)
-    compression = find_compression(head)
+        compression = find_compression(head)
+        if compression == "zip" and form is None:
+            form = find_format(ZipReader(stream).name, options)
     if named and not compression:
-        raise DataError(f"cannot be read: by its name it is compressed with {named}, but it is not")
+        raise DataError(
+            f"cannot be read: by its name it is compressed with {named}, but it is not; rename it"
+        )
+    if options.format == "auto" and is_parquet(head):
+        form = "parquet"
     if not compression and form != "parquet":
         check_is_text(head)
+    if form == "parquet" and not compression and not is_parquet(head):
+        raise DataError("it is not Parquet, as its name or --format says")
     if form is None:
         raise DataError(
             "cannot tell the format from the name; expected one of "
@@ -266,10 +330,11 @@ def open_bytes(path: str, compression: str | None, encoding: str = "utf-8") -> B
     return decode_stream(open_file(path), compression, encoding)
 
 
-def _label_of_all(name: str, path: str, options: InputOptions) -> str | None:
-    """Return the label that the path names; `name` is the path without a suffix of compression."""
+def _label_of_all(path: str, options: InputOptions) -> str | None:
+    """Return the label that the path names, if that is where it is wanted from."""
     if options.label_from is None:
         return None
+    name, _ = _split_compression(path)
     label = _label_in_path(name, options.label_from)
     if not label.strip() or _NOT_IN_A_LABEL.search(label):
         raise DataError(

@@ -41,10 +41,20 @@ def check_store(path: str) -> None:
     try:
         FileSystems.get_filesystem(path)
     except ValueError as error:
-        raise UsageError(f"{path}: {error}") from error
+        raise UsageError(f"{path}: {_explain_scheme(path, error)}") from error
     check = {"s3": s3.check_bucket, "gs": _check_gs_bucket}.get(FileSystems.get_scheme(path) or "")
     if check:
         check(re.split(r"[*?\[]", path)[0])
+
+
+def _explain_scheme(path: str, error: ValueError) -> str:
+    """Return why Beam has no file system for a path, and what to do."""
+    scheme = FileSystems.get_scheme(path)
+    if scheme in ("s3", "gs"):
+        return str(error)  # It says which extra of Beam to install.
+    if scheme in ("http", "https", "ftp"):
+        return f"{scheme}:// is not read; fetch the file first, with curl for example"
+    return f"{scheme}:// is not read, only local paths, s3:// and gs://; copy the files to one"
 
 
 def _check_gs_bucket(path: str) -> None:

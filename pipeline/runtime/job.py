@@ -64,19 +64,20 @@ class Job:
         return str(self.options.view_as(StandardOptions).runner)
 
 
-def new_job(beam_flags: Sequence[str], paths: Sequence[str]) -> Job:
+def new_job(beam_flags: Sequence[str], paths: Sequence[str], own_flags: Sequence[str] = ()) -> Job:
     """Return a job for the runner that Beam's flags name; check that it can reach its files.
 
     Args:
         beam_flags: all flags that are not the command's own.
         paths: files, directories and globs that the job reads or writes.
+        own_flags: those that the command has, by which a misspelt one is explained.
 
     Raises:
         UsageError: a flag is neither ours nor Beam's, or is not what the runner needs; or Beam has
             no file system for a path.
         DataError: a store or a job server cannot be reached, or refuses.
     """
-    options = to_beam_options(beam_flags)
+    options = to_beam_options(beam_flags, own_flags)
     if runs_here(options):
         bind_servers_to(LOOPBACK)
     job = Job(_new_pipeline(options), options)

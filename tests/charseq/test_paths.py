@@ -18,7 +18,7 @@ from trainer.config import Config
 from trainer.evaluate.__main__ import EvaluateOptions
 from trainer.promote.options import PromoteOptions, PromotionRules
 
-PATH_METAVARS = {"DIR", "GLOB", "RUN", "FILE.csv"}
+PATH_METAVARS = {"DIR", "GLOB", "RUN", "PATH", "FILE.csv"}
 
 pytestmark = pytest.mark.unit
 
@@ -39,6 +39,11 @@ pytestmark = pytest.mark.unit
         ("file:///a%20b/100%", "/a b/100%"),
         ("s3://b/~/a%20b", "s3://b/~/a%20b"),
         ("gs://b/*", "gs://b/*"),
+        ("s3a://b/A", "s3://b/A"),
+        ("S3N://b/A", "s3://b/A"),
+        ("gcs://b/A", "gs://b/A"),
+        ("HTTPS://H/A", "https://H/A"),
+        ("a/S3A://b", "a/S3A://b"),
     ],
 )
 def test_expand_path(text: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import lzma
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +23,7 @@ from pipeline.rows import blocks, parts
 from pipeline.rows.blocks import iter_line_blocks, parse_block, read_blocks
 from pipeline.rows.parts import cut_into_parts
 from pipeline.rows.sources import Source, find_sources
+from tests.support.archives import make_zip
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +37,18 @@ def zstd(data: bytes) -> bytes:
     return pa.compress(data, "zstd", asbytes=True)  # type: ignore[no-any-return]
 
 
-COMPRESSIONS = [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress), (".zst", zstd)]
+def zipped(data: bytes) -> bytes:
+    return make_zip({"__MACOSX/._rows": b"x", "folder/": b"", "folder/rows": data})
+
+
+COMPRESSIONS = [
+    ("", bytes),
+    (".gz", gzip.compress),
+    (".bz2", bz2.compress),
+    (".zst", zstd),
+    (".xz", lzma.compress),
+    (".zip", zipped),
+]
 
 
 def read_all(found: list[Source]) -> list[tuple[int, bytes, bytes]]:
@@ -67,7 +81,7 @@ def test_ranges_of_bytes_hold_every_line_once(data: bytes, size: int) -> None:
 
 @pytest.mark.parametrize("block_bytes", [1, 7, 64, 1 << 20])
 @pytest.mark.parametrize(
-    ("suffix", "compress"), [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress)]
+    ("suffix", "compress"), [each for each in COMPRESSIONS if each[0] != ".zst"]
 )
 def test_rows_and_their_numbers_do_not_depend_on_the_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int, suffix: str, compress: type
@@ -291,6 +305,8 @@ def test_a_compressed_file_cut_short_is_no_shorter_file(
         path.write_bytes(data[:end])
         with pytest.raises(DataError, match=r"torn\.csv.*: cannot be read"):
             read_all(find_sources(options(path)))
+    if suffix == ".zip":
+        return  # Its directory says where it ends.
     path.write_bytes(data + b"more")
     with pytest.raises(DataError, match=r"torn\.csv.*: cannot be read"):
         read_all(find_sources(options(path)))
@@ -313,3 +329,72 @@ def test_a_line_without_end_is_refused_while_it_is_short(monkeypatch: pytest.Mon
         stream = io.BytesIO(data)
         with pytest.raises(OSError, match="a line of more than 10 bytes; is this a text file"):
             list(iter_line_blocks(stream, 4, size))
+
+
+def write_parquet(path: Path, columns: dict[str, list[str | None]]) -> None:
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table(columns), path)
+
+
+def test_a_directory_that_names_the_label_column_is_the_label_of_its_files(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "day=1" / "label=b%2Fc" / "0.parquet", {"sequence": ["A"]})
+    write_parquet(tmp_path / "label=__HIVE_DEFAULT_PARTITION__" / "0", {"sequence": ["C"]})
+    for folder, name, content in (
+        ("label=x", "a.csv", "other,sequence\n1,D\n"),
+        ("label=y", "a.jsonl", '{"sequence": "E"}\n'),
+        ("label=z", "a.txt", "F\n"),
+        ("label=z", "a.fasta", ">1\nG\n"),
+        # A column of the file counts more than its directory.
+        ("label=z", "b.csv", "sequence,label\nH,own\n"),
+    ):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).write_text(content)
+    rows = read_all(find_sources(options(tmp_path)))
+    assert {sequence: label for _, sequence, label in rows} == {
+        b"A": b"b/c",
+        b"C": b"",
+        b"D": b"x",
+        b"E": b"y",
+        b"F": b"z",
+        b"G": b"z",
+        b"H": b"own",
+    }
+
+
+def test_a_label_that_is_wanted_from_elsewhere_is_not_that_of_the_partition(tmp_path: Path) -> None:
+    path = tmp_path / "label=x" / "y.fasta"
+    path.parent.mkdir()
+    path.write_text(">1|p q\nA\n")
+    assert read_all(find_sources(options(path))) == [(1, b"A", b"x")]
+    assert read_all(find_sources(options(path, label_from="file"))) == [(1, b"A", b"y")]
+    assert read_all(find_sources(options(path, label_pattern="p"))) == [(1, b"A", b"p")]
+    (source,) = find_sources(replace(options(path), label_column=None))
+    assert source.label_of_all is None
+
+
+def labels_of(path: Path) -> list[bytes | None]:
+    return [label for *_, label in read_all(find_sources(options(path)))]
+
+
+def test_the_first_bytes_say_what_a_file_is_and_not_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    pq.write_table(pa.table({"sequence": ["A"], "label": ["x"]}), path)
+    assert read_all(find_sources(options(path))) == [(1, b"A", b"x")]
+    path.write_bytes(lzma.compress(b"sequence,label\nC,y\n"))
+    assert read_all(find_sources(options(path))) == [(2, b"C", b"y")]
+    (tmp_path / "rows.zip").write_bytes(make_zip({"folder/rows.tsv": b"label\tsequence\nz\tD\n"}))
+    assert read_all(find_sources(options(tmp_path / "rows.zip"))) == [(2, b"D", b"z")]
+
+
+def test_a_parquet_column_of_nothing_but_nulls_has_no_values(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"sequence": ["A", "C"], "label": [None, None]}), path)
+    assert labels_of(path) == [None, None]
+
+
+def test_a_column_may_be_named_by_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("sequence,label,label\nA,x,y\n")
+    assert read_all(find_sources(options(path, label_column="3"))) == [(2, b"A", b"y")]
+    path.write_text("sequence,3,label\nA,x,y\n")
+    assert read_all(find_sources(options(path, label_column="3"))) == [(2, b"A", b"x")]

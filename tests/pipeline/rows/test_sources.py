@@ -20,6 +20,7 @@ from pipeline.input_options import InputOptions
 from pipeline.options import Options
 from pipeline.rows.parts import cut_into_parts
 from pipeline.rows.sources import find_nonempty_sources, find_sources
+from tests.support.archives import make_zip
 
 pytestmark = pytest.mark.unit
 
@@ -47,14 +48,10 @@ def test_files_come_in_order_of_their_paths(tmp_path: Path) -> None:
         (
             "a.csv",
             b"sequence,label,label\n",
-            "column 'label'; its columns are 'sequence', 'label', 'label'; rename one",
+            "a.csv: columns 2 and 3 are all named 'label'; say which, as --label-column 2, or",
         ),
-        ("{a,b}.csv", None, "{a,b}.csv'; --input takes one file or pattern, and may be repeated"),
-        (
-            "label=x/a.csv",
-            b"sequence\nA\n",
-            "its directory 'label=x' is a partition, whose column is not read: write the files",
-        ),
+        ("a.csv,b.csv", None, "a.csv,b.csv'; several are given as --input A B, or as a pattern"),
+        ("{a,b}.csv", None, "no file matches --input '"),
         ("a.csv", b"sequ\xffence,label\n", "row 1: the header is not UTF-8"),
         ("a.jsonl", b'{"text": "A"}\n', "no column 'sequence'; its columns are 'text'"),
         ("a.dat", b"sequence,label\n", "or say --format"),
@@ -69,12 +66,20 @@ def test_files_come_in_order_of_their_paths(tmp_path: Path) -> None:
             "a.csv: it is compressed twice; decompress",
         ),
         ("a.parquet", b"PAR1", "a.parquet: cannot be read: Parquet file size is 4 bytes"),
-        ("a.csv", b"PAR1", "a.csv: it is Parquet; say --format parquet"),
+        ("a.csv", b"PAR1", "a.csv: cannot be read: Parquet file size is 4 bytes"),
+        ("a.parquet", b"sequence", "a.parquet: it is not Parquet, as its name or --format says"),
+        ("a.zip", b"PK\x03\x04", "a.zip: cannot be read: File is not a zip file"),
         (
             "a.xlsx",
-            b"PK\x03\x04",
-            "a.xlsx: it is a zip archive, as Excel workbooks (.xlsx) are; save",
+            make_zip({"[Content_Types].xml": b"", "xl/workbook.xml": b""}),
+            "a.xlsx: it is an Excel workbook or another document; save the sheet as CSV",
         ),
+        (
+            "a.zip",
+            make_zip({"a.csv": b"", "b.csv": b""}),
+            "a.zip: it is a zip archive of 2 files, expected one: a.csv, b.csv; unpack it",
+        ),
+        ("a.zip", make_zip({"a/": b""}), "it is a zip archive of 0 files, expected one; unpack it"),
         (
             "a.csv",
             b"sequence,label\rA,x\rC,y\r",
@@ -146,10 +151,38 @@ def test_a_key_that_comes_late_in_json_lines_is_found(tmp_path: Path) -> None:
     assert source.header.columns == ("sequence", "label")
 
 
-def test_a_directory_is_no_file_and_one_way_to_name_its_files_is_shown(tmp_path: Path) -> None:
-    with pytest.raises(DataError) as raised:
+def test_a_directory_stands_for_all_files_below_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"no file matches --input '{tmp_path}'$"):
         find_sources(options(tmp_path))
-    assert str(raised.value) == (f"{tmp_path} is a directory; did you mean --input '{tmp_path}/*'?")
+    for name in ("a.csv", "below/b.csv", "_SUCCESS"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("sequence,label\nA,x\n")
+    found = find_sources(options(tmp_path))
+    assert [source.path for source in found] == [f"{tmp_path}/a.csv", f"{tmp_path}/below/b.csv"]
+
+
+def test_every_alternative_in_braces_has_to_match(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv", "{a,c}.csv"):
+        (tmp_path / name).write_text("sequence,label\nA,x\n")
+    found = find_sources(options(f"{tmp_path}/{{a,b}}.csv"))
+    assert [Path(source.path).name for source in found] == ["a.csv", "b.csv"]
+    # A file of that very name comes first.
+    found = find_sources(options(f"{tmp_path}/{{a,c}}.csv"))
+    assert [Path(source.path).name for source in found] == ["{a,c}.csv"]
+    with pytest.raises(DataError, match=r"no file matches --input '.*/d\.csv'"):
+        find_sources(options(f"{tmp_path}/{{a,d}}.csv"))
+
+
+def test_what_is_passed_over_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "._a.csv").write_text("x")
+    with pytest.raises(DataError, match=r"1 file was passed over, whose name.*; to read one"):
+        find_sources(options(f"{tmp_path}/*.csv"))
+    (tmp_path / "a.csv").write_text("sequence,label\nA,x\n")
+    find_nonempty_sources(options(f"{tmp_path}/*.csv"))
+    assert capsys.readouterr().err == (
+        "note: 1 file was passed over, whose names begin with . or _, or which mark folders: "
+        f"{tmp_path}/._a.csv; to read one, name it\n"
+    )
 
 
 def test_a_file_matched_twice_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +325,7 @@ def test_files_of_no_bytes_are_noted_unless_all_are(
 ) -> None:
     for number in range(5):
         (tmp_path / f"part-{number}.csv").touch()
-    (tmp_path / "_SUCCESS").touch()
+    (tmp_path / "part-5.csv").touch()
     with pytest.raises(DataError) as raised:
         find_nonempty_sources(options(f"{tmp_path}/part-3.csv"))
     assert str(raised.value) == (
@@ -300,11 +333,11 @@ def test_files_of_no_bytes_are_noted_unless_all_are(
     )
     (tmp_path / "part-3.csv").write_text("sequence,label\nA,x\n")
     found = find_nonempty_sources(options(f"{tmp_path}/*"))
-    assert [source.is_only_header for source in found] == [True] * 4 + [False, True]
+    assert [source.is_only_header for source in found] == [True] * 3 + [False] + [True] * 2
     assert [part.source.path for part in cut_into_parts(found)] == [f"{tmp_path}/part-3.csv"]
     assert capsys.readouterr().err == (
-        f"note: 5 files are empty: {tmp_path}/_SUCCESS, {tmp_path}/part-0.csv, "
-        f"{tmp_path}/part-1.csv and 2 more\n"
+        f"note: 5 files are empty: {tmp_path}/part-0.csv, {tmp_path}/part-1.csv, "
+        f"{tmp_path}/part-2.csv and 2 more\n"
     )
 
 
