@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 from charseq.console.redaction import redact
 from charseq.flags import flag, make_parser, parse, require, validate
 from charseq.models.saved_model import TRUST_MODEL_HELP
-from trainer.addresses import check_local
+from trainer.addresses import check_local, is_address
 
 DATA_HELP = "dataset directory that python -m pipeline wrote, local, s3:// or gs://"
 # "must" is the first name of "required"; scripts and run.json files of version 0.1.0 hold it.
@@ -227,7 +228,9 @@ class Config:
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as they were requested, as `run.json` holds them: without secrets."""
-        addresses = {"data": redact(self.data), "output": redact(self.output)}
+        # Absolute, so that the dataset is found from any directory.
+        data = self.data if is_address(self.data) else os.path.abspath(self.data)
+        addresses = {"data": redact(data), "output": redact(self.output)}
         options = {**asdict(self), **addresses, "checkpoint_every": str(self.checkpoint_every)}
         return {
             name: list(value) if isinstance(value, tuple) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ MANIFEST: dict[str, Any] = {
     "padding_id": 0,
     "unknown_id": 5,
     "alphabet": ["A", "B"],
-    "labels": ["x", "y"],
+    "labels": ["x", "y", "z", "w"],
     "feature_spec": {},
     "counts": {
         **dict.fromkeys(("read", "train", "validation", "test", "duplicates", "rejected"), 0),
@@ -48,8 +49,11 @@ def write_data(directory: Path) -> Path:
     return directory
 
 
-def write_run(directory: Path, data: Path, **scores: float) -> Path:
-    """Write a complete run on a dataset of `write_data`; its `run.json` holds its scores."""
+def write_run(directory: Path, data: Path, labels: Sequence[str] = (), **scores: float) -> Path:
+    """Write a complete run on a dataset of `write_data`; its `run.json` holds its scores.
+
+    labels: of its model; () for those of the dataset.
+    """
     run = {
         "format_version": 1,
         "options": {
@@ -68,7 +72,11 @@ def write_run(directory: Path, data: Path, **scores: float) -> Path:
     }
     assets = directory / "saved_model" / "assets"
     assets.mkdir(parents=True)
-    (assets / "dataset.json").write_bytes((data / "dataset.json").read_bytes())
+    manifest = json.loads((data / "dataset.json").read_text())
+    if labels:
+        manifest["labels"] = list(labels)
+        manifest["manifest_sha256"] = seal(manifest, "manifest_sha256")
+    (assets / "dataset.json").write_text(json.dumps(manifest))
     for path in (directory / "run.json", assets / "run.json"):
         path.write_text(json.dumps(run))
     (directory / "saved_model" / "saved_model.pb").write_text(f"graph of {directory.name}")

@@ -8,26 +8,31 @@ if __name__ == "__main__":
     watch_signals()  # Before the other imports, which take a moment.
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 
 from charseq.cli import exit_status
 from charseq.errors import DataError, UselessResult
 from trainer.promote.lineage import read_lineage
+from trainer.promote.listing import describe_removed, list_versions
 from trainer.promote.options import PromoteOptions, parse_command_line
-from trainer.promote.promotion import TRIVIAL, promote, roll_back
+from trainer.promote.promotion import FEWER_LABELS, TRIVIAL, promote, roll_back
 from trainer.promote.registry import Registry
 
 
 def explain(registry: Registry, number: int) -> None:
-    """Print the chain of hashes of a version.
+    """Print the chain of hashes of a version; of one that was removed, what the ledger knows.
 
     Raises:
         DataError: a link is broken.
     """
     registry.require()
-    registry.entry(number)
     version = registry.path(number)
+    if not os.path.isdir(version) and (lines := describe_removed(registry.events(), number)):
+        print("\n".join(lines))
+        return
+    registry.entry(number)
     links = read_lineage(version)
     for link in links:
         print(link.name)
@@ -51,10 +56,15 @@ def _run(options: PromoteOptions) -> None:
         print(json.dumps(outcome))
         if outcome["outcome"] == TRIVIAL:
             raise UselessResult(f"{options.candidate} is trivial and was not promoted")
+        if outcome["outcome"] == FEWER_LABELS:
+            raise UselessResult(f"{options.candidate} knows fewer labels and was not promoted")
     if options.rollback is not None:
         print(json.dumps(roll_back(registry, options.rollback)))
     if options.explain is not None:
         explain(registry, options.explain)
+    if options.list:
+        registry.require()
+        print("\n".join(list_versions(registry.events(), registry.pointer().current)))
 
 
 if __name__ == "__main__":

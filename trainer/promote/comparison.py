@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from charseq.cli import heavy_imports
+from charseq.console.messages import name_first
+from charseq.errors import DataError
 from charseq.text.normalization import Normalization
 from trainer.addresses import is_address
 from trainer.data.dataset import Dataset
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 SPLIT = "test"
 # Options of a preparation that decide which rows are in which split, with the length of records.
 _SPLIT_OPTIONS = ("seed", "split")
+_TOP = 3
+# Metrics that one row changes by 1 / rows.
+_SHARES_OF_ROWS = ("accuracy", "top3_accuracy")
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Comparison:
     """Two models measured on the same rows; `previous` is None for the first of a registry.
 
     data, fingerprint: the dataset that they were measured on. trivial: why the candidate is no
-    better than the label shares alone; None if it is better.
+    better than the label shares alone; None if it is better. lost_labels: those that only the
+    previous model gives. new_labels: those that only the candidate gives, if there is another.
     """
 
     data: str
@@ -36,6 +42,8 @@ class Comparison:
     candidate: Scores
     previous: Scores | None
     trivial: str | None = None
+    lost_labels: tuple[str, ...] = ()
+    new_labels: tuple[str, ...] = ()
 
     def format(self, metric: str, previous: str) -> str:
         """Return the scores that decide; `previous` is the path of the previous model."""
@@ -57,30 +65,69 @@ def is_better(candidate: Scores, current: Scores | None, rules: PromotionRules) 
 
 
 def compare(
-    candidate: str, previous: str | None, dataset: Dataset, trust_model: bool
+    candidate: str, previous: str | None, dataset: Dataset, rules: PromotionRules
 ) -> Comparison:
-    """Measure two SavedModels on a dataset, and print their scores.
+    """Measure two SavedModels on a dataset, and print their scores and labels.
 
     Args:
         candidate: the path of a model.
         previous: the path of the other; None: there is none.
         dataset: what they are measured on.
-        trust_model: load a model even if it does more than compute.
+        rules: what decides afterwards.
 
     Raises:
-        DataError: a model cannot be measured on the dataset.
+        DataError: a model cannot be measured on the dataset, or the metric tells none from another.
     """
+    labels = _labels_of(candidate)
+    previous_labels = labels if previous is None else _labels_of(previous)
+    check_can_decide(rules, [labels, previous_labels], dataset.manifest.records(SPLIT))
     with heavy_imports():
         import trainer.promote.measurement  # noqa: F401
-    evaluation = _evaluate(candidate, dataset, trust_model)
-    current = None if previous is None else _evaluate(previous, dataset, trust_model)
+    measured = dataset.manifest.labels
+    print(f"measured on {len(measured):,} labels: {name_first(measured)}")
+    evaluation = _evaluate(candidate, dataset, rules.trust_model)
+    current = None if previous is None else _evaluate(previous, dataset, rules.trust_model)
+    new = tuple(label for label in labels if label not in previous_labels)
+    if new:
+        print(f"note: {candidate} gives labels that {previous} does not know: {name_first(new)}")
     return Comparison(
         data=_absolute(dataset.directory),
         fingerprint=dataset.manifest.fingerprint,
         candidate=_scores(evaluation),
         previous=None if current is None else _scores(current),
         trivial=evaluation.trivial,
+        lost_labels=tuple(label for label in previous_labels if label not in labels),
+        new_labels=new,
     )
+
+
+def _labels_of(saved_model: str) -> tuple[str, ...]:
+    return tuple(read_model_dataset(saved_model)["labels"])
+
+
+def check_can_decide(rules: PromotionRules, labels: Iterable[Collection[str]], rows: int) -> None:
+    """Check that the metric can tell two models apart.
+
+    Args:
+        rules: the metric, and by how much it must be better.
+        labels: of each model.
+        rows: of the split that they are measured on.
+
+    Raises:
+        DataError: it cannot.
+    """
+    fewest = min(map(len, labels))
+    if rules.metric == "top3_accuracy" and fewest <= _TOP:
+        raise DataError(
+            f"--metric top3_accuracy: a model of {fewest} labels is always right with three "
+            "guesses, so that it tells no models apart; choose another metric"
+        )
+    if rules.metric in _SHARES_OF_ROWS and 0 < rules.min_improvement * rows < 1:
+        raise DataError(
+            f"--min-improvement {rules.min_improvement:g}: one row of the {rows:,} of {SPLIT} is "
+            f"{1 / rows:.2g} of {rules.metric}: it asks for no more than 0 does; give more, or "
+            "measure on more rows"
+        )
 
 
 def _absolute(directory: str) -> str:

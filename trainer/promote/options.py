@@ -27,15 +27,15 @@ PREVIOUS = 0  # The value of --rollback without a number.
 class PromotionRules:
     """When a candidate is promoted, and which versions are kept then.
 
-    data: the dataset to measure on; None is the one that the candidate was trained on.
+    data: where the dataset is that the candidate was trained on; None for where it was then.
 
     Raises:
         UsageError: a value is outside the limits of its flag.
     """
 
     data: str | None = flag(
-        "dataset whose test split both models are measured on (default: the one that the candidate "
-        "was trained on)",
+        "where the dataset that the candidate was trained on is now, whose test split both models "
+        "are measured on (default: where it was then)",
         default=None,
         metavar="DIR",
         is_path=True,
@@ -54,6 +54,16 @@ class PromotionRules:
     allow_trivial: bool = flag(
         "promote a better candidate even if it is trivial: no better than the shares of the labels "
         "alone, or with one label for nearly all rows",
+        default=False,
+        only_with="candidate",
+    )
+    allow_fewer_labels: bool = flag(
+        "promote a better candidate even if it does not know all labels of the current model",
+        default=False,
+        only_with="candidate",
+    )
+    again: bool = flag(
+        "compare a candidate even if it was promoted earlier, or rolled back",
         default=False,
         only_with="candidate",
     )
@@ -112,6 +122,11 @@ class PromoteOptions:
         parse=_parse_number,
         exclusive=True,
     )
+    list: bool = flag(
+        "print all versions that there have been, and what became of them",
+        default=False,
+        exclusive=True,
+    )
     rules: PromotionRules = field(default_factory=PromotionRules)
 
     def __post_init__(self) -> None:
@@ -132,10 +147,11 @@ def parse_command_line(argv: Sequence[str] | None) -> PromoteOptions:
         description="Keep the best model so far where TensorFlow Serving loads it: a candidate "
         "that is better than the current model on the same test split becomes the current one.",
         epilog="The last line of --candidate and --rollback is JSON: its outcome is promoted, "
-        "not_better, trivial (no better than the label shares), already_current, already_there "
-        "(promoted earlier, but not current now) or "
-        "rolled_back; current is the number of the current version. Exit status: 0 done, whatever "
-        "the outcome; 1 the run, the data or the registry cannot be used, or --explain found a "
-        "broken link; 2 the command line is wrong; 3 the outcome is trivial.",
+        "not_better, trivial (no better than the label shares), fewer_labels, already_current, "
+        "already_there (promoted earlier, but not current now), was_rolled_back (and its version "
+        "removed) or rolled_back; current is the number of the current version. Exit status: 0 "
+        "done, whatever the outcome; 1 the run, the data or the registry cannot be used, or "
+        "--explain found a broken link; 2 the command line is wrong; 3 the outcome is trivial or "
+        "fewer_labels.",
     )
     return parse(PromoteOptions, parser, argv)

@@ -6,14 +6,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from typing import Any
 
+from charseq.console.messages import name_first
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, seal, sha256_of_file, write_json
 from charseq.models.saved_model import ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
 from trainer.data.dataset import Dataset, open_dataset
 from trainer.promote.comparison import SPLIT, Comparison, compare, is_better
+from trainer.promote.ledger import Event, find_rollback, now
 from trainer.promote.lineage import (
     ENTRY_SEAL_KEY,
     check_lineage,
@@ -27,7 +28,7 @@ from trainer.promote.registry import Registry
 from trainer.run_directory import SAVED_MODEL, read_run, read_run_json
 
 FORMAT_VERSION = 1
-TRIVIAL = "trivial"
+TRIVIAL, FEWER_LABELS = "trivial", "fewer_labels"
 
 # The JSON object that ends the output of a command.
 Outcome = dict[str, Any]
@@ -81,12 +82,17 @@ def promote(directory: str, registry: Registry, rules: PromotionRules) -> Outcom
     with registry.locked():
         if finished := registry.repair():
             print(f"{registry.path(finished)} is current now: its promotion had been cut short")
+        registry.update_ledger()
         current = registry.pointer().current
-        if number := _find_version(candidate, registry):
+        number = _find_version(candidate, registry)
+        if number and (number == current or not rules.again):
             return _report_existing(candidate, number, current, registry)
+        digest = sha256_of_tree(candidate.files)
+        if (event := find_rollback(registry.events(), digest)) and not rules.again:
+            return _report_rolled_back(candidate, event, current, registry)
         with _open_dataset(candidate, rules.data) as dataset:
             previous = _path_of_current(registry, current)
-            comparison = compare(candidate.saved_model, previous, dataset, rules.trust_model)
+            comparison = compare(candidate.saved_model, previous, dataset, rules)
         return _decide(candidate, registry, current, rules, comparison)
 
 
@@ -118,9 +124,24 @@ def _report_existing(
     return {"outcome": "already_there", "number": number, "current": current}
 
 
+def _report_rolled_back(
+    candidate: Candidate, event: Event, current: int, registry: Registry
+) -> Outcome:
+    """Report a candidate that was promoted and rolled back, and whose version has been removed."""
+    print(
+        f"not promoted: {candidate.directory} was promoted to {registry.directory} and rolled back "
+        f"to version {event['number']} at {event['time']}; --again compares it all the same"
+    )
+    return {"outcome": "was_rolled_back", "number": None, "current": current}
+
+
 @contextmanager
 def _open_dataset(candidate: Candidate, data: str | None) -> Iterator[Dataset]:
-    """Open the dataset to measure on; without `data`, that of the candidate's training."""
+    """Open the dataset of a candidate's training; data: where it lies now, None for where it did.
+
+    Raises:
+        DataError: it is not there.
+    """
     address = data
     if address is None:
         path = os.path.join(candidate.directory, RUN_FILE)
@@ -133,10 +154,16 @@ def _open_dataset(candidate: Candidate, data: str | None) -> Iterator[Dataset]:
             if data is not None:
                 raise
             raise DataError(
-                f"{error}; {candidate.directory} was trained on it: name a dataset with --data"
+                f"{error}; {candidate.directory} was trained on it, with the fingerprint "
+                f"{candidate.fingerprint[:16]}: say with --data where it is now"
             ) from error
-        if dataset.manifest.fingerprint != candidate.fingerprint:
-            print(f"{address} is not the dataset that {candidate.directory} was trained on")
+        fingerprint = dataset.manifest.fingerprint
+        if fingerprint != candidate.fingerprint:
+            raise DataError(
+                f"{address}: its fingerprint is {fingerprint[:16]}, and {candidate.directory} was "
+                f"trained on the dataset of {candidate.fingerprint[:16]}: say with --data where "
+                "that is"
+            )
         yield dataset
 
 
@@ -169,6 +196,13 @@ def _decide(
             "--allow-trivial would let it be compared all the same"
         )
         return _outcome(TRIVIAL, None, current, rules.metric, comparison)
+    if comparison.lost_labels and not rules.allow_fewer_labels:
+        print(
+            f"not promoted: {candidate.directory} does not know the labels "
+            f"{name_first(comparison.lost_labels)}, which {registry.path(current)} gives; "
+            "--allow-fewer-labels would let it be compared all the same"
+        )
+        return _outcome(FEWER_LABELS, None, current, rules.metric, comparison)
     scores = comparison.format(rules.metric, registry.path(current))
     if not is_better(comparison.candidate, comparison.previous, rules):
         margin = f" by more than {rules.min_improvement:g}" if rules.min_improvement else ""
@@ -180,6 +214,7 @@ def _decide(
     print(f"promoted: {candidate.directory} is {path}, the current one: {scores}")
     for removed in registry.prune(rules.keep):
         print(f"removed: {registry.path(removed)}")
+    registry.update_ledger()
     return _outcome("promoted", number, number, rules.metric, comparison)
 
 
@@ -208,7 +243,7 @@ def make_entry(
         "format_version": FORMAT_VERSION,
         "number": number,
         "previous": current or None,
-        "promoted": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "promoted": now(),
         "dataset": {"fingerprint": candidate.fingerprint},
         "run": {"directory": os.path.abspath(candidate.directory), "sha256": candidate.sha256},
         "saved_model": {"sha256": sha256_of_tree(candidate.files), "files": candidate.files},
@@ -250,12 +285,13 @@ def roll_back(registry: Registry, number: int) -> Outcome:
     """
     registry.require()
     with registry.locked():
+        registry.update_ledger()
         current = registry.pointer().current
         target = number or registry.entry(current)["previous"]
         if target is None:
             raise DataError(f"{registry.path(current)} is the first: there is none before it")
         registry.entry(target)
         check_lineage(registry.path(target))
-        registry.point(target)
+        registry.point_back(target)
     print(f"{registry.path(target)} is the current one, it was {current}")
     return {"outcome": "rolled_back", "number": target, "current": target, "was": current}

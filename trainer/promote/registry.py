@@ -2,6 +2,7 @@
 
     models.config   names the current one: TensorFlow Serving's configuration, replaced by a rename
     1/ 2/ …         a SavedModel each; appears whole, by a rename; a number is never reused
+    ledger.jsonl    what was promoted, rolled back and removed (`trainer.promote.ledger`)
     .lock           locked by the process that changes the registry
     owner.json      names that process, where locks do not keep others out
 
@@ -26,13 +27,16 @@ from charseq.errors import DataError
 from charseq.files import damage_as_data_error, sync, sync_tree, try_lock, write_text
 from charseq.models.saved_model import ENTRY_FILE, EXTRA_DIR
 from trainer.owner import OWNER_NAMES, owned_directory
+from trainer.promote import ledger
+from trainer.promote.ledger import LEDGER_FILE, Event
 from trainer.promote.lineage import check_no_link, read_model_json
 
 POINTER_FILE = "models.config"
 _LOCK = ".lock"
 _STAGED = ".new"
 _REMOVED = ".removed-"
-_KNOWN_NAMES = re.compile(rf"\d+|\.lock|\.new|\.removed-\d+|{re.escape(POINTER_FILE)}(\.tmp)?")
+_FILES = "|".join(map(re.escape, (POINTER_FILE, LEDGER_FILE)))
+_KNOWN_NAMES = re.compile(rf"\d+|\.lock|\.new|\.removed-\d+|({_FILES})(\.tmp)?")
 _NUMBER = re.compile("[1-9][0-9]*")
 _CURRENT = re.compile(r"\bversions: *(\d+)")
 _NEWEST = re.compile(r"^# newest: *(\d+) *$", re.MULTILINE)
@@ -151,6 +155,17 @@ class Registry:
         text = _CURRENT.sub(f"versions: {number}", self._pointer_text())
         write_text(self.path(POINTER_FILE), _NEWEST.sub(f"# newest: {newest}", text))
 
+    def point_back(self, number: int) -> None:
+        """Make an earlier version, or a later one again, the current one, and note it.
+
+        Raises:
+            DataError: another process has taken over the registry.
+        """
+        self._check_owner()
+        # First the note: a retry of what was gone back from must find it.
+        ledger.add_events(self.directory, [ledger.rollback(number, self.pointer().current)])
+        self.point(number)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Let no other process change the registry while the block runs; others wait for its end.
@@ -173,6 +188,32 @@ class Registry:
         ):
             self._check_owner = ownership.check
             yield
+
+    def events(self) -> list[Event]:
+        """Return the events of the ledger, the oldest first.
+
+        Raises:
+            DataError: the ledger is damaged.
+        """
+        return ledger.read_events(self.directory)
+
+    def update_ledger(self) -> None:
+        """Write to the ledger which versions have appeared and disappeared since.
+
+        Raises:
+            DataError: the ledger or an entry is damaged.
+        """
+        self._check_owner()
+        events = self.events()
+        known = ledger.promotions(events)
+        removed = {event["number"] for event in events if event["event"] == ledger.REMOVED}
+        here, pointer = self.numbers(), self.pointer()
+        more = [ledger.promotion(self.entry(number)) for number in here if number not in known]
+        if not events and pointer.current < pointer.newest:
+            # Of an earlier version of charseq, which kept no ledger.
+            more.append(ledger.rollback(pointer.current, pointer.newest))
+        gone = sorted(known.keys() - set(here) - removed)
+        ledger.add_events(self.directory, [*more, *map(ledger.removal, gone)])
 
     def repair(self) -> int | None:
         """Finish what a killed process began.

@@ -5,15 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
-from charseq.errors import UsageError
+from charseq.errors import DataError, UsageError
 from charseq.metrics import Confusion, Evaluation
 from tests.support.paths import ROOT
 from tests.support.registries import FINGERPRINT, MANIFEST, write_data, write_run
 from trainer.promote import measurement
 from trainer.promote.__main__ import main
+from trainer.promote.comparison import check_can_decide
 from trainer.promote.lineage import (
     read_lineage,
     read_model_json,
@@ -107,6 +109,8 @@ def test_the_first_model_of_a_registry_is_promoted(models, new_run, data, capsys
         "candidate": {"rows": 1234, **SCORES, "accuracy": 0.25},
         "previous": None,
         "trivial": None,
+        "lost_labels": [],
+        "new_labels": [],
         "split": "test",
         "metric": "accuracy",
         "min_improvement": 0.0,
@@ -324,7 +328,7 @@ def test_runs_that_cannot_be_promoted_are_refused(models, new_run, tmp_path, dat
     data.rename(tmp_path / "moved")
     error = refused(run)
     assert "data: no such directory" in error
-    assert "was trained on it: name a dataset with --data" in error
+    assert f"was trained on it, with the fingerprint {FINGERPRINT[:16]}: say with --data" in error
     assert promote(models, run, capsys, "--data", tmp_path / "moved")[0]["outcome"] == "promoted"
     (run / "run.json").write_text((run / "run.json").read_text() + " ")
     assert "its assets/run.json is not the run.json of" in refused(run)
@@ -340,19 +344,148 @@ def test_a_missing_current_version_is_reported(models, new_run, capsys):
     assert f"{models}/2: no such version; {models} holds 1\n" in capsys.readouterr().err
 
 
-def test_models_may_be_measured_on_another_dataset(models, new_run, tmp_path, capsys):
+def test_another_dataset_than_the_candidates_is_refused(models, new_run, data, tmp_path, capsys):
     other = tmp_path / "other"
     other.mkdir()
-    content = {**MANIFEST, "fingerprint": "other", "options": {"seed": 7}}
-    (other / "dataset.json").write_text(json.dumps(content))
+    (other / "dataset.json").write_text(json.dumps({**MANIFEST, "fingerprint": "f" * 64}))
     run = new_run("a")
-    assert command(models, "--candidate", run, "--data", other) == 0
-    out = capsys.readouterr().out
-    assert f"{other} is not the dataset that {run} was trained on\n" in out
-    assert f"note: {run}/saved_model was trained on a dataset of another --seed" in out
-    entry = json.loads((models / "1" / "assets.extra" / "entry.json").read_text())
-    assert entry["evaluation"]["fingerprint"] == "other"
-    assert entry["dataset"]["fingerprint"] == FINGERPRINT
+    expected = (
+        f"its fingerprint is {'f' * 16}, and {run} was trained on the dataset of "
+        f"{FINGERPRINT[:16]}: say with --data where that is\n"
+    )
+    assert command(models, "--candidate", run, "--data", other) == 1
+    assert capsys.readouterr().err == f"error: {other}: {expected}"
+    shutil.copy(other / "dataset.json", data)
+    assert command(models, "--candidate", run) == 1
+    assert capsys.readouterr().err == f"error: {data}: {expected}"
+    assert Registry(str(models)).numbers() == []
+
+
+def test_a_model_that_knows_fewer_labels_is_refused(models, new_run, capsys):
+    promote(models, new_run("a", accuracy=0.25), capsys)
+    run = new_run("b", labels=["w", "y", "v"], accuracy=0.75)
+    assert command(models, "--candidate", run) == 3
+    captured = capsys.readouterr()
+    *_, message, outcome = captured.out.splitlines()
+    assert json.loads(outcome) == {
+        "outcome": "fewer_labels",
+        "number": None,
+        "current": 1,
+        "metric": "accuracy",
+        "candidate": 0.75,
+        "previous": 0.25,
+    }
+    assert message == (
+        f"not promoted: {run} does not know the labels x, z, which {models}/1 gives; "
+        "--allow-fewer-labels would let it be compared all the same"
+    )
+    assert "measured on 4 labels: x, y, z and 1 more" in captured.out
+    assert f"note: {run}/saved_model gives labels that {models}/1 does not know: v" in captured.out
+    assert captured.err == f"error: {run} knows fewer labels and was not promoted\n"
+    assert promote(models, run, capsys, "--allow-fewer-labels")[0]["outcome"] == "promoted"
+    entry = json.loads((models / "2" / "assets.extra" / "entry.json").read_text())
+    assert entry["evaluation"]["lost_labels"] == ["x", "z"]
+    assert entry["evaluation"]["new_labels"] == ["v"]
+
+
+def test_a_metric_that_tells_no_models_apart_is_refused(models, new_run, capsys):
+    run = new_run("a", labels=["x", "y", "z"])
+    assert command(models, "--candidate", run, "--metric", "top3_accuracy") == 1
+    assert "a model of 3 labels is always right with three guesses" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("metric", "improvement", "rows", "refused"),
+    [
+        ("accuracy", 0.009, 100, True),
+        ("accuracy", 0.01, 100, False),
+        ("accuracy", 0.0, 100, False),
+        ("top3_accuracy", 0.009, 100, True),
+        ("loss", 0.009, 100, False),
+        ("macro_f1", 0.009, 100, False),
+    ],
+)
+def test_a_margin_below_one_row_is_refused(metric, improvement, rows, refused):
+    rules = PromotionRules(metric=metric, min_improvement=improvement)
+    with pytest.raises(DataError, match="one row of the 100") if refused else nullcontext():
+        check_can_decide(rules, ["wxyz"], rows)
+
+
+def test_a_model_that_was_rolled_back_is_not_promoted_again_once_it_was_removed(
+    models, new_run, capsys
+):
+    promote(models, new_run("a", accuracy=0.25), capsys)
+    run = new_run("b", accuracy=0.75)
+    promote(models, run, capsys)
+    assert command(models, "--rollback") == 0
+    promote(models, new_run("c", accuracy=0.5), capsys, "--keep", "1")
+    assert Registry(str(models)).numbers() == [1, 3]
+    before = tree(models)
+    outcome, message = promote(models, run, capsys)
+    assert outcome == {"outcome": "was_rolled_back", "number": None, "current": 3}
+    assert (
+        f"not promoted: {run} was promoted to {models} and rolled back to version 1 at" in message
+    )
+    assert tree(models) == before
+    assert promote(models, run, capsys, "--again")[0]["number"] == 4
+    # It is current by request now, and nobody has gone back from it since.
+    promote(models, new_run("d", accuracy=0.875), capsys, "--keep", "1")
+    promote(models, new_run("e", accuracy=1.0), capsys, "--keep", "1")
+    assert 4 not in Registry(str(models)).numbers()
+    assert promote(models, run, capsys)[0]["outcome"] == "not_better"
+
+
+def test_a_version_of_before_may_be_promoted_again_by_request(models, new_run, capsys):
+    run = new_run("a", accuracy=0.5)
+    promote(models, run, capsys)
+    promote(models, new_run("b", accuracy=0.75), capsys)
+    assert promote(models, run, capsys)[0]["outcome"] == "already_there"
+    assert promote(models, run, capsys, "--again")[0]["outcome"] == "not_better"
+
+
+def test_a_removed_version_is_explained_and_listed(models, new_run, data, capsys):
+    runs = [new_run(f"r{number}", accuracy=number / 8) for number in range(1, 5)]
+    for run in runs:
+        promote(models, run, capsys, "--keep", "2")
+    times = {event["number"]: event for event in Registry(str(models)).events()}
+    assert command(models, "--rollback") == 0
+    capsys.readouterr()
+    assert command(models, "--explain", 1) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[:2] == ["dataset", f"  fingerprint {FINGERPRINT}"]
+    assert f"  accuracy 0.125000 on test of {data}" in out
+    assert out[-1] == f"  removed at {times[1]['time']}"
+    assert command(models, "--list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    ends = [line.split("  ")[-1].split(" at ")[0] for line in lines]
+    assert ends == ["removed", "removed", "current", "rolled back to 3"]
+    assert [line.split("  ")[2] for line in lines] == [
+        f"accuracy {number / 8:.6f}" for number in range(1, 5)
+    ]
+    assert command(models, "--explain", 5) == 1
+    assert "5: no such version" in capsys.readouterr().err
+
+
+def test_a_registry_without_a_ledger_gets_one(models, new_run, capsys):
+    runs = [new_run(f"r{number}", accuracy=number / 4) for number in (1, 2)]
+    for run in runs:
+        promote(models, run, capsys)
+    assert command(models, "--rollback") == 0
+    (models / "ledger.jsonl").unlink()  # As an earlier version of charseq left it.
+    shutil.rmtree(models / "2")
+    write_pointer = (models / "models.config").read_text()
+    capsys.readouterr()
+    assert promote(models, new_run("r3", accuracy=0.5), capsys)[0]["number"] == 3
+    assert write_pointer != (models / "models.config").read_text()
+    events = [(event["event"], event["number"]) for event in Registry(str(models)).events()]
+    assert events == [("promoted", 1), ("rolled_back", 1), ("promoted", 3)]
+
+
+def test_a_damaged_ledger_is_refused(models, new_run, capsys):
+    promote(models, new_run("a"), capsys)
+    (models / "ledger.jsonl").write_text("{")
+    assert command(models, "--candidate", new_run("b", accuracy=0.75)) == 1
+    assert "ledger.jsonl" in capsys.readouterr().err
 
 
 def test_the_chain_of_hashes_is_explained(models, new_run, data, capsys):
