@@ -66,6 +66,7 @@ def test_run_json_says_how_it_was_made(run, data):
     assert content["options"] == {
         "data": str(data),
         "output": str(run),
+        "from_": None,
         "representation": "embedding",
         "units": [8, 6],
         "embedding_dim": 4,
