@@ -66,9 +66,24 @@ def _lowercase_unicode(text: tf.Tensor) -> tf.Tensor:
     lowered = tf.strings.lower(text)  # ASCII only.
     for upper, lower in _LOCALIZED.items():
         lowered = tf.strings.regex_replace(lowered, upper, lower)
-    lowered = tf.strings.lower(lowered, encoding="utf-8")
+    lowered = tf.cond(
+        tf.reduce_any(tf.strings.regex_full_match(lowered, r"(?s).*\x00.*")),
+        lambda: _lower_between_nuls(lowered),
+        lambda: tf.strings.lower(lowered, encoding="utf-8"),
+    )
     has_mark = tf.strings.regex_full_match(lowered, f"(?s).*[{_MARKS}].*")
     return tf.cond(tf.reduce_any(has_mark), lambda: _compose(lowered), lambda: lowered)
+
+
+def _lower_between_nuls(text: tf.Tensor) -> tf.Tensor:
+    """Return text in lowercase; `tf.strings.lower` itself would end it at the first NUL."""
+    import tensorflow as tf
+
+    nul = tf.io.decode_base64("AA")  # `tf.constant` would make nothing of it.
+    parts = tf.strings.split(text, nul)
+    lowered = parts.with_flat_values(tf.strings.lower(parts.flat_values, encoding="utf-8") + nul)
+    joined = tf.strings.reduce_join(lowered, axis=1)
+    return tf.strings.substr(joined, 0, tf.strings.length(joined) - 1)
 
 
 def _compose(text: tf.Tensor) -> tf.Tensor:

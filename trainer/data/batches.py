@@ -17,7 +17,7 @@ import tensorflow as tf
 from charseq.manifest import Manifest
 from trainer.data.dataset import Dataset
 from trainer.data.order import length_bucketed_order
-from trainer.data.records import PARALLEL_CALLS, Rows, parallel_map, parse_rows, read_records
+from trainer.data.records import Rows, data_options, parallel_map, parse_rows, read_records
 from trainer.data.representation import represent
 from trainer.data.rows_in_memory import RowsInMemory
 from trainer.data.unknown import replace_some
@@ -121,7 +121,7 @@ class Batches:
         """Cut blocks of (rows, weight), each of whole batches, into batches for the model."""
         batches = blocks.rebatch(self.batch_size, drop_remainder=True).skip(skip)
         represented = parallel_map(batches, self._represent_batch)
-        return represented.prefetch(_PREFETCHED_BATCHES).with_options(_options())
+        return represented.prefetch(_PREFETCHED_BATCHES).with_options(data_options())
 
     def _represent_batch(self, rows: Rows, weight: tf.Tensor) -> tuple[Rows, tf.Tensor, tf.Tensor]:
         sequence = rows["sequence"]
@@ -138,12 +138,3 @@ class Batches:
 
 def _gather(rows: Rows, order: tf.Tensor) -> Rows:
     return {name: tf.gather(values, order) for name, values in rows.items()}
-
-
-def _options() -> tf.data.Options:
-    options = tf.data.Options()
-    # Its thread may sleep for a minute before it lets go of an iterator (TensorFlow 2.21).
-    options.autotune.enabled = False
-    # Threads of its own: those that TensorFlow shares are busy with the model.
-    options.threading.private_threadpool_size = PARALLEL_CALLS
-    return options

@@ -37,7 +37,7 @@ def first_shards(manifest: Manifest, rows: int) -> list[str]:
 def read_rows(dataset: Dataset, shards: Sequence[str], batch_size: int) -> tf.data.Dataset:
     """Return the rows of several shards, some of each in turn, `batch_size` in an element."""
     records = read_records(dataset, shards, batch_size)
-    return parse_rows(records, dataset.manifest)
+    return parse_rows(records, dataset.manifest).with_options(data_options())
 
 
 def read_records(dataset: Dataset, shards: Sequence[str], batch_size: int) -> tf.data.Dataset:
@@ -62,6 +62,16 @@ def read_records(dataset: Dataset, shards: Sequence[str], batch_size: int) -> tf
 def parse_rows(records: tf.data.Dataset, manifest: Manifest) -> tf.data.Dataset:
     """Return the features of each element of serialized Examples."""
     return parallel_map(records, lambda batch: parse_examples(batch, manifest.feature_spec))
+
+
+def data_options() -> tf.data.Options:
+    """Return the options of everything that is iterated over."""
+    options = tf.data.Options()
+    # Its thread may sleep for a minute before it lets go of an iterator (TensorFlow 2.21).
+    options.autotune.enabled = False
+    # Threads of its own: those that TensorFlow shares are busy with the model.
+    options.threading.private_threadpool_size = PARALLEL_CALLS
+    return options
 
 
 def parallel_map(dataset: tf.data.Dataset, function: Callable[..., object]) -> tf.data.Dataset:

@@ -16,7 +16,7 @@ from tests.support.datasets import LABELS, encode, one_hot, rows_of, toy_rows, w
 from trainer.data import batches
 from trainer.data.batches import Batches, resolve_batch_size
 from trainer.data.order import length_bucketed_order
-from trainer.data.records import read_errors_as_data_error
+from trainer.data.records import read_errors_as_data_error, read_rows
 from trainer.data.representation import input_shape, represent, restore_ids
 from trainer.settings import resolve_representation
 from trainer.steps.steps import split_over_replicas
@@ -249,3 +249,16 @@ def test_ids_are_restored_from_the_input_of_the_model(tmp_path, representation):
     restored = restore_ids(inputs, lengths, representation, manifest)
     assert restored.dtype == np.int64
     np.testing.assert_array_equal(restored, ids)
+
+
+def test_no_iterator_has_a_thread_that_may_sleep_for_a_minute(tmp_path):
+    """When it is let go of, an iterator waits for the thread that tunes it."""
+    dataset = write_dataset(tmp_path, {"train": toy_rows(8), "validation": toy_rows(8)})
+    of_batches = Batches(dataset, "embedding", batch_size=4)
+    for each in (
+        read_rows(dataset, ["train/part-0"], 4),
+        of_batches.training(epoch=1),
+        of_batches.evaluation("validation"),
+        of_batches.evaluation("validation").take(1),
+    ):
+        assert each.options().autotune.enabled is False
