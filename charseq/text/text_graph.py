@@ -42,9 +42,13 @@ def strip(text: tf.Tensor) -> tf.Tensor:
 
 
 def strip_and_cut(text: tf.Tensor, max_length: int) -> tf.Tensor:
-    """Return (batch,) string stripped, cut at `max_length` characters, and stripped again."""
+    """Return (batch,) string stripped, cut at `max_length` characters, and stripped again.
+
+    What is not UTF-8 becomes U+FFFD first: `tf.strings.substr` would count it with what is before.
+    """
     import tensorflow as tf
 
+    text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8")
     return strip(tf.strings.substr(strip(text), 0, max_length, unit="UTF8_CHAR"))
 
 
@@ -67,23 +71,34 @@ def _lowercase_unicode(text: tf.Tensor) -> tf.Tensor:
     for upper, lower in _LOCALIZED.items():
         lowered = tf.strings.regex_replace(lowered, upper, lower)
     lowered = tf.cond(
-        tf.reduce_any(tf.strings.regex_full_match(lowered, r"(?s).*\x00.*")),
+        _any_has(lowered, r"\x00"),
         lambda: _lower_between_nuls(lowered),
         lambda: tf.strings.lower(lowered, encoding="utf-8"),
     )
-    has_mark = tf.strings.regex_full_match(lowered, f"(?s).*[{_MARKS}].*")
-    return tf.cond(tf.reduce_any(has_mark), lambda: _compose(lowered), lambda: lowered)
+    return tf.cond(_any_has(lowered, f"[{_MARKS}]"), lambda: _compose(lowered), lambda: lowered)
+
+
+def _any_has(text: tf.Tensor, pattern: str) -> tf.Tensor:
+    """Return whether a pattern matches somewhere in a text of (batch,), () bool.
+
+    In `tf.strings.regex_full_match`, no `.` stands for a byte that is not UTF-8.
+    """
+    import tensorflow as tf
+
+    without = tf.strings.regex_replace(text, pattern, "")
+    return tf.reduce_any(tf.strings.length(without) != tf.strings.length(text))
 
 
 def _lower_between_nuls(text: tf.Tensor) -> tf.Tensor:
     """Return text in lowercase; `tf.strings.lower` itself would end it at the first NUL."""
     import tensorflow as tf
 
-    nul = tf.io.decode_base64("AA")  # `tf.constant` would make nothing of it.
+    nul = tf.strings.unicode_encode([0], "UTF-8")  # `tf.constant` would make nothing of it.
     parts = tf.strings.split(text, nul)
     lowered = parts.with_flat_values(tf.strings.lower(parts.flat_values, encoding="utf-8") + nul)
     joined = tf.strings.reduce_join(lowered, axis=1)
-    return tf.strings.substr(joined, 0, tf.strings.length(joined) - 1)
+    size = tf.strings.length(joined) - 1  # Without the last NUL.
+    return tf.strings.substr(joined, tf.zeros_like(size), size)
 
 
 def _compose(text: tf.Tensor) -> tf.Tensor:

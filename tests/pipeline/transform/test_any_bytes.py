@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
 PIECES = (
     *(b"A", b"c", b"\x80", b"\xfc", b"\xff", b"\xe2\x82", b"\xe2\x82\xac", b"\xed\xa0\x80"),
     *(b"\xf0\x9f\x98", b"\xc3\xa9", b"\xc0\x80", b"\xf4\x90\x80\x80", b" ", b"\xe2\x80\x8b"),
-    *(b"\xc4\xb0", b"\0"),
+    *(b"\xc4\xb0", b"\0", b"J\xcc\x8c"),
 )
 TEXTS = st.one_of(st.binary(max_size=12), st.lists(st.sampled_from(PIECES)).map(b"".join))
 Rows = list[tuple[tuple[int, ...], int]]
