@@ -44,21 +44,22 @@ def read_header(stream: BinaryIO, form: str, options: InputOptions) -> Header:
 def _read_jsonl_header(head: Head, options: InputOptions) -> Header:
     """Take the keys of the first rows for columns, since JSON Lines have no header.
 
-    More rows are read where a column is missing: rows may leave out what has no value. Where even
-    the first row is longer than what is read of it, the columns are assumed to exist.
+    More rows are read where a column is missing: rows may leave out what has no value. Where the
+    file goes on, it is assumed to exist behind what is read of it.
     """
     if head.is_whole and not head.text.strip():
         return Header(data_start=head.start, is_empty=True)
     lines = head.text.split(b"\n")
     whole = [line for line in (lines if head.is_whole else lines[:-1]) if line.strip()]
     _check_is_jsonl(head.text, whole[:_JSONL_ROWS])
+    columns: list[str] = []
     if whole:
         wanted = {name for _, name in wanted_columns(options)}
         columns = _json_keys(whole[:_JSONL_ROWS])
         if not wanted <= set(columns):
             columns = _json_keys(whole)
-    else:
-        columns = [name for _, name in wanted_columns(options)]
+    if not head.is_whole:
+        columns += [name for _, name in wanted_columns(options) if name not in columns]
     sequence, label = find_columns(columns, options)
     return Header(tuple(columns), sequence, label, head.start, encoding=head.encoding)
 
