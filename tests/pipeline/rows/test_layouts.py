@@ -117,7 +117,7 @@ LAYOUTS = {
 
 def rows_of(inputs: tuple[str, ...]) -> str:
     options = Options(input=inputs, output="unused").input_options
-    rows = []
+    rows: list[tuple[bytes, bytes | None]] = []
     for part in cut_into_parts(find_sources(options)):
         for parsed in map(parse_block, read_blocks(part)):
             rows += zip(parsed.sequence.to_pylist(), parsed.label.to_pylist(), strict=True)

@@ -24,8 +24,15 @@ TEXTS = st.one_of(st.binary(max_size=12), st.lists(st.sampled_from(PIECES)).map(
 Rows = list[tuple[tuple[int, ...], int]]
 
 
-def encoder(**changes: bool) -> Callable[[Sequence[bytes]], Rows]:
-    options = Options(input=("a",), output="o", alphabet="ac€é", max_length=6, **changes)
+def encoder(*, lowercase: bool, strip: bool) -> Callable[[Sequence[bytes]], Rows]:
+    options = Options(
+        input=("a",),
+        output="o",
+        alphabet="ac€é",
+        max_length=6,
+        lowercase=lowercase,
+        strip=strip,
+    )
     graph = tf.function(
         lambda text: encode_sequences(text, options),
         input_signature=[tf.TensorSpec([None], tf.string)],
