@@ -23,6 +23,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from pipeline.predict.__main__ import main as predict
 from pipeline.predict.model import read_model
@@ -52,6 +54,11 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(folder / "run" / "saved_model", folder / "registry" / "10")
     (folder / "registry" / "9").mkdir()
     return folder / "registry"
+
+
+@pytest.fixture(scope="module", name="model")
+def _model(registry: Path) -> tf.Module:
+    return tf.saved_model.load(str(registry / "10"))
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +120,29 @@ def test_other_signatures_are_selected_by_name(url: str, answers: dict[str, list
     assert best["labels"] == np.array(LABELS)[order].tolist()
     encoded = ask(f"{url}:predict", {"signature_name": "encode", "instances": ["AC?"]})
     assert encoded == {"predictions": [{"ids": [1, 3, 5, 0, 0, 0], "length": 3}]}
+
+
+@settings(max_examples=40, deadline=None)
+@example([b"ACB", b"\xfc", "é".encode()])
+@given(texts=st.lists(st.binary(max_size=9), min_size=1, max_size=4))
+def test_any_bytes_are_answered_and_alike_beside_any_others(
+    model: tf.Module, texts: list[bytes]
+) -> None:
+    classify, top_k, encode = (
+        model.signatures[name] for name in ("serving_default", "top_k", "encode")
+    )
+    together = [each(tf.constant(texts)) for each in (classify, encode)]
+    best = top_k(sequence=tf.constant(texts), k=tf.constant(2))
+    for row, text in enumerate(texts):
+        alone = [each(tf.constant([text])) for each in (classify, encode)]
+        for of_row, of_all in zip(alone, together, strict=True):
+            assert of_row.keys() == of_all.keys()
+        probabilities = alone[0]["probabilities"][0]
+        np.testing.assert_allclose(together[0]["probabilities"][row], probabilities, atol=1e-6)
+        np.testing.assert_array_equal(together[1]["ids"][row], alone[1]["ids"][0])
+        np.testing.assert_allclose(
+            best["probabilities"][row], np.sort(probabilities)[::-1][:2], atol=1e-6
+        )
 
 
 def test_malformed_requests_are_refused(url: str) -> None:
