@@ -14,6 +14,8 @@ from charseq.errors import DataError
 # What a stream that was cut off or damaged raises besides OSError and EOFError.
 DAMAGED_STREAM = (lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 _CHUNK_BYTES = 1 << 16
+# Names in documents that are zip archives: Excel's, Word's and those of LibreOffice.
+_OF_DOCUMENTS = ("[Content_Types].xml", "xl/", "word/", "META-INF/manifest.xml")
 
 
 class _Reader(io.RawIOBase):
@@ -104,7 +106,7 @@ def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
         if not member.is_dir() and not member.filename.startswith("__MACOSX/")
     ]
     names = [member.filename for member in members]
-    if "[Content_Types].xml" in names:
+    if any(name.startswith(_OF_DOCUMENTS) for name in names):
         raise DataError("it is an Excel workbook or another document; save the sheet as CSV")
     if len(members) != 1:
         raise DataError(

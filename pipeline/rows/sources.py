@@ -268,8 +268,8 @@ def _recognize(path: str, options: InputOptions) -> tuple[str, str | None]:
     with open_file(path) as stream:
         head = stream.read(SIGNATURE_BYTES)
         compression = find_compression(head)
-        if compression == "zip" and form is None:
-            form = find_format(ZipReader(stream).name, options)
+        if compression == "zip":
+            form = find_format(ZipReader(stream).name, options) if form is None else form
     if named and not compression:
         raise DataError(
             f"cannot be read: by its name it is compressed with {named}, but it is not; rename it"

@@ -52,9 +52,10 @@ def _explain_scheme(path: str, error: ValueError) -> str:
     scheme = FileSystems.get_scheme(path)
     if scheme in ("s3", "gs"):
         return str(error)  # It says which extra of Beam to install.
-    if scheme in ("http", "https", "ftp"):
-        return f"{scheme}:// is not read; fetch the file first, with curl for example"
-    return f"{scheme}:// is not read, only local paths, s3:// and gs://; copy the files to one"
+    return (
+        f"there is no file system for {scheme}://, only local paths, s3:// and gs://; fetch or "
+        "copy the files to one of these"
+    )
 
 
 def _check_gs_bucket(path: str) -> None:

@@ -173,7 +173,7 @@ def test_a_scheme_that_beam_does_not_know_is_a_usage_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--input", str(tmp_path), "--output", "ftp://host/new"]) == 2
-    assert "error: ftp://host/new: Unable to get filesystem" in capsys.readouterr().err
+    assert "error: ftp://host/new: there is no file system for ftp://" in capsys.readouterr().err
 
 
 def test_trees_are_copied_between_file_systems(
