@@ -1,0 +1,46 @@
+"""The flags that are passed to Beam: misspelt ones and wrong numbers, beside any runner."""
+
+from __future__ import annotations
+
+import pytest
+from apache_beam.options.pipeline_options import FlinkRunnerOptions, StandardOptions
+
+from charseq.errors import UsageError
+from pipeline.runtime.beam_options import to_beam_options
+
+pytestmark = pytest.mark.unit
+
+OWN = ["--max-length", "--alphabet"]
+RUNNERS = ["FnApiRunner", "FlinkRunner", "PortableRunner", "DataflowRunner"]
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--max-lenght=5"], "unknown flag --max-lenght; did you mean --max-length? --help lists"),
+        (["--max_length", "5"], "unknown flag --max_length; did you mean --max-length?"),
+        (["--job_endpont=a:1"], "unknown flag --job_endpont; did you mean --job_endpoint?"),
+        (["--zzz"], "unknown flag --zzz; --help lists the flags, all others are Beam's"),
+        (["--zzz=1"], "what only its runner knows is given as --beam-flag=--zzz=1"),
+        (["b.csv"], "unknown argument 'b.csv'"),
+        (["--direct_num_workers=-1"], "--direct_num_workers: got -1, expected 0 or more"),
+    ],
+)
+def test_what_nobody_knows_is_refused_beside_any_runner(
+    runner: str, flags: list[str], message: str
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        to_beam_options([f"--runner={runner}", *flags], OWN)
+    assert message in str(raised.value)
+
+
+def test_a_number_may_be_below_0_where_beam_says_so() -> None:
+    options = to_beam_options(["--runner=FlinkRunner", "--parallelism=-1"], OWN)
+    assert options.view_as(FlinkRunnerOptions).parallelism == -1
+
+
+def test_a_flag_that_only_a_runner_knows_is_passed_on() -> None:
+    options = to_beam_options(["--runner=PortableRunner", "--beam-flag=--checkpointing=3"], OWN)
+    assert options.view_as(StandardOptions).runner == "PortableRunner"
+    assert options.get_all_options(retain_unknown_options=True)["checkpointing"] == "3"
