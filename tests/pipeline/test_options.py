@@ -53,6 +53,15 @@ def test_every_flag_reaches_its_option() -> None:
     assert beam_flags == ["--runner=FlinkRunner", "--direct_num_workers", "2"]
 
 
+def test_input_takes_several_values() -> None:
+    """As a shell gives a pattern without quotes."""
+    options, beam_flags = parse_command_line(
+        ["--input", "a", "b", "--output", "o", "--input", "c", "--runner", "FlinkRunner"]
+    )
+    assert options.input == ("a", "b", "c")
+    assert beam_flags == ["--runner", "FlinkRunner"]
+
+
 def test_an_alphabet_sets_the_number_of_characters() -> None:
     options, _ = parse_command_line([*REQUIRED, "--alphabet", "ACDE"])
     assert (options.num_characters, options.unknown_id) == (4, 5)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from charseq.errors import UsageError
@@ -113,3 +115,12 @@ def test_a_flag_that_cannot_be_read_ends_with_status_2(flags, capsys):
         parse_command_line(["--data", "d", "--output", "o", *flags])
     assert raised.value.code == 2
     assert flags[0] in capsys.readouterr().err
+
+
+def test_run_json_holds_an_absolute_path_of_the_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other commands look for it, from other directories."""
+    monkeypatch.chdir(tmp_path)
+    assert Config(data="ds", output="o").to_json()["data"] == f"{tmp_path}/ds"
+    assert Config(data="s3://b/ds", output="o").to_json()["data"] == "s3://b/ds"
