@@ -269,7 +269,7 @@ def _recognize(path: str, options: InputOptions) -> tuple[str, str | None]:
         head = stream.read(SIGNATURE_BYTES)
         compression = find_compression(head)
         if compression == "zip":
-            form = find_format(ZipReader(stream).name, options) if form is None else form
+            form = form or find_format(ZipReader(stream).name, options)
     if named and not compression:
         raise DataError(
             f"cannot be read: by its name it is compressed with {named}, but it is not; rename it"

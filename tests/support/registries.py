@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from charseq.files import seal, sha256_of_file
+from charseq.metrics import Confusion, Evaluation
 from charseq.models.saved_model import ENTRY_FILE, RUN_ASSET
-from trainer.promote.lineage import sha256_of_files, sha256_of_tree
+from trainer.data.dataset import Dataset
+from trainer.promote.lineage import read_model_json, sha256_of_files, sha256_of_tree
 
 FINGERPRINT = "0123456789abcdef" * 4
 MANIFEST: dict[str, Any] = {
@@ -39,6 +41,30 @@ MANIFEST: dict[str, Any] = {
     "versions": {},
     "files": [],
 }
+
+
+SCORES = {
+    "accuracy": 0.5,
+    "top3_accuracy": 0.75,
+    "macro_f1": 0.375,
+    "loss": 0.625,
+    "calibration_error": 0.25,
+}
+
+
+def fake_measure(saved_model: str, dataset: Dataset, split: str, trust_model: bool) -> Evaluation:
+    """Return the scores that stand in a run's own `run.json`."""
+    scores = {**SCORES, **read_model_json(saved_model, "assets/run.json")["scores"]}
+    return Evaluation(
+        **scores,
+        split=split,
+        fingerprint=dataset.manifest.fingerprint,
+        rows=1234,
+        labels=(),
+        confusion=Confusion((), (), ()),
+        lengths=(),
+        reliability=(),
+    )
 
 
 def write_data(directory: Path) -> Path:

@@ -147,7 +147,7 @@ class Checkpoints:
         """
         path = os.path.join(self._directory, BEST_WEIGHTS)
         try:
-            values = read_weights(path, self._model_variables)
+            values = _read(path)
         except ARCHIVE_DAMAGE as error:
             raise DataError(
                 f"{path}: broken: {error}; give the same command again: it makes them anew from "

@@ -126,7 +126,7 @@ def test_label_probabilities_are_those_of_the_reference(rows: Rows, asked: list[
     reference = WittenBell(rows)
     expected = [reference.log_probabilities(sequence) for sequence in asked]
     found = log_probabilities(count(rows), asked, jit=False)
-    np.testing.assert_allclose(found, expected, atol=5e-5)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 ROWS: Rows = [([1, 2, 1, 2], 0), ([1, 2, 3], 0), ([3, 3], 1), ([3, 3, 1], 1), ([2], 1)]

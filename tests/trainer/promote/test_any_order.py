@@ -11,11 +11,10 @@ from unittest import mock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from charseq.metrics import Confusion, Evaluation
-from tests.support.registries import FINGERPRINT, write_data, write_run
+from tests.support.registries import fake_measure, write_data, write_run
 from trainer.promote.__main__ import main
 from trainer.promote.ledger import find_rollback, promotions
-from trainer.promote.lineage import read_model_json, sha256_of_files, sha256_of_tree
+from trainer.promote.lineage import sha256_of_files, sha256_of_tree
 from trainer.promote.registry import Registry
 
 ACCURACIES = (0.3, 0.7, 0.5, 0.9)
@@ -29,25 +28,6 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("candidate"), RUNS, FLAGS),
     st.tuples(st.just("rollback"), st.integers(0, 2), st.just(NO_FLAGS)),
 )
-
-
-def fake_measure(saved_model: str, dataset: object, split: str, trust: bool) -> Evaluation:
-    """Return the accuracy that stands in a run's own `run.json`."""
-    accuracy = read_model_json(saved_model, "assets/run.json")["scores"]["accuracy"]
-    return Evaluation(
-        split=split,
-        fingerprint=FINGERPRINT,
-        rows=100,
-        accuracy=accuracy,
-        top3_accuracy=1.0,
-        macro_f1=accuracy,
-        loss=1.0,
-        calibration_error=0.0,
-        labels=(),
-        confusion=Confusion((), (), ()),
-        lengths=(),
-        reliability=(),
-    )
 
 
 # The version that was rolled back is removed before it is tried again.

@@ -10,43 +10,25 @@ from contextlib import nullcontext
 import pytest
 
 from charseq.errors import DataError, UsageError
-from charseq.metrics import Confusion, Evaluation
 from tests.support.paths import ROOT
-from tests.support.registries import FINGERPRINT, MANIFEST, write_data, write_run
+from tests.support.registries import (
+    FINGERPRINT,
+    MANIFEST,
+    SCORES,
+    fake_measure,
+    write_data,
+    write_run,
+)
 from trainer.promote import measurement
 from trainer.promote.__main__ import main
 from trainer.promote.comparison import check_can_decide
 from trainer.promote.lineage import (
     read_lineage,
-    read_model_json,
     sha256_of_files,
     sha256_of_tree,
 )
 from trainer.promote.options import PromotionRules
 from trainer.promote.registry import Pointer, Registry
-
-SCORES = {
-    "accuracy": 0.5,
-    "top3_accuracy": 0.75,
-    "macro_f1": 0.375,
-    "loss": 0.625,
-    "calibration_error": 0.25,
-}
-
-
-def fake_measure(saved_model, dataset, split, trust_model):
-    """Return the scores that stand in a run's own `run.json`."""
-    scores = {**SCORES, **read_model_json(saved_model, "assets/run.json")["scores"]}
-    return Evaluation(
-        **scores,
-        split=split,
-        fingerprint=dataset.manifest.fingerprint,
-        rows=1234,
-        labels=(),
-        confusion=Confusion((), (), ()),
-        lengths=(),
-        reliability=(),
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +61,22 @@ def promote(models, run, capsys, *flags):
     assert command(models, "--candidate", run, *flags) == 0
     *_, message, outcome = capsys.readouterr().out.splitlines()
     return json.loads(outcome), message
+
+
+def refused(models, run, capsys, outcome):
+    """The user-facing line of a promotion that is refused in spite of 0.75 after 0.25, and all."""
+    assert command(models, "--candidate", run) == 3
+    captured = capsys.readouterr()
+    *_, message, last = captured.out.splitlines()
+    assert json.loads(last) == {
+        "outcome": outcome,
+        "number": None,
+        "current": 1,
+        "metric": "accuracy",
+        "candidate": 0.75,
+        "previous": 0.25,
+    }
+    return message, captured
 
 
 def tree(models):
@@ -174,17 +172,7 @@ def test_a_trivial_model_is_refused_even_if_it_is_better(models, new_run, capsys
     promote(models, new_run("a", accuracy=0.25), capsys)
     before = tree(models)
     run = new_run("b", accuracy=0.75, trivial=REASON)
-    assert command(models, "--candidate", run) == 3
-    captured = capsys.readouterr()
-    *_, message, outcome = captured.out.splitlines()
-    assert json.loads(outcome) == {
-        "outcome": "trivial",
-        "number": None,
-        "current": 1,
-        "metric": "accuracy",
-        "candidate": 0.75,
-        "previous": 0.25,
-    }
+    message, captured = refused(models, run, capsys, "trivial")
     assert message == (
         f"not promoted: {run} is trivial on test: {REASON}; --allow-trivial would let it be "
         "compared all the same"
@@ -364,17 +352,7 @@ def test_another_dataset_than_the_candidates_is_refused(models, new_run, data, t
 def test_a_model_that_knows_fewer_labels_is_refused(models, new_run, capsys):
     promote(models, new_run("a", accuracy=0.25), capsys)
     run = new_run("b", labels=["w", "y", "v"], accuracy=0.75)
-    assert command(models, "--candidate", run) == 3
-    captured = capsys.readouterr()
-    *_, message, outcome = captured.out.splitlines()
-    assert json.loads(outcome) == {
-        "outcome": "fewer_labels",
-        "number": None,
-        "current": 1,
-        "metric": "accuracy",
-        "candidate": 0.75,
-        "previous": 0.25,
-    }
+    message, captured = refused(models, run, capsys, "fewer_labels")
     assert message == (
         f"not promoted: {run} does not know the labels x, z, which {models}/1 gives; "
         "--allow-fewer-labels would let it be compared all the same"
