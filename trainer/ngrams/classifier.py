@@ -14,6 +14,8 @@ import tensorflow as tf
 from trainer.export.forward_pass import last_and_mean_output, lstm_layer, sigmoid_gates
 from trainer.ngrams.counts import FEW
 from trainer.ngrams.experts import Experts, Layer, Size, mix
+from trainer.ngrams.hashing import buckets_of
+from trainer.ngrams.index import NgramIndex
 from trainer.ngrams.language_models import Statistics, add_language_models
 from trainer.ngrams.model import (
     NgramModel,
@@ -35,13 +37,15 @@ class NgramClassifier(keras.layers.Layer):
 
     Args:
         size: of the model, or its fields by name.
-        num_vectors, num_codes, num_few: the rows of these arrays.
+        num_vectors, num_slots, num_keys, num_codes, num_few: the rows of these arrays.
     """
 
     def __init__(
         self,
         size: Size | dict[str, Any],
         num_vectors: int,
+        num_slots: int,
+        num_keys: int,
         num_codes: int,
         num_few: int,
         **kwargs: Any,
@@ -50,17 +54,25 @@ class NgramClassifier(keras.layers.Layer):
         self.size = size if isinstance(size, Size) else Size(**{**size, "units": (*size["units"],)})
         self.lengths = {
             "num_vectors": num_vectors,
+            "num_slots": num_slots,
+            "num_keys": num_keys,
             "num_codes": num_codes,
             "num_few": num_few,
         }
         self.experts = Experts(self.size)
         self.expert_variables = self.experts.variables  # Keras saves the variables of attributes.
         classes = self.size.classes
-        # The place of what is known of each bucket: of nothing 0, where all arrays are zeros.
-        self.places = self._constant("places", np.zeros(self.size.num_buckets + 1, np.int32))
+        # The place of the vectors of each bucket: 0, where they are zeros, if it has none.
+        self.vector_places = self._constant(
+            "vector_places", np.zeros(self.size.num_buckets + 1, np.int32)
+        )
         self.bag_vectors, self.lstm_vectors = (
             self._constant(f"{name}_vectors", np.zeros((num_vectors, width), np.float16))
             for name, width in zip(("bag", "lstm"), self.size.table_widths, strict=True)
+        )
+        self.starts, self.keys, self.places = (
+            self._constant(name, np.zeros(rows, np.int32))
+            for name, rows in zip(NgramIndex._fields, (num_slots, num_keys, num_keys), strict=True)
         )
         self.codes = self._constant("codes", np.zeros((num_codes, 2, classes), np.uint8))
         self.few_labels = self._constant("few_labels", np.zeros((num_few, FEW), np.int32))
@@ -80,9 +92,10 @@ class NgramClassifier(keras.layers.Layer):
 
     def call(self, sequence: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         """Return the probabilities, as the class describes."""
-        marked, buckets = hash_sequences(self.size, sequence, length)
+        marked, hashes = hash_sequences(self.size, sequence, length)
+        buckets = buckets_of(hashes, self.size.num_buckets)
         ordered, is_new = order_distinct(buckets)
-        all_places = tf.convert_to_tensor(self.places)
+        all_places = tf.convert_to_tensor(self.vector_places)
         places, bag_places = tf.gather(all_places, buckets), tf.gather(all_places, ordered)
         inputs = make_inputs(
             marked,
@@ -93,13 +106,23 @@ class NgramClassifier(keras.layers.Layer):
         )
         learned = self.experts.log_probabilities(inputs, _read)
         answers = add_language_models(
-            learned, self._statistics(), places, inputs.length, self.size.num_symbols
+            learned, self._statistics(), hashes, inputs.length, self.size.num_symbols
         )
         return tf.exp(mix(answers, tf.convert_to_tensor(self.experts.mixture)))
 
     def _statistics(self) -> Statistics:
-        arrays = self.codes, self.few_labels, self.few_codes, self.symbols, self.log_shares
-        return Statistics(*(tf.convert_to_tensor(array) for array in arrays))
+        arrays = (
+            self.starts,
+            self.keys,
+            self.places,
+            self.codes,
+            self.few_labels,
+            self.few_codes,
+            self.symbols,
+            self.log_shares,
+        )
+        starts, keys, places, *others = (tf.convert_to_tensor(array) for array in arrays)
+        return Statistics(NgramIndex(starts, keys, places), *others)
 
     def compute_output_shape(self, *shapes: Any, **named: Any) -> tuple[int | None, int]:
         """Return (batch, classes)."""
@@ -126,14 +149,23 @@ def build_classifier(model: NgramModel) -> keras.Model:
     vectors[places[1:]] = model.table.vectors.numpy()[1:]
     vectors[0] = 0
     layer = NgramClassifier(
-        model.size, len(vectors), len(counts.codes), len(counts.few_labels), name=LAYER
+        model.size,
+        len(vectors),
+        len(counts.ngrams.starts),
+        len(counts.ngrams.keys),
+        len(counts.codes),
+        len(counts.few_labels),
+        name=LAYER,
     )
     for mine, trained in zip(layer.experts.variables, model.experts.variables, strict=True):
         mine.assign(keras.ops.convert_to_numpy(trained))
     for variable, values in (
-        (layer.places, places),
+        (layer.vector_places, places),
         (layer.bag_vectors, vectors[:, : model.size.bag_dim]),
         (layer.lstm_vectors, vectors[:, model.size.bag_dim :]),
+        (layer.starts, counts.ngrams.starts),
+        (layer.keys, counts.ngrams.keys),
+        (layer.places, counts.ngrams.places),
         (layer.codes, counts.codes),
         (layer.few_labels, counts.few_labels),
         (layer.few_codes, counts.few_codes),
@@ -150,9 +182,8 @@ def build_classifier(model: NgramModel) -> keras.Model:
 
 
 def _place_vectors(model: NgramModel) -> npt.NDArray[np.int32]:
-    """Return the place of each bucket: those of the counts, and then all others with a vector."""
-    places = model.counts.places.copy()
+    """Return the place of each bucket that has a vector, from 1; of the others 0."""
+    places = np.zeros(model.size.num_buckets + 1, np.int32)
     touched = model.table.touched()
-    more = touched[places[touched] == 0]
-    places[more] = places.max() + np.arange(1, len(more) + 1)
+    places[touched] = np.arange(1, len(touched) + 1)
     return places

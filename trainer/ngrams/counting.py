@@ -22,11 +22,11 @@ def count_train_rows(dataset: Dataset, size: Size) -> NgramCounts:
 
     Split and shard of a row follow from a hash, so the first rows are a fair sample.
     """
-    return count_ngrams(_hashed_rows(dataset, size), size.classes, size.num_buckets)
+    return count_ngrams(_hashed_rows(dataset, size), size.classes)
 
 
 def _hashed_rows(dataset: Dataset, size: Size) -> Iterator[Rows]:
-    """Yield buckets and labels of the rows, some at a time."""
+    """Yield hashes and labels of the rows, some at a time."""
     manifest = dataset.manifest
     characters_per_row = manifest.characters("train") / manifest.records("train")
     shards = first_shards(manifest, round(_MAX_CHARACTERS / characters_per_row))

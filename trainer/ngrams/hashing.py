@@ -1,4 +1,4 @@
-"""Character n-grams as numbers of buckets, computed from ids inside a graph.
+"""Character n-grams as hashes and as buckets, computed from ids inside a graph.
 
 The hash is made of 32-bit multiplications that wrap around, exclusive ors and shifts, so that
 TensorFlow, XLA, ONNX and JavaScript compute the same numbers.
@@ -30,31 +30,35 @@ def mark_ends(ids: tf.Tensor, length: tf.Tensor, unknown_id: int) -> tf.Tensor:
     return tf.where(is_end, unknown_id + 2, marked)
 
 
-def hash_ngrams(marked: tf.Tensor, ngram_max: int, num_buckets: int) -> tf.Tensor:
-    """Return the bucket of each n-gram of 1 to `ngram_max` symbols, by its last position.
+def hash_ngrams(marked: tf.Tensor, ngram_max: int) -> tf.Tensor:
+    """Return the hash of each n-gram of 1 to `ngram_max` symbols, by its last position.
 
     Args:
         marked: (batch, positions) int32, of `mark_ends`.
         ngram_max: the longest n-gram.
-        num_buckets: a power of two.
 
     Returns:
-        (batch, positions, ngram_max) int32: 1 to `num_buckets`, and 0 where there is no n-gram,
+        (batch, positions, ngram_max) int32: any number but 0, which is where there is no n-gram,
         because it would begin before the sequence, or the position is padding.
     """
     symbols = tf.cast(marked, tf.uint32)
     exists = marked > 0
     hashed = tf.zeros_like(symbols)
-    buckets = []
+    hashes = []
     for size in range(1, ngram_max + 1):
         if size > 1:
             exists &= _one_position_later(exists)
             hashed = _one_position_later(hashed)
         hashed = _mix((hashed ^ symbols) * _uint32(_SYMBOL), 15)
-        bucket = _mix((hashed + _uint32(size)) * _uint32(_FIRST), 13)
-        bucket = _mix(bucket * _uint32(_SECOND), 16) & _uint32(num_buckets - 1)
-        buckets.append(tf.where(exists, tf.cast(bucket, tf.int32) + 1, 0))
-    return tf.stack(buckets, axis=2)
+        of_size = _mix((hashed + _uint32(size)) * _uint32(_FIRST), 13)
+        of_size = tf.bitcast(_mix(of_size * _uint32(_SECOND), 16), tf.int32)
+        hashes.append(tf.where(exists, tf.where(of_size == 0, 1, of_size), 0))
+    return tf.stack(hashes, axis=2)
+
+
+def buckets_of(hashes: tf.Tensor, num_buckets: int) -> tf.Tensor:
+    """Return the bucket of each hash: 1 to `num_buckets`, a power of two; 0 for no n-gram."""
+    return tf.where(hashes == 0, 0, (hashes & (num_buckets - 1)) + 1)
 
 
 def _one_position_later(values: tf.Tensor) -> tf.Tensor:

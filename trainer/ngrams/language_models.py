@@ -14,6 +14,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from trainer.ngrams.counts import CODE_BASE, CODE_SHIFT
+from trainer.ngrams.index import NgramIndex, find_ngrams
 
 _TINY = 1e-30
 # Of more, rows are computed one after another: all at once they would take gigabytes.
@@ -23,12 +24,14 @@ _MANY_LABELS = 256
 class Statistics(NamedTuple):
     """What the language models are made of.
 
-    codes: (coded + 1, 2, labels) uint8. few_labels: (others + 1, 4) int32. few_codes: (others + 1,
-    4, 2) uint8. symbols: (2, labels) float32; these as in `trainer.ngrams.counts.NgramCounts`.
+    ngrams: where they are. codes: (coded + 1, 2, labels) uint8. few_labels: (others + 1, 4) int32.
+    few_codes: (others + 1, 4, 2) uint8. symbols: (2, labels) float32; these as in
+    `trainer.ngrams.counts.NgramCounts`.
     log_shares: (labels,) float32, the logarithms of the probabilities of the labels before anything
     is read.
     """
 
+    ngrams: NgramIndex
     codes: tf.Tensor
     few_labels: tf.Tensor
     few_codes: tf.Tensor
@@ -39,7 +42,7 @@ class Statistics(NamedTuple):
 def add_language_models(
     learned: tf.Tensor,
     statistics: Statistics,
-    places: tf.Tensor,
+    hashes: tf.Tensor,
     length: tf.Tensor,
     num_symbols: int,
 ) -> tf.Tensor:
@@ -47,22 +50,22 @@ def add_language_models(
 
     learned: (rows, 2, labels). The others: as of `label_log_probabilities`.
     """
-    counted = label_log_probabilities(statistics, places, length, num_symbols)
+    counted = label_log_probabilities(statistics, hashes, length, num_symbols)
     return tf.concat([learned, counted[:, tf.newaxis]], axis=1)
 
 
 def label_log_probabilities(
-    statistics: Statistics, places: tf.Tensor, length: tf.Tensor, num_symbols: int
+    statistics: Statistics, hashes: tf.Tensor, length: tf.Tensor, num_symbols: int
 ) -> tf.Tensor:
     """Return the log-probabilities of the labels, (rows, labels) float32.
 
     Args:
         statistics: of the language models.
-        places: (rows, positions, sizes) int32, of the n-grams that end at each position, as in
-            `NgramCounts.places`; 0 where there is none.
+        hashes: (rows, positions, sizes) int32, of the n-grams that end at each position.
         length: (rows,) int32, with both marks.
         num_symbols: that can follow another one.
     """
+    places = find_ngrams(statistics.ngrams, hashes)
 
     def read(places: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         return _log_likelihoods(statistics, places, length, num_symbols)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from trainer.ngrams.counts import NgramCounts
 from trainer.ngrams.experts import Experts, Inputs, Size
 from trainer.ngrams.hashing import hash_ngrams, mark_ends
+from trainer.ngrams.index import NgramIndex
 from trainer.ngrams.language_models import Statistics
 from trainer.ngrams.table import NgramTable
 
@@ -47,8 +48,8 @@ class NgramModel:
         self.counts = counts
         self.log_shares = np.log(np.asarray(label_shares, np.float32))
         # No variables: a strategy would send them from worker to worker, and each counts itself.
-        self.places = tf.constant(counts.places)
         self.statistics = Statistics(
+            NgramIndex(*(tf.constant(each) for each in counts.ngrams)),
             tf.constant(counts.codes),
             tf.constant(counts.few_labels),
             tf.constant(counts.few_codes),
@@ -58,7 +59,7 @@ class NgramModel:
 
 
 def hash_sequences(size: Size, ids: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return sequences with their marks, and the buckets of their n-grams.
+    """Return sequences with their marks, and the hashes of their n-grams.
 
     Args:
         size: of the model.
@@ -69,7 +70,7 @@ def hash_sequences(size: Size, ids: tf.Tensor, length: tf.Tensor) -> tuple[tf.Te
         (rows, timesteps + 2) int32 and (rows, timesteps + 2, ngram_max) int32.
     """
     marked = mark_ends(ids, length, size.unknown_id)
-    return marked, hash_ngrams(marked, size.ngram_max, size.num_buckets)
+    return marked, hash_ngrams(marked, size.ngram_max)
 
 
 def order_distinct(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -17,6 +17,7 @@ import tensorflow as tf
 from trainer.model import plain_lstm, xla_lstm
 from trainer.model.dropout import drop
 from trainer.ngrams.experts import LANGUAGE_MODELS, Inputs, mix
+from trainer.ngrams.hashing import buckets_of
 from trainer.ngrams.language_models import add_language_models
 from trainer.ngrams.model import (
     NgramModel,
@@ -121,8 +122,8 @@ class NgramReplica:
     def train(self, features: Features, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Update the model; return loss, correct answers and rows, (3,) float32, summed."""
         size = self.model.size
-        marked, buckets = self._hash(features)
-        lookup, read = self._look_up(buckets)
+        marked, hashes = self._hash(features)
+        lookup, read = self._look_up(buckets_of(hashes, size.num_buckets))
         own = Read(*(self._share(each) for each in read))
         inputs = self._make_inputs(marked, features["length"], lookup.vectors, own)
         rows = add_in_order([tf.reduce_sum(weights)])
@@ -182,20 +183,19 @@ class NgramReplica:
         XLA compiles those that learn. Compiled, those of the language models would differ in their
         last bit from one number of replicas to another.
         """
-        marked, buckets = self._hash(features)
-        lookup = self.model.table.look_up(buckets)
+        marked, hashes = self._hash(features)
+        lookup = self.model.table.look_up(buckets_of(hashes, self.model.size.num_buckets))
         read = _read_lookup(lookup)
         inputs = self._make_inputs(marked, features["length"], lookup.vectors, read)
-        places = tf.gather(self.model.places, buckets)
-        whole = ((self._pad_inputs(inputs), places), labels, weights)
+        whole = ((self._pad_inputs(inputs), hashes), labels, weights)
         for part, *more in split_batch(whole, self._num_parts):
-            inputs, its_places = part
+            inputs, its_hashes = part
             learned = self._log_probabilities(inputs)
             yield (
                 add_language_models(
                     learned,
                     self.model.statistics,
-                    its_places,
+                    its_hashes,
                     inputs.length,
                     self.model.size.num_symbols,
                 ),
@@ -203,7 +203,7 @@ class NgramReplica:
             )
 
     def _hash(self, features: Features) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the marked sequences of this replica's share, and their buckets.
+        """Return the marked sequences of this replica's share, and the hashes of their n-grams.
 
         They are cut at the longest sequence of all replicas.
         """

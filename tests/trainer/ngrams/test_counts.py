@@ -11,23 +11,28 @@ from trainer.ngrams.language_models import decode_counts
 
 pytestmark = pytest.mark.unit
 
-# Buckets of "^a$" of label 0 twice, and of "^b$" of label 1: ^ 1, a 2, $ 3, b 4, ^a 5, a$ 6, ^b 7,
+# Hashes of "^a$" of label 0 twice, and of "^b$" of label 1: ^ 1, a 2, $ 3, b 4, ^a 5, a$ 6, ^b -7,
 # b$ 8.
-BUCKETS = np.array(
-    [[[1, 0], [2, 5], [3, 6]], [[1, 0], [4, 7], [3, 8]], [[1, 0], [2, 5], [3, 6]]], np.int32
+HASHES = np.array(
+    [[[1, 0], [2, 5], [3, 6]], [[1, 0], [4, -7], [3, 8]], [[1, 0], [2, 5], [3, 6]]], np.int32
 )
 LABELS = np.array([0, 1, 0])
 
 
-def count(max_codes: int = 1_000) -> NgramCounts:
-    return count_ngrams([(BUCKETS[:1], LABELS[:1]), (BUCKETS[1:], LABELS[1:])], 2, 16, max_codes)
+def count(max_ngrams: int = 1_000, max_codes: int = 1_000) -> NgramCounts:
+    blocks = [(HASHES[:1], LABELS[:1]), (HASHES[1:], LABELS[1:])]
+    return count_ngrams(blocks, 2, max_ngrams, max_codes)
+
+
+def places(counts: NgramCounts) -> dict[int, int]:
+    """Return the place of each n-gram that is kept, by its hash."""
+    _, keys, places = counts.ngrams
+    return {key: place for key, place in zip(keys.tolist(), places.tolist(), strict=True) if key}
 
 
 def test_occurrences_and_continuations_are_counted_by_label() -> None:
     counts = count()
-    found = {
-        bucket: counts.codes[counts.places[bucket]].tolist() for bucket in (1, 2, 3, 4, 5, 7, 8)
-    }
+    found = {key: counts.codes[place].tolist() for key, place in places(counts).items()}
     # One symbol follows ^ with each label, and ^a; what nothing follows counts as if one did.
     assert found == {
         1: [[2, 1], [1, 1]],
@@ -35,26 +40,36 @@ def test_occurrences_and_continuations_are_counted_by_label() -> None:
         3: [[2, 1], [1, 1]],
         4: [[0, 1], [0, 1]],
         5: [[2, 0], [1, 0]],
-        7: [[0, 1], [0, 1]],
+        6: [[2, 0], [1, 0]],
+        -7: [[0, 1], [0, 1]],
         8: [[0, 1], [0, 1]],
     }
     assert counts.symbols.tolist() == [[4, 2], [2, 2]]
 
 
-def test_places_follow_the_frequency_and_then_the_bucket() -> None:
-    assert count().places.tolist() == [0, 1, 3, 2, 6, 4, 5, 7, 8, *[0] * 8]
+def test_places_follow_the_frequency_and_then_the_hash() -> None:
+    assert places(count()) == {1: 1, 3: 2, 2: 3, 5: 4, 6: 5, 4: 6, 8: 7, -7: 8}
+
+
+def test_ngrams_that_occur_as_often_are_kept_together() -> None:
+    kept = {1: 1, 3: 2, 2: 3, 5: 4, 6: 5}
+    assert [places(count(max_ngrams)) for max_ngrams in (7, 5)] == [kept, kept]
+    counts = count(4)
+    assert places(counts) == {1: 1, 3: 2}
+    assert counts.codes.tolist() == [[[0, 0], [0, 0]], [[2, 1], [1, 1]], [[2, 1], [1, 1]]]
+    assert len(counts.few_labels) == 1
 
 
 def test_two_symbols_that_follow_are_two() -> None:
-    buckets = np.array([[[1, 0], [2, 4]], [[1, 0], [3, 5]]], np.int32)
-    counts = count_ngrams([(buckets, np.array([1, 1]))], 2, 8)
-    assert counts.codes[counts.places[1]].tolist() == [[0, 2], [0, 2]]
+    hashes = np.array([[[1, 0], [2, 4]], [[1, 0], [3, 5]]], np.int32)
+    counts = count_ngrams([(hashes, np.array([1, 1]))], 2)
+    assert counts.codes[places(counts)[1]].tolist() == [[0, 2], [0, 2]]
 
 
 def test_of_rare_ngrams_the_codes_of_few_labels_are_kept() -> None:
     counts = count(max_codes=12)
     assert len(counts.codes) == 4
-    # Those of ^a, a$, b, ^b and b$.
+    # Those of ^a, a$, b, b$ and ^b.
     assert counts.few_labels[:, 0].tolist() == [-1, 0, 0, 1, 1, 1]
     assert counts.few_codes[:, 0].tolist() == [[0, 0], [2, 1], [2, 1], [1, 1], [1, 1], [1, 1]]
     assert (counts.few_labels[:, 1:] == -1).all()
@@ -63,7 +78,7 @@ def test_of_rare_ngrams_the_codes_of_few_labels_are_kept() -> None:
 def test_of_rare_ngrams_the_four_most_frequent_labels_are_kept() -> None:
     rows = np.full((9, 2, 1), [[1], [2]], np.int32)
     labels = np.array([0, 1, 1, 2, 2, 3, 4, 4, 4])
-    counts = count_ngrams([(rows, labels)], 5, 8, max_codes=1)
+    counts = count_ngrams([(rows, labels)], 5, max_codes=1)
     assert len(counts.codes) == 2
     assert counts.few_labels.tolist() == [[-1, -1, -1, -1], [4, 1, 2, 0]]
     assert counts.few_codes.tolist() == [[[0, 0]] * 4, [[3, 1], [2, 1], [2, 1], [1, 1]]]

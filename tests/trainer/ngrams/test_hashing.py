@@ -1,4 +1,4 @@
-"""The buckets of n-grams."""
+"""The hashes and the buckets of n-grams."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.ngrams.hashing import hash_ngrams, mark_ends
+from trainer.ngrams.hashing import buckets_of, hash_ngrams, mark_ends
 
 pytestmark = pytest.mark.unit
 
@@ -17,15 +17,15 @@ BEGIN, END = 6, 7
 BUCKETS = 2**20
 
 
-def bucket_of(symbols: list[int], num_buckets: int = BUCKETS) -> int:
-    """Return the bucket of an n-gram, in plain integers of any size, cut to 32 bits."""
+def hash_of(symbols: list[int]) -> int:
+    """Return the hash of an n-gram, in plain integers of any size, cut to 32 bits."""
     hashed = 0
     for symbol in symbols:
         hashed = (hashed ^ symbol) * 0x9E3779B1 % 2**32
         hashed ^= hashed >> 15
     hashed = (hashed + len(symbols)) * 0x85EBCA6B % 2**32
     hashed = (hashed ^ hashed >> 13) * 0xC2B2AE35 % 2**32
-    return (hashed ^ hashed >> 16) % num_buckets + 1
+    return max(hashed ^ hashed >> 16, 1)
 
 
 def test_marks_stand_at_both_ends() -> None:
@@ -37,7 +37,7 @@ def test_marks_stand_at_both_ends() -> None:
 def test_buckets_by_position_and_size() -> None:
     """Twenty values that another implementation of the hash must give, too."""
     marked = tf.constant([[6, 1, 2, 3, 7], [6, 4, 7, 0, 0]])
-    assert hash_ngrams(marked, 3, BUCKETS).numpy().tolist() == [
+    assert buckets_of(hash_ngrams(marked, 3), BUCKETS).numpy().tolist() == [
         [
             [185486, 0, 0],
             [381807, 1037304, 0],
@@ -53,18 +53,20 @@ def test_buckets_by_position_and_size() -> None:
 @given(st.lists(st.integers(1, 2**20), min_size=1, max_size=8), st.integers(1, 6))
 def test_xla_and_plain_integers_agree(symbols: list[int], ngram_max: int) -> None:
     hashed = tf.function(hash_ngrams, jit_compile=True)
-    got = hashed(tf.constant([symbols + [0] * (8 - len(symbols))]), ngram_max, 1024).numpy()[0]
+    hashes = hashed(tf.constant([symbols + [0] * (8 - len(symbols))]), ngram_max)
     expected = np.zeros((8, ngram_max), int)
     for last in range(len(symbols)):
         for size in range(1, min(ngram_max, last + 1) + 1):
-            expected[last, size - 1] = bucket_of(symbols[last + 1 - size : last + 1], 1024)
-    np.testing.assert_array_equal(got, expected)
+            expected[last, size - 1] = hash_of(symbols[last + 1 - size : last + 1])
+    np.testing.assert_array_equal(hashes.numpy()[0].view(np.uint32), expected)
+    buckets = np.where(expected, expected % 1024 + 1, 0)
+    np.testing.assert_array_equal(buckets_of(hashes, 1024).numpy()[0], buckets)
 
 
 def test_buckets_are_filled_evenly() -> None:
     """10,000 distinct bigrams in 8,192 buckets fill as many as by chance."""
     pairs = np.stack(np.meshgrid(np.arange(1, 101), np.arange(1, 101)), axis=2).reshape(-1, 2)
-    buckets = hash_ngrams(tf.constant(pairs, tf.int32), 2, 2**13).numpy()[:, 1, 1]
+    buckets = buckets_of(hash_ngrams(tf.constant(pairs, tf.int32), 2), 2**13).numpy()[:, 1, 1]
     assert len(np.unique(buckets)) == pytest.approx(
         2**13 * (1 - np.exp(-(10**4) / 2**13)), rel=0.02
     )

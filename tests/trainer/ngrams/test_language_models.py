@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from trainer.ngrams import language_models
 from trainer.ngrams.counts import NgramCounts, count_ngrams, encode_counts
 from trainer.ngrams.experts import Size
+from trainer.ngrams.index import NgramIndex
 from trainer.ngrams.language_models import (
     Statistics,
     decode_counts,
@@ -43,7 +44,7 @@ Rows = list[tuple[Sequence, int]]
 
 
 def hash_ids(sequences: list[Sequence]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the buckets of sequences of ids and their lengths with marks."""
+    """Return the hashes of the n-grams of sequences of ids and their lengths with marks."""
     ids = np.zeros((len(sequences), SIZE.max_length), np.int64)
     for row, sequence in enumerate(sequences):
         ids[row, : len(sequence)] = sequence
@@ -52,22 +53,23 @@ def hash_ids(sequences: list[Sequence]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def count(rows: Rows, max_codes: int = 10**6) -> NgramCounts:
-    buckets, _ = hash_ids([sequence for sequence, _ in rows])
+    hashes, _ = hash_ids([sequence for sequence, _ in rows])
     labels = np.array([label for _, label in rows])
-    return count_ngrams([(buckets, labels)], SIZE.classes, SIZE.num_buckets, max_codes)
+    return count_ngrams([(hashes, labels)], SIZE.classes, max_codes=max_codes)
 
 
 def log_probabilities(counts: NgramCounts, sequences: list[Sequence], *, jit: bool) -> np.ndarray:
-    _, codes, few_labels, few_codes, symbols = map(tf.constant, counts)
-    statistics = Statistics(codes, few_labels, few_codes, symbols, tf.math.log(SHARES))
-    buckets, lengths = hash_ids(sequences)
-    places = tf.constant(counts.places[buckets])
+    codes, few_labels, few_codes, symbols = map(tf.constant, counts[1:])
+    ngrams = NgramIndex(*map(tf.constant, counts.ngrams))
+    shares = tf.math.log(SHARES)
+    statistics = Statistics(ngrams, codes, few_labels, few_codes, symbols, shares)
+    hashes, lengths = hash_ids(sequences)
 
     @tf.function(jit_compile=jit)
-    def graph(places: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        return label_log_probabilities(statistics, places, length, SIZE.num_symbols)
+    def graph(hashes: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        return label_log_probabilities(statistics, hashes, length, SIZE.num_symbols)
 
-    return np.array(graph(places, tf.constant(lengths, tf.int32)))
+    return np.array(graph(tf.constant(hashes), tf.constant(lengths, tf.int32)))
 
 
 class WittenBell:

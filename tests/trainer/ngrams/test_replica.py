@@ -13,6 +13,7 @@ from trainer.model import plain_lstm, xla_lstm
 from trainer.ngrams.classifier import build_classifier
 from trainer.ngrams.counts import count_ngrams
 from trainer.ngrams.experts import Size
+from trainer.ngrams.hashing import buckets_of
 from trainer.ngrams.model import NgramModel, hash_sequences
 from trainer.ngrams.replica import NgramReplica, Regularization
 
@@ -47,8 +48,8 @@ def new_replica(
     dropout: float = 0.0,
 ):
     keras.utils.set_random_seed(1)
-    buckets = hash_sequences(size, FEATURES["sequence"], FEATURES["length"])[1].numpy()
-    counts = count_ngrams([(buckets, LABELS.numpy())], size.classes, size.num_buckets)
+    hashes = hash_sequences(size, FEATURES["sequence"], FEATURES["length"])[1].numpy()
+    counts = count_ngrams([(hashes, LABELS.numpy())], size.classes)
     model = NgramModel(size, counts, [0.5, 0.2, 0.3])
     # Vectors other than zero, as after some steps.
     shape = model.table.vectors.shape
@@ -74,7 +75,8 @@ def plain_loss(model: NgramModel) -> tf.Tensor:
     (lstm_kernel, lstm_bias), (*bag_kernel, bag_bias) = experts.lstm_softmax, experts.bag_softmax
     for ids, length, label, weight in zip(IDS, LENGTHS, LABELS, WEIGHTS, strict=True):
         row = tf.constant([ids[:length]], tf.int64)
-        marked, buckets = hash_sequences(SIZE, row, tf.constant([length], tf.int64))
+        marked, hashes = hash_sequences(SIZE, row, tf.constant([length], tf.int64))
+        buckets = buckets_of(hashes, SIZE.num_buckets)
         vectors = tf.gather(model.table.vectors, buckets[0])
         of_sizes = buckets.numpy()[0].T
         distinct = [bucket for of_size in of_sizes for bucket in set(of_size.tolist()) - {0}]
