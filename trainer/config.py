@@ -97,6 +97,12 @@ class Config:
         minimum=0,
         below=1,
     )
+    ensemble: int | None = flag(
+        "LSTMs of --representation ngrams, trained side by side, whose answers are averaged",
+        default=None,
+        metavar="N",
+        minimum=1,
+    )
     units: tuple[int, ...] | None = flag(
         "units of each LSTM layer",
         default=None,

@@ -16,7 +16,14 @@ from trainer.data.dataset import Dataset
 from trainer.run_directory import BEST_WEIGHTS, CHECKPOINTS, Run, read_run, read_run_json
 
 # The options on which the shapes of the weights depend.
-_SHAPE_OPTIONS = ("representation", "ngram_max", "ngram_buckets", "units", "embedding_dim")
+_SHAPE_OPTIONS = (
+    "representation",
+    "ngram_max",
+    "ngram_buckets",
+    "ensemble",
+    "units",
+    "embedding_dim",
+)
 
 
 @dataclass(frozen=True)

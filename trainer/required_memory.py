@@ -20,11 +20,14 @@ def count_weights(settings: Settings, manifest: Manifest) -> int:
     width = dim if embeds else {"one_hot": manifest.alphabet_size, "scalar": 1}[representation]
     count = (manifest.unknown_id + 1) * dim
     if representation == NGRAMS:
-        count += 2 * dim * settings.ngram_buckets
+        count += dim * settings.ngram_buckets
     for units in settings.units:
         count += 4 * units * (width + units + 1)
         width = units
-    return count + (width + 1) * len(manifest.labels)
+    count += (width + 1) * len(manifest.labels)
+    if representation == NGRAMS:
+        return settings.ensemble * count + dim * settings.ngram_buckets
+    return count
 
 
 def batch_bytes(settings: Settings, manifest: Manifest) -> int:

@@ -19,6 +19,8 @@ _ROWS_PER_BATCH_ROW = 200
 _BATCH_SIZES = (16, 512)
 _CHARACTERS_IN_ALL = 15_000_000
 _MOST_EPOCHS = 12
+# LSTMs whose answers are averaged, where that many take no longer than a training of many rows.
+_MOST_LSTMS = 3
 # With the most epochs; of the outputs of the LSTM, and of n-grams.
 _DROPOUT, _NGRAM_DROPOUT = 0.3, 0.5
 # The rates of the vectors of n-grams, in learning rates: of the bag, and of the LSTM in one epoch.
@@ -39,6 +41,7 @@ class Settings(Config):
     units: tuple[int, ...] = (32, 32, 32)
     embedding_dim: int = 16
     dropout: float = 0.0
+    ensemble: int = 1
     ngram_buckets: int = 2
     ngram_dropout: float = 0.0
     epochs: int = 5
@@ -80,7 +83,9 @@ def ngram_defaults(manifest: Manifest) -> Mapping[str, Any]:
     epochs = _epochs(manifest)
     strength = math.sqrt(epochs / _MOST_EPOCHS)
     buckets = _BUCKETS_PER_CHARACTER * characters
+    lstms = _CHARACTERS_IN_ALL // (epochs * characters)
     return {
+        "ensemble": min(max(lstms, 1), _MOST_LSTMS),
         "units": (64,),
         "embedding_dim": 16,
         "dropout": round(_DROPOUT * strength, 2),
@@ -106,8 +111,11 @@ def table_rates(manifest: Manifest) -> tuple[float, float]:
 def describe_settings(settings: Settings, manifest: Manifest) -> str:
     """Return the most important options as a line for users, and what decided them."""
     units = ",".join(map(str, settings.units))
+    layers = f"LSTM layers of {units} units"
+    if settings.ensemble > 1:
+        layers = f"{settings.ensemble} times {layers}"
     line = (
-        f"training {settings.representation} with LSTM layers of {units} units on "
+        f"training {settings.representation} with {layers} on "
         f"{manifest.records('train'):,} rows of {len(manifest.labels):,} labels: "
         f"{settings.epochs} epochs in batches of {settings.batch_size}, learning rate "
         f"{settings.learning_rate:g} ({settings.schedule})"

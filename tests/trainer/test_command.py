@@ -71,6 +71,7 @@ def test_run_json_says_how_it_was_made(run, data):
         "units": [8, 6],
         "embedding_dim": 4,
         "ngram_max": 5,
+        "ensemble": 1,
         "ngram_buckets": 2,
         "ngram_dropout": 0.0,
         "dropout": 0.0,

@@ -29,13 +29,14 @@ def dataset_of(**changes: Any) -> Dataset:
 
 
 @pytest.mark.parametrize(
-    ("rows", "batch_size", "epochs", "dropout", "ngram_dropout", "buckets", "lstm_rate"),
+    ("rows", "batch_size", "epochs", "dropout", "ngram_dropout", "buckets", "lstms", "lstm_rate"),
     [
-        (500, 16, 12, 0.3, 0.5, 2**16, 5),
-        (5_764, 32, 12, 0.3, 0.5, 2**18, 5),
-        (170_000, 512, 9, 0.26, 0.43, 2**20, 60 / 9),
-        (780_000, 512, 2, 0.12, 0.2, 2**20, 30),
-        (50_000_000, 512, 1, 0.09, 0.14, 2**20, 60),
+        (500, 16, 12, 0.3, 0.5, 2**16, 3, 5),
+        (5_764, 32, 12, 0.3, 0.5, 2**18, 3, 5),
+        (50_000, 256, 12, 0.3, 0.5, 2**20, 2, 5),
+        (170_000, 512, 9, 0.26, 0.43, 2**20, 1, 60 / 9),
+        (780_000, 512, 2, 0.12, 0.2, 2**20, 1, 30),
+        (50_000_000, 512, 1, 0.09, 0.14, 2**20, 1, 60),
     ],
 )
 def test_a_training_of_ngrams_follows_the_rows(
@@ -45,13 +46,14 @@ def test_a_training_of_ngrams_follows_the_rows(
     dropout: float,
     ngram_dropout: float,
     buckets: int,
+    lstms: int,
     lstm_rate: float,
 ) -> None:
     manifest = manifest_of(rows)
     chosen = ngram_defaults(manifest)
-    names = ("batch_size", "epochs", "dropout", "ngram_dropout", "ngram_buckets")
+    names = ("batch_size", "epochs", "dropout", "ngram_dropout", "ngram_buckets", "ensemble")
     got = [chosen[name] for name in names]
-    assert got == [batch_size, epochs, dropout, ngram_dropout, buckets]
+    assert got == [batch_size, epochs, dropout, ngram_dropout, buckets, lstms]
     assert table_rates(manifest) == pytest.approx((400, lstm_rate))
 
 

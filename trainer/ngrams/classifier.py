@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from trainer.export.forward_pass import last_and_mean_output, lstm_layer, sigmoid_gates
 from trainer.ngrams.counts import FEW
-from trainer.ngrams.experts import Experts, Layer, Size, mix
+from trainer.ngrams.experts import Experts, Layer, Size, average_lstms, mix
 from trainer.ngrams.hashing import buckets_of
 from trainer.ngrams.index import NgramIndex
 from trainer.ngrams.language_models import Statistics, add_language_models
@@ -68,7 +68,7 @@ class NgramClassifier(keras.layers.Layer):
         )
         self.bag_vectors, self.lstm_vectors = (
             self._constant(f"{name}_vectors", np.zeros((num_vectors, width), np.float16))
-            for name, width in zip(("bag", "lstm"), self.size.table_widths, strict=True)
+            for name, width in (("bag", self.size.bag_dim), ("lstm", self.size.lstms_dim))
         )
         self.starts, self.keys, self.places = (
             self._constant(name, np.zeros(rows, np.int32))
@@ -104,7 +104,7 @@ class NgramClassifier(keras.layers.Layer):
             tf.convert_to_tensor(self.lstm_vectors),
             read_all(places, buckets > 0, bag_places, is_new & (ordered > 0)),
         )
-        learned = self.experts.log_probabilities(inputs, _read)
+        learned = average_lstms(self.experts.log_probabilities(inputs, _read))
         answers = add_language_models(
             learned, self._statistics(), hashes, inputs.length, self.size.num_symbols
         )
@@ -133,7 +133,9 @@ class NgramClassifier(keras.layers.Layer):
         return {**super().get_config(), "size": asdict(self.size), **self.lengths}
 
 
-def _read(layers: Sequence[Layer], vectors: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+def _read(
+    _number: int, layers: Sequence[Layer], vectors: tf.Tensor, length: tf.Tensor
+) -> tf.Tensor:
     lstm = [lstm_layer(*layer) for layer in layers]
     last, mean = last_and_mean_output(lstm, sigmoid_gates, vectors, length)
     return tf.concat([last, mean], axis=1)

@@ -4,7 +4,8 @@ The bag answers from the mean of the vectors of the distinct n-grams. Of few lab
 score for each, which is logistic regression; of many the vectors are narrower, as in fastText
 (Joulin et al., 2017). The stacked LSTM reads the sum of the vectors at each position: that of the
 character, and those of the n-grams that end there (Bojanowski et al., 2017). It answers from its
-output at the last position and the mean of all.
+output at the last position and the mean of all. There may be several, whose log-probabilities are
+averaged: each begins with other weights, and errs elsewhere.
 
 These two have vectors, a loss and a softmax of their own: trained as one, the LSTM spoils the
 vectors of the bag where rows are few. The third expert, `trainer.ngrams.language_models`, counts.
@@ -27,9 +28,10 @@ BAG, LSTM, LANGUAGE_MODELS = range(3)
 FIRST_MIXTURE = (0.4, 0.4, 0.05)
 # Kernel, recurrent kernel and bias of an LSTM layer.
 Layer = tuple[keras.Variable, keras.Variable, keras.Variable]
-# From the layers, (rows, positions, lstm_dim) float32 and lengths (rows,) int32 to the last layer's
-# output at the last position of each row beside its mean over all, (rows, 2 · units).
-Read = Callable[[Sequence[Layer], tf.Tensor, tf.Tensor], tf.Tensor]
+# From the number of an LSTM, its layers, (rows, positions, lstm_dim) float32 and lengths (rows,)
+# int32 to the last layer's output at the last position of each row beside its mean over all,
+# (rows, 2 · units).
+Read = Callable[[int, Sequence[Layer], tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,16 @@ class Size:
     """The size of a model of n-grams.
 
     unknown_id: the largest id of a sequence; the marks of begin and end follow it. classes: labels.
-    max_length: timesteps of a sequence, without marks. units: of each LSTM layer. bag_dim and
-    lstm_dim: the widths of the vectors of the two experts; a bag_dim of `classes` stands for the
-    scores of the labels themselves. ngram_max: the longest n-gram. num_buckets: a power of two.
+    max_length: timesteps of a sequence, without marks. lstms: that are averaged. units: of each
+    LSTM layer. bag_dim and lstm_dim: the widths of the vectors of the bag and of each LSTM; a
+    bag_dim of `classes` stands for the scores of the labels themselves. ngram_max: the longest
+    n-gram. num_buckets: a power of two.
     """
 
     unknown_id: int
     classes: int
     max_length: int
+    lstms: int
     units: tuple[int, ...]
     bag_dim: int
     lstm_dim: int
@@ -62,23 +66,54 @@ class Size:
         return self.unknown_id + 1
 
     @property
-    def table_widths(self) -> tuple[int, int]:
+    def lstms_dim(self) -> int:
+        """The width of the vectors of all LSTMs together."""
+        return self.lstms * self.lstm_dim
+
+    @property
+    def table_widths(self) -> tuple[int, ...]:
         """The widths of the vectors that stand side by side in a row of the table."""
-        return self.bag_dim, self.lstm_dim
+        return self.bag_dim, *[self.lstm_dim] * self.lstms
 
 
 class Inputs(NamedTuple):
     """What the experts answer from, for some rows.
 
     marked: (rows, positions) int32, the sequences with their marks. length: (rows,) int32, with the
-    marks. mean: (rows, bag_dim) float32, of the bag's vectors. sums: (rows, positions, lstm_dim)
-    float32, of the LSTM's vectors at each position.
+    marks. mean: (rows, bag_dim) float32, of the bag's vectors. sums: (rows, positions, lstms ·
+    lstm_dim) float32, of the vectors of each LSTM at each position.
     """
 
     marked: tf.Tensor
     length: tf.Tensor
     mean: tf.Tensor
     sums: tf.Tensor
+
+
+class _Lstm:
+    """The weights of a stacked LSTM, but for the vectors of n-grams.
+
+    name: a prefix of those of its variables.
+    """
+
+    def __init__(self, size: Size, name: str) -> None:
+        symbols = size.unknown_id + 3
+        self.characters = _weight(f"{name}characters", (symbols, size.lstm_dim), _normal())
+        self.layers = [
+            _layer(f"{name}lstm_{number}", width, units)
+            for number, (width, units) in enumerate(
+                zip((size.lstm_dim, *size.units), size.units, strict=False), start=1
+            )
+        ]
+        self.softmax = [
+            _kernel(f"{name}lstm", 2 * size.units[-1], size.classes),
+            _bias(f"{name}lstm", size.classes),
+        ]
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All weights, in a fixed order."""
+        return [self.characters, *(each for layer in self.layers for each in layer), *self.softmax]
 
 
 class Experts:
@@ -89,18 +124,8 @@ class Experts:
 
     def __init__(self, size: Size) -> None:
         self.size = size
-        symbols = size.unknown_id + 3
-        self.characters = _weight("characters", (symbols, size.lstm_dim), _normal())
-        self.layers = [
-            _layer(number, width, units)
-            for number, (width, units) in enumerate(
-                zip((size.lstm_dim, *size.units), size.units, strict=False), start=1
-            )
-        ]
-        self.lstm_softmax = [
-            _kernel("lstm", 2 * size.units[-1], size.classes),
-            _bias("lstm", size.classes),
-        ]
+        names = ["", *(f"member_{number}_" for number in range(2, size.lstms + 1))]
+        self.lstms = [_Lstm(size, name) for name in names]
         self.bag_softmax = [_bias("bag", size.classes)]
         if not self.scores_labels:
             self.bag_softmax.insert(0, _kernel("bag", size.bag_dim, size.classes))
@@ -114,8 +139,12 @@ class Experts:
     @property
     def trainable_variables(self) -> list[keras.Variable]:
         """All weights that gradients change, in a fixed order."""
-        layers = [weight for layer in self.layers for weight in layer]
-        return [self.characters, *layers, *self.lstm_softmax, *self.bag_softmax]
+        return [*(each for lstm in self.lstms for each in lstm.variables), *self.bag_softmax]
+
+    @property
+    def softmaxes(self) -> list[keras.Variable]:
+        """The weights whose last axis is that of the labels."""
+        return [*(each for lstm in self.lstms for each in lstm.softmax), *self.bag_softmax]
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -123,11 +152,25 @@ class Experts:
         return [*self.trainable_variables, self.mixture]
 
     def log_probabilities(self, inputs: Inputs, read: Read) -> tf.Tensor:
-        """Return the log-probabilities of BAG and LSTM, (rows, 2, classes)."""
-        characters = tf.gather(tf.convert_to_tensor(self.characters), inputs.marked)
-        outputs = read(self.layers, characters + inputs.sums, inputs.length)
-        scores = [_score(inputs.mean, self.bag_softmax), _score(outputs, self.lstm_softmax)]
+        """Return the log-probabilities of the bag and of each LSTM, (rows, 1 + lstms, classes)."""
+        scores = [_score(inputs.mean, self.bag_softmax)]
+        of_lstms = tf.split(inputs.sums, len(self.lstms), axis=2)
+        for number, (lstm, sums) in enumerate(zip(self.lstms, of_lstms, strict=True)):
+            characters = tf.gather(tf.convert_to_tensor(lstm.characters), inputs.marked)
+            outputs = read(number, lstm.layers, characters + sums, inputs.length)
+            scores.append(_score(outputs, lstm.softmax))
         return tf.nn.log_softmax(tf.stack(scores, axis=1))
+
+
+def average_lstms(log_probabilities: tf.Tensor) -> tf.Tensor:
+    """Return the log-probabilities of BAG and LSTM, (rows, 2, classes).
+
+    log_probabilities: of the bag and of each LSTM, (rows, 1 + lstms, classes).
+    """
+    bag, lstms = log_probabilities[:, :1], log_probabilities[:, 1:]
+    if lstms.shape[1] > 1:
+        lstms = tf.nn.log_softmax(tf.reduce_mean(lstms, axis=1, keepdims=True))
+    return tf.concat([bag, lstms], axis=1)
 
 
 def mix(log_probabilities: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -139,9 +182,8 @@ def mix(log_probabilities: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return tf.nn.log_softmax(tf.reduce_sum(log_probabilities * weights[:, tf.newaxis], axis=1))
 
 
-def _layer(number: int, width: int, units: int) -> Layer:
+def _layer(name: str, width: int, units: int) -> Layer:
     """Return kernel, recurrent kernel and bias of an LSTM layer, as keras.layers.LSTM begins."""
-    name = f"lstm_{number}"
     bias = [0.0] * units + [1.0] * units + [0.0] * 2 * units
     return (
         _weight(f"{name}_kernel", (width, 4 * units), keras.initializers.GlorotUniform()),

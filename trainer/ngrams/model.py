@@ -128,7 +128,7 @@ def make_inputs(
         marked: (rows, positions) int32.
         length: (rows,) int64, without marks.
         bag: (count, bag_dim), the vectors that the bag reads.
-        lstm: (count, lstm_dim), those that the LSTM reads.
+        lstm: (count, lstms · lstm_dim), those that the LSTMs read.
         read: what is read of them.
     """
     total = tf.reduce_sum(_sum_vectors(bag, read.bag_places, read.of_bag), axis=1)

@@ -28,9 +28,9 @@ class Dropout(NamedTuple):
     key: tf.Tensor
     generator: str
 
-    def apply(self, values: tf.Tensor, layer: int, rate: float) -> tf.Tensor:
-        """Return `values` with a share of them set to zero; layer: of the model, from 0."""
-        key = self.key + tf.constant([layer, 0])
+    def apply(self, values: tf.Tensor, lstm: int, layer: int, rate: float) -> tf.Tensor:
+        """Return `values` with a share of them set to zero; lstm and layer: numbers from 0."""
+        key = self.key + tf.constant([layer, lstm])
         numbers = tf.random.stateless_uniform(tf.shape(values), key, alg=self.generator)
         return drop(values, rate, numbers)
 
@@ -45,11 +45,13 @@ class Recurrence:
     run_lstm: RunLSTM
     dropout: Dropout | None = None
 
-    def __call__(self, layers: Sequence[Layer], vectors: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, lstm: int, layers: Sequence[Layer], vectors: tf.Tensor, length: tf.Tensor
+    ) -> tf.Tensor:
         """Return the last and the mean outputs, as `trainer.ngrams.experts.Read` describes."""
         dropout = self.dropout
         if dropout:
-            vectors = dropout.apply(vectors, 0, dropout.rate / 2)
+            vectors = dropout.apply(vectors, lstm, 0, dropout.rate / 2)
         outputs = tf.transpose(vectors, [1, 0, 2])
         for number, layer in enumerate(layers, start=1):
             weights = (tf.convert_to_tensor(each) for each in layer)
@@ -57,7 +59,7 @@ class Recurrence:
             if number == len(layers):
                 outputs = _last_and_mean(outputs, length)
             if dropout:
-                outputs = dropout.apply(outputs, number, dropout.rate)
+                outputs = dropout.apply(outputs, lstm, number, dropout.rate)
         return outputs
 
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from trainer.model import plain_lstm, xla_lstm
 from trainer.model.dropout import drop
-from trainer.ngrams.experts import LANGUAGE_MODELS, Inputs, mix
+from trainer.ngrams.experts import LANGUAGE_MODELS, Inputs, average_lstms, mix
 from trainer.ngrams.hashing import buckets_of
 from trainer.ngrams.language_models import add_language_models
 from trainer.ngrams.model import (
@@ -55,7 +55,7 @@ class PartGradients(NamedTuple):
     """The gradients of a part's loss, and its metrics.
 
     mean: by the means of vectors, (rows, bag_dim). sums: by their sums at each position, (rows,
-    positions, lstm_dim). weights: by the trainable variables of the experts. metrics: (3,).
+    positions, lstms · lstm_dim). weights: by the trainable variables of the experts. metrics: (3,).
     """
 
     mean: tf.Tensor
@@ -144,7 +144,9 @@ class NgramReplica:
         )
         if self._clip_norm:
             (*dense, by_vector), _ = tf.clip_by_global_norm([*dense, by_vector], self._clip_norm)
-        rates = self._table_rates * tf.convert_to_tensor(self.optimizer.learning_rate)
+        of_bag, of_lstm = self._table_rates
+        rates = tf.constant([of_bag, *[of_lstm] * size.lstms])
+        rates *= tf.convert_to_tensor(self.optimizer.learning_rate)
         updates = [
             apply_gradients(self.optimizer, dense, self.model.experts.trainable_variables),
             # Adagrad does not depend on the scale of gradients, but for its epsilon: a sum over
@@ -232,7 +234,8 @@ class NgramReplica:
     def _make_inputs(
         self, marked: tf.Tensor, length: tf.Tensor, vectors: tf.Tensor, read: Read
     ) -> Inputs:
-        bag, lstm = tf.split(vectors, self.model.size.table_widths, axis=1)
+        size = self.model.size
+        bag, lstm = tf.split(vectors, [size.bag_dim, size.lstms_dim], axis=1)
         return make_inputs(marked, length, bag, lstm, read)
 
     def _share(self, values: tf.Tensor) -> tf.Tensor:
@@ -291,11 +294,12 @@ class NgramReplica:
         mean, sums, *dense = (tf.convert_to_tensor(each) for each in gradients)
         # Without the language models, which have counted these very rows.
         learned = tf.convert_to_tensor(experts.mixture)[:LANGUAGE_MODELS]
-        metrics = _metric_sums(labels, mix(answers, learned), weights)
+        metrics = _metric_sums(labels, mix(average_lstms(answers), learned), weights)
         return PartGradients(mean, sums, dense, metrics)
 
     def _part_answers(self, inputs: Inputs) -> tf.Tensor:
-        return self.model.experts.log_probabilities(inputs, Recurrence(self._run_lstm))
+        answers = self.model.experts.log_probabilities(inputs, Recurrence(self._run_lstm))
+        return average_lstms(answers)
 
 
 def _read_lookup(lookup: Lookup) -> Read:

@@ -93,7 +93,7 @@ class NgramTable:
 
     def stored(self, prefix: str) -> dict[str, Stored]:
         """Return what a checkpoint holds of the model: the rows that a step has changed."""
-        bag, _ = self.widths
+        bag, *_ = self.widths
         return {
             f"{prefix}/ngram_rows": Stored((None,), self.touched, self._restore_rows),
             f"{prefix}/bag_vectors": self._stored_rows(self.vectors, slice(0, bag)),

@@ -140,7 +140,7 @@ def _stacked_lstm_learner(
 
 def _ngram_label_keys(ngrams: NgramModel) -> list[str]:
     experts = ngrams.experts
-    keys = [*keyed_variables("model", [*experts.lstm_softmax, *experts.bag_softmax])]
+    keys = [*keyed_variables("model", experts.softmaxes)]
     return [*keys, "model/bag_vectors"] if experts.scores_labels else keys
 
 
@@ -151,6 +151,7 @@ def ngram_size(settings: Settings, manifest: Manifest) -> Size:
         unknown_id=manifest.unknown_id,
         classes=classes,
         max_length=manifest.max_length,
+        lstms=settings.ensemble,
         units=settings.units,
         bag_dim=min(classes, _MAX_BAG_DIM),
         lstm_dim=settings.embedding_dim,

@@ -30,6 +30,7 @@ SIZE = Size(
     unknown_id=4,
     classes=2,
     max_length=5,
+    lstms=1,
     units=(2,),
     bag_dim=2,
     lstm_dim=2,

@@ -12,7 +12,7 @@ import tensorflow as tf
 from trainer.model import plain_lstm, xla_lstm
 from trainer.ngrams.classifier import build_classifier
 from trainer.ngrams.counts import count_ngrams
-from trainer.ngrams.experts import Size
+from trainer.ngrams.experts import Size, average_lstms
 from trainer.ngrams.hashing import buckets_of
 from trainer.ngrams.model import NgramModel, hash_sequences
 from trainer.ngrams.replica import NgramReplica, Regularization
@@ -23,6 +23,7 @@ SIZE = Size(
     unknown_id=4,
     classes=3,
     max_length=5,
+    lstms=2,
     units=(4, 3),
     bag_dim=2,
     lstm_dim=3,
@@ -70,9 +71,9 @@ def new_replica(
 
 
 def plain_loss(model: NgramModel) -> tf.Tensor:
-    """Return the mean over the rows of the losses of both experts, row by row."""
+    """Return the mean over the rows of the losses of the bag and of each LSTM, row by row."""
     experts, losses, bag_dim = model.experts, [], model.size.bag_dim
-    (lstm_kernel, lstm_bias), (*bag_kernel, bag_bias) = experts.lstm_softmax, experts.bag_softmax
+    *bag_kernel, bag_bias = experts.bag_softmax
     for ids, length, label, weight in zip(IDS, LENGTHS, LABELS, WEIGHTS, strict=True):
         row = tf.constant([ids[:length]], tf.int64)
         marked, hashes = hash_sequences(SIZE, row, tf.constant([length], tf.int64))
@@ -82,20 +83,23 @@ def plain_loss(model: NgramModel) -> tf.Tensor:
         distinct = [bucket for of_size in of_sizes for bucket in set(of_size.tolist()) - {0}]
         of_bag = tf.gather(model.table.vectors, distinct)[:, :bag_dim]
         mean = tf.reduce_mean(of_bag, axis=0, keepdims=True)
-        x = tf.gather(experts.characters, marked[0])
-        x += tf.reduce_sum(vectors[..., bag_dim:], axis=1)
-        for kernel, recurrent, bias in experts.layers:
-            output = state = tf.zeros([1, recurrent.shape[0]])
-            outputs = []
-            for inputs in tf.unstack(x[:, tf.newaxis]):
-                i, f, g, o = tf.split(inputs @ kernel + output @ recurrent + bias, 4, axis=1)
-                state = tf.sigmoid(f) * state + tf.sigmoid(i) * tf.tanh(g)
-                output = tf.sigmoid(o) * tf.tanh(state)
-                outputs.append(output[0])
-            x = tf.stack(outputs)
         scores = mean @ bag_kernel[0] if bag_kernel else mean
-        read = tf.concat([x[-1:], tf.reduce_mean(x[: length + 2], axis=0, keepdims=True)], axis=1)
-        logits = [scores + bag_bias, read @ lstm_kernel + lstm_bias]
+        logits = [scores + bag_bias]
+        of_lstms = tf.split(tf.reduce_sum(vectors[..., bag_dim:], axis=1), SIZE.lstms, axis=1)
+        for lstm, sums in zip(experts.lstms, of_lstms, strict=True):
+            x = tf.gather(lstm.characters, marked[0]) + sums
+            for kernel, recurrent, bias in lstm.layers:
+                output = state = tf.zeros([1, recurrent.shape[0]])
+                outputs = []
+                for inputs in tf.unstack(x[:, tf.newaxis]):
+                    i, f, g, o = tf.split(inputs @ kernel + output @ recurrent + bias, 4, axis=1)
+                    state = tf.sigmoid(f) * state + tf.sigmoid(i) * tf.tanh(g)
+                    output = tf.sigmoid(o) * tf.tanh(state)
+                    outputs.append(output[0])
+                x = tf.stack(outputs)
+            mean_output = tf.reduce_mean(x[: length + 2], axis=0, keepdims=True)
+            kernel, bias = lstm.softmax
+            logits.append(tf.concat([x[-1:], mean_output], axis=1) @ kernel + bias)
         answers = tf.nn.log_softmax(tf.concat(logits, axis=0))
         losses.append(-weight * tf.reduce_sum(answers[:, int(label)]))
     return tf.add_n(losses) / tf.reduce_sum(WEIGHTS)
@@ -120,10 +124,11 @@ def test_a_step_follows_the_gradient_of_both_losses(bag_dim: int, jit_compile: b
     replica.train(FEATURES, LABELS, WEIGHTS)
     for variable, value in zip(variables, expected, strict=True):
         np.testing.assert_allclose(variable.numpy(), value, atol=1e-5)
-    squares = [np.mean(part**2, axis=1) for part in np.split(table, [bag_dim], axis=1)]
+    widths = [bag_dim, 3, 3]
+    squares = [np.mean(part**2, axis=1) for part in np.split(table, np.cumsum(widths)[:-1], axis=1)]
     np.testing.assert_allclose(model.table.squares.numpy().T, squares, atol=1e-5)
-    rates = RATE * np.repeat([400, 5], [bag_dim, 3])
-    roots = np.repeat(np.sqrt(np.stack(squares, axis=1)), [bag_dim, 3], axis=1)
+    rates = RATE * np.repeat([400, 5, 5], widths)
+    roots = np.repeat(np.sqrt(np.stack(squares, axis=1)), widths, axis=1)
     moved = rates * table / (roots + 1e-6) * (np.abs(table) > 0)
     np.testing.assert_allclose(model.table.vectors.numpy(), before - moved, atol=2e-2)
 
@@ -133,12 +138,12 @@ def test_what_is_dropped_depends_on_seed_and_step_alone() -> None:
         replica = new_replica(ngram_dropout=0.5, dropout=0.5, jit_compile=True)
         for _ in range(steps):
             replica.train(FEATURES, LABELS, WEIGHTS)
-        return np.array(replica.model.experts.characters)
+        return np.array(replica.model.experts.lstms[0].characters)
 
     once, again, twice = weights(1), weights(1), weights(2)
     np.testing.assert_array_equal(once, again)
     assert not np.array_equal(once, twice)
-    assert not np.array_equal(once, new_replica().model.experts.characters.numpy())
+    assert not np.array_equal(once, new_replica().model.experts.lstms[0].characters.numpy())
 
 
 def test_the_classifier_answers_as_the_model_is_evaluated() -> None:
@@ -157,6 +162,25 @@ def test_the_classifier_answers_as_the_model_is_evaluated() -> None:
     np.testing.assert_allclose(-np.log(picked).sum(), loss, rtol=1e-4)
     assert (probabilities.argmax(axis=1) == LABELS.numpy()).sum() == correct
     assert rows == 4
+
+
+def test_each_lstm_drops_other_outputs() -> None:
+    replica = new_replica(dropout=0.5, jit_compile=True)
+    one, other = replica.model.experts.lstms
+    for mine, its in zip(one.variables, other.variables, strict=True):
+        its.assign(mine)
+    bag, lstm, _ = np.split(replica.model.table.vectors.numpy(), [2, 5], axis=1)
+    replica.model.table.vectors.assign(np.concatenate([bag, lstm, lstm], axis=1))
+    replica.train(FEATURES, LABELS, WEIGHTS)
+    for mine, its in zip(one.variables, other.variables, strict=True):
+        assert not np.array_equal(mine, its), mine.name
+
+
+def test_lstms_are_averaged() -> None:
+    """By the geometric mean: roots of 0.5 · 0.8 and of 0.5 · 0.2 are as 2 to 1."""
+    probabilities = tf.constant([[[0.9, 0.1], [0.5, 0.5], [0.8, 0.2]]])
+    averaged = tf.exp(average_lstms(tf.math.log(probabilities)))
+    np.testing.assert_allclose(averaged, [[[0.9, 0.1], [2 / 3, 1 / 3]]], atol=1e-6)
 
 
 def test_the_mixture_gets_the_derivatives_of_the_loss() -> None:

@@ -91,8 +91,8 @@ def test_a_checkpoint_holds_the_rows_that_training_has_changed(run: Path) -> Non
     assert 0 < len(rows) <= 64
     assert 0 not in rows
     assert checkpoint["model/bag_vectors"].shape == (len(rows), 3)  # Of 3 labels.
-    assert checkpoint["model/lstm_vectors"].shape == (len(rows), 16)
-    assert checkpoint["optimizer/ngram_squares"].shape == (len(rows), 2)
+    assert checkpoint["model/lstm_vectors"].shape == (len(rows), 3 * 16)  # Of 3 LSTMs.
+    assert checkpoint["optimizer/ngram_squares"].shape == (len(rows), 1 + 3)
 
 
 def test_a_server_with_tensorflow_alone_answers_as_the_keras_model(
