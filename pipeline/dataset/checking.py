@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.options import Options
+from pipeline.rows.assumed_columns import find_assumed
 from pipeline.rows.blocks import Block, parse_block
 from pipeline.rows.counts import ReadCounts, some_sequences
 from pipeline.rows.hashing import hash_sequences
@@ -79,6 +80,7 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
             count_changed(checked.changed_labels),
             least_hashes(checked.changed_sequences, hashes),
         ),
+        found=find_assumed(block, parsed),
     )
     is_train = pa.array(split == 0)
     train = to_analyze(sequence.filter(is_train), checked.label.filter(is_train))

@@ -20,6 +20,7 @@ from pipeline.dataset.limits import (
 )
 from pipeline.dataset.notes import note_doubtful_labels, note_left_out_labels
 from pipeline.options import Options
+from pipeline.rows.assumed_columns import check_assumed
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.label_counts import LabelCounts
 from pipeline.rows.parts import Part
@@ -69,7 +70,8 @@ def make_plan(
         options: the options of the preparation.
 
     Raises:
-        DataError: too many rows are rejected, or there are too few rows or labels to train on.
+        DataError: a file lacks a column, too many rows are rejected, or there are too few rows or
+            labels to train on.
     """
     labels = choose_labels(counts.labels, options)
     _check_input(counts, labels, parts, options)
@@ -102,6 +104,7 @@ def _check_input(
     """
     if counts.read == 0:
         raise DataError(f"no rows in {name_first(options.input)}: nothing but headers")
+    check_assumed(counts, parts, options.input_options)
     # Rows that cannot be read come first: they may be why there are too few of something else.
     check_rejected_rows(counts, LabelCounts(), parts, options)
     check_sequences(counts)

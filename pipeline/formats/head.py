@@ -20,7 +20,8 @@ class Header:
     labels are wanted. data_start: the byte at which rows begin, in UTF-8. first_row: the number of
     the first row, a line number except in Parquet. row_groups: of Parquet. encoding: see
     `find_encoding`. is_empty: whether there is nothing but blank lines. has_header: whether the
-    names of the columns are a row of the file.
+    names of the columns are a row of the file. assumed: those of `columns` that no row read so far
+    has (of JSON Lines), and a later one must have.
     """
 
     columns: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class Header:
     encoding: str = "utf-8"
     is_empty: bool = False
     has_header: bool = False
+    assumed: tuple[str, ...] = ()
 
     @property
     def column_names(self) -> tuple[str, ...]:

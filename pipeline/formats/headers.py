@@ -13,6 +13,7 @@ from charseq.errors import DataError
 from pipeline.formats.columns import find_columns, wanted_columns
 from pipeline.formats.fasta import read_fasta_header
 from pipeline.formats.head import Head, Header, read_head
+from pipeline.formats.jsonl import json_objects
 from pipeline.formats.parquet import is_text, may_be_label
 from pipeline.formats.table_headers import read_table_header
 from pipeline.input_options import InputOptions
@@ -45,23 +46,21 @@ def _read_jsonl_header(head: Head, options: InputOptions) -> Header:
     """Take the keys of the first rows for columns, since JSON Lines have no header.
 
     More rows are read where a column is missing: rows may leave out what has no value. Where the
-    file goes on, it is assumed to exist behind what is read of it.
+    file goes on behind what is read of it, the column is assumed: see `Header.assumed`.
     """
     if head.is_whole and not head.text.strip():
         return Header(data_start=head.start, is_empty=True)
     lines = head.text.split(b"\n")
     whole = [line for line in (lines if head.is_whole else lines[:-1]) if line.strip()]
     _check_is_jsonl(head.text, whole[:_JSONL_ROWS])
-    columns: list[str] = []
-    if whole:
-        wanted = {name for _, name in wanted_columns(options)}
-        columns = _json_keys(whole[:_JSONL_ROWS])
-        if not wanted <= set(columns):
-            columns = _json_keys(whole)
-    if not head.is_whole:
-        columns += [name for _, name in wanted_columns(options) if name not in columns]
+    wanted = [name for _, name in wanted_columns(options)]
+    columns = _json_keys(whole[:_JSONL_ROWS])
+    if not set(wanted) <= set(columns):
+        columns = _json_keys(whole)
+    assumed = () if head.is_whole else tuple(name for name in wanted if name not in columns)
+    columns = (*columns, *assumed)
     sequence, label = find_columns(columns, options)
-    return Header(tuple(columns), sequence, label, head.start, encoding=head.encoding)
+    return Header(columns, sequence, label, head.start, encoding=head.encoding, assumed=assumed)
 
 
 def _check_is_jsonl(text: bytes, lines: Sequence[bytes]) -> None:
@@ -70,7 +69,7 @@ def _check_is_jsonl(text: bytes, lines: Sequence[bytes]) -> None:
     Raises:
         DataError: it is one array, or objects over several lines.
     """
-    if 2 * len(_json_objects(lines)) >= max(len(lines), 1):
+    if 2 * len(list(json_objects(lines))) >= max(len(lines), 1):
         return
     if text.lstrip().startswith(b"["):
         raise DataError(
@@ -92,14 +91,9 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def _json_keys(lines: Sequence[bytes]) -> list[str]:
+def _json_keys(lines: Sequence[bytes]) -> tuple[str, ...]:
     """Return the keys of all lines that are JSON objects, in order, each once."""
-    return list(dict.fromkeys(key for row in _json_objects(lines) for key in row))
-
-
-def _json_objects(lines: Sequence[bytes]) -> list[dict[str, object]]:
-    rows = (json.loads(line) for line in lines if _is_json(line))
-    return [row for row in rows if isinstance(row, dict)]
+    return tuple(dict.fromkeys(key for row in json_objects(lines) for key in row))
 
 
 def _read_text_header(head: Head, options: InputOptions) -> Header:

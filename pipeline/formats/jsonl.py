@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,23 @@ def parse_jsonl(block: bytes, sequence: str, label: str | None = None) -> Parsed
         raw=lambda index: lines.text(row[index]),
         rows=len(keep),
     )
+
+
+def json_objects(lines: Iterable[bytes]) -> Iterator[dict[str, object]]:
+    """Yield the lines that are JSON objects; others are passed over."""
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            yield row
+
+
+def has_key(block: bytes, name: str) -> bool:
+    """Return whether a line of `block` is a JSON object with the key `name`, whatever its value."""
+    lines = (line for line in block.split(b"\n") if line.strip())
+    return any(name in row for row in json_objects(lines))
 
 
 def _read_with_arrow(

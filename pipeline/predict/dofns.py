@@ -11,6 +11,7 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 
+from pipeline.formats.parsed_rows import ParsedRows
 from pipeline.options import RowRules
 from pipeline.predict.characters import CharacterCounts
 from pipeline.predict.classifier import Classifier, load_classifier
@@ -21,6 +22,7 @@ from pipeline.predict.predicted_files import (
     PredictedRows,
     write_predictions,
 )
+from pipeline.rows.assumed_columns import find_assumed
 from pipeline.rows.blocks import Block, parse_block, read_blocks
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.normalizing import NormalizedCounts, count_changed
@@ -75,23 +77,24 @@ class Predict(ThreadedDoFn):
         for block in read_blocks(part):
             parsed = parse_block(block)
             checked = validate_rows(parsed, self._rules)
-            yield from self._emit_counts(part, parsed.rows, checked)
+            yield from self._emit_counts(block, parsed, checked)
             for start in range(0, len(checked.row), _SLICE_ROWS):
                 yield from self.submit(predict_slice, self._classifier, block, checked, start)
         progress.advance(bytes_read=part.bytes)
 
     def _emit_counts(
-        self, part: Part, num_rows: int, checked: ValidatedRows
+        self, block: Block, parsed: ParsedRows, checked: ValidatedRows
     ) -> Iterator[TaggedOutput]:
-        """Yield the counts and the rejected rows of a block that uses `num_rows` row numbers."""
-        rejected = locate_rejected(part, checked.bad)
+        """Yield the counts and the rejected rows of a block."""
+        rejected = locate_rejected(block.part, checked.bad)
         counts = ReadCounts(
             usable=len(checked.row),
             truncated=checked.truncated,
             rejected=Counter(row.reason for row in rejected),
             examples=choose_examples(rejected),
-            rows_in_part=Counter({part.index: num_rows}),
+            rows_in_part=Counter({block.part.index: parsed.rows}),
             normalized=NormalizedCounts(count_changed(checked.changed_sequences)),
+            found=find_assumed(block, parsed),
         )
         self._read.inc(counts.read)
         yield TaggedOutput(COUNTS, counts)

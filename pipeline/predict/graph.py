@@ -17,6 +17,7 @@ from pipeline.predict.dofns import CHARACTERS, COUNTS, ROWS, Predict, WritePart
 from pipeline.predict.model import Model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.publish import PreparedPredictions, publish_predictions
+from pipeline.rows.assumed_columns import check_assumed
 from pipeline.rows.counts import ReadCounts, add_counts
 from pipeline.rows.parts import Part, cut_into_parts
 from pipeline.rows.rejected import first_rows
@@ -77,9 +78,10 @@ def _check_counts(
     """Check what was read, before anything is written; return the row at which each part begins.
 
     Raises:
-        DataError: too many rows are rejected.
+        DataError: a file lacks a column, or too many rows are rejected.
         MismatchError: all of them are, or the model does not know the characters of most rows.
     """
+    check_assumed(counts, parts, options.input_options)
     check_any_usable(counts, parts)
     check_rejected_fraction(counts, parts, options.max_rejected_fraction)
     check_characters(characters, model.directory, model.alphabet)

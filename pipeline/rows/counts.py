@@ -29,7 +29,8 @@ class ReadCounts:
     reason. rows_in_part: row numbers used by each part, from which the row number in the file
     follows. lengths: of sequences before they are cut, see `count_lengths`. labels: of usable rows.
     sequences: hashes of usable rows, distinct, up to `MIN_SEQUENCES` of them, (k,) uint64.
-    normalized: usable rows that normalizing changed.
+    normalized: usable rows that normalizing changed. found: path and name of the columns that a row
+    has, of those that headers only assume.
     """
 
     usable: int = 0
@@ -41,6 +42,7 @@ class ReadCounts:
     labels: LabelCounts = field(default_factory=LabelCounts)
     sequences: npt.NDArray[np.uint64] = field(default_factory=_no_hashes)
     normalized: NormalizedCounts = field(default_factory=NormalizedCounts)
+    found: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def read(self) -> int:
@@ -58,6 +60,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
     labels: list[LabelCounts] = []
     sequences = [_no_hashes()]
     normalized: list[NormalizedCounts] = []
+    found: set[tuple[str, str]] = set()
     for summand in counts:
         usable += summand.usable
         truncated += summand.truncated
@@ -68,6 +71,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
         labels.append(summand.labels)
         sequences.append(summand.sequences)
         normalized.append(summand.normalized)
+        found |= summand.found
     return ReadCounts(
         usable,
         truncated,
@@ -78,6 +82,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
         add_label_counts(labels),
         some_sequences(np.concatenate(sequences)),
         add_normalized(normalized),
+        frozenset(found),
     )
 
 

@@ -207,7 +207,10 @@ def _read_source(path: str, size: int, options: InputOptions) -> Source:
         partition = _label_of_partition(path, form, options)
         try:
             header = _read_header(path, compression, form, options)
-            partition = partition if form in FORMATS_WITHOUT_COLUMNS else None
+            if partition is not None and options.label_column in header.assumed:
+                header = replace(header, label=None)
+            elif form not in FORMATS_WITHOUT_COLUMNS:
+                partition = None
         except MissingColumnError:
             # A column of the file counts, and only without one the directory that names it.
             if partition is None:

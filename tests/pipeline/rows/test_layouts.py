@@ -65,6 +65,9 @@ LAYOUTS = {
     ),
     "hive_csv": Layout({"label=x/0.csv": b"sequence\nA\n"}, ("",), "A x"),
     "hive_json": Layout({"label=x/0.jsonl": b'{"sequence": "A"}\n'}, ("",), "A x"),
+    "hive_large_json": Layout(
+        {"label=x/0.jsonl": b'{"sequence": "A"}\n' + b"\n" * (1 << 20)}, ("",), "A x"
+    ),
     "hive_text": Layout({"label=x/0.txt": b"A\n"}, ("",), "A x"),
     "hive_escaped": Layout({"label=a%2Fb/0.csv": b"sequence\nA\n"}, ("",), "A a/b"),
     "hive_null": Layout({f"label={NULL}/0.csv": b"sequence\nA\n"}, ("",), "A -"),
