@@ -162,11 +162,8 @@ def test_an_image_holds_what_it_needs_and_no_more(*containers: Container) -> Non
 def test_entry_points(pipeline: Container, trainer: Container, both: Container) -> None:
     """What `docker run IMAGE` does; --help of every command; the launcher of a Flex Template."""
     boot = pipeline.ask(*pipeline.entry())
-    check(
-        "boot without flags",
-        (boot.returncode, boot.stderr[20:].splitlines()[0]),
-        (1, "No id provided."),
-    )
+    found = (boot.returncode, "No id provided." in boot.stderr)  # buildah adds a line of its own
+    check("boot without flags", found, (1, True))
     usage = "usage: python -m"
     check("trainer", trainer.run(*trainer.entry())[:24], f"{usage} trainer")
     check("all", both.run(*both.entry())[:25], f"{usage} pipeline")
