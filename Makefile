@@ -87,7 +87,7 @@ flink-test: $(READY) ## The same bytes from a Flink cluster on this machine (Jav
 deploy-test: $(READY) ## What deploy/ holds, checked by the programs it is for (7 minutes at first)
 	$(VENV_PYTHON) -m tests.deploy
 
-image-test: $(READY) ## Build every image and run it (root; buildah, debootstrap, Go; 10 minutes)
+image-test: $(READY) ## Build every image and run it (root; buildah, debootstrap, Go; 15 minutes)
 	$(VENV_PYTHON) -m tests.image
 
 lock: ## Fit the locks to pyproject.toml (delete them first for the newest of all)

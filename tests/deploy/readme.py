@@ -1,6 +1,6 @@
 """The kubectl commands of deploy/README.md, given to a real API server in their order.
 
-With no cluster behind it nothing starts, so what asks a pod is left out.
+With no cluster behind it nothing starts, so what asks a pod is left out: tests/image runs that.
 """
 
 from __future__ import annotations

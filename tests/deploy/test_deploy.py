@@ -18,6 +18,7 @@ from deploy.flink.cluster import POM
 from pipeline.options import parse_command_line
 from pipeline.runtime.beam_options import unknown_to_beam
 from pipeline.worker_pool import parse_command_line as parse_worker_pool
+from tests.deploy.readme import PAGE, commands
 from tests.deploy.support.pods import command, containers, environment, on_volume, pod_spec, read
 from tests.support.paths import ROOT
 
@@ -109,6 +110,18 @@ def test_the_pipeline_and_beam_know_their_flags(
     assert options.input == (f"{tmp_path}/input/*.csv",)
     assert len(beam_flags) == own
     assert unknown_to_beam(beam_flags) == []
+
+
+def test_the_page_makes_each_directory_before_it_copies_a_file_there() -> None:
+    """As kubectl cp makes none, and a new volume has none."""
+    made, copied_to = [], []
+    for words in commands(PAGE.read_text()):
+        if "mkdir" in words:
+            made.append(words[-1])
+        elif "cp" in words and words[-1].startswith("shell:"):
+            copied_to.append(os.path.dirname(words[-1].removeprefix("shell:")))
+            assert made[-1:] == copied_to[-1:]
+    assert copied_to == ["/data/input"]
 
 
 def labels_of(name: str) -> dict[str, str]:

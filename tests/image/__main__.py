@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from charseq.cli import exit_status
 from deploy.flink.cluster import Cluster, fetch_jars
 from deploy.flink.processes import ROOT
 from deploy.flink.session import CACHE as FLINK_CACHE
+from pipeline.sample import main as write_sample
+from tests.deploy.readme import PAGE, commands
+from tests.deploy.support.tools import fetch_tools
 from tests.engines.flink.__main__ import check, check_the_same, read_checked, step
+from tests.image.kubernetes import Kubernetes
 from tests.image.stand_ins import (
     ARGUMENTS,
     beam_version,
@@ -38,6 +44,8 @@ FLAGS = ("--encoding=one_hot", "--compression=gzip", "--num-shards=3")
 TRAINING = ("--representation=embedding", "--units=4", "--epochs=1")
 # A user of this machine that the image knows nothing of, as --user "$(id -u)" gives it.
 OTHER_USER = "12345:12345"
+# Commands of deploy/README.md on these need Flink's operator and images of Flink.
+NEED_FLINK = {"deploy/flink", "job/prepare", "service/flink-rest"}
 COMPILERS = ("cc", "gcc", "g++", "clang", "ld", "as", "make", "go")
 
 
@@ -66,7 +74,7 @@ def _run_tests() -> None:
             with step(f"build {target}"):
                 storage.build(target, {**ARGUMENTS, **LABELS}, *network_flags(folder))
         _test_images(storage, folder)
-    print("12 passed, 0 failed")
+    print("13 passed, 0 failed")
 
 
 def _test_images(storage: Storage, folder: Path) -> None:
@@ -85,6 +93,9 @@ def _test_images(storage: Storage, folder: Path) -> None:
         test_entry_points(pipeline, trainer, both)
     local = test_preparation_and_training(pipeline, trainer)
     test_both_in_one(both)
+    test_every_command_of_the_page_that_needs_a_pod(
+        (pipeline, trainer, both), folder / "kubernetes"
+    )
     test_flink_starts_its_workers_from_the_image(pipeline, local, folder)
 
 
@@ -211,6 +222,44 @@ def test_both_in_one(both: Container) -> None:
     check("a report", (folder / "run/report.html").exists(), True)
     owners = {path.stat().st_uid for path in folder.rglob("*")}
     check("owners of what it wrote", owners, {12345})
+
+
+def test_every_command_of_the_page_that_needs_a_pod(
+    containers: Sequence[Container], folder: Path
+) -> None:
+    """deploy/README.md in its order: own rows, a run of them, a rollback, a training on "GPUs"."""
+    with step("kubectl, for its kustomize (kept in build/)"):
+        tools = fetch_tools()
+    folder.mkdir()
+    images = {each.image.removeprefix("localhost/"): each for each in containers}
+    with Kubernetes(images, tools, folder, {"EPOCHS": "3"}) as kubernetes:
+        write_sample(["--rows", "2000", "--output", str(kubernetes.home / "rows.csv")])
+        for words in _in_order(list(commands(PAGE.read_text())), kubernetes):
+            with step(f"kubectl {shlex.join(words)}"):
+                kubernetes.kubectl(words)
+        reports = {path.name: path.read_text()[:15] for path in kubernetes.home.glob("*.html")}
+    check("reports", reports, dict.fromkeys(("report.html", "data.html"), "<!doctype html>"))
+
+
+def _in_order(page: list[list[str]], kubernetes: Kubernetes) -> Iterator[list[str]]:
+    """Yield the commands of the page, and between them what it says in words.
+
+    The sample comes instead of rows of one's own, so each has a run. `shell` is started where a
+    command needs it. A rollback needs two promotions: the sample's model is the better one.
+    """
+    page = [words for words in page if NEED_FLINK.isdisjoint(words)]
+    start_shell = [words for words in page if words[-1].endswith(("shell.yaml", "pod/shell"))]
+    (sample,) = (words for words in page if "pipeline.sample" in words)
+    (run,) = (words for words in page if "--from=cronjob/scheduled-run" in words)
+    for words in page:
+        if not {"exec", "cp"}.isdisjoint(words) and not kubernetes.is_running("shell"):
+            yield from start_shell
+        if "--rollback" in words:
+            yield sample
+            yield ["second" if word == "first" else word for word in run]
+        yield words
+        if words == sample:
+            yield [*words[: words.index("--") + 1], "rm", "-r", "/data/input"]
 
 
 def test_flink_starts_its_workers_from_the_image(

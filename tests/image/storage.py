@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -155,29 +156,59 @@ class Container:
         kind, *command = self.config["Healthcheck"]["Test"]
         return command if kind == "CMD" else ["sh", "-c", *command]
 
-    def write_starter(self, path: Path, command: Sequence[str]) -> None:
-        """A program that becomes `command` in the image: its user, environment and directory.
+    def command_line(
+        self,
+        command: Sequence[str],
+        mounts: Mapping[str, Path],
+        user: str = "",
+        group: str = "",
+        variables: Mapping[str, str] | None = None,
+        read_only: bool = False,
+    ) -> list[str]:
+        """Return what becomes `command` in the image, with its environment and directory.
 
         The process keeps its id, so that whoever started it can end it. What an engine would mount
         is mounted for it alone.
+
+        Args:
+            command: the program and its arguments.
+            mounts: directories of this machine, by their places in the image.
+            user: of the process, `user:group`; "" for that of the image.
+            group: another group that it is in.
+            variables: of its environment, besides those of the image.
+            read_only: whether nothing but /tmp, /dev and the mounts can be written to.
         """
-        (self.root / DATA[1:]).mkdir(exist_ok=True)
         (self.root / "etc/hosts").touch()
-        home = self.config["WorkingDir"]
-        user = self.config["User"]
-        environment = " ".join(f"'{setting}'" for setting in self.config["Env"])
-        path.write_text(f"""#!/bin/sh
-exec unshare --mount sh -ec '
-cd "$0"
-mount -t proc proc proc
-mount --rbind /dev dev
-mount --bind /etc/hosts etc/hosts
-mount -t tmpfs -o mode=1777 tmpfs tmp
-mount --bind "{self.data}" .{DATA}
-exec "$@"' {self.root} \\
-chroot --userspec={user}:{user} . env --ignore-environment --chdir={home} {environment} \\
-{" ".join(command)} "$@"
-""")
+        for place in mounts:
+            (self.root / place[1:]).mkdir(exist_ok=True)
+        enter = [
+            'cd "$0"',
+            "mount -t proc proc proc",
+            "mount --rbind /dev dev",
+            "mount --bind /etc/hosts etc/hosts",
+            "mount -t tmpfs -o mode=1777 tmpfs tmp",
+            *(f"mount --bind {shlex.quote(str(mounts[place]))} .{place}" for place in mounts),
+            *(["mount -o remount,bind,ro ."] if read_only else []),
+            'exec "$@"',
+        ]
+        own = self.config["User"]
+        environment = [
+            *self.config["Env"],
+            *(f"{key}={text}" for key, text in (variables or {}).items()),
+        ]
+        return [
+            *("setpriv", "--no-new-privs", "unshare", "--mount"),
+            *("sh", "-ec", "\n".join(enter), str(self.root)),
+            *("chroot", f"--userspec={user or f'{own}:{own}'}", f"--groups={group or own}", "."),
+            *("env", "--ignore-environment", f"--chdir={self.config['WorkingDir']}"),
+            *environment,
+            *command,
+        ]
+
+    def write_starter(self, path: Path, command: Sequence[str]) -> None:
+        """Write a program that becomes `command`, followed by its own arguments, in the image."""
+        line = shlex.join(self.command_line(command, {DATA: self.data}))
+        path.write_text(f'#!/bin/sh\nexec {line} "$@"\n')
         path.chmod(0o755)
 
     def wait_until_left(self, seconds: float) -> None:
