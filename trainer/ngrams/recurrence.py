@@ -8,31 +8,27 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from trainer.model.dropout import drop
+from trainer.model.dropout import drop, random_bits
 from trainer.ngrams.experts import Layer
 
 # (sequences, steps, kernel, recurrent kernel, bias) to outputs, as `xla_lstm.lstm`.
 RunLSTM = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-# What XLA runs fast on CPUs, as in `trainer.model.xla_dropout`, does not run outside of XLA.
-XLA_GENERATOR, PLAIN_GENERATOR = "threefry", "philox"
 
 
 class Dropout(NamedTuple):
     """The dropout of a step: a function of its key and of the row alone.
 
     rate: of the outputs of each LSTM layer; half of it for its inputs. key: (2,) int32, another one
-    for all rows of each step that are computed together. generator: of TensorFlow's stateless ones.
+    for all rows of each step that are computed together.
     """
 
     rate: float
     key: tf.Tensor
-    generator: str
 
     def apply(self, values: tf.Tensor, lstm: int, layer: int, rate: float) -> tf.Tensor:
         """Return `values` with a share of them set to zero; lstm and layer: numbers from 0."""
         key = self.key + tf.constant([layer, lstm])
-        numbers = tf.random.stateless_uniform(tf.shape(values), key, alg=self.generator)
-        return drop(values, rate, numbers)
+        return drop(values, rate, random_bits(tf.shape(values), key))
 
 
 @dataclass(frozen=True)

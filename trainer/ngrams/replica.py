@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from trainer.model import plain_lstm, xla_lstm
-from trainer.model.dropout import drop
+from trainer.model.dropout import drop, random_bits
 from trainer.ngrams.experts import LANGUAGE_MODELS, Inputs, average_lstms, mix
 from trainer.ngrams.hashing import buckets_of
 from trainer.ngrams.language_models import add_language_models
@@ -27,7 +27,7 @@ from trainer.ngrams.model import (
     order_distinct,
     read_all,
 )
-from trainer.ngrams.recurrence import PLAIN_GENERATOR, XLA_GENERATOR, Dropout, Recurrence
+from trainer.ngrams.recurrence import Dropout, Recurrence
 from trainer.ngrams.table import Lookup, sum_by_row
 from trainer.steps.losses import balance, metric_sums
 from trainer.steps.microbatches import num_microbatches, split_batch
@@ -114,7 +114,6 @@ class NgramReplica:
         self._num_parts = num_microbatches(batch_size, num_replicas)
         self._class_weights = class_weights
         self._clip_norm = clip_norm
-        self._generator = XLA_GENERATOR if jit_compile else PLAIN_GENERATOR
         self._run_lstm = xla_lstm.lstm if jit_compile else plain_lstm.lstm
         self._gradients = tf.function(self._part_gradients, jit_compile=jit_compile)
         self._log_probabilities = tf.function(self._part_answers, jit_compile=jit_compile)
@@ -225,9 +224,9 @@ class NgramReplica:
         if rate:
             key = tf.random.experimental.stateless_fold_in(self._step_key(), _NGRAM_DROPOUT)
             shape = [self._batch_size, self.model.size.positions, self.model.size.ngram_max]
-            numbers = tf.random.stateless_uniform(shape, key)[:, : tf.shape(buckets)[1]]
+            bits = random_bits(shape, tf.cast(key, tf.int32))[:, : tf.shape(buckets)[1]]
             read = read._replace(
-                of_bag=drop(read.of_bag, rate, numbers), of_lstm=drop(read.of_lstm, rate, numbers)
+                of_bag=drop(read.of_bag, rate, bits), of_lstm=drop(read.of_lstm, rate, bits)
             )
         return lookup, read
 
@@ -286,7 +285,7 @@ class NgramReplica:
         variables = experts.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch([inputs.mean, inputs.sums])
-            dropout = Dropout(rate, key, self._generator) if rate else None
+            dropout = Dropout(rate, key) if rate else None
             answers = experts.log_probabilities(inputs, Recurrence(self._run_lstm, dropout))
             balanced = balance(weights, labels, self._class_weights)
             loss = tf.reduce_sum(_losses(labels, answers) * balanced[:, tf.newaxis]) / rows
