@@ -35,7 +35,7 @@ def drop(values: tf.Tensor, rate: float, bits: tf.Tensor) -> tf.Tensor:
     bits: of `random_bits`, of the shape of `values`.
     """
     is_kept = bits >= round(rate * 2**32) - 2**31
-    return tf.where(is_kept, values / (1 - rate), 0)
+    return tf.where(is_kept, values * (1 / (1 - rate)), 0)
 
 
 def _mix(bits: tf.Tensor, key: tf.Tensor | int = 0) -> tf.Tensor:
