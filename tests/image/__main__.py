@@ -41,7 +41,7 @@ CACHE = ROOT / "build" / "image"
 TARGETS = ("pipeline", "trainer", "all")
 LABELS = {"VERSION": "1.2.3", "REVISION": "abc123", "SOURCE": "https://example.org/charseq"}
 FLAGS = ("--encoding=one_hot", "--compression=gzip", "--num-shards=3")
-TRAINING = ("--representation=embedding", "--units=4", "--epochs=1")
+TRAINING = ("--units=4", "--epochs=1")
 # A user of this machine that the image knows nothing of, as --user "$(id -u)" gives it.
 OTHER_USER = "12345:12345"
 # Commands of deploy/README.md on these need Flink's operator and images of Flink.
@@ -196,7 +196,7 @@ def test_preparation_and_training(pipeline: Container, trainer: Container) -> di
         pipeline.run("python", "-m", "pipeline", *paths, *FLAGS)
     with step("training in trainer, as its entry point"):
         paths = ("--data", f"{DATA}/local", "--output", f"{DATA}/run")
-        trainer.run(*trainer.entry(*paths, *TRAINING))
+        trainer.run(*trainer.entry(*paths, "--representation=one_hot", *TRAINING))
     with step("evaluation in trainer"):
         paths = ("--data", f"{DATA}/local", "--model", f"{DATA}/run")
         trainer.run("python", "-m", "trainer.evaluate", *paths)
@@ -214,7 +214,8 @@ def test_both_in_one(both: Container) -> None:
     chain = [
         " ".join(_sample("2000", f"{place}/sample.csv")),
         f"python -m pipeline --input {place}/sample.csv --output {place}/prepared",
-        f"python -m trainer --data {place}/prepared --output {place}/run {' '.join(TRAINING)}",
+        f"python -m trainer --data {place}/prepared --output {place}/run "
+        f"--representation=embedding {' '.join(TRAINING)}",
         f"python -m trainer.evaluate --data {place}/prepared --model {place}/run",
     ]
     with step("the whole way in all, as another user"):
