@@ -19,15 +19,14 @@ def count_weights(settings: Settings, manifest: Manifest) -> int:
     dim = settings.embedding_dim if embeds else 0
     width = dim if embeds else {"one_hot": manifest.alphabet_size, "scalar": 1}[representation]
     count = (manifest.unknown_id + 1) * dim
-    if representation == NGRAMS:
-        count += dim * settings.ngram_buckets
     for units in settings.units:
         count += 4 * units * (width + units + 1)
         width = units
     count += (width + 1) * len(manifest.labels)
-    if representation == NGRAMS:
-        return settings.ensemble * count + dim * settings.ngram_buckets
-    return count
+    if representation != NGRAMS:
+        return count
+    vectors = dim * settings.ngram_buckets  # The bag has its own.
+    return settings.ensemble * (count + vectors) + vectors
 
 
 def batch_bytes(settings: Settings, manifest: Manifest) -> int:

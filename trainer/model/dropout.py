@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-# The multiplier of Fibonacci hashing (Knuth, 1973), and those of MurmurHash3's last step.
-_GOLDEN, _FIRST, _SECOND = 0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35
+from trainer.bits import FIRST, GOLDEN, SECOND, fold, uint32
 
 
 def random_bits(shape: tf.Tensor | list[int], key: tf.Tensor) -> tf.Tensor:
@@ -22,10 +21,10 @@ def random_bits(shape: tf.Tensor | list[int], key: tf.Tensor) -> tf.Tensor:
         key: (2,) int32; others give other bits.
     """
     first, second = tf.unstack(tf.bitcast(key, tf.uint32))
-    first = _mix(first + _mix(second + _uint32(_GOLDEN)))
-    second = _mix(first + _uint32(_GOLDEN))
+    first = _mix(first + _mix(second + uint32(GOLDEN)))
+    second = _mix(first + uint32(GOLDEN))
     places = tf.bitcast(tf.range(tf.reduce_prod(shape)), tf.uint32)
-    bits = _mix(places * _uint32(_GOLDEN) + first, second)
+    bits = _mix(places * uint32(GOLDEN) + first, second)
     return tf.reshape(tf.bitcast(bits, tf.int32), shape)
 
 
@@ -40,14 +39,5 @@ def drop(values: tf.Tensor, rate: float, bits: tf.Tensor) -> tf.Tensor:
 
 def _mix(bits: tf.Tensor, key: tf.Tensor | int = 0) -> tf.Tensor:
     """Return bits each of which depends on all of `bits`."""
-    bits = (bits ^ _shift(bits, 16)) * _uint32(_FIRST) + tf.cast(key, tf.uint32)
-    bits = (bits ^ _shift(bits, 13)) * _uint32(_SECOND)
-    return bits ^ _shift(bits, 16)
-
-
-def _shift(bits: tf.Tensor, count: int) -> tf.Tensor:
-    return tf.bitwise.right_shift(bits, _uint32(count))
-
-
-def _uint32(value: int) -> tf.Tensor:
-    return tf.constant(value, tf.uint32)
+    bits = fold(bits, 16) * uint32(FIRST) + tf.cast(key, tf.uint32)
+    return fold(fold(bits, 13) * uint32(SECOND), 16)

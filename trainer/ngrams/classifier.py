@@ -111,18 +111,11 @@ class NgramClassifier(keras.layers.Layer):
         return tf.exp(mix(answers, tf.convert_to_tensor(self.experts.mixture)))
 
     def _statistics(self) -> Statistics:
-        arrays = (
-            self.starts,
-            self.keys,
-            self.places,
-            self.codes,
-            self.few_labels,
-            self.few_codes,
-            self.symbols,
-            self.log_shares,
+        ngrams = (self.starts, self.keys, self.places)
+        others = (self.codes, self.few_labels, self.few_codes, self.symbols, self.log_shares)
+        return Statistics(
+            NgramIndex(*map(tf.convert_to_tensor, ngrams)), *map(tf.convert_to_tensor, others)
         )
-        starts, keys, places, *others = (tf.convert_to_tensor(array) for array in arrays)
-        return Statistics(NgramIndex(starts, keys, places), *others)
 
     def compute_output_shape(self, *shapes: Any, **named: Any) -> tuple[int | None, int]:
         """Return (batch, classes)."""

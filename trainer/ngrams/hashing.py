@@ -1,15 +1,10 @@
-"""Character n-grams as hashes and as buckets, computed from ids inside a graph.
-
-The hash is made of 32-bit multiplications that wrap around, exclusive ors and shifts, so that
-TensorFlow, XLA, ONNX and JavaScript compute the same numbers.
-"""
+"""Character n-grams as hashes and as buckets, computed from ids inside a graph."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-# The multiplier of Fibonacci hashing (Knuth, 1973), and those of MurmurHash3's last step.
-_SYMBOL, _FIRST, _SECOND = 0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35
+from trainer.bits import FIRST, GOLDEN, SECOND, fold, uint32
 
 
 def mark_ends(ids: tf.Tensor, length: tf.Tensor, unknown_id: int) -> tf.Tensor:
@@ -49,9 +44,9 @@ def hash_ngrams(marked: tf.Tensor, ngram_max: int) -> tf.Tensor:
         if size > 1:
             exists &= _one_position_later(exists)
             hashed = _one_position_later(hashed)
-        hashed = _mix((hashed ^ symbols) * _uint32(_SYMBOL), 15)
-        of_size = _mix((hashed + _uint32(size)) * _uint32(_FIRST), 13)
-        of_size = tf.bitcast(_mix(of_size * _uint32(_SECOND), 16), tf.int32)
+        hashed = fold((hashed ^ symbols) * uint32(GOLDEN), 15)
+        of_size = fold((hashed + uint32(size)) * uint32(FIRST), 13)
+        of_size = tf.bitcast(fold(of_size * uint32(SECOND), 16), tf.int32)
         hashes.append(tf.where(exists, tf.where(of_size == 0, 1, of_size), 0))
     return tf.stack(hashes, axis=2)
 
@@ -64,11 +59,3 @@ def buckets_of(hashes: tf.Tensor, num_buckets: int) -> tf.Tensor:
 def _one_position_later(values: tf.Tensor) -> tf.Tensor:
     """Return at each position what `values` (batch, positions) has at the one before; 0 first."""
     return tf.pad(values[:, :-1], [[0, 0], [1, 0]])
-
-
-def _mix(hashed: tf.Tensor, bits: int) -> tf.Tensor:
-    return hashed ^ tf.bitwise.right_shift(hashed, _uint32(bits))
-
-
-def _uint32(value: int) -> tf.Tensor:
-    return tf.constant(value, tf.uint32)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import keras
@@ -115,6 +116,8 @@ class NgramReplica:
         self._class_weights = class_weights
         self._clip_norm = clip_norm
         self._run_lstm = xla_lstm.lstm if jit_compile else plain_lstm.lstm
+        shape = [batch_size, model.size.positions, model.size.ngram_max]
+        self._ngram_bits = tf.function(partial(random_bits, shape), jit_compile=jit_compile)
         self._gradients = tf.function(self._part_gradients, jit_compile=jit_compile)
         self._log_probabilities = tf.function(self._part_answers, jit_compile=jit_compile)
 
@@ -223,8 +226,7 @@ class NgramReplica:
         rate = self._regularization.ngram_dropout
         if rate:
             key = tf.random.experimental.stateless_fold_in(self._step_key(), _NGRAM_DROPOUT)
-            shape = [self._batch_size, self.model.size.positions, self.model.size.ngram_max]
-            bits = random_bits(shape, tf.cast(key, tf.int32))[:, : tf.shape(buckets)[1]]
+            bits = self._ngram_bits(tf.cast(key, tf.int32))[:, : tf.shape(buckets)[1]]
             read = read._replace(
                 of_bag=drop(read.of_bag, rate, bits), of_lstm=drop(read.of_lstm, rate, bits)
             )

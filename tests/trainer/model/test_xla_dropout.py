@@ -48,6 +48,7 @@ def test_a_step_needs_no_generator_of_tensorflow() -> None:
     call = tf.function(lambda x: layer(x, training=True), jit_compile=True)
     program = call.experimental_get_compiler_ir(tf.ones(SHAPE))(stage="hlo")
     assert "rng-bit-generator" not in program
+    assert "algorithm=rng_philox" not in program
 
 
 def test_the_state_is_that_of_the_keras_layer() -> None:
