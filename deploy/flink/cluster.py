@@ -148,13 +148,12 @@ class Cluster:
         self._task_managers.append(service)
 
     def _start_job_server(self) -> None:
-        artifacts, expansion = free_ports(2)
         flags = {
             "flink-master": f"{LOOPBACK}:{self._rest}",
             "job-host": LOOPBACK,
             "job-port": self._job_server,
-            "artifact-port": artifacts,
-            "expansion-port": expansion,
+            "artifact-port": 0,  # 0: any free port
+            "expansion-port": 0,
             "artifacts-dir": self._folder / "artifacts",
         }
         self._start_java(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from charseq.errors import DataError
 
 ROOT = Path(__file__).parents[2]
 LOOPBACK = "127.0.0.1"
+_OUTGOING_PORTS_FROM = 32_768  # net.ipv4.ip_local_port_range
 
 
 class Service:
@@ -74,12 +76,20 @@ def wait_until(happened: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return different free ports of the loopback interface."""
+    """Return different free ports of the loopback interface.
+
+    They are below the range that Linux takes the ports of outgoing connections from, so that no
+    connection gets one of them before its server listens.
+    """
+    found: list[int] = []
     with ExitStack() as held:
-        sockets = [held.enter_context(closing(socket.socket())) for _ in range(count)]
-        for one in sockets:
-            one.bind((LOOPBACK, 0))
-        return [one.getsockname()[1] for one in sockets]
+        while len(found) < count:
+            one = held.enter_context(closing(socket.socket()))
+            port = random.randrange(10_000, _OUTGOING_PORTS_FROM)
+            with suppress(OSError):
+                one.bind((LOOPBACK, port))
+                found.append(port)
+    return found
 
 
 def listens(port: int) -> bool:

@@ -24,6 +24,7 @@ from deploy.flink.processes import Service, free_ports, listens, wait_until
 from deploy.flink.session import CACHE
 from pipeline.sample import main as write_sample
 
+LOGS = CACHE / "run"
 RUN_SECONDS = 600
 SAME = ("fingerprint", "shards", "counts", "label_counts", "length_histogram")
 UNFIT_ROWS = ",alpha\nACD,\nACD,alpha,more\nACD,alpha\nACD,alpha\nACD,beta\n"
@@ -32,18 +33,26 @@ UNFIT_ROWS = ",alpha\nACD,\nACD,alpha,more\nACD,alpha\nACD,alpha\nACD,beta\n"
 def main() -> int:
     """Run the tests; 1 at the first that fails."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    return exit_status(_run_tests)
+    status = exit_status(_run_tests)
+    if status == 1:
+        _print_ends_of_logs()
+    return status
+
+
+def _print_ends_of_logs() -> None:
+    """The machine of a failed CI run is gone, and its logs with it."""
+    for log in sorted(LOGS.glob("*.log")):
+        print(f"== end of {log.name}", *log.read_text().splitlines()[-15:], sep="\n")
 
 
 def _run_tests() -> None:
     with step("jars of Flink and of Beam's job server"):
         jars = fetch_jars(CACHE)
-    logs = CACHE / "run"
-    shutil.rmtree(logs, ignore_errors=True)
-    logs.mkdir()
+    shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir()
     with tempfile.TemporaryDirectory() as temporary:
-        test_the_session_command_and_a_worker_pool(Path(temporary), logs)
-    with tempfile.TemporaryDirectory() as temporary, Cluster(jars, logs) as cluster:
+        test_the_session_command_and_a_worker_pool(Path(temporary), LOGS)
+    with tempfile.TemporaryDirectory() as temporary, Cluster(jars, LOGS) as cluster:
         folder = Path(temporary)
         with step("a JobManager, two TaskManagers and a job server start"):
             cluster.wait_until_ready()
