@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import yaml
 
 from charseq.cli import exit_status
 from charseq.errors import DataError
+from deploy.flink.processes import LOOPBACK, free_ports
 from tests.deploy.support.google import (
     check_schema,
     commands,
@@ -127,11 +127,8 @@ def _train(bucket: Path, job: dict[str, Any], machines: list[str], *flags: str) 
 
 def _cluster(machines: list[str]) -> dict[str, list[str]]:
     """An address on this machine for each; they are of different kinds."""
-    with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind(("127.0.0.1", 0))
-        ports = [each.getsockname()[1] for each in (one, other)]
-    return {machine: [f"127.0.0.1:{port}"] for machine, port in zip(machines, ports, strict=False)}
+    ports = free_ports(len(machines))
+    return {machine: [f"{LOOPBACK}:{port}"] for machine, port in zip(machines, ports, strict=True)}
 
 
 def _require_run(bucket: Path, job: dict[str, Any], processes: list[subprocess.Popen[str]]) -> None:
