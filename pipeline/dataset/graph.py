@@ -40,7 +40,7 @@ from pipeline.sizes.characters import (
     choose_alphabet_size,
     count_characters,
 )
-from pipeline.transform.encoding import analyzer_config, encode_text, from_analyzed
+from pipeline.transform.encoding import analyzer_config, encode_text
 from pipeline.transform.save_graph import cut_alphabet, save_graph
 
 
@@ -117,7 +117,7 @@ def _count_characters(train: beam.PCollection) -> beam.PCollection:
     """Return the CharacterCounts of the rows that TFT analyzes."""
     return (
         train
-        | "CountCharacters" >> beam.Map(lambda batch: count_characters(from_analyzed(batch)[0]))
+        | "CountCharacters" >> beam.Map(lambda batch: count_characters(batch["sequence"].flatten()))
         | "AddCharacters" >> beam.CombineGlobally(add_character_counts)
     )
 

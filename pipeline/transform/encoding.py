@@ -6,8 +6,7 @@ of the encoding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +16,8 @@ from tensorflow_transform.tf_metadata import schema_utils
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from tfx_bsl.tfxio.tensor_representation_util import InferTensorRepresentationsFromSchema
 
-from charseq.text.text_graph import is_blank, lowercase, strip_and_cut
 from pipeline.options import AUTO, Options
+from pipeline.transform.decoding import decode_normalized
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -48,7 +47,7 @@ def encode_text(inputs: Tensors, options: Options) -> dict[str, tf.Tensor]:
 
 def encode_sequences(text: tf.Tensor, options: Options) -> tuple[tf.Tensor, tf.Tensor]:
     """Return `sequence` and `length` of `encode_text` for (batch,) string."""
-    characters, index, length = _decode_normalized(text, options)
+    characters, index, length = decode_normalized(text, options)
     inside = tf.sequence_mask(length, options.num_positions)
     if options.alphabet is None:
         counts = tf.math.bincount(tf.boolean_mask(index, inside), minlength=tf.size(characters))
@@ -57,83 +56,6 @@ def encode_sequences(text: tf.Tensor, options: Options) -> tuple[tf.Tensor, tf.T
         ids = _ids_in(characters, options.alphabet, options.unknown_id)
     sequence = tf.where(inside, tf.gather(ids, index), tf.constant(0, tf.int64))
     return sequence, tf.cast(length, tf.int64)
-
-
-class _Characters(NamedTuple):
-    """The characters of a batch.
-
-    distinct: (k,) int64, code points. index: (batch, max_length) int32, which of them stands at
-    each position; no meaning behind the end of a sequence. length: (batch,) int32, of the sequences
-    cut at max_length.
-    """
-
-    distinct: tf.Tensor
-    index: tf.Tensor
-    length: tf.Tensor
-
-
-def _decode_normalized(text: tf.Tensor, options: Options) -> _Characters:
-    """Return the characters of (batch,) string, normalized and cut.
-
-    What the preparation encodes is stripped already, so the rows are stripped only if an end of one
-    of them is blank.
-    """
-    if options.lowercase:
-        text = lowercase(text)
-    characters = _decode(text, options.num_positions)
-    if not options.strip:
-        return characters
-    return _cond(
-        _has_blank_end(characters),
-        lambda: _decode(strip_and_cut(text, options.num_positions), options.num_positions),
-        lambda: characters,
-        options.num_positions,
-    )
-
-
-def _has_blank_end(characters: _Characters) -> tf.Tensor:
-    """Return whether the first or the last character of a sequence, as cut, is blank: () bool."""
-    last = tf.maximum(characters.length - 1, 0)[:, None]
-    ends = tf.concat([characters.index[:, :1], tf.gather(characters.index, last, batch_dims=1)], 1)
-    return tf.reduce_any(is_blank(tf.gather(characters.distinct, tf.reshape(ends, [-1]))))
-
-
-def _decode(text: tf.Tensor, max_length: int) -> _Characters:
-    """Return the characters of (batch,) string, cut.
-
-    Each code point is then looked up once instead of once a position, which is what makes the
-    encoding fast; where all text is ASCII, the bytes themselves are the index. Bytes that are not
-    UTF-8 become U+FFFD.
-    """
-    data = tf.io.decode_raw(text, tf.uint8, fixed_length=max_length)
-
-    def of_ascii() -> _Characters:
-        length = tf.minimum(tf.strings.length(text), max_length)
-        return _Characters(tf.range(128, dtype=tf.int64), tf.cast(data, tf.int32), length)
-
-    def of_unicode() -> _Characters:
-        code_points = tf.strings.unicode_decode(text, "UTF-8")[:, :max_length]
-        dense = tf.cast(code_points.to_tensor(shape=[None, max_length]), tf.int64)
-        distinct, index = tf.unique(tf.reshape(dense, [-1]))
-        length = tf.cast(code_points.row_lengths(), tf.int32)
-        return _Characters(distinct, tf.reshape(index, tf.shape(dense)), length)
-
-    return _cond(tf.reduce_max(data) < 128, of_ascii, of_unicode, max_length)
-
-
-def _cond(
-    condition: tf.Tensor,
-    if_true: Callable[[], _Characters],
-    if_false: Callable[[], _Characters],
-    max_length: int,
-) -> _Characters:
-    """Return the characters of one of two functions, with the shapes that `tf.cond` loses."""
-    distinct, index, length = tf.cond(condition, if_true, if_false)
-    return _Characters(
-        tf.ensure_shape(distinct, [None]),
-        tf.ensure_shape(index, [None, max_length]),
-        tf.ensure_shape(length, [None]),
-    )
 
 
 def _learn_ids(characters: tf.Tensor, counts: tf.Tensor, options: Options) -> tf.Tensor:

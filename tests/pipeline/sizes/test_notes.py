@@ -54,7 +54,7 @@ def test_a_length_at_its_limit() -> None:
     ]
 
 
-CHARACTERS = count_characters(pa.array(["aaa", "ab", "c"], pa.string()))
+CHARACTERS = count_characters(pa.array(["aaa", "ab", "c"], pa.large_binary()))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_characters_that_are_unknown(
 
 def test_an_alphabet_at_its_limit() -> None:
     every = [chr(code_point) for code_point in range(0x4E00, 0x4E00 + 300)]
-    counts = count_characters(pa.array(every, pa.string()))
+    counts = count_characters(pa.array(every, pa.large_binary()))
     assert list(note_alphabet(counts, every[:25], options(encoding="one_hot"))) == [
         "91.7 % of the characters of the train rows are outside the alphabet of 25 and become "
         "unknown; --alphabet-size auto would take 256, its limit"
