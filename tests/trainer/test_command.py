@@ -18,6 +18,7 @@ from tensorflow.python.summary.summary_iterator import summary_iterator
 from tests.support.datasets import toy_rows, write_dataset
 from tests.support.paths import ROOT
 from trainer.__main__ import main
+from trainer.baseline.training import BaselineTraining
 from trainer.data.dataset import read_dataset
 from trainer.evaluate.__main__ import main as evaluate_main
 from trainer.evaluate.evaluation import predict
@@ -284,7 +285,7 @@ def test_a_run_that_is_killed_before_its_baseline_makes_it_when_it_resumes(
     flags += ["--jit-compile", "off", "--batch-size", "16"]
     assert main([*flags, "--output", str(tmp_path / "whole")]) == 0
     with monkeypatch.context() as patch:
-        patch.setattr("trainer.training.train.train_baseline", Mock(side_effect=Killed))
+        patch.setattr(BaselineTraining, "save", Mock(side_effect=Killed))
         with pytest.raises(Killed):
             main([*flags, "--output", str(tmp_path / "killed")])
     assert not (tmp_path / "killed" / "ngram_baseline.npz").exists()

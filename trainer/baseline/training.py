@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
 from charseq.gains import Ints
-from trainer.baseline.linear import LinearModel, fit
+from trainer.baseline.linear import fit
 from trainer.baseline.ngrams import Ngrams, distinct_ngrams
 from trainer.baseline.saved import save_baseline
 from trainer.data.dataset import Dataset
@@ -24,21 +25,38 @@ _ROWS_AT_ONCE = 2048
 Rows = tuple[npt.NDArray[np.int64], Ints, Ints]
 
 
-def train_baseline(dataset: Dataset, directory: str) -> None:
-    """Train a baseline and write it into the directory of a run.
+class BaselineTraining:
+    """Trains the baseline of a run in a thread: compiling the model leaves cores idle.
+
+    The rows are read before, as the shards of a store are not for two readers at once.
 
     Raises:
-        DataError: a shard cannot be read, or the dataset has been replaced meanwhile.
+        DataError: a shard cannot be read.
     """
-    with read_errors_as_data_error(dataset):
-        model, rows = fit_baseline(dataset)
-    dataset.check_unchanged()
-    save_baseline(directory, model)
-    print(f"n-gram baseline: trained on {rows:,} rows", flush=True)
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        with read_errors_as_data_error(dataset):
+            ngrams, labels = read_ngrams(dataset)
+        self._rows = len(labels)
+        thread = ThreadPoolExecutor(max_workers=1)
+        self._model = thread.submit(fit, ngrams, labels, len(dataset.manifest.labels))
+        thread.shutdown(wait=False)
+
+    def save(self, directory: str) -> None:
+        """Wait for the baseline and write it into the directory of the run.
+
+        Raises:
+            DataError: the dataset has been replaced meanwhile.
+        """
+        model = self._model.result()
+        self._dataset.check_unchanged()
+        save_baseline(directory, model)
+        print(f"n-gram baseline: trained on {self._rows:,} rows", flush=True)
 
 
-def fit_baseline(dataset: Dataset, max_rows: int = MAX_ROWS) -> tuple[LinearModel, int]:
-    """Return a baseline of the first rows of the train split, and how many they are.
+def read_ngrams(dataset: Dataset, max_rows: int = MAX_ROWS) -> tuple[Ngrams, Ints]:
+    """Return the n-grams and the labels (rows,) of the first rows of the train split.
 
     Split and shard of a row follow from a hash, so the first rows are a fair sample.
     """
@@ -53,7 +71,7 @@ def fit_baseline(dataset: Dataset, max_rows: int = MAX_ROWS) -> tuple[LinearMode
         if not kept.all():
             break
     together = Ngrams(*(np.concatenate(column) for column in zip(*ngrams, strict=True)))
-    return fit(together, np.concatenate(labels), len(dataset.manifest.labels)), rows
+    return together, np.concatenate(labels)
 
 
 def _read_ids(dataset: Dataset, max_rows: int) -> Iterator[Rows]:

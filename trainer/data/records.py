@@ -75,8 +75,12 @@ def data_options() -> tf.data.Options:
 
 
 def parallel_map(dataset: tf.data.Dataset, function: Callable[..., object]) -> tf.data.Dataset:
-    """Return `dataset` mapped by `function`, a few elements at a time and in their order."""
-    return dataset.map(function, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+    """Return `dataset` mapped by `function`, a few elements at a time and in their order.
+
+    `function` branches by TensorFlow's functions only: AutoGraph would take longer than the rest.
+    """
+    traced = tf.autograph.experimental.do_not_convert(function)
+    return dataset.map(traced, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
 
 
 def call_python(function: Callable[[Any], Any], value: tf.Tensor, types: Any) -> Any:

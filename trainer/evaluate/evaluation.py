@@ -124,7 +124,9 @@ def predict(
     model = load_keras_model(path, trust_model)
     batch_size = resolve_batch_size(run.batch_size, dataset.manifest.records(split))
     batches = Batches(dataset, representation, batch_size)
-    yield from predict_batches(tf.function(model, reduce_retracing=True), path, batches, split)
+    yield from predict_batches(
+        tf.function(model, reduce_retracing=True, autograph=False), path, batches, split
+    )
 
 
 def predict_batches(

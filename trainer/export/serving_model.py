@@ -105,7 +105,7 @@ class TextClassifier(tf.Module):
             CLASSIFY_IDS: self.classify_ids,
         }
 
-    @tf.function(input_signature=[_TEXTS])
+    @tf.function(input_signature=[_TEXTS], autograph=False)
     def classify(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the most probable label of each text (batch,) string, and all probabilities.
 
@@ -120,7 +120,7 @@ class TextClassifier(tf.Module):
             PROBABILITIES: probabilities,
         }
 
-    @tf.function(input_signature=[_TEXTS, tf.TensorSpec([], tf.int32, name=K)])
+    @tf.function(input_signature=[_TEXTS, tf.TensorSpec([], tf.int32, name=K)], autograph=False)
     def top_k(self, sequence: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the k most probable labels of each text, the most probable first.
 
@@ -135,13 +135,13 @@ class TextClassifier(tf.Module):
         best = tf.math.top_k(probabilities, tf.minimum(k, tf.size(self._labels)))
         return {LABELS: tf.gather(self._labels, best.indices), PROBABILITIES: best.values}
 
-    @tf.function(input_signature=[_TEXTS])
+    @tf.function(input_signature=[_TEXTS], autograph=False)
     def encode(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return `ids` (batch, max_length) int64 and `length` (batch,) int64 of (batch,) string."""
         ids, length = self._encoder.encode(sequence)
         return {IDS: ids, LENGTH: length}
 
-    @tf.function(input_signature=[_IDS, _LENGTHS])
+    @tf.function(input_signature=[_IDS, _LENGTHS], autograph=False)
     def classify_ids(self, ids: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the `probabilities` (batch, labels) float32 of what `encode` returned.
 

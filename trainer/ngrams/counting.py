@@ -30,7 +30,9 @@ def _hashed_rows(dataset: Dataset, size: Size) -> Iterator[Rows]:
     manifest = dataset.manifest
     characters_per_row = manifest.characters("train") / manifest.records("train")
     shards = first_shards(manifest, round(_MAX_CHARACTERS / characters_per_row))
-    hash_rows = tf.function(lambda ids, length: hash_sequences(size, ids, length)[1])
+    hash_rows = tf.function(
+        lambda ids, length: hash_sequences(size, ids, length)[1], autograph=False
+    )
     characters = 0
     for rows in read_rows(dataset, shards, _ROWS_AT_ONCE):
         yield hash_rows(rows["sequence"], rows["length"]).numpy(), rows["label"].numpy()

@@ -117,9 +117,15 @@ class NgramReplica:
         self._clip_norm = clip_norm
         self._run_lstm = xla_lstm.lstm if jit_compile else plain_lstm.lstm
         shape = [batch_size, model.size.positions, model.size.ngram_max]
-        self._ngram_bits = tf.function(partial(random_bits, shape), jit_compile=jit_compile)
-        self._gradients = tf.function(self._part_gradients, jit_compile=jit_compile)
-        self._log_probabilities = tf.function(self._part_answers, jit_compile=jit_compile)
+        self._ngram_bits = tf.function(
+            partial(random_bits, shape), jit_compile=jit_compile, autograph=False
+        )
+        self._gradients = tf.function(
+            self._part_gradients, jit_compile=jit_compile, autograph=False
+        )
+        self._log_probabilities = tf.function(
+            self._part_answers, jit_compile=jit_compile, autograph=False
+        )
 
     def train(self, features: Features, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Update the model; return loss, correct answers and rows, (3,) float32, summed."""

@@ -131,7 +131,7 @@ def text_decoder(
     rest = [unknown] * (manifest.unknown_id - len(manifest.alphabet))
     characters = tf.constant(["", *manifest.alphabet, *rest])
 
-    @tf.function
+    @tf.function(autograph=False)
     def to_text(sequence: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         ids = to_ids(sequence)
         # In one-hot records unknown characters are zeros like padding, but within the length.

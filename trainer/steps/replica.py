@@ -43,8 +43,8 @@ class Objective:
     ) -> None:
         self.variables = model.trainable_variables
         self.jit_compile = jit_compile
-        self.gradients = tf.function(self._gradients, jit_compile=jit_compile)
-        self.sums = tf.function(self._sums, jit_compile=jit_compile)
+        self.gradients = tf.function(self._gradients, jit_compile=jit_compile, autograph=False)
+        self.sums = tf.function(self._sums, jit_compile=jit_compile, autograph=False)
         self._model = model
         self._class_weights = class_weights
 

@@ -84,15 +84,19 @@ def repeat_step(
     """
 
     def run_steps(batches: Iterator[Any], count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        sums, waited = tf.zeros(num_sums), tf.zeros((), tf.float64)
-        for _ in tf.range(count):
+        def run_step(
+            done: tf.Tensor, sums: tf.Tensor, waited: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             batch, received, seconds = next_batch(batches, strategy, after=sums)
-            waited += seconds
             on_replicas = strategy.run(begin_after(received, step), args=batch)
-            sums += strategy.reduce(tf.distribute.ReduceOp.SUM, on_replicas, axis=None)
+            more = strategy.reduce(tf.distribute.ReduceOp.SUM, on_replicas, axis=None)
+            return done + 1, sums + more, waited + seconds
+
+        begin = (0, tf.zeros(num_sums), tf.zeros((), tf.float64))
+        _, sums, waited = tf.while_loop(lambda done, *_: done < count, run_step, begin)
         return sums, waited
 
-    graph: Callable[..., tuple[tf.Tensor, tf.Tensor]] = tf.function(run_steps)
+    graph: Callable[..., tuple[tf.Tensor, tf.Tensor]] = tf.function(run_steps, autograph=False)
     return graph
 
 

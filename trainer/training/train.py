@@ -12,7 +12,7 @@ from charseq.console.messages import print_error
 from charseq.errors import DataError
 from charseq.files import directory_lock
 from charseq.process.machine import format_bytes
-from trainer.baseline.training import train_baseline
+from trainer.baseline.training import BaselineTraining
 from trainer.config import NGRAMS, Config
 from trainer.data.batches import Batches, count_batches, resolve_batch_size
 from trainer.data.dataset import Dataset
@@ -161,6 +161,7 @@ def train_in(
         ownership.check()
 
     settings = setup.settings
+    baseline = BaselineTraining(setup.dataset) if is_chief(setup.strategy) else None
     learner = build(setup)
     checkpoints = Checkpoints(
         directory,
@@ -178,8 +179,8 @@ def train_in(
     state = fit(setup, learner, checkpoints, state)
     print_warnings(setup.strategy, end_warnings(setup, state))
     check()
-    if is_chief(setup.strategy):
-        train_baseline(setup.dataset, directory)
+    if baseline:
+        baseline.save(directory)
     checkpoints.restore_best()
     keras.config.set_dtype_policy("float32")
     size = export(

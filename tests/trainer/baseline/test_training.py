@@ -12,8 +12,9 @@ import trainer.baseline.training as training
 from charseq.errors import DataError
 from charseq.manifest import Shard
 from tests.support.datasets import LABELS, MAX_LENGTH, encode, toy_rows, write_dataset
+from trainer.baseline.linear import fit
 from trainer.baseline.ngrams import distinct_ngrams
-from trainer.baseline.training import fit_baseline, train_baseline
+from trainer.baseline.training import BaselineTraining, read_ngrams
 from trainer.data.records import first_shards
 
 pytestmark = pytest.mark.unit
@@ -23,8 +24,7 @@ ROWS = toy_rows(600)
 
 def test_it_learns_the_first_character(tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path, {"train": ROWS})
-    model, rows = fit_baseline(dataset)
-    assert rows == 600
+    model = fit(*read_ngrams(dataset), len(LABELS))
     test = toy_rows(200, seed=1)
     ids = np.array([encode(text) for text, _ in test])
     lengths = np.array([min(len(text), MAX_LENGTH) for text, _ in test])
@@ -33,28 +33,31 @@ def test_it_learns_the_first_character(tmp_path: Path) -> None:
     assert (predicted == labels).mean() > 0.97
 
 
-def test_one_hot_records_give_the_same_bits(tmp_path: Path) -> None:
-    models = [
-        fit_baseline(write_dataset(tmp_path / encoding, {"train": ROWS}, encoding=encoding))[0]
+def test_one_hot_records_give_the_same_ngrams(tmp_path: Path) -> None:
+    (ids, labels), (one_hot, same_labels) = (
+        read_ngrams(write_dataset(tmp_path / encoding, {"train": ROWS}, encoding=encoding))
         for encoding in ("ids", "one_hot")
-    ]
-    assert models[0].vectors.any()
-    assert models[0].vectors.tobytes() == models[1].vectors.tobytes()
+    )
+    assert len(labels) == 600
+    assert labels.tobytes() == same_labels.tobytes()
+    assert ids.buckets.tobytes() == one_hot.buckets.tobytes()
+    assert ids.counts.tobytes() == one_hot.counts.tobytes()
 
 
 @pytest.mark.parametrize("max_rows", [1, 100, 128, 599])
 def test_it_stops_at_so_many_rows(tmp_path: Path, max_rows: int) -> None:
-    assert fit_baseline(write_dataset(tmp_path, {"train": ROWS}), max_rows)[1] == max_rows
+    _, labels = read_ngrams(write_dataset(tmp_path, {"train": ROWS}), max_rows)
+    assert len(labels) == max_rows
 
 
 def test_it_stops_at_so_many_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [("ABCAB", "x"), ("AB", "y"), ("ABC", "z"), ("A", "x")]
     dataset = write_dataset(tmp_path, {"train": rows}, shards=1)
     monkeypatch.setattr(training, "MAX_CHARACTERS", 9)
-    assert fit_baseline(dataset)[1] == 2
+    assert len(read_ngrams(dataset)[1]) == 2
     monkeypatch.setattr(training, "MAX_CHARACTERS", 10)
     monkeypatch.setattr(training, "_ROWS_AT_ONCE", 1)
-    assert fit_baseline(dataset)[1] == 3
+    assert len(read_ngrams(dataset)[1]) == 3
 
 
 def test_no_more_shards_are_read_than_hold_the_rows(tmp_path: Path) -> None:
@@ -69,7 +72,7 @@ def test_no_more_shards_are_read_than_hold_the_rows(tmp_path: Path) -> None:
 def test_the_file_is_written_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset = write_dataset(tmp_path / "data", {"train": ROWS})
     (tmp_path / "run").mkdir()
-    train_baseline(dataset, str(tmp_path / "run"))
+    BaselineTraining(dataset).save(str(tmp_path / "run"))
     assert (tmp_path / "run" / "ngram_baseline.npz").exists()
     assert capsys.readouterr().out == "n-gram baseline: trained on 600 rows\n"
 
@@ -78,5 +81,5 @@ def test_a_dataset_that_is_replaced_meanwhile_leaves_no_file(tmp_path: Path) -> 
     dataset = write_dataset(tmp_path, {"train": ROWS[:5]})
     (tmp_path / "dataset.json").write_text("{}")
     with pytest.raises(DataError, match=r"dataset\.json: replaced while it was used"):
-        train_baseline(dataset, str(tmp_path))
+        BaselineTraining(dataset).save(str(tmp_path))
     assert not (tmp_path / "ngram_baseline.npz").exists()
