@@ -81,8 +81,7 @@ def _steps(normalization: Normalization) -> Iterator[tuple[str, tuple[Find, Chan
 
 
 def _find_unicode(text: pa.StringArray) -> Bools:
-    data = np.frombuffer(text.buffers()[2] or b"", np.uint8)
-    if data.max(initial=0) < 128:
+    if _bytes_of(text).max(initial=0) < 128:
         return np.zeros(len(text), np.bool_)
     return ~_to_mask(pc.string_is_ascii(text))
 
@@ -92,8 +91,18 @@ def _find_uppercase(text: pa.StringArray) -> Bools:
 
 
 def _find_blank_ends(text: pa.StringArray) -> Bools:
+    data = _bytes_of(text)
+    if (
+        data.min(initial=127) > ord(" ") and data.max(initial=0) < 128
+    ):  # No blank in ASCII is above.
+        return np.zeros(len(text), np.bool_)
     trimmed = pc.utf8_trim(text, BLANKS)
     return _to_mask(pc.less(pc.binary_length(trimmed), pc.binary_length(text)))
+
+
+def _bytes_of(text: pa.StringArray) -> npt.NDArray[np.uint8]:
+    """Return the bytes of all values; of a slice, those of the values around it, too."""
+    return np.frombuffer(text.buffers()[2] or b"", np.uint8)
 
 
 def _to_nfc(text: pa.StringArray) -> pa.StringArray:
