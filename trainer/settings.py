@@ -112,7 +112,7 @@ def describe_settings(settings: Settings, manifest: Manifest) -> str:
     """Return the most important options as a line for users, and what decided them."""
     units = ",".join(map(str, settings.units))
     layers = f"LSTM layers of {units} units"
-    if settings.ensemble > 1:
+    if settings.representation == NGRAMS and settings.ensemble > 1:
         layers = f"{settings.ensemble} times {layers}"
     line = (
         f"training {settings.representation} with {layers} on "

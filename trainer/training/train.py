@@ -117,11 +117,25 @@ def print_notes(setup: Setup) -> None:
         notes.append(f"--strategy mirrored on one device, {device.split('device:')[1]}, is none")
     if requested.strategy == "multi_worker" and strategy_name(setup.strategy) != "multi_worker":
         notes.append("--strategy multi_worker with one worker is a run on this machine alone")
-    if requested.mixed_precision and setup.settings.representation == NGRAMS:
-        notes.append("--mixed-precision changes nothing with --representation ngrams")
+    representation = setup.settings.representation
+    notes += [
+        f"{flag} changes nothing with --representation {representation}"
+        for flag in ignored_flags(requested, representation)
+    ]
     if is_chief(setup.strategy):
         for note in notes:
             print_error(f"note: {note}")
+
+
+def ignored_flags(requested: Config, representation: str) -> Iterator[str]:
+    """Yield the flags that a run sets though its representation has no use for them."""
+    if representation == NGRAMS:
+        if requested.mixed_precision:
+            yield "--mixed-precision"
+        return
+    for name in ("ngram_buckets", "ngram_dropout", "ensemble"):
+        if getattr(requested, name) is not None:
+            yield f"--{name.replace('_', '-')}"
 
 
 def begin_warnings(setup: Setup) -> Iterator[str]:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import importlib
 import json
 from collections import Counter
-from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
@@ -16,6 +15,7 @@ from tests.support.datasets import toy_rows, write_dataset
 from tests.support.processes import Process
 from tests.support.workers import tf_configs
 from trainer.__main__ import main
+from trainer.config import Config
 from trainer.data.batches import Batches
 from trainer.model.network import EmbeddingSize, build_model, prefix_mask
 from trainer.settings import Settings
@@ -287,12 +287,31 @@ def test_mirrored_on_one_device_is_none():
     ],
 )
 def test_what_is_not_as_requested_is_noted_once(dataset, capsys, name, size, notes):
-    config = Settings(data="", output="", strategy=name, batch_size=size)
+    config = Config(data="", output="", strategy=name, batch_size=size)
     strategy = make_strategy("none", ())
-    settings = replace(config, batch_size=16)
+    settings = Settings(data="", output="", batch_size=16)
     setup = train.Setup(config, settings, dataset, None, strategy, jit_compile=False)
     train.print_notes(setup)
     assert capsys.readouterr().err.splitlines() == [f"note: {note}" for note in notes]
+
+
+@pytest.mark.parametrize(
+    ("flags", "representation", "ignored"),
+    [
+        ({"ensemble": 2, "ngram_dropout": 0.0}, "ngrams", []),
+        ({"ensemble": 2, "mixed_precision": True}, "one_hot", ["--ensemble"]),
+        (
+            {"ngram_buckets": 4, "ngram_dropout": 0.0},
+            "scalar",
+            ["--ngram-buckets", "--ngram-dropout"],
+        ),
+        ({"mixed_precision": True}, "ngrams", ["--mixed-precision"]),
+        ({}, "embedding", []),
+    ],
+)
+def test_flags_that_a_representation_has_no_use_for_are_named(flags, representation, ignored):
+    config = Config(data="", output="", **flags)
+    assert list(train.ignored_flags(config, representation)) == ignored
 
 
 def test_cudnn_takes_the_layers_and_their_masks(monkeypatch):
