@@ -12,6 +12,7 @@ from pipeline.rows.counts import MIN_SEQUENCES, ReadCounts
 from pipeline.rows.label_counts import MAX_COUNTED_LABELS, LabelCounts
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected_fraction import check_rejected_fraction
+from pipeline.rows.similar_labels import AMOUNTS, are_amounts
 from pipeline.rows.sources import find_format
 from pipeline.rows.validation import UNSEEN_LABEL
 from pipeline.shards.write import ShardSummary
@@ -66,9 +67,10 @@ def check_label_count(known: LabelCounts, options: Options) -> None:
             f"{label_flag_hint(options)}"
         )
     if len(known) > options.max_labels:
+        amounts = f" ({AMOUNTS})" if are_amounts(known.name.to_pylist()) else ""
         raise DataError(
             f"the train rows have {len(known):,} different labels, more than --max-labels "
-            f"{options.max_labels:,} allows; {label_flag_hint(options)}"
+            f"{options.max_labels:,} allows; {label_flag_hint(options)}{amounts}"
         )
 
 
@@ -141,15 +143,18 @@ def check_rejected_rows(
         DataError: with the count of each reason and some examples of it.
     """
     rows = int(unseen.total.sum())
-    later = {UNSEEN_LABEL: (rows, list(_describe_unseen(unseen, options)))}
+    later = {UNSEEN_LABEL: (rows, list(_describe_unseen(unseen, counts.labels, options)))}
     check_rejected_fraction(counts, parts, options.max_rejected_fraction, later)
 
 
-def _describe_unseen(unseen: LabelCounts, options: Options) -> Iterator[str]:
+def _describe_unseen(unseen: LabelCounts, labels: LabelCounts, options: Options) -> Iterator[str]:
     """Yield lines of text with the most frequent unseen labels, and what can be done."""
     yield f"    {unseen.describe(_MAX_NAMED)}"
-    yield (
-        "    --min-label-rows N rejects the rows of rarer labels as rare_label, which do not count "
-        "here; --rare-label-as NAME joins these labels under a name instead"
-    )
+    if are_amounts(labels.name.to_pylist()):
+        yield f"    {AMOUNTS}"
+    else:
+        yield (
+            "    --min-label-rows N rejects the rows of rarer labels as rare_label, which do not "
+            "count here; --rare-label-as NAME joins these labels under a name instead"
+        )
     yield f"    {label_flag_hint(options)}"

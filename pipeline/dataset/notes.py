@@ -9,7 +9,9 @@ from pipeline.dataset.labels import ChosenLabels
 from pipeline.options import Options
 from pipeline.rows.label_counts import LabelCounts
 from pipeline.rows.similar_labels import (
+    AMOUNTS,
     SimilarLabels,
+    are_amounts,
     find_missing,
     find_same_numbers,
     find_same_spellings,
@@ -38,6 +40,12 @@ def _note_labels(labels: LabelCounts, what: str, outcome: str) -> str:
         f"labels {what}: {len(labels):,}, and their {labels.total.sum():,} rows are {outcome}: "
         f"{labels.describe(_MAX_NAMED)}"
     )
+
+
+def note_amounts(labels: Sequence[str]) -> Iterator[str]:
+    """Yield a note if the labels of a dataset seem to be amounts."""
+    if are_amounts(labels):
+        yield AMOUNTS
 
 
 def note_doubtful_labels(rows: Mapping[str, int]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from pipeline.dataset.limits import (
     check_sequences,
     check_splits,
 )
-from pipeline.dataset.notes import note_doubtful_labels, note_left_out_labels
+from pipeline.dataset.notes import note_amounts, note_doubtful_labels, note_left_out_labels
 from pipeline.options import Options
 from pipeline.rows.assumed_columns import check_assumed
 from pipeline.rows.counts import ReadCounts
@@ -89,6 +89,7 @@ def make_plan(
             *note_length(counts.lengths, options),
             *note_alphabet(characters, vocabulary.alphabet, options),
             *note_left_out_labels(labels, options),
+            *note_amounts(vocabulary.labels),
             *note_doubtful_labels(counts.labels.by_name(vocabulary.labels)),
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import NamedTuple
@@ -20,6 +20,13 @@ _LEAST_TYPED, _MOST_TYPED = 3, 100
 # The most frequent labels that become one text are enough: no need for all of many.
 _MOST_COMPARED = 3
 
+# Grades, years and codes of regions are fewer.
+_MOST_NUMBERS = 200
+AMOUNTS = (
+    "all labels are numbers, and each is a class of its own, as this is classification; to predict "
+    "an amount, give ranges of it as labels"
+)
+
 
 class SimilarLabels(NamedTuple):
     """Two labels with their rows, the one with fewer rows first."""
@@ -28,6 +35,11 @@ class SimilarLabels(NamedTuple):
     rows: int
     other: str
     other_rows: int
+
+
+def are_amounts(labels: Sequence[str]) -> bool:
+    """Return whether labels are more than some 200 numbers, such as 1, -0.5 and 1e-3."""
+    return len(labels) > _MOST_NUMBERS and all(map(_NUMBER.fullmatch, labels))
 
 
 def find_missing(rows: Mapping[str, int]) -> dict[str, int]:

@@ -9,6 +9,7 @@ import pytest
 from pipeline.dataset.labels import choose_labels
 from pipeline.dataset.notes import (
     note_absent_labels,
+    note_amounts,
     note_doubtful_labels,
     note_left_out_labels,
 )
@@ -70,6 +71,15 @@ def test_labels_that_are_probably_one_or_none_are_named() -> None:
         "'yse' (2) and 'yes' (400)",
     ]
     assert list(note_doubtful_labels({"alpha": 3, "beta": 400, "11": 1, "12": 1000})) == []
+
+
+def test_labels_that_seem_to_be_amounts_are_noted() -> None:
+    numbers = [str(n / 10) for n in range(201)]
+    assert list(note_amounts(numbers)) == [
+        "all labels are numbers, and each is a class of its own, as this is classification; to "
+        "predict an amount, give ranges of it as labels"
+    ]
+    assert list(note_amounts(numbers[:200])) == list(note_amounts([*numbers, "n/a"])) == []
 
 
 def test_the_first_20_pairs_are_named_in_short_notes() -> None:

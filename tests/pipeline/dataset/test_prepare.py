@@ -34,6 +34,7 @@ from tests.support.preparation import (
 
 PRISM = shutil.which("prism")
 TEN_ROWS = "sequence,label\n" + "".join(f"{c},x\n{c}{c},y\n" for c in "ACDEF")
+AMOUNTS = "sequence,label\n" + "".join(f"{'A' * (n % 9)}{n:b},{n / 8}\n" for n in range(300))
 
 
 @pytest.fixture(scope="module")
@@ -341,6 +342,13 @@ def test_overwrite_replaces_the_whole_dataset_or_nothing(
             ["--max-labels", "2", "--split", "train=1"],
             1,
             "3 different labels, more than --max-labels 2",
+        ),
+        (AMOUNTS, [], 1, "    all labels are numbers, and each is a class of its own, as this is"),
+        (
+            AMOUNTS,
+            ["--max-labels", "99", "--max-rejected-fraction", "1"],
+            1,
+            "the right --label-column? (all labels are numbers, and each is a class of its own",
         ),
         (TEN_ROWS, ["--split", "train=0.999,test=0.001"], 1, "no row falls into the test split"),
         ("sequence,label\nA,x\n,x\n", [], 1, "1 of 2 rows are rejected"),
