@@ -47,15 +47,39 @@ class Objective:
         self.sums = tf.function(self._sums, jit_compile=jit_compile, autograph=False)
         self._model = model
         self._class_weights = class_weights
+        layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+        self._seeds = [layer.seed_generator.state for layer in layers]
+
+    def draw_seeds(self, count: int) -> list[list[tf.Tensor]]:
+        """Return a seed of each dropout layer, (2,), for each of a replica's `count` microbatches.
+
+        They are those of the whole batch's microbatches, however these are divided among replicas.
+        If each microbatch drew its own, it would wait for the one before.
+        """
+        replica = tf.distribute.get_replica_context()
+        first = replica.replica_id_in_sync_group * count
+        drawn = [
+            [seed.value + _counted(first + number, seed) for seed in self._seeds]
+            for number in range(count)
+        ]
+        for seed in self._seeds:
+            seed.assign(seed.value + _counted(replica.num_replicas_in_sync * count, seed))
+        return drawn
 
     def _gradients(
-        self, features: dict[str, tf.Tensor], labels: tf.Tensor, weights: tf.Tensor, rows: tf.Tensor
+        self,
+        features: dict[str, tf.Tensor],
+        labels: tf.Tensor,
+        weights: tf.Tensor,
+        rows: tf.Tensor,
+        seeds: list[tf.Tensor],
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Return a microbatch's part of the gradients of the mean loss, and its sums.
 
-        rows: () float32, of the whole batch, over which the mean is taken.
+        rows: () float32, of the whole batch, over which the mean is taken. seeds: of `draw_seeds`.
         """
-        with tf.GradientTape() as tape:
+        drawn = keras.StatelessScope(zip(self._seeds, seeds, strict=True))
+        with drawn, tf.GradientTape() as tape:
             probabilities = self._model(features, training=True)
             loss = _loss(labels, probabilities)
             balanced = balance(weights, labels, self._class_weights)
@@ -101,7 +125,11 @@ class Replica:
         """Update the weights; return loss, correct answers and rows, (3,) float32, summed."""
         *_, weights = batch
         rows = add_in_order([tf.reduce_sum(weights)])
-        results = [self._objective.gradients(*part, rows) for part in self._microbatches(batch)]
+        parts = self._microbatches(batch)
+        results = [
+            self._objective.gradients(*part, rows, seeds)
+            for part, seeds in zip(parts, self._objective.draw_seeds(len(parts)), strict=True)
+        ]
         gradients = [add_in_order(parts) for parts in zip(*(g for g, _ in results), strict=True)]
         if self._clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
@@ -118,6 +146,11 @@ class Replica:
         if self._objective.jit_compile:
             return split_batch(batch, self._num_microbatches)
         return [trim_padding(batch)]
+
+
+def _counted(steps: int | tf.Tensor, seed: keras.Variable) -> tf.Tensor:
+    """Return what is added to the state of a generator that draws some seeds, (2,)."""
+    return tf.stack([tf.zeros((), seed.dtype), tf.cast(steps, seed.dtype)])
 
 
 def _loss(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:

@@ -17,7 +17,7 @@ from tests.support.workers import tf_configs
 from trainer.__main__ import main
 from trainer.config import Config
 from trainer.data.batches import Batches
-from trainer.model.network import EmbeddingSize, build_model, prefix_mask
+from trainer.model.network import EmbeddingSize, build_model, build_xla_model, prefix_mask
 from trainer.settings import Settings
 from trainer.steps.metrics import NO_METRICS
 from trainer.steps.replica import Objective, Replica
@@ -145,6 +145,26 @@ def test_balanced_labels_weigh_the_same_together(dataset):
     assert [weights[label] * count for label, count in counts.items()] == pytest.approx([11.0] * 3)
 
 
+def test_microbatches_draw_their_seeds_before_they_are_computed():
+    """One that changed the state of a generator would wait for the one before."""
+    model = build_xla_model((None,), 3, (4, 2), embedding=EmbeddingSize(6, 2), dropout=0.5)
+    objective = Objective(model)
+    states = [model.get_layer(f"dropout_{n}").seed_generator.state for n in (1, 2)]
+    (one, _), (other, _) = (state.numpy().tolist() for state in states)
+    first, second = tf.nest.map_structure(
+        lambda seed: seed.numpy().tolist(), (objective.draw_seeds(2), objective.draw_seeds(1))
+    )
+    assert first == [[[one, 0], [other, 0]], [[one, 1], [other, 1]]]
+    assert second == [[[one, 2], [other, 2]]]
+    features = {"sequence": tf.ones((5, 7), tf.int64), "length": tf.range(1, 6, dtype=tf.int64)}
+    seeds = [tf.constant(seed, states[0].dtype) for seed in first[1]]
+    batch = (features, tf.zeros(5, tf.int64), tf.ones(5), tf.constant(5.0))
+    graph = objective.gradients.get_concrete_function(*batch, seeds).graph
+    assert "AssignVariableOp" not in {operation.type for operation in graph.get_operations()}
+    gradients = [objective.gradients(*batch, each)[0][-1].numpy() for each in (seeds, seeds[::-1])]
+    assert (gradients[0] != gradients[1]).any()
+
+
 def test_the_step_is_compiled_where_that_is_faster():
     cpu = make_strategy("none", ())
     gpu = SimpleNamespace(extended=SimpleNamespace(worker_devices=("/device:GPU:0",)))
@@ -162,7 +182,7 @@ def test_a_device_that_is_not_there():
 
 
 def training_flags(dataset, representation="embedding"):
-    options = "--units 4,3 --epochs 3 --seed 5 --optimizer rmsprop --clip-norm 1"
+    options = "--units 4,3 --epochs 3 --seed 5 --optimizer rmsprop --clip-norm 1 --dropout 0.3"
     flags = ["--data", dataset.directory, "--batch-size", str(BATCH), *options.split()]
     return [*flags, "--representation", representation]
 
