@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from benchmarks.samples import LENGTHS
+
 
 def comparison_parser(
     program: str, description: str, rows: int, contestants: Sequence[str]
@@ -31,3 +33,14 @@ def comparison_parser(
         help=f"contestants: {', '.join(contestants)}",
     )
     return parser
+
+
+def add_lengths(parser: argparse.ArgumentParser) -> None:
+    """Add `--lengths`, the lengths of the rows."""
+    parser.add_argument(
+        "--lengths",
+        choices=LENGTHS,
+        default="mixed",
+        help="mixed: 5 to 40 characters, as pipeline.sample writes; full: 31 or more; short: 5 to "
+        "15 (default: %(default)s)",
+    )

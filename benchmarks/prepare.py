@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.arguments import comparison_parser
+from benchmarks.arguments import add_lengths, comparison_parser
 from benchmarks.figures import describe_machine, figures_table, ratios_table, show_command
 from benchmarks.measure import Cost, run_measured
 from benchmarks.rounds import FIGURES, RATIOS, Round
@@ -130,12 +130,12 @@ def count_records(path: Path) -> int:
 
 
 def compare(
-    contestants: Sequence[Contestant], rows: int, repeats: int
+    contestants: Sequence[Contestant], rows: int, lengths: str, repeats: int
 ) -> dict[Contestant, list[Round]]:
     """Run all contestants, one after the other, `repeats` times over."""
     rounds: dict[Contestant, list[Round]] = {contestant: [] for contestant in contestants}
     with tempfile.TemporaryDirectory(prefix="charseq-benchmark-") as directory:
-        small, whole = make_samples(Path(directory), rows, "mixed")
+        small, whole = make_samples(Path(directory), rows, lengths)
         scratch = Path(directory, "scratch")
         scratch.mkdir()
         warm_file_cache()
@@ -167,23 +167,28 @@ def _compare(argv: Sequence[str] | None) -> None:
         raise UsageError(f"--rows takes {_MIN_ROWS} or more, --repeats 1 or more")
     chosen = [one for one in CONTESTANTS if not arguments.only or one.name in arguments.only]
     machine = describe_machine(_PACKAGES)
-    rounds = compare(chosen, arguments.rows, arguments.repeats)
+    rounds = compare(chosen, arguments.rows, arguments.lengths, arguments.repeats)
     pairs = [(a.name, b.name) for a in chosen for b in chosen if are_compared(a, b)]
     named = {one.name: rounds[one] for one in chosen}
     command = show_command("benchmarks.prepare", argv)
-    print(f"`{command}`: {arguments.rows:,} rows, medians of {arguments.repeats}.\n{machine}\n")
+    print(
+        f"`{command}`: {arguments.rows:,} rows of {arguments.lengths} lengths, medians of "
+        f"{arguments.repeats}.\n{machine}\n"
+    )
     print(figures_table(named, FIGURES))
     print()
     print(ratios_table(pairs, named, RATIOS))
 
 
 def _parser() -> argparse.ArgumentParser:
-    return comparison_parser(
+    parser = comparison_parser(
         "prepare",
         "Time this pipeline and its peers on the same rows; print Markdown.",
         rows=1_085_420,
         contestants=[contestant.name for contestant in CONTESTANTS],
     )
+    add_lengths(parser)
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

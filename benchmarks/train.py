@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.arguments import comparison_parser
+from benchmarks.arguments import add_lengths, comparison_parser
 from benchmarks.figures import (
     Figure,
     describe_machine,
@@ -25,7 +25,7 @@ from benchmarks.figures import (
     ratios_table,
     show_command,
 )
-from benchmarks.samples import LENGTHS, make_samples
+from benchmarks.samples import make_samples
 from benchmarks.training import (
     PACKAGES,
     Contestant,
@@ -171,13 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--epochs", type=int, default=5, metavar="N", help="number of epochs (default: %(default)s)"
     )
-    parser.add_argument(
-        "--lengths",
-        choices=LENGTHS,
-        default="mixed",
-        help="mixed: 5 to 40 characters, as pipeline.sample writes; full: 31 or more; short: 5 to "
-        "15 (default: %(default)s)",
-    )
+    add_lengths(parser)
     parser.add_argument(
         "--torch-python",
         default=sys.executable,
