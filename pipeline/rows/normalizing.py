@@ -92,9 +92,8 @@ def _find_uppercase(text: pa.StringArray) -> Bools:
 
 def _find_blank_ends(text: pa.StringArray) -> Bools:
     data = _bytes_of(text)
-    if (
-        data.min(initial=127) > ord(" ") and data.max(initial=0) < 128
-    ):  # No blank in ASCII is above.
+    # A space is the last blank in ASCII.
+    if data.min(initial=127) > ord(" ") and data.max(initial=0) < 128:
         return np.zeros(len(text), np.bool_)
     trimmed = pc.utf8_trim(text, BLANKS)
     return _to_mask(pc.less(pc.binary_length(trimmed), pc.binary_length(text)))
