@@ -143,7 +143,9 @@ def check_rejected_rows(
         DataError: with the count of each reason and some examples of it.
     """
     rows = int(unseen.total.sum())
-    later = {UNSEEN_LABEL: (rows, list(_describe_unseen(unseen, counts.labels, options)))}
+    later = {}
+    if rows:
+        later[UNSEEN_LABEL] = rows, list(_describe_unseen(unseen, counts.labels, options))
     check_rejected_fraction(counts, parts, options.max_rejected_fraction, later)
 
 
