@@ -42,7 +42,6 @@ from charseq.paths import expand_path
 
 T = TypeVar("T")
 _METADATA_KEY = "flag"
-# The usage stands before it, in one message.
 _MAX_PARSER_ERROR = 700
 # The limit of whole numbers that have no other: TensorFlow and Arrow count in 64 bits.
 _MAX_COUNT = 2**63 - 1
@@ -146,6 +145,11 @@ def flag_names(options: type[Any]) -> list[str]:
     return [flag_name(field.name) for field in _all_fields(options)]
 
 
+def flag_defaults(options: type[Any]) -> dict[str, object]:
+    """Return the default of each field with a flag, by name; MISSING for a required one."""
+    return {field.name: field.default for field in _all_fields(options)}
+
+
 def require(condition: bool, name: str, value: object, expected: str) -> None:
     """Check a condition on the value of the flag `name`.
 
@@ -170,10 +174,11 @@ def validate(options: Any) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors stay short, however long an argument is."""
+    """A parser whose errors are one line, without all flags, and short with any argument."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(shorten_message(message, _MAX_PARSER_ERROR))
+        shortened = shorten_message(message, _MAX_PARSER_ERROR)
+        self.exit(2, f"error: {shortened}; see {self.prog} --help\n")
 
 
 def make_parser(

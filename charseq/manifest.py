@@ -66,12 +66,13 @@ class InputFile:
     """An input file of a preparation.
 
     identity: a checksum or another value that changes with the content, as `sha256:…`; None in
-    datasets of versions that did not record it.
+    datasets of versions that did not record it. split: the split that all its rows are given.
     """
 
     path: str
     bytes: int
     identity: str | None = None
+    split: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the file as `dataset.json` and `predictions.json` hold it."""
@@ -85,7 +86,8 @@ class RowCounts:
     truncated: usable rows longer than `max_length`. ambiguous: sequences under several labels.
     unknown_characters: characters of the records that are outside the alphabet. normalized: usable
     rows that a step of normalizing changed, by column, then step (nfc, lowercase, strip); counts of
-    0 are left out, and None is in datasets of versions that did not normalize.
+    0 are left out, and None is in datasets of versions that did not normalize. leaks: sequences in
+    more than one given split, by the names of the splits, as `train+test`; None if none is given.
     """
 
     read: int
@@ -99,12 +101,14 @@ class RowCounts:
     ambiguous: int
     unknown_characters: int
     normalized: Mapping[str, Mapping[str, int]] | None = None
+    leaks: Mapping[str, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts as `dataset.json` holds them."""
         content = asdict(self)
-        if self.normalized is None:
-            del content["normalized"]
+        for name in ("normalized", "leaks"):
+            if content[name] is None:
+                del content[name]
         return content
 
 
@@ -148,6 +152,11 @@ class Manifest:
     def records(self, split: str) -> int:
         """Return the number of records of a split; 0 for a split that was not written."""
         return sum(shard.records for shard in self.shards_of(split))
+
+    @property
+    def split_to_measure(self) -> str:
+        """The split to measure models on: test, or validation in a dataset without a test row."""
+        return "test" if self.records("test") or not self.records("validation") else "validation"
 
     def characters(self, split: str) -> int:
         """Return the number of characters of a split's records."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from charseq.errors import UsageError
 
@@ -31,7 +32,8 @@ class InputOptions:
 
     input: paths and globs. label_column: None for input that is read without labels. delimiter:
     None for that of the format. no_header: None for a header, unless it looks like a row.
-    label_pattern: None for the default.
+    label_pattern: None for the default. others: flag and name of each other column to read.
+    split_inputs: those of `input` that are of one split, by its name; empty if none are.
 
     Raises:
         UsageError: two values exclude each other.
@@ -45,17 +47,26 @@ class InputOptions:
     delimiter: str | None = None
     no_header: bool | None = None
     label_pattern: str | None = None
+    others: tuple[tuple[str, str], ...] = ()
+    split_inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.format != "auto":
             self.check_format(self.format)
-        columns = [self.sequence_column, *([self.label_column] if self.label_column else [])]
+        columns = [name for _, name in self.wanted_columns]
         if self.no_header and not all(map(_is_column_number, columns)):
-            label = " --label-column 2" if self.label_column else ""
+            flags = [flag for flag, _ in self.wanted_columns]
+            numbers = " ".join(f"{flag} {number}" for number, flag in enumerate(flags, 1))
             raise UsageError(
                 f"--no-header: got the columns {', '.join(map(repr, columns))}, expected their "
-                f"numbers, as --sequence-column 1{label}"
+                f"numbers, as {numbers}"
             )
+
+    @property
+    def wanted_columns(self) -> list[tuple[str, str]]:
+        """The flag and the name of each column that must exist, in the order of reading."""
+        label = [("--label-column", self.label_column)] if self.label_column is not None else []
+        return [("--sequence-column", self.sequence_column), *label, *self.others]
 
     def check_format(self, form: str) -> None:
         """Check that the options are those of files of the format `form`.
@@ -67,6 +78,8 @@ class InputOptions:
         for flag, value in flags.items():
             if value is not None and form not in TABLE_FORMATS:
                 raise UsageError(f"{flag}: is for {' and '.join(TABLE_FORMATS)}, not for {form}")
+        if self.others and form in FORMATS_WITHOUT_COLUMNS:
+            raise UsageError(f"{self.others[0][0]}: is for formats with columns, not for {form}")
         if self.label_pattern is not None and form != "fasta":
             raise UsageError(f"--label-pattern: is for fasta, not for {form}")
 

@@ -117,6 +117,8 @@ def summary_table(manifest: Manifest) -> str:
     for name, count in asdict(manifest.counts).items():
         if name == "rejected_by_reason":
             rows |= {f"  {reason}": rejected for reason, rejected in count.items()}
+        elif name == "leaks":
+            rows |= {f"sequences in {splits}": n for splits, n in (count or {}).items()}
         elif name == "normalized":
             for column, by_step in (count or {}).items():
                 rows |= {f"{column} changed by {step}": n for step, n in by_step.items()}

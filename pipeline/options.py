@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
+from itertools import chain, combinations
 from typing import Any, Final, Literal
 
 from charseq.console.redaction import redact_json
@@ -29,7 +30,8 @@ from pipeline.input_options import (
     parse_delimiter,
 )
 from pipeline.label_pattern import parse_label_pattern
-from pipeline.split_fractions import parse_split
+from pipeline.split.fractions import parse_split
+from pipeline.split.options import SplitOptions
 
 Auto = Literal["auto"]
 AUTO: Final[Auto] = "auto"  # The value of --max-length and --alphabet-size that fits the data.
@@ -44,6 +46,8 @@ BEAM_FLAGS_HELP = (
     "Every other flag is passed to Apache Beam, for example --runner=PortableRunner or "
     "--direct_num_workers=2; one that Beam itself does not know, as --beam-flag=--NAME=VALUE."
 )
+# The fields that `dataset.json` compares by the files that they match.
+INPUT_FIELDS = ("input", "train_input", "validation_input", "test_input")
 _NO_COLUMNS = ("label_from", "text and fasta have no columns")
 
 
@@ -51,13 +55,16 @@ _NO_COLUMNS = ("label_from", "text and fasta have no columns")
 class RowRules:
     """The rules for usable rows; label_column: None if a row needs no label.
 
-    normalization: of sequences; labels are never lowercased.
+    normalization: of sequences; labels are never lowercased. others: the flags of the other columns
+    that are read, in order. split_of_value: the place in SPLITS of each value of --split-column.
     """
 
     max_length: int
     too_long: str
     label_column: str | None
     normalization: Normalization
+    others: tuple[str, ...] = ()
+    split_of_value: Mapping[str, int] = field(default_factory=dict)
 
 
 def _switch(help: str, *, default: bool) -> bool:
@@ -79,6 +86,19 @@ def parse_number_or_auto(text: str) -> int | Auto:
         raise ValueError(f"got {text!r}, expected a whole number or auto") from None
 
 
+def require_input(paths: Sequence[str]) -> None:
+    """Check that there is an input.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not paths:
+        raise UsageError(
+            "--input: is missing; or give each split its own, with --train-input and "
+            "--validation-input or --test-input"
+        )
+
+
 @dataclass(frozen=True)
 class Options:
     """The options of a preparation.
@@ -93,10 +113,10 @@ class Options:
         UsageError: a value is outside the limits of its flag, or two values exclude each other.
     """
 
-    input: tuple[str, ...] = flag(INPUT_HELP, metavar="PATH", is_path=True)
     output: str = flag(
         "dataset directory to write, also s3:// or gs://", metavar="DIR", is_path=True
     )
+    input: tuple[str, ...] = flag(INPUT_HELP, default=(), metavar="PATH", is_path=True)
     format: str = flag(FORMAT_HELP, default="auto", choices=("auto", *FORMATS))
     label_from: str | None = flag(
         "for text and fasta: the label is the name of the directory, or of the file without "
@@ -226,9 +246,11 @@ class Options:
     overwrite: bool = _switch("replace an existing dataset", default=False)
     chosen_length: int | None = None
     chosen_characters: int | None = None
+    splits: SplitOptions = field(default_factory=SplitOptions)
 
     def __post_init__(self) -> None:
         validate(self)
+        require_input(self.input or self.splits.train_input)
         self._check_labels()
         _ = self.input_options  # which checks itself
         self._check_alphabet()
@@ -250,12 +272,14 @@ class Options:
             )
 
     def _check_labels(self) -> None:
-        require(
-            self.sequence_column != self.label_column,
-            "--label-column",
-            self.label_column,
-            "another column than --sequence-column",
-        )
+        columns = {
+            "--sequence-column": self.sequence_column,
+            "--label-column": self.label_column,
+            **dict(self.splits.columns),
+        }
+        for first, second in combinations(columns, 2):
+            is_other = columns[first] != columns[second]
+            require(is_other, second, columns[second], f"another column than {first}")
         if self.rare_label_as is not None:
             require(
                 self.rare_label_as.strip() != "" and not set("\r\n") & set(self.rare_label_as),
@@ -302,7 +326,12 @@ class Options:
     @property
     def paths(self) -> tuple[str, ...]:
         """The files, directories and globs that a preparation reads or writes."""
-        return tuple(filter(None, (*self.input, self.output, self.alphabet_of)))
+        return tuple(filter(None, (*self.all_inputs, self.output, self.alphabet_of)))
+
+    @property
+    def all_inputs(self) -> tuple[str, ...]:
+        """The files, directories and globs to read, of all splits."""
+        return self.input or tuple(chain.from_iterable(self.splits.inputs.values()))
 
     @property
     def num_positions(self) -> int:
@@ -354,7 +383,7 @@ class Options:
     def input_options(self) -> InputOptions:
         """The options that decide which rows are read."""
         return InputOptions(
-            self.input,
+            self.all_inputs,
             self.format,
             self.label_from,
             self.sequence_column,
@@ -362,12 +391,21 @@ class Options:
             self.delimiter,
             self.no_header,
             self.label_pattern,
+            self.splits.columns,
+            self.splits.inputs,
         )
 
     @property
     def row_rules(self) -> RowRules:
         """The options that decide which rows are usable."""
-        return RowRules(self.num_positions, self.too_long, self.label_column, self.normalization)
+        return RowRules(
+            self.num_positions,
+            self.too_long,
+            self.label_column,
+            self.normalization,
+            tuple(flag for flag, _ in self.splits.columns),
+            self.splits.split_of_value,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as `dataset.json` holds them: as asked for, without secrets.
@@ -376,10 +414,11 @@ class Options:
         """
         options = {
             **asdict(self),
-            "input": redact_json(self.input),
+            **asdict(self.splits),
             "alphabet_size": AUTO if self.alphabet_size == AUTO else self.num_characters,
         }
-        for name in ("output", "alphabet_of", "chosen_length", "chosen_characters"):
+        options |= {name: redact_json(options[name]) for name in INPUT_FIELDS}
+        for name in ("output", "alphabet_of", "chosen_length", "chosen_characters", "splits"):
             del options[name]
         return options
 

@@ -11,25 +11,26 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 
+from charseq.flags import flag_defaults
 from pipeline.__main__ import main
-from pipeline.options import Options
+from pipeline.options import INPUT_FIELDS, Options
 
-_OURS = {field.name for field in fields(Options) if field.metadata}
+_OURS = flag_defaults(Options).keys()
 
 
 def to_command_line(arguments: Sequence[str]) -> list[str]:
     """Return the launcher's arguments as flags of `python -m pipeline`.
 
     Several globs in one --input are separated by a comma before gs://, since the name of an object
-    may contain commas. Flags of Beam are not changed.
+    may contain commas; so are those of the inputs of splits. Flags of Beam are not changed.
     """
     line = []
     for argument in arguments:
         name, _, value = argument.removeprefix("--").partition("=")
-        if name == "input":
-            line += [f"--input={glob}" for glob in re.split(",(?=gs://)", value)]
+        if name in INPUT_FIELDS:
+            flag = name.replace("_", "-")
+            line += [f"--{flag}={glob}" for glob in re.split(",(?=gs://)", value)]
         elif name in _OURS:
             line.append(f"--{name.replace('_', '-')}={value}")
         else:

@@ -10,23 +10,27 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING
 from typing import Any
 
-from pipeline.options import DEFAULT_MAX_LENGTH, Options, make_parser
+from charseq.flags import flag_defaults
+from pipeline.options import DEFAULT_MAX_LENGTH, INPUT_FIELDS, Options, make_parser
 
 # Anchored, and only what POSIX egrep, RE2, Java and JavaScript read alike: Dataflow's documentation
 # says egrep, the console is a web page.
 _COUNT = "[1-9][0-9]*"
 _NAME = ".+"
 _SHARE = "(train|validation|test)=([0-9]+(/[1-9][0-9]*)?|[0-9]*[.][0-9]+)"
+_SPLIT_VALUE = "[^,]*[^, ][^,]*=(train|validation|test)"
 _SWITCHES = ("no_header", "lowercase", "strip", "overwrite")
 _PATTERNS = {
-    "input": "gs://.+",
+    **dict.fromkeys(INPUT_FIELDS, "gs://.+"),
     "output": "gs://.+",
     "alphabet_of": "gs://.+",
     "sequence_column": _NAME,
     "label_column": _NAME,
+    "split_column": _NAME,
+    "split_values": f"{_SPLIT_VALUE}(,{_SPLIT_VALUE})*",
     "label_pattern": _NAME,
     "delimiter": "tab|[;,:|]",
     "max_length": _COUNT,
@@ -43,12 +47,15 @@ _PATTERNS = {
 }
 _HELP = {
     "input": "file or glob; several with a comma between: gs://a/*.csv,gs://b/*.csv",
+    "train_input": "instead of input: files of the train split, likewise",
+    "validation_input": "files of the validation split; without any, cut from the train split",
+    "test_input": "files of the test split",
     "output": "dataset directory to write",
     # auto takes a job of its own before, and a template is one job.
     "max_length": f"number of positions in a record (default: {DEFAULT_MAX_LENGTH})",
 }
 _PICKERS = {
-    "input": "GCS_READ_FILE",
+    **dict.fromkeys(INPUT_FIELDS, "GCS_READ_FILE"),
     "output": "GCS_WRITE_FOLDER",
     "alphabet_of": "GCS_READ_FOLDER",
     "max_length": "NUMBER",
@@ -107,8 +114,8 @@ def _parameter(option: argparse.Action) -> dict[str, Any]:
     }
     if option.choices:
         parameter["enumOptions"] = [{"value": choice} for choice in option.choices]
-    (default,) = (field.default for field in fields(Options) if field.name == name)
-    if default not in (None, MISSING) and name not in _NOT_FILLED_IN:
+    default = flag_defaults(Options)[name]
+    if default not in (None, MISSING, ()) and name not in _NOT_FILLED_IN:
         parameter["defaultValue"] = json.dumps(default).strip('"')
     return parameter
 

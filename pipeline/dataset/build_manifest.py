@@ -84,11 +84,14 @@ def count_rows(prepared: PreparedDataset) -> RowCounts:
     shards = prepared.shards
     by_reason: Counter[str] = sum((file.by_reason for file in prepared.rejected_files), Counter())
     records = dict.fromkeys(SPLITS, 0)
+    splits = prepared.plan.splits
     for summary in shards:
         records[summary.shard.split] += summary.records
     return RowCounts(
         read=prepared.counts.read,
-        **records,
+        train=records["train"],
+        validation=records["validation"],
+        test=records["test"],
         duplicates=sum(summary.duplicates for summary in shards),
         rejected=by_reason.total(),
         rejected_by_reason=dict(sorted(by_reason.items())),
@@ -98,6 +101,7 @@ def count_rows(prepared: PreparedDataset) -> RowCounts:
             summary.id_counts[prepared.plan.options.unknown_id] for summary in shards
         ),
         normalized=prepared.counts.normalized.to_json(),
+        leaks=None if splits is None else splits.count_leaks(),
     )
 
 

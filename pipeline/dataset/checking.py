@@ -8,27 +8,33 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from charseq.manifest import SPLITS
 from pipeline.options import Options
 from pipeline.rows.assumed_columns import find_assumed
 from pipeline.rows.blocks import Block, parse_block
 from pipeline.rows.counts import ReadCounts, some_sequences
 from pipeline.rows.hashing import hash_sequences
-from pipeline.rows.label_counts import count_labels
+from pipeline.rows.label_counts import LabelCounts, count_labels
 from pipeline.rows.normalizing import NormalizedCounts, count_changed, cut_column, least_hashes
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.rejected import RejectedRow, choose_examples, locate_rejected
+from pipeline.rows.sources import Source
+from pipeline.rows.split_column import Places
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.shards.partition import assign_splits
+from pipeline.split.given import pack_facts
 from pipeline.transform.encoding import to_analyze
 
 # `step`: the difference to the number of the row before; compresses to nothing.
 # `raw`: null where it is the sequence.
+# `split`: the place in SPLITS; null where it is not given.
 USABLE = pa.schema(
     [
         ("sequence", pa.string()),
         ("label", pa.string()),
         ("raw", pa.string()),
         ("step", pa.int32()),
+        ("split", pa.int8()),
     ]
 )
 
@@ -46,12 +52,17 @@ class UsableRows(NamedTuple):
 
 
 class CheckedBlock(NamedTuple):
-    """What became of the rows of a block; train: the rows that TFT analyzes."""
+    """What became of the rows of a block.
+
+    train: the rows that TFT analyzes, unless splits are given: then it is known once all rows are
+    read, and `facts` are what that takes, see `pack_facts`.
+    """
 
     rows: UsableRows
-    train: pa.RecordBatch
+    train: pa.RecordBatch | None
     rejected: list[RejectedRow]
     counts: ReadCounts
+    facts: list[tuple[int, bytes]]
 
 
 def check_block(block: Block, options: Options) -> CheckedBlock:
@@ -64,6 +75,7 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
     checked = validate_rows(parsed, options.row_rules)
     sequence = cut(checked.sequence, options)
     hashes = hash_sequences(sequence, options.seed)
+    given = _given_splits(block.part.source, checked)
     split = assign_splits(hashes, options.split_fractions)
     rejected = locate_rejected(block.part, checked.bad)
     counts = ReadCounts(
@@ -73,7 +85,7 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
         examples=choose_examples(rejected),
         rows_in_part=Counter({block.part.index: parsed.rows}),
         lengths=checked.lengths,
-        labels=count_labels(checked.label, split),
+        labels=count_labels(checked.label, split) if given is None else LabelCounts(),
         sequences=some_sequences(hashes),
         normalized=NormalizedCounts(
             count_changed(checked.changed_sequences),
@@ -82,9 +94,19 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
         ),
         found=find_assumed(block, parsed),
     )
+    rows = _pack_usable(block, checked, given)
+    if given is not None:
+        return CheckedBlock(rows, None, rejected, counts, list(pack_facts(hashes, given)))
     is_train = pa.array(split == 0)
     train = to_analyze(sequence.filter(is_train), checked.label.filter(is_train))
-    return CheckedBlock(_pack_usable(block, checked), train, rejected, counts)
+    return CheckedBlock(rows, train, rejected, counts, [])
+
+
+def _given_splits(source: Source, checked: ValidatedRows) -> Places | None:
+    """Return the split of each usable row, (n,) int8, or None if splits are not given."""
+    if source.split is None:
+        return checked.split
+    return np.full(len(checked.row), SPLITS.index(source.split), np.int8)
 
 
 def cut(sequence: pa.StringArray, options: Options) -> pa.StringArray:
@@ -92,8 +114,9 @@ def cut(sequence: pa.StringArray, options: Options) -> pa.StringArray:
     return cut_column(sequence, options.num_positions, options.normalization)
 
 
-def _pack_usable(block: Block, checked: ValidatedRows) -> UsableRows:
+def _pack_usable(block: Block, checked: ValidatedRows, given: Places | None) -> UsableRows:
     step = np.diff(checked.row, prepend=block.first - 1).astype(np.int32)
-    columns = [checked.sequence, checked.label, checked.raw, pa.array(step)]
+    split = pa.nulls(len(step), pa.int8()) if given is None else pa.array(given)
+    columns = [checked.sequence, checked.label, checked.raw, pa.array(step), split]
     rows = pa.RecordBatch.from_arrays(columns, schema=USABLE)
     return UsableRows(block.part.index, block.first, pack_rows(rows))

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 
+from pipeline.dataset.assigning import AssignedRows, assign_rows
 from pipeline.dataset.checking import CheckedBlock, UsableRows, check_block
 from pipeline.dataset.plan import Plan
 from pipeline.dataset.shuffling import PartitionedRows, partition_rows
@@ -20,9 +22,11 @@ from pipeline.rows.rejected_files import tag_rejected
 from pipeline.runtime import progress
 from pipeline.runtime.threads import ThreadedDoFn
 from pipeline.shards.write import ShardSummary, write_shard
+from pipeline.split.given import GivenSplits
 
 # Tags of outputs.
 COUNTS = "counts"
+FACTS = "facts"
 ROWS = "rows"
 TRAIN = "train"
 
@@ -34,14 +38,14 @@ _ANALYZED_POSITIONS = 1 << 24
 class ReadAndCheck(ThreadedDoFn):
     """Part to UsableRows.
 
-    To TRAIN batches for TFT to analyze, to COUNTS a ReadCounts per block, to REJECTED the rows
-    that are not usable.
+    To TRAIN batches for TFT to analyze, or to FACTS those of given splits; to COUNTS a ReadCounts
+    per block, to REJECTED the rows that are not usable.
     """
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._read = Metrics.counter("rows", "read")
-        self._labels: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
+        self._train = TrainBatches(options)
 
     def process(self, part: Part) -> Iterator[UsableRows | TaggedOutput]:
         """See the class."""
@@ -55,12 +59,47 @@ class ReadAndCheck(ThreadedDoFn):
         progress.advance(read=block.counts.read, usable=block.counts.usable)
         yield TaggedOutput(COUNTS, block.counts)
         yield from tag_rejected(block.rejected)
-        if self._is_within_max_labels(block.counts):
-            rows = max(1, min(_ANALYZED_ROWS, _ANALYZED_POSITIONS // self._options.num_positions))
-            for start in range(0, block.train.num_rows, rows):
-                yield TaggedOutput(TRAIN, block.train.slice(start, rows))
+        if block.train is not None:
+            for batch in self._train.cut(block.train, block.counts):
+                yield TaggedOutput(TRAIN, batch)
+        for facts in block.facts:
+            yield TaggedOutput(FACTS, facts)
         if block.counts.usable:
             yield block.rows
+
+
+class AssignRows(ThreadedDoFn):
+    """UsableRows with given splits to batches for TFT to analyze; to COUNTS their ReadCounts."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._train = TrainBatches(options)
+
+    def process(
+        self, rows: UsableRows, splits: GivenSplits
+    ) -> Iterator[pa.RecordBatch | TaggedOutput]:
+        """See the class."""
+        yield from self.submit(assign_rows, rows, splits, self._options)
+
+    def emit(self, rows: AssignedRows) -> Iterator[pa.RecordBatch | TaggedOutput]:
+        """See the class."""
+        yield TaggedOutput(COUNTS, rows.counts)
+        yield from self._train.cut(rows.train, rows.counts)
+
+
+class TrainBatches:
+    """Train rows cut into batches for TFT, as long as their labels are not too many."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._labels: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
+
+    def cut(self, train: pa.RecordBatch, counts: ReadCounts) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a block in batches; counts: of the block."""
+        if self._is_within_max_labels(counts):
+            rows = max(1, min(_ANALYZED_ROWS, _ANALYZED_POSITIONS // self._options.num_positions))
+            for start in range(0, train.num_rows, rows):
+                yield train.slice(start, rows)
 
     def _is_within_max_labels(self, counts: ReadCounts) -> bool:
         """Return whether the labels up to here, those of `counts` included, are not too many.
@@ -105,7 +144,13 @@ class WriteShard(ThreadedDoFn):
         number, values = group
         shard = plan.partition.shards[number]
         yield from self.submit(
-            write_shard, shard, values, self._transform_dir, self._staging, plan.options
+            write_shard,
+            shard,
+            values,
+            self._transform_dir,
+            self._staging,
+            plan.options,
+            plan.keeps_duplicates(shard.split),
         )
 
     def emit(self, summary: ShardSummary) -> Iterator[ShardSummary]:

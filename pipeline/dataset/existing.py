@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from typing import Any
 
 from charseq.errors import DataError
+from charseq.flags import flag_defaults
 from charseq.manifest import InputFile, Manifest
 from charseq.text.normalization import OPTIONS_OF_EARLIER_DATASETS, Normalization
-from pipeline.options import Options
+from pipeline.options import INPUT_FIELDS, Options
 from pipeline.output.differences import different_files, different_options
 
-# `input` is compared by the files it matches.
-_NOT_COMPARED = {"input", "overwrite"}
+_NOT_COMPARED = {*INPUT_FIELDS, "overwrite"}
 # A dataset within a limit is within a higher one, too.
 _LIMITS = {"max_rejected_fraction", "max_labels"}
 
@@ -61,5 +60,4 @@ def _can_change(manifest: Manifest, wanted: Normalization) -> bool:
 
 def _different_options(existing: Mapping[str, Any], options: Options) -> Iterator[str]:
     wanted = {name: now for name, now in options.to_json().items() if name not in _NOT_COMPARED}
-    defaults = {field.name: field.default for field in fields(Options)}
-    return different_options(existing, wanted, defaults, _LIMITS)
+    return different_options(existing, wanted, flag_defaults(Options), _LIMITS)

@@ -6,6 +6,9 @@ read ─▶ check ─▶ partition by hash ─▶ GroupByKey(shard) ─▶ write
 The characters of the train rows are counted beside the analysis: with --alphabet-size auto, TFT
 learns as many as there may be, and the vocabulary is cut to those that are needed.
 
+Where splits are given, the train rows are known once all rows are read: a sequence that is in
+another split, too, is not one of them. What that takes is joined by ranges of hashes first.
+
 With --min-label-rows, the rows of rare labels are taken out (or renamed) before the analysis, which
 then waits until all rows are read and the rows of each label are known.
 """
@@ -23,7 +26,16 @@ from apache_beam.pvalue import AsList, AsSingleton, DoOutputsTuple
 from tensorflow_transform import TFTransformOutput
 from tensorflow_transform.beam.tft_beam_io.beam_metadata_io import BeamDatasetMetadata
 
-from pipeline.dataset.dofns import COUNTS, ROWS, TRAIN, PartitionRows, ReadAndCheck, WriteShard
+from pipeline.dataset.dofns import (
+    COUNTS,
+    FACTS,
+    ROWS,
+    TRAIN,
+    AssignRows,
+    PartitionRows,
+    ReadAndCheck,
+    WriteShard,
+)
 from pipeline.dataset.labels import without_rare
 from pipeline.dataset.plan import make_plan
 from pipeline.dataset.prepared import PreparedDataset
@@ -40,6 +52,7 @@ from pipeline.sizes.characters import (
     choose_alphabet_size,
     count_characters,
 )
+from pipeline.split.given import add_ranges, join_facts
 from pipeline.transform.encoding import analyzer_config, encode_text
 from pipeline.transform.save_graph import cut_alphabet, save_graph
 
@@ -67,8 +80,17 @@ def build(
     transform = new_transform_dir(staging)
     once = pipeline | "Once" >> beam.Create([None])
     read = _read_and_check(pipeline, parts, options)
+    splits, train = pipeline | "NoSplits" >> beam.Create([None]), read[TRAIN]
     counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
-    train = read[TRAIN]
+    if options.splits.are_given:
+        splits = _join_splits(pipeline, read[FACTS])
+        assigned = read[ROWS] | "AssignRows" >> beam.ParDo(
+            AssignRows(options), AsSingleton(splits)
+        ).with_outputs(COUNTS, main=TRAIN)
+        train = assigned[TRAIN]
+        counts = counts | "AddAssigned" >> beam.Map(
+            lambda read, of_assigned: add_counts([read, *of_assigned]), AsList(assigned[COUNTS])
+        )
     if options.min_label_rows > 1:
         train = train | "WithoutRare" >> beam.Map(
             lambda batch, counted: without_rare(batch, counted.labels, options), AsSingleton(counts)
@@ -76,10 +98,11 @@ def build(
     characters = _count_characters(train)
     saved = _analyze(train, characters, options, temp_dir, transform)
     plan = once | "Plan" >> beam.Map(
-        lambda _, counted, of_train, _saved: make_plan(
-            counted, of_train, transform, parts, options
+        lambda _, counted, given, of_train, _saved: make_plan(
+            counted, given, of_train, transform, parts, options
         ),
         AsSingleton(counts),
+        AsSingleton(splits),
         AsSingleton(characters),
         AsList(saved),
     )
@@ -109,7 +132,23 @@ def _read_and_check(
         | "Parts" >> beam.Create(parts)
         | "Spread" >> beam.Reshuffle()
         | "ReadAndCheck"
-        >> beam.ParDo(ReadAndCheck(options)).with_outputs(TRAIN, COUNTS, REJECTED, main=ROWS)
+        >> beam.ParDo(ReadAndCheck(options)).with_outputs(TRAIN, FACTS, COUNTS, REJECTED, main=ROWS)
+    )
+
+
+def _join_splits(pipeline: beam.Pipeline, facts: beam.PCollection) -> beam.PCollection:
+    """Return the GivenSplits of all rows."""
+    ranges = (
+        facts
+        | "GroupByRange" >> beam.GroupByKey()
+        | "JoinFacts" >> beam.MapTuple(lambda _, packed: join_facts(packed))
+    )
+    # An impulse of its own: Beam's local runner stops for ever where a step that others wait for
+    # shares its input with a step that waits for those.
+    return (
+        pipeline
+        | "SplitsOnce" >> beam.Create([None])
+        | "Splits" >> beam.Map(lambda _, joined: add_ranges(joined), AsList(ranges))
     )
 
 

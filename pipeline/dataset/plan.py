@@ -13,20 +13,34 @@ from charseq.errors import DataError
 from pipeline.dataset.labels import ChosenLabels, choose_labels
 from pipeline.dataset.limits import (
     check_counted_labels,
+    check_given_splits,
     check_label_count,
+    check_leaks,
     check_rejected_rows,
     check_sequences,
+    check_shard_count,
     check_splits,
 )
-from pipeline.dataset.notes import note_amounts, note_doubtful_labels, note_left_out_labels
+from pipeline.dataset.notes import (
+    note_amounts,
+    note_doubtful_labels,
+    note_leaks,
+    note_left_out_labels,
+)
 from pipeline.options import Options
 from pipeline.rows.assumed_columns import check_assumed
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.label_counts import LabelCounts
 from pipeline.rows.parts import Part
-from pipeline.shards.partition import Partition, default_train_shards, plan_partition
+from pipeline.shards.partition import (
+    Partition,
+    default_train_shards,
+    plan_given_partition,
+    plan_partition,
+)
 from pipeline.sizes.characters import CharacterCounts
 from pipeline.sizes.notes import note_alphabet, note_length
+from pipeline.split.given import GivenSplits
 from pipeline.transform.saved_graph import Vocabulary, read_vocabulary
 
 PARITY_ROWS = 256
@@ -41,7 +55,8 @@ class Plan:
     parity_limit: the rows whose hash has lower 32 bits below it, `PARITY_ROWS` of them, about.
     parity_hashes: those of sequences that normalizing changed, (k,) uint64, ascending.
     rare_labels: (k,) uint64, the hashes of the labels with fewer rows than `--min-label-rows`.
-    notes: for users, on the labels that do not become labels of the dataset.
+    notes: for users, on the labels that do not become labels of the dataset. splits: what is known
+    of given splits; None where none are given.
     """
 
     options: Options
@@ -51,10 +66,18 @@ class Plan:
     parity_hashes: npt.NDArray[np.uint64]
     rare_labels: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     notes: tuple[str, ...] = ()
+    splits: GivenSplits | None = None
+
+    def keeps_duplicates(self, split: str) -> bool:
+        """Return whether each of several equal rows of a split becomes a record."""
+        if self.splits is None:
+            return False
+        return self.splits.has_duplicates(split, self.options.split_fractions)
 
 
 def make_plan(
     counts: ReadCounts,
+    splits: GivenSplits | None,
     characters: CharacterCounts,
     transform_dir: str,
     parts: Sequence[Part],
@@ -64,6 +87,7 @@ def make_plan(
 
     Args:
         counts: of all rows.
+        splits: what is known of given splits; None where none are given.
         characters: of the train rows that were analyzed.
         transform_dir: the graph of the analysis, with its vocabulary.
         parts: all parts of the input, for messages.
@@ -74,13 +98,11 @@ def make_plan(
             labels to train on.
     """
     labels = choose_labels(counts.labels, options)
-    _check_input(counts, labels, parts, options)
+    _check_input(counts, splits, labels, parts, options)
     vocabulary = read_vocabulary(transform_dir, options)
-    fractions = options.split_fractions
-    train_shards = options.num_shards or default_train_shards(counts.usable, fractions)
     return Plan(
         options.with_alphabet(vocabulary.alphabet),
-        plan_partition(fractions, train_shards),
+        _plan_partition(counts, splits, labels.known, options),
         vocabulary,
         parity_limit=min(_NUM_PARITY_HASHES, _NUM_PARITY_HASHES * PARITY_ROWS // counts.usable),
         parity_hashes=counts.normalized.parity_hashes(),
@@ -88,15 +110,36 @@ def make_plan(
         notes=(
             *note_length(counts.lengths, options),
             *note_alphabet(characters, vocabulary.alphabet, options),
+            *note_leaks(splits, counts.leaks, options),
             *note_left_out_labels(labels, options),
             *note_amounts(vocabulary.labels),
             *note_doubtful_labels(counts.labels.by_name(vocabulary.labels)),
         ),
+        splits=splits,
     )
 
 
+def _plan_partition(
+    counts: ReadCounts, splits: GivenSplits | None, known: LabelCounts, options: Options
+) -> Partition:
+    fractions = options.split_fractions
+    if splits is None:
+        shards = options.num_shards or default_train_shards(counts.usable * fractions["train"])
+        return plan_partition(fractions, shards)
+    rows = known.rows_of_splits()
+    partition = plan_given_partition(
+        rows, options.num_shards or default_train_shards(rows["train"])
+    )
+    check_shard_count(len(partition.shards), options)
+    return partition
+
+
 def _check_input(
-    counts: ReadCounts, labels: ChosenLabels, parts: Sequence[Part], options: Options
+    counts: ReadCounts,
+    splits: GivenSplits | None,
+    labels: ChosenLabels,
+    parts: Sequence[Part],
+    options: Options,
 ) -> None:
     """Refuse an input from which no useful dataset can be made.
 
@@ -104,12 +147,16 @@ def _check_input(
         DataError: with the first reason that applies.
     """
     if counts.read == 0:
-        raise DataError(f"no rows in {name_first(options.input)}: nothing but headers")
+        raise DataError(f"no rows in {name_first(options.all_inputs)}: nothing but headers")
     check_assumed(counts, parts, options.input_options)
     # Rows that cannot be read come first: they may be why there are too few of something else.
     check_rejected_rows(counts, LabelCounts(), parts, options)
     check_sequences(counts)
     check_counted_labels(len(counts.labels), options)
+    if splits is not None:
+        check_leaks(splits, counts.leaks, options)
+        check_given_splits(counts.labels, splits, options)
     check_label_count(labels.known, options)
     check_rejected_rows(counts, labels.unseen, parts, options)
-    check_splits(labels.known, options)
+    if splits is None:
+        check_splits(labels.known, options)

@@ -127,5 +127,8 @@ def _rejected(by_reason: Mapping[str, int], files: Iterable[RejectedFile]) -> li
 
 def _options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that have a value."""
-    values = {**options, "input": " ".join(options["input"])}
-    return {name: value for name, value in values.items() if value is not None}
+    values = {
+        name: " ".join(value) if isinstance(value, list | tuple) else value
+        for name, value in options.items()
+    }
+    return {name: value for name, value in values.items() if value not in (None, "")}

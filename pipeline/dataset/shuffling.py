@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.dataset.assigning import find_given_splits
 from pipeline.dataset.checking import USABLE, UsableRows, cut
 from pipeline.dataset.labels import find_rare, rename
 from pipeline.dataset.plan import Plan
@@ -16,8 +18,9 @@ from pipeline.options import Options
 from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.packing import pack_rows, unpack_rows
 from pipeline.rows.rejected import RejectedRow
-from pipeline.rows.validation import RARE_LABEL, UNSEEN_LABEL
+from pipeline.rows.validation import IN_OTHER_SPLIT, RARE_LABEL, UNSEEN_LABEL
 from pipeline.shards.ordering import SHUFFLED
+from pipeline.shards.partition import assign_splits
 
 _LOWER_32_BITS = np.uint64(0xFFFFFFFF)
 
@@ -26,7 +29,7 @@ class PartitionedRows(NamedTuple):
     """What became of `num_rows` usable rows.
 
     by_shard: the number of a shard and its rows, packed, of schema SHUFFLED. rejected: the rows
-    whose label is rare or not in the train split.
+    whose label is rare or not in the train split, or whose sequence is in another split.
     """
 
     num_rows: int
@@ -43,12 +46,27 @@ def partition_rows(usable: UsableRows, plan: Plan, options: Options) -> Partitio
     raw = _choose_parity(rows, hashes, plan)
     shuffled = pa.RecordBatch.from_arrays([sequence, label, raw], schema=SHUFFLED)
     is_known = pc.is_in(label, value_set=pa.array(plan.vocabulary.labels))
-    known = is_known.to_numpy(zero_copy_only=False) & ~is_rare
+    split, is_dropped = _find_splits(rows, hashes, plan, options)
+    reasons = {
+        IN_OTHER_SPLIT: is_dropped,
+        RARE_LABEL: is_rare,
+        UNSEEN_LABEL: ~is_known.to_numpy(zero_copy_only=False),
+    }
+    rejected = np.logical_or.reduce(list(reasons.values()))
     return PartitionedRows(
         len(rows),
-        _split_by_shard(shuffled, plan.partition.assign(hashes), known),
-        [] if known.all() else reject_labels(usable, rows, ~known, is_rare),
+        _split_by_shard(shuffled, plan.partition.assign(hashes, split), ~rejected),
+        reject_rows(usable, rows, reasons) if rejected.any() else [],
     )
+
+
+def _find_splits(
+    rows: pa.RecordBatch, hashes: npt.NDArray[np.uint64], plan: Plan, options: Options
+) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.bool_]]:
+    """Return the place in SPLITS of each row, (n,), and which rows are dropped, (n,) bool."""
+    if plan.splits is None:
+        return assign_splits(hashes, options.split_fractions), np.zeros(len(hashes), np.bool_)
+    return find_given_splits(rows, hashes, plan.splits, options)
 
 
 def _apply_min_label_rows(
@@ -105,30 +123,29 @@ def _split_by_shard(
     ]
 
 
-def reject_labels(
-    usable: UsableRows,
-    rows: pa.RecordBatch,
-    rejected: npt.NDArray[np.bool_],
-    is_rare: npt.NDArray[np.bool_],
+def reject_rows(
+    usable: UsableRows, rows: pa.RecordBatch, reasons: Mapping[str, npt.NDArray[np.bool_]]
 ) -> list[RejectedRow]:
-    """Return the rows of `usable`, unpacked as `rows`, that are rejected for their label.
+    """Return the rows of `usable`, unpacked as `rows`, to which a reason applies.
 
     Args:
         usable: the packed rows.
         rows: n rows of schema USABLE.
-        rejected: (n,) bool, the rows to reject.
-        is_rare: (n,) bool, those of them whose label is rare; that of the others is unseen.
+        reasons: the rows to which each applies, (n,) bool; the first one counts.
     """
+    applies = np.stack(list(reasons.values()))
+    names = list(reasons)
+    rejected = applies.any(axis=0)
     numbers = usable.first - 1 + np.cumsum(rows["step"].to_numpy(), dtype=np.int64)
     mask = pa.array(rejected)
     columns = zip(
         numbers[rejected].tolist(),
-        is_rare[rejected].tolist(),
+        applies[:, rejected].argmax(axis=0).tolist(),
         pc.coalesce(rows["raw"], rows["sequence"]).filter(mask).to_pylist(),
         rows["label"].filter(mask).to_pylist(),
         strict=True,
     )
     return [
-        RejectedRow(usable.part, row, RARE_LABEL if rare else UNSEEN_LABEL, f"{sequence},{label}")
-        for row, rare, sequence, label in columns
+        RejectedRow(usable.part, row, names[reason], f"{sequence},{label}")
+        for row, reason, sequence, label in columns
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from charseq.errors import DataError
 from pipeline.input_options import InputOptions
@@ -11,22 +12,22 @@ _SHOWN_COLUMNS = 20
 _SHOWN_CHARACTERS = 60
 
 
+class FoundColumns(NamedTuple):
+    """The positions of the wanted columns; label: None where no labels are wanted."""
+
+    sequence: int
+    label: int | None
+    others: tuple[int, ...]
+
+
 class MissingColumnError(DataError):
     """A file lacks a column that the options ask for."""
 
 
-def wanted_columns(options: InputOptions) -> list[tuple[str, str]]:
-    """Return the flag and the name of each column that must exist."""
-    wanted = [("--sequence-column", options.sequence_column)]
-    if options.label_column is not None:
-        wanted.append(("--label-column", options.label_column))
-    return wanted
-
-
 def find_columns(
     columns: Sequence[str], options: InputOptions, *, by_number: bool = False
-) -> tuple[int, int | None]:
-    """Return the positions of the sequence column and of the label column, if one is wanted.
+) -> FoundColumns:
+    """Return the positions of the columns that are wanted.
 
     by_number: whether a column may be named by its number, counted from 1, where no column has that
     name.
@@ -35,11 +36,12 @@ def find_columns(
         MissingColumnError: one of them is missing.
         DataError: its name is that of several columns.
     """
-    sequence, *labels = (
+    sequence, *others = (
         _find_column(list(columns), flag, name, by_number=by_number)
-        for flag, name in wanted_columns(options)
+        for flag, name in options.wanted_columns
     )
-    return sequence, labels[0] if labels else None
+    label = None if options.label_column is None else others.pop(0)
+    return FoundColumns(sequence, label, tuple(others))
 
 
 def _find_column(names: list[str], flag: str, name: str, *, by_number: bool) -> int:

@@ -16,9 +16,9 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 class Header:
     """What the first bytes of a file say; of a Parquet file, its schema.
 
-    columns: none in text. sequence, label: positions among `columns`; `label` is None where no
-    labels are wanted. data_start: the byte at which rows begin, in UTF-8. first_row: the number of
-    the first row, a line number except in Parquet. row_groups: of Parquet. encoding: see
+    columns: none in text. sequence, label, others: positions among `columns`; `label` is None
+    where no labels are wanted. data_start: the byte at which rows begin, in UTF-8. first_row: the
+    number of the first row, a line number except in Parquet. row_groups: of Parquet. encoding: see
     `find_encoding`. is_empty: whether there is nothing but blank lines. has_header: whether the
     names of the columns are a row of the file. assumed: those of `columns` that no row read so far
     has (of JSON Lines), and a later one must have.
@@ -34,11 +34,12 @@ class Header:
     is_empty: bool = False
     has_header: bool = False
     assumed: tuple[str, ...] = ()
+    others: tuple[int, ...] = ()
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The names of the sequence column and, where labels are wanted, the label column."""
-        positions = (self.sequence, self.label)
+        """The names of the sequence column, the label column if it is wanted, and the others."""
+        positions = (self.sequence, self.label, *self.others)
         return tuple(self.columns[position] for position in positions if position is not None)
 
 

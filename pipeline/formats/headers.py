@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from charseq.errors import DataError
-from pipeline.formats.columns import find_columns, wanted_columns
+from pipeline.formats.columns import find_columns
 from pipeline.formats.fasta import read_fasta_header
 from pipeline.formats.head import Head, Header, read_head
 from pipeline.formats.jsonl import json_objects
-from pipeline.formats.parquet import is_text, may_be_label
+from pipeline.formats.parquet import has_text, is_text, may_be_label
 from pipeline.formats.table_headers import read_table_header
 from pipeline.input_options import InputOptions
 
@@ -53,14 +53,22 @@ def _read_jsonl_header(head: Head, options: InputOptions) -> Header:
     lines = head.text.split(b"\n")
     whole = [line for line in (lines if head.is_whole else lines[:-1]) if line.strip()]
     _check_is_jsonl(head.text, whole[:_JSONL_ROWS])
-    wanted = [name for _, name in wanted_columns(options)]
+    wanted = [name for _, name in options.wanted_columns]
     columns = _json_keys(whole[:_JSONL_ROWS])
     if not set(wanted) <= set(columns):
         columns = _json_keys(whole)
     assumed = () if head.is_whole else tuple(name for name in wanted if name not in columns)
     columns = (*columns, *assumed)
-    sequence, label = find_columns(columns, options)
-    return Header(columns, sequence, label, head.start, encoding=head.encoding, assumed=assumed)
+    found = find_columns(columns, options)
+    return Header(
+        columns,
+        found.sequence,
+        found.label,
+        head.start,
+        encoding=head.encoding,
+        assumed=assumed,
+        others=found.others,
+    )
 
 
 def _check_is_jsonl(text: bytes, lines: Sequence[bytes]) -> None:
@@ -125,26 +133,37 @@ def _check_is_no_table(lines: Sequence[bytes]) -> None:
 def _read_parquet_header(stream: BinaryIO, options: InputOptions) -> Header:
     file = pq.ParquetFile(stream)
     schema = file.schema_arrow
-    sequence, label = find_columns(schema.names, options)
+    found = find_columns(schema.names, options)
     _check_kinds(schema, options)
-    return Header(tuple(schema.names), sequence, label, row_groups=file.num_row_groups)
+    return Header(
+        tuple(schema.names),
+        found.sequence,
+        found.label,
+        row_groups=file.num_row_groups,
+        others=found.others,
+    )
 
 
 def _check_kinds(schema: pa.Schema, options: InputOptions) -> None:
     """Check the types of the columns that are wanted, those of values in a dictionary included.
 
     Raises:
-        DataError: one of them cannot be sequences or labels.
+        DataError: one of them cannot be sequences or labels, or has no text.
     """
-    for _, name in wanted_columns(options):
+    for flag, name in options.wanted_columns:
         kind = schema.field(name).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if name == options.label_column and not may_be_label(kind):
+        if (flag, name) in options.others and not has_text(kind):
+            raise DataError(
+                f"column {name!r} is {kind}, expected text, numbers, booleans or times; say which "
+                f"column with {flag}"
+            )
+        if flag == "--label-column" and not may_be_label(kind):
             raise DataError(
                 f"column {name!r} is {kind}, expected text, whole numbers or booleans; "
                 "convert it, or say which column has the labels with --label-column"
             )
-        if name == options.sequence_column and not is_text(kind):
+        if flag == "--sequence-column" and not is_text(kind):
             raise DataError(
                 f"column {name!r} is {kind}, expected text; say which column has the sequences "
                 "with --sequence-column"

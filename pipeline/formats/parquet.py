@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,15 @@ from pipeline.formats.parsed_rows import BadRow, ParsedRows, excerpt, no_labels
 _MAX_INT64 = 2.0**63
 
 
-def parse_columns(sequence: pa.Array, label: pa.Array | None = None) -> ParsedRows:
+def parse_columns(
+    sequence: pa.Array, label: pa.Array | None = None, others: Sequence[pa.Array] = ()
+) -> ParsedRows:
     """Return the rows of columns (n,), the sequences text.
 
     A label that is a number or a boolean becomes its JSON text, a whole number without a point;
-    NaN is no label. A row with any other number is `bad`: `label_not_text`. The raw text of a row
-    is a JSON list of its values.
+    NaN is no label. A row with any other number is `bad`: `label_not_text`. Values of other columns
+    become text likewise, whatever numbers they are. The raw text of a row is a JSON list of its
+    values.
     """
     rows = len(sequence)
     labels, wrong = no_labels(rows), np.zeros(rows, np.bool_)
@@ -26,6 +30,8 @@ def parse_columns(sequence: pa.Array, label: pa.Array | None = None) -> ParsedRo
     if label is not None:
         labels, wrong = _label_texts(_decode(label))
         columns.append(labels)
+    texts_of_others = [_texts(_decode(column)) for column in others]
+    columns += texts_of_others
 
     def raw(row: int) -> str:
         values = [column[row].as_py() for column in columns]
@@ -42,6 +48,7 @@ def parse_columns(sequence: pa.Array, label: pa.Array | None = None) -> ParsedRo
         bad,
         lambda index: raw(int(row[index])),
         rows,
+        tuple(column.filter(right) if bad else column for column in texts_of_others),
     )
 
 
@@ -55,6 +62,18 @@ def may_be_label(kind: pa.DataType) -> bool:
     """Return whether values of this type can be labels; a fraction cannot, see `parse_columns`."""
     tests = (is_text, pa.types.is_integer, pa.types.is_boolean, pa.types.is_floating)
     return any(test(kind) for test in tests)
+
+
+def has_text(kind: pa.DataType) -> bool:
+    """Return whether values of this type have a text: all but lists and other nested values."""
+    return not pa.types.is_nested(kind)
+
+
+def _texts(column: pa.Array) -> pa.BinaryArray:
+    """Return values of any type with a text as text, whole numbers without a point."""
+    if pa.types.is_floating(column.type):
+        return number_texts(column)[0]
+    return _to_binary(column if is_text(column.type) else column.cast(pa.string()))
 
 
 def _decode(column: pa.Array) -> pa.Array:

@@ -28,7 +28,8 @@ class ParsedRows:
 
     sequence, label: (n,) binary, null where the row has no value; all labels are null where none
     are wanted. row: (n,) int64, the row's number from 0. raw: returns the text of row i of the n.
-    rows: how many row numbers were used, also by bad rows and blank lines.
+    rows: how many row numbers were used, also by bad rows and blank lines. others: the other
+    columns that are wanted, each as `label`, in the order of `InputOptions.others`.
     """
 
     sequence: pa.BinaryArray
@@ -37,6 +38,7 @@ class ParsedRows:
     bad: tuple[BadRow, ...]
     raw: Callable[[int], str]
     rows: int
+    others: tuple[pa.BinaryArray, ...] = ()
 
     def shifted(self, by: int) -> ParsedRows:
         """Return the same rows, numbered from `by`."""

@@ -30,6 +30,7 @@ def read_row_groups(
     Raises:
         OSError, pa.ArrowInvalid: the file cannot be read.
     """
+    columns = list(dict.fromkeys(columns))
     plain = pq.ParquetFile(stream)
     shared = pq.ParquetFile(
         stream,

@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator
 
 from charseq.errors import DataError
-from pipeline.formats.columns import MissingColumnError, find_columns, show, wanted_columns
+from pipeline.formats.columns import FoundColumns, MissingColumnError, find_columns, show
 from pipeline.formats.head import Head, Header
 from pipeline.formats.tables import DELIMITERS
 from pipeline.input_options import DEFAULT_COLUMNS, InputOptions
@@ -40,21 +40,22 @@ def read_table_header(head: Head, form: str, options: InputOptions) -> Header:
     data_start = head.start + len(blank)
     if options.no_header:
         columns = [str(number + 1) for number in range(len(cells))]
-        sequence, label = find_columns(columns, options)
-        _check_is_row(cells, sequence, label)
+        found = find_columns(columns, options)
+        _check_is_row(cells, found.sequence, found.label)
     else:
         columns = cells
-        sequence, label = _find_named_columns(cells, form, options)
+        found = _find_named_columns(cells, form, options)
         _check_is_header(cells, _split_rows(rest, form, options), first_row + 1, options)
         first_row, data_start = first_row + 1, data_start + len(line) + len(newline)
     return Header(
         tuple(columns),
-        sequence,
-        label,
+        found.sequence,
+        found.label,
         data_start,
         first_row,
         encoding=head.encoding,
         has_header=not options.no_header,
+        others=found.others,
     )
 
 
@@ -105,9 +106,7 @@ def _quote(delimiter: str) -> str:
     return "tab" if delimiter == "\t" else f"'{delimiter}'"
 
 
-def _find_named_columns(
-    cells: list[str], form: str, options: InputOptions
-) -> tuple[int, int | None]:
+def _find_named_columns(cells: list[str], form: str, options: InputOptions) -> FoundColumns:
     try:
         return find_columns(cells, options, by_number=True)
     except MissingColumnError as error:
@@ -118,7 +117,7 @@ def _advise(cells: list[str], form: str, options: InputOptions) -> str:
     """Return what else a user can do about a header without the wanted columns."""
     if cells and cells[0].startswith(("{", "[")):
         return "if it is JSON Lines, say --format jsonl"
-    wanted = [name for _, name in wanted_columns(options)]
+    wanted = [name for _, name in options.wanted_columns]
     line = DELIMITERS[form].join(cells)
     for delimiter, name in _NAMES.items():
         if set(wanted) <= set(_split(line, form, options, delimiter)):
@@ -150,14 +149,14 @@ def _check_is_header(
     Raises:
         DataError: a row has the name of a column in that column.
     """
-    named = [name for _, name in wanted_columns(options)]
+    named = [name for _, name in options.wanted_columns]
     if options.no_header is False or set(named) <= set(DEFAULT_COLUMNS):
         return
     for number, row in enumerate(rows, second):
         for name, value in zip(cells, row, strict=False):
             if value == name and name.strip():
-                sequence, label = find_columns(cells, options, by_number=True)
-                flags = _no_header_flags(sequence + 1, (label or 0) + 1, options)
+                found = find_columns(cells, options, by_number=True)
+                flags = _no_header_flags(found.sequence + 1, (found.label or 0) + 1, options)
                 raise DataError(
                     f"row {number} has {show(value)} in the column of that name; if row 1 is no "
                     f"header, say {flags}; if it is one, say --no-header=false"

@@ -27,6 +27,7 @@ def parse_table(
     form: str = "csv",
     delimiter: str | None = None,
     header: Sequence[str] | None = None,
+    others: Sequence[int] = (),
 ) -> ParsedRows:
     """Return the rows of whole lines of csv or tsv.
 
@@ -40,7 +41,8 @@ def parse_table(
         label: the position of the label column, or None.
         form: csv or tsv.
         delimiter: what separates columns; None for the delimiter of the form.
-        header: names of the two columns; a row that has them as values is a `repeated_header`.
+        header: names of all these columns; a row that has them as values is a `repeated_header`.
+        others: the positions of other columns to return.
     """
     delimiter = delimiter or DELIMITERS[form]
     lines = find_lines(block)
@@ -54,7 +56,7 @@ def parse_table(
         keep[fresh] = False
         bad += [BadRow(int(line), reason, lines.text(line)) for line in fresh]
     row = np.flatnonzero(keep)
-    wanted = [sequence] if label is None else [sequence, label]
+    wanted = [sequence, *([] if label is None else [label]), *others]
     parse_options = pa_csv.ParseOptions(
         delimiter=delimiter, quote_char='"' if form == "csv" else False
     )
@@ -72,6 +74,7 @@ def parse_table(
         bad=tuple(bad),
         raw=lambda index: lines.text(row[index]),
         rows=len(keep),
+        others=tuple(table[f"f{column}"].combine_chunks() for column in others),
     )
 
 

@@ -50,8 +50,13 @@ def different_files(existing: Iterable[InputFile], inputs: Iterable[InputFile]) 
         if _has_changed(then[location], now[location])
     ]
     added = [f"{now[location].path} is new" for location in now.keys() - then.keys()]
+    moved = [
+        f"{now[location].path} is of another split"
+        for location in then.keys() & now.keys()
+        if then[location].split != now[location].split
+    ]
     gone = [f"{then[location].path} is not there" for location in then.keys() - now.keys()]
-    differences = [*sorted(changed), *sorted(added), *sorted(gone)]
+    differences = [*sorted(changed), *sorted(moved), *sorted(added), *sorted(gone)]
     yield from differences[:_SHOWN_FILES]
     if more := len(differences[_SHOWN_FILES:]):
         yield f"and {more:,} more files"

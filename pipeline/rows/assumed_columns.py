@@ -20,10 +20,12 @@ def find_assumed(block: Block, parsed: ParsedRows) -> frozenset[tuple[str, str]]
     source = block.part.source
     if not source.header.assumed:
         return frozenset()
-    values = dict(zip(source.header.column_names, (parsed.sequence, parsed.label), strict=False))
+    labels = [] if source.header.label is None else [parsed.label]
+    columns = [parsed.sequence, *labels, *parsed.others]
+    values = zip(source.header.column_names, columns, strict=True)
     return frozenset(
         (source.path, name)
-        for name, column in values.items()
+        for name, column in values
         if name in source.header.assumed
         and (column.null_count < len(column) or has_key(block.data, name))
     )

@@ -66,6 +66,10 @@ class LabelCounts:
         """(k,) bool: whether a label has a row in the train split."""
         return self.rows[:, 0] > 0
 
+    def rows_of_splits(self) -> dict[str, int]:
+        """Return the rows of all labels by split, in the order of SPLITS."""
+        return dict(zip(SPLITS, self.rows.sum(axis=0).tolist(), strict=True))
+
     def where(self, chosen: npt.NDArray[np.bool_]) -> LabelCounts:
         """Return the counts of the labels for which `chosen`, (k,) bool, is true."""
         return LabelCounts(self.name.filter(pa.array(chosen)), self.hash[chosen], self.rows[chosen])

@@ -69,7 +69,8 @@ class Source:
     compression: see `find_compression`. label_of_all: the label of every row where it follows from
     the path (text, fasta, partitions), else None. label_pattern: see `to_named_pattern`; None where
     labels are not in headers of fasta. delimiter: of a table, where `--delimiter` names it.
-    identity: what it held before it was read.
+    identity: what it held before it was read. split: of every row, if the split has an input of its
+    own.
     """
 
     path: str
@@ -81,6 +82,7 @@ class Source:
     label_pattern: str | None = None
     delimiter: str | None = None
     identity: Identity = _UNKNOWN
+    split: str | None = None
 
     @property
     def can_be_cut(self) -> bool:
@@ -101,10 +103,10 @@ def find_nonempty_sources(options: InputOptions) -> list[Source]:
     Raises:
         UsageError, DataError: as `find_sources`; or no file has anything after its header.
     """
-    matches = _match_all(options.input)
+    matches, split_of_path = _match_inputs(options)
     if matches.passed_over:
         print_error(f"note: {_count_passed_over(matches.passed_over)}")
-    sources = _read_sources(matches.sizes, options)
+    sources = _read_sources(matches.sizes, options, split_of_path)
     empty = [source.path for source in sources if source.header.is_empty]
     if len(empty) == len(sources):
         raise DataError(f"no rows in {name_first(options.input)}: {_count_empty(empty)}")
@@ -129,11 +131,36 @@ def find_sources(options: InputOptions) -> list[Source]:
         DataError: no file matches, or one is unreadable or lacks a column or a label.
         UsageError: `--label-from` is missing for text, or set for another format.
     """
-    return _read_sources(_match_all(options.input).sizes, options)
+    matches, split_of_path = _match_inputs(options)
+    return _read_sources(matches.sizes, options, split_of_path)
 
 
-def _match_all(inputs: Iterable[str]) -> Matches:
-    """Return what all values of `--input` match, each of them at least one file.
+def _match_inputs(options: InputOptions) -> tuple[Matches, dict[str, str]]:
+    """Return what all inputs match, and the split of each path whose input is of one.
+
+    Raises:
+        DataError: no file matches one of them, or a file is in two splits.
+    """
+    if not options.split_inputs:
+        return _match_all(options.input, "--input"), {}
+    sizes: dict[str, int] = {}
+    passed_over: set[str] = set()
+    split_of_path: dict[str, str] = {}
+    split_of_file: dict[str, str] = {}
+    for split, inputs in options.split_inputs.items():
+        matches = _match_all(inputs, f"--{split}-input")
+        for path in matches.sizes:
+            other = split_of_file.setdefault(_spell_once(path), split)
+            if other != split:
+                raise DataError(f"{path} is in both --{other}-input and --{split}-input")
+            split_of_path[path] = split
+        sizes |= matches.sizes
+        passed_over.update(matches.passed_over)
+    return Matches(sizes, tuple(sorted(passed_over - sizes.keys()))), split_of_path
+
+
+def _match_all(inputs: Iterable[str], flag: str) -> Matches:
+    """Return what all values of a flag match, each of them at least one file.
 
     Raises:
         DataError: no file matches one of them.
@@ -147,19 +174,20 @@ def _match_all(inputs: Iterable[str]) -> Matches:
             matches = whole if pattern == value else match_files(pattern)
             if not matches.sizes:
                 raise DataError(
-                    f"no file matches --input {pattern!r}{_why_none(pattern, matches.passed_over)}"
+                    f"no file matches {flag} {pattern!r}"
+                    f"{_why_none(pattern, matches.passed_over, flag)}"
                 )
             sizes |= matches.sizes
             passed_over.update(matches.passed_over)
     return Matches(sizes, tuple(sorted(passed_over - sizes.keys())))
 
 
-def _why_none(pattern: str, passed_over: Sequence[str]) -> str:
+def _why_none(pattern: str, passed_over: Sequence[str], flag: str) -> str:
     """Return what may be wrong with a pattern that matches nothing, as the end of a message."""
     if passed_over:
         return f"; {_count_passed_over(passed_over)}"
     if "," in pattern:
-        return "; several are given as --input A B, or as a pattern such as 'data/{a,b}.csv'"
+        return f"; several are given as {flag} A B, or as a pattern such as 'data/{{a,b}}.csv'"
     if "[" in pattern:
         return "; in a pattern, [[] stands for an opening bracket"
     return ""
@@ -173,14 +201,19 @@ def _count_passed_over(paths: Sequence[str]) -> str:
     )
 
 
-def _read_sources(sizes: Mapping[str, int], options: InputOptions) -> list[Source]:
+def _read_sources(
+    sizes: Mapping[str, int], options: InputOptions, split_of_path: Mapping[str, str]
+) -> list[Source]:
     paths = _without_other_spellings(sizes)
     # Before anything is read, so that every change is found.
     versions = read_versions(paths)
     with ThreadPoolExecutor(_CONCURRENT_FILES) as pool:
         sources = list(pool.map(lambda path: _read_source(path, sizes[path], options), paths))
     identities = identify({path: sizes[path] for path in paths}, versions)
-    return [replace(source, identity=identities[source.path]) for source in sources]
+    return [
+        replace(source, identity=identities[source.path], split=split_of_path.get(source.path))
+        for source in sources
+    ]
 
 
 def _without_other_spellings(paths: Iterable[str]) -> list[str]:
@@ -190,8 +223,13 @@ def _without_other_spellings(paths: Iterable[str]) -> list[str]:
     """
     spellings: dict[str, str] = {}
     for path in sorted(paths):
-        spellings.setdefault(os.path.abspath(path) if is_local(path) else path, path)
+        spellings.setdefault(_spell_once(path), path)
     return sorted(spellings.values())
+
+
+def _spell_once(path: str) -> str:
+    """Return the one spelling of a path by which files are compared."""
+    return os.path.abspath(path) if is_local(path) else path
 
 
 def _read_source(path: str, size: int, options: InputOptions) -> Source:
@@ -366,7 +404,8 @@ def _label_in_path(path: str, label_from: str) -> str:
 def describe_inputs(sources: Sequence[Source]) -> tuple[InputFile, ...]:
     """Return path, size and identity of each file, as a manifest holds them: without secrets."""
     return tuple(
-        InputFile(redact(source.path), source.bytes, source.identity.content) for source in sources
+        InputFile(redact(source.path), source.bytes, source.identity.content, source.split)
+        for source in sources
     )
 
 

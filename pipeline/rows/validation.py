@@ -16,10 +16,12 @@ from pipeline.formats.parsed_rows import KEPT_BYTES, BadRow, ParsedRows, is_utf8
 from pipeline.options import RowRules
 from pipeline.rows.lengths import count_lengths
 from pipeline.rows.normalizing import NormalizedColumn, normalize_column
+from pipeline.rows.split_column import NO_SPLIT, Places, find_splits
 
 Bools = npt.NDArray[np.bool_]
 
-RARE_LABEL, UNSEEN_LABEL = "rare_label", "unseen_label"
+RARE_LABEL, UNSEEN_LABEL, IN_OTHER_SPLIT = "rare_label", "unseen_label", "in_other_split"
+SPLIT_COLUMN = "--split-column"
 # By reason, in the words of the report and of error messages.
 REASONS = {
     # From parsing:
@@ -34,6 +36,10 @@ REASONS = {
     "empty_sequence": "no character in the sequence, or nothing but blanks",
     "missing_label": "no label",
     "too_long": "longer than --max-length, with --too-long=reject",
+    "unknown_split": "no value in --split-column, or one that is neither train, validation, test "
+    "nor in --split-values",
+    # Once all rows with given splits are read:
+    IN_OTHER_SPLIT: "a train row whose sequence is in another given split, too",
     # Once the labels of the train split are known:
     UNSEEN_LABEL: "a label that no row of the train split has",
     # Once the labels of all rows are counted:
@@ -51,7 +57,8 @@ class ValidatedRows:
     and for longer ones than are kept. changed_sequences, changed_labels: by step of normalizing,
     (n,) bool. row: (n,) int64. bad: the rows that are rejected. truncated: how many of the n are
     longer than `--max-length`. lengths: see `count_lengths`; of the n rows and of those that are
-    rejected only for their length.
+    rejected only for their length. split: (n,) int8, the place in SPLITS by --split-column; None
+    without that flag.
     """
 
     sequence: pa.StringArray
@@ -63,6 +70,7 @@ class ValidatedRows:
     bad: tuple[BadRow, ...]
     truncated: int
     lengths: Counter[int]
+    split: Places | None = None
 
 
 def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
@@ -80,6 +88,11 @@ def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
     if rules.label_column is not None:
         reasons.add("missing_label", _to_mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
         reasons.add("line_break", _has_line_break(label))
+    others = dict(zip(rules.others, parsed.others, strict=True))
+    split = None
+    if SPLIT_COLUMN in others:
+        split = find_splits(others[SPLIT_COLUMN], rules.split_of_value)
+        reasons.add("unknown_split", split == NO_SPLIT)
     lengths = count_lengths(length[~reasons.bad], rules.max_length)
     too_long = length > rules.max_length
     if rules.too_long == "reject":
@@ -103,6 +116,7 @@ def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
         parsed.bad + bad,
         truncated=int((too_long & good).sum()),
         lengths=lengths,
+        split=None if split is None else split[good],
     )
 
 

@@ -46,7 +46,7 @@ class OrderedRows(NamedTuple):
     most_ambiguous: tuple[AmbiguousSequence, ...]
 
 
-def order_rows(rows: pa.RecordBatch, seed: int) -> OrderedRows:
+def order_rows(rows: pa.RecordBatch, seed: int, keeps_duplicates: bool = False) -> OrderedRows:
     """Sort by (hash, sequence, label, raw) and keep the first of equal (sequence, label).
 
     Only rows that share their hash with another row need more than the hash, and few do.
@@ -54,6 +54,7 @@ def order_rows(rows: pa.RecordBatch, seed: int) -> OrderedRows:
     Args:
         rows: of schema SHUFFLED, in any order.
         seed: of the hash.
+        keeps_duplicates: keep all of equal rows.
     """
     hashes = hash_sequences(rows["sequence"], seed)
     order = np.argsort(hashes)
@@ -64,11 +65,12 @@ def order_rows(rows: pa.RecordBatch, seed: int) -> OrderedRows:
     order[tied] = settled
     new_sequence = ~_equals_previous(ties["sequence"])
     new_label = new_sequence | ~_equals_previous(ties["label"])
-    order = np.delete(order, tied[~new_label])
+    is_left_out = np.zeros_like(new_label) if keeps_duplicates else ~new_label
+    order = np.delete(order, tied[is_left_out])
     labels_of_sequence = np.bincount(np.cumsum(new_sequence)[new_label])
     return OrderedRows(
         rows.take(pa.array(order)),
-        duplicates=int((~new_label).sum()),
+        duplicates=int(is_left_out.sum()),
         ambiguous=int((labels_of_sequence > 1).sum()),
         most_ambiguous=most_ambiguous_sequences(
             ties["sequence"], ties["label"], new_sequence, new_label

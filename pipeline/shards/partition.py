@@ -24,6 +24,8 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
+from charseq.manifest import SPLITS
+
 ROWS_PER_SHARD = 1 << 18
 _NUM_HASHES = 1 << 64
 
@@ -44,14 +46,32 @@ class PlannedShard:
 
 @dataclass(frozen=True)
 class Partition:
-    """Shards in hash order; upper_bounds[i] is the greatest hash that belongs to shard i."""
+    """The shards of all splits, those of a split in hash order.
+
+    upper_bounds: by split, the greatest hash that belongs to each of its shards, (k,) uint64.
+    """
 
     shards: tuple[PlannedShard, ...]
-    upper_bounds: npt.NDArray[np.uint64]
+    upper_bounds: Mapping[str, npt.NDArray[np.uint64]]
 
-    def assign(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-        """Return the position in `shards` of each hash: (n,) uint64 to (n,) int64."""
-        return np.searchsorted(self.upper_bounds, hashes, side="left")
+    def assign(
+        self, hashes: npt.NDArray[np.uint64], split: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.int64]:
+        """Return the position in `shards` of rows: (n,) int64.
+
+        Args:
+            hashes: of their sequences, (n,) uint64.
+            split: the place of each in SPLITS, (n,).
+        """
+        position = np.zeros(len(hashes), np.int64)
+        first = 0
+        for place, name in enumerate(SPLITS):
+            bounds = self.upper_bounds.get(name)
+            if bounds is not None:
+                inside = split == place
+                position[inside] = first + np.searchsorted(bounds, hashes[inside], side="left")
+                first += len(bounds)
+        return position
 
 
 def plan_partition(fractions: Mapping[str, Fraction], train_shards: int) -> Partition:
@@ -63,16 +83,44 @@ def plan_partition(fractions: Mapping[str, Fraction], train_shards: int) -> Part
             their size near that of a train shard.
     """
     shards: list[PlannedShard] = []
-    upper_bounds: list[int] = []
+    upper_bounds: dict[str, npt.NDArray[np.uint64]] = {}
     start = Fraction(0)
     for split, fraction in fractions.items():
         count = math.ceil(train_shards * fraction / fractions["train"])
-        for index in range(count):
-            end = start + fraction * (index + 1) / count
-            shards.append(PlannedShard(split, index, count))
-            upper_bounds.append(math.ceil(end * _NUM_HASHES) - 1)
+        if count:
+            shards += [PlannedShard(split, index, count) for index in range(count)]
+            upper_bounds[split] = _cut_evenly(start, fraction, count)
         start += fraction
-    return Partition(tuple(shards), np.array(upper_bounds, np.uint64))
+    return Partition(tuple(shards), upper_bounds)
+
+
+def plan_given_partition(rows: Mapping[str, int], train_shards: int) -> Partition:
+    """Cut the hash range of each given split evenly by shard.
+
+    Args:
+        rows: of each split; those of 0 get no shard.
+        train_shards: the number of shards of the train split, and of the others as for
+            `plan_partition`.
+    """
+    counts = {
+        split: math.ceil(Fraction(train_shards * count, rows["train"]))
+        for split, count in rows.items()
+        if count
+    }
+    return Partition(
+        tuple(
+            PlannedShard(split, index, count)
+            for split, count in counts.items()
+            for index in range(count)
+        ),
+        {split: _cut_evenly(Fraction(0), Fraction(1), count) for split, count in counts.items()},
+    )
+
+
+def _cut_evenly(start: Fraction, size: Fraction, count: int) -> npt.NDArray[np.uint64]:
+    """Return the greatest hash of each of `count` equal parts of a range of the hashes."""
+    ends = [start + size * (index + 1) / count for index in range(count)]
+    return np.array([math.ceil(end * _NUM_HASHES) - 1 for end in ends], np.uint64)
 
 
 def assign_splits(
@@ -87,6 +135,6 @@ def assign_splits(
     return np.searchsorted(upper_bounds, hashes, side="left")
 
 
-def default_train_shards(rows: int, fractions: Mapping[str, Fraction]) -> int:
-    """Return the number of train shards of about `ROWS_PER_SHARD` rows each."""
-    return max(1, math.ceil(rows * fractions["train"] / ROWS_PER_SHARD))
+def default_train_shards(rows: int | Fraction) -> int:
+    """Return the number of shards of about `ROWS_PER_SHARD` rows each, for so many train rows."""
+    return max(1, math.ceil(rows / Fraction(ROWS_PER_SHARD)))

@@ -48,7 +48,12 @@ class ShardSummary:
 
 
 def write_shard(
-    shard: PlannedShard, values: Iterable[bytes], transform_dir: str, staging: str, options: Options
+    shard: PlannedShard,
+    values: Iterable[bytes],
+    transform_dir: str,
+    staging: str,
+    options: Options,
+    keeps_duplicates: bool = False,
 ) -> ShardSummary:
     """Write a shard under a temporary name, a slice of its rows at a time.
 
@@ -58,8 +63,9 @@ def write_shard(
         transform_dir: the graph that encodes them.
         staging: the directory to write to.
         options: the options of the preparation.
+        keeps_duplicates: write each of several equal rows.
     """
-    ordered = order_rows(unpack_rows(values, SHUFFLED), options.seed)
+    ordered = order_rows(unpack_rows(values, SHUFFLED), options.seed, keeps_duplicates)
     path = FileSystems.join(staging, f"shard-{uuid.uuid4().hex}")
     counts = ShardCounts(options)
     with ShardFile(path, options.compression) as file:

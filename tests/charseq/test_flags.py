@@ -130,7 +130,10 @@ def test_a_flag_that_cannot_be_parsed_ends_with_status_2(
     with pytest.raises(SystemExit) as ended:
         options(*argv)
     assert ended.value.code == 2
-    assert f"example: error: {message}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {message}")
+    assert said.endswith("; see example --help\n")
+    assert said.count("\n") == 1
 
 
 def test_a_field_without_default_is_a_required_flag(capsys: pytest.CaptureFixture[str]) -> None:

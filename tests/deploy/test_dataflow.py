@@ -9,11 +9,9 @@ import shlex
 import subprocess
 import sys
 import unicodedata
-from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -24,10 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charseq.errors import UsageError
+from charseq.flags import flag_defaults
 from deploy.dataflow.launch import to_command_line
 from deploy.dataflow.template import main, metadata
 from pipeline.inspect import main as inspect_main
 from pipeline.options import (
+    INPUT_FIELDS,
     MAX_SHARDS,
     NUM_CHARACTERS,
     Options,
@@ -41,7 +41,16 @@ from tests.support.template_values import ACCEPTED_AND_REFUSED
 
 DIRECTORY = ROOT / "deploy" / "dataflow"
 PARAMETERS = {parameter["name"]: parameter for parameter in metadata()["parameters"]}
-FLAGS = [field for field in fields(Options) if field.metadata]
+DEFAULTS = flag_defaults(Options)
+WITHOUT_INPUT = {"output": "gs://b/out"}
+# What a parameter needs beside it.
+BESIDE = {
+    "train_input": {"test_input": "gs://b/test.csv"},
+    "validation_input": {"train_input": "gs://b/train.csv"},
+    "test_input": {"train_input": "gs://b/train.csv"},
+    "split_values": {"split_column": "fold"},
+    "leaks": {"split_column": "fold"},
+}
 OURS = [name for name in PARAMETERS if name != "sdk_container_image"]
 REQUIRED = {"input": "gs://b/*.csv", "output": "gs://b/out"}
 # What a launcher adds of its own, from what the service and gcloud are told.
@@ -77,9 +86,10 @@ def accepts(name: str, value: str) -> bool:
     beside = {
         ("format", "text"): {"label_from": "file"},
         ("no_header", "true"): {"sequence_column": "1", "label_column": "2"},
-    }.get((name, value), {})
+    }.get((name, value), BESIDE.get(name, {}))
+    required = REQUIRED if "train_input" not in {**beside, name: value} else WITHOUT_INPUT
     try:
-        parse({**REQUIRED, **beside, name: value})
+        parse({**required, **beside, name: value})
     except (SystemExit, UsageError):
         return False
     return True
@@ -105,24 +115,24 @@ def test_the_file_is_what_the_command_line_says(capsys: pytest.CaptureFixture[st
 
 
 def test_each_option_is_a_parameter() -> None:
-    assert [field.name for field in FLAGS] == OURS
+    assert [*DEFAULTS] == OURS
 
 
-@pytest.mark.parametrize("field", FLAGS, ids=lambda field: field.name)
-def test_a_parameter_says_what_its_option_is(field: Any) -> None:
-    parameter = PARAMETERS[field.name]
-    flag = f"--{field.name.replace('_', '-')}"
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_parameter_says_what_its_option_is(name: str) -> None:
+    parameter = PARAMETERS[name]
+    flag = f"--{name.replace('_', '-')}"
     (option,) = [option for option in make_parser()._actions if flag in option.option_strings]
     assert parameter["isOptional"] is not option.required
-    if field.name not in ("input", "output", "max_length"):
+    if name not in (*INPUT_FIELDS, "output", "max_length"):
         assert parameter["helpText"] == option.help
     assert [choice["value"] for choice in parameter.get("enumOptions", [])] == list(
         option.choices or []
     )
     if "defaultValue" in parameter:
-        given = parse({**REQUIRED, field.name: parameter["defaultValue"]})
-        assert getattr(given, field.name) == field.default
-        assert matches(field.name, parameter["defaultValue"])
+        given = parse({**REQUIRED, name: parameter["defaultValue"]})
+        assert given.to_json().get(name, DEFAULTS[name]) == DEFAULTS[name]
+        assert matches(name, parameter["defaultValue"])
 
 
 def test_the_console_may_fill_in_all_defaults() -> None:
@@ -140,6 +150,7 @@ def test_the_console_may_fill_in_all_defaults() -> None:
         *("alphabet_size", "num_shards"),
         *("label_pattern", "delimiter", "no_header", "rare_label_as"),  # have none
         *("sequence_column", "label_column"),  # would exclude another
+        *("train_input", "validation_input", "test_input", "split_column", "split_values"),
     }
 
 

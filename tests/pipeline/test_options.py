@@ -10,7 +10,7 @@ import pytest
 
 from charseq.errors import UsageError
 from pipeline.options import Options, parse_command_line
-from pipeline.split_fractions import parse_split
+from pipeline.split.fractions import parse_split
 from tests.support.manifests import toy_manifest
 
 pytestmark = pytest.mark.unit
@@ -178,6 +178,8 @@ def test_options_in_json_hold_the_number_of_characters() -> None:
         *("max_length", "alphabet", "alphabet_size", "too_long", "split", "num_shards"),
         *("compression", "seed", "max_rejected_fraction", "max_labels"),
         *("min_label_rows", "rare_label_as", "overwrite"),
+        *("train_input", "validation_input", "test_input", "split_column", "split_values"),
+        "leaks",
     ]
     learned = Options(input=("a", "b"), output="out").to_json()
     assert (learned["input"], learned["alphabet"], learned["alphabet_size"]) == (

@@ -35,6 +35,16 @@ ACCEPTED_AND_REFUSED: list[tuple[str, list[str], list[str]]] = [
         ["0", "1", "0.01", ".5", "1.0", "1e-05", "2.5e-3"],
         ["1.01", "-0.1", "2", "1%", "5e-0", "."],
     ),
+    ("train_input", ["gs://b/train.csv", "gs://b/a,b.csv,gs://c/**"], []),
+    ("validation_input", ["gs://b/dev.csv"], []),
+    ("test_input", ["gs://b/test/*.csv,gs://b/more.csv"], []),
+    ("split_column", ["fold", "a b"], []),
+    (
+        "split_values",
+        ["dev=validation", "a=train,b=test", "x=y=test"],
+        ["dev", "dev=", "=test", "dev=other", "dev=validation,", " =test"],
+    ),
+    ("leaks", ["drop-from-train", "report", "fail"], ["drop", "Fail"]),
     ("max_labels", ["2", "9", "10", "10000"], ["0", "1", "-2", "1e4"]),
     ("overwrite", ["true", "false"], ["True", "yes", "1"]),
 ]

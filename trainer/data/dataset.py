@@ -17,6 +17,9 @@ _REPLACED = (
     "the rows of two datasets may have been read; begin anew with the dataset that is there now"
 )
 
+# What to know of scores on validation rows.
+CHOSE_EPOCH = "by which the epoch of a model is chosen"
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -18,7 +18,7 @@ from charseq.manifest import SPLITS
 from charseq.models.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_local
 from trainer.config import DATA_HELP
-from trainer.data.dataset import open_dataset
+from trainer.data.dataset import CHOSE_EPOCH, open_dataset
 from trainer.evaluate.evaluation import evaluate, format_evaluation
 from trainer.evaluate.report import write_report
 from trainer.run_directory import evaluation_file, read_run
@@ -34,7 +34,11 @@ class EvaluateOptions:
 
     model: str = flag("run directory of python -m trainer", metavar="DIR", is_path=True)
     data: str = flag(DATA_HELP, metavar="DIR", is_path=True)
-    split: str = flag("split to evaluate on", default="test", choices=SPLITS)
+    split: str | None = flag(
+        "split to evaluate on (default: test, or validation if the dataset has no test row)",
+        default=None,
+        choices=SPLITS,
+    )
     trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
 
     def __post_init__(self) -> None:
@@ -70,18 +74,21 @@ def _evaluate(options: EvaluateOptions) -> None:
     with open_dataset(options.data) as dataset:
         with heavy_imports():
             import tensorflow  # noqa: F401
-        evaluation = evaluate(run, dataset, options.split, options.trust_model)
+        split = options.split or dataset.manifest.split_to_measure
+        evaluation = evaluate(run, dataset, split, options.trust_model)
     if evaluation.trivial:
-        print(f"{options.model} is trivial on {options.split}: {evaluation.trivial}")
+        print(f"{options.model} is trivial on {split}: {evaluation.trivial}")
     if evaluation.not_better:
         print(
-            f"{options.model} is no better than an n-gram baseline on {options.split}: "
+            f"{options.model} is no better than an n-gram baseline on {split}: "
             f"{evaluation.not_better}"
         )
     if dataset.manifest.fingerprint != run.fingerprint:
         print(f"{options.data} is not the dataset that {options.model} was trained on")
-    print(f"{options.model} on {options.split} of {options.data}, {format_evaluation(evaluation)}")
-    path = run.path(evaluation_file(options.split))
+    if options.split is None and split == "validation":
+        print(f"{options.data} has no test row: measured on validation rows, {CHOSE_EPOCH}")
+    print(f"{options.model} on {split} of {options.data}, {format_evaluation(evaluation)}")
+    path = run.path(evaluation_file(split))
     write_json(path, asdict(evaluation))
     print(f"written: {path}")
     print(f"report: {write_report(run.directory)}")

@@ -13,14 +13,15 @@ from charseq.console.messages import name_first
 from charseq.errors import DataError
 from charseq.text.normalization import Normalization
 from trainer.addresses import is_address
-from trainer.data.dataset import Dataset
+from trainer.data.dataset import CHOSE_EPOCH, Dataset
 from trainer.promote.lineage import read_model_dataset
 from trainer.promote.options import METRICS, PromotionRules, Scores
 
 if TYPE_CHECKING:
     from charseq.metrics import Evaluation
 
-SPLIT = "test"
+# Options of a preparation with which a row's split does not follow from its sequence.
+_GIVEN_SPLITS = ("split_column", "train_input")
 # Options of a preparation that decide which rows are in which split, with the length of records.
 _SPLIT_OPTIONS = ("seed", "split")
 _TOP = 3
@@ -32,13 +33,14 @@ _SHARES_OF_ROWS = ("accuracy", "top3_accuracy")
 class Comparison:
     """Two models measured on the same rows; `previous` is None for the first of a registry.
 
-    data, fingerprint: the dataset that they were measured on. trivial: why the candidate is no
+    data, fingerprint, split: what they were measured on. trivial: why the candidate is no
     better than the label shares alone; None if it is better. lost_labels: those that only the
     previous model gives. new_labels: those that only the candidate gives, if there is another.
     """
 
     data: str
     fingerprint: str
+    split: str
     candidate: Scores
     previous: Scores | None
     trivial: str | None = None
@@ -80,19 +82,25 @@ def compare(
     """
     labels = _labels_of(candidate)
     previous_labels = labels if previous is None else _labels_of(previous)
-    check_can_decide(rules, [labels, previous_labels], dataset.manifest.records(SPLIT))
+    split = dataset.manifest.split_to_measure
+    check_can_decide(rules, [labels, previous_labels], dataset.manifest.records(split), split)
     with heavy_imports():
         import trainer.promote.measurement  # noqa: F401
     measured = dataset.manifest.labels
     print(f"measured on {len(measured):,} labels: {name_first(measured)}")
-    evaluation = _evaluate(candidate, dataset, rules.trust_model)
-    current = None if previous is None else _evaluate(previous, dataset, rules.trust_model)
+    if split == "validation":
+        print(
+            f"note: {dataset.directory} has no test row: measured on validation rows, {CHOSE_EPOCH}"
+        )
+    evaluation = _evaluate(candidate, dataset, split, rules.trust_model)
+    current = None if previous is None else _evaluate(previous, dataset, split, rules.trust_model)
     new = tuple(label for label in labels if label not in previous_labels)
     if new:
         print(f"note: {candidate} gives labels that {previous} does not know: {name_first(new)}")
     return Comparison(
         data=_absolute(dataset.directory),
         fingerprint=dataset.manifest.fingerprint,
+        split=split,
         candidate=_scores(evaluation),
         previous=None if current is None else _scores(current),
         trivial=evaluation.trivial,
@@ -105,13 +113,16 @@ def _labels_of(saved_model: str) -> tuple[str, ...]:
     return tuple(read_model_dataset(saved_model)["labels"])
 
 
-def check_can_decide(rules: PromotionRules, labels: Iterable[Collection[str]], rows: int) -> None:
+def check_can_decide(
+    rules: PromotionRules, labels: Iterable[Collection[str]], rows: int, split: str
+) -> None:
     """Check that the metric can tell two models apart.
 
     Args:
         rules: the metric, and by how much it must be better.
         labels: of each model.
         rows: of the split that they are measured on.
+        split: its name.
 
     Raises:
         DataError: it cannot.
@@ -124,7 +135,7 @@ def check_can_decide(rules: PromotionRules, labels: Iterable[Collection[str]], r
         )
     if rules.metric in _SHARES_OF_ROWS and 0 < rules.min_improvement * rows < 1:
         raise DataError(
-            f"--min-improvement {rules.min_improvement:g}: one row of the {rows:,} of {SPLIT} is "
+            f"--min-improvement {rules.min_improvement:g}: one row of the {rows:,} of {split} is "
             f"{1 / rows:.2g} of {rules.metric}: it asks for no more than 0 does; give more, or "
             "measure on more rows"
         )
@@ -139,13 +150,13 @@ def _scores(evaluation: Evaluation) -> Scores:
     return {"rows": evaluation.rows, **{name: getattr(evaluation, name) for name in METRICS}}
 
 
-def _evaluate(saved_model: str, dataset: Dataset, trust_model: bool) -> Evaluation:
+def _evaluate(saved_model: str, dataset: Dataset, split: str, trust_model: bool) -> Evaluation:
     """Measure a SavedModel; print its scores and what limits their comparability."""
     from trainer.promote.measurement import measure
 
-    evaluation = measure(saved_model, dataset, SPLIT, trust_model)
+    evaluation = measure(saved_model, dataset, split, trust_model)
     text = ", ".join(f"{name} {getattr(evaluation, name):.4f}" for name in METRICS)
-    print(f"{saved_model} on {evaluation.rows:,} rows of {SPLIT} of {dataset.directory}: {text}")
+    print(f"{saved_model} on {evaluation.rows:,} rows of {split} of {dataset.directory}: {text}")
     trained_on = read_model_dataset(saved_model)
     measured_on = json.loads(dataset.manifest_bytes)
     for warning in comparability_warnings(trained_on, measured_on):
@@ -172,10 +183,17 @@ def comparability_warnings(
         warnings.append(f"knows {len(lost)} characters that the records have as unknown")
     if longest > length:
         warnings.append(f"reads {longest} characters, but the records hold {length}")
+    is_other = trained_on.get("fingerprint") != measured_on.get("fingerprint")
+    is_given = any(options.get(name) for options in (then, now) for name in _GIVEN_SPLITS)
     if longest != length or any(then.get(name) != now.get(name) for name in _SPLIT_OPTIONS):
         warnings.append(
             "was trained on a dataset of another --seed, --split or --max-length, and may have "
             "seen rows of this split"
+        )
+    elif is_given and is_other:
+        warnings.append(
+            "was trained on another dataset, and where --train-input or --split-column gives the "
+            "splits, it may have seen rows of this split"
         )
     if Normalization.from_options(then) != Normalization.from_options(now):
         warnings.append(

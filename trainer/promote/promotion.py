@@ -13,7 +13,7 @@ from charseq.errors import DataError
 from charseq.files import damage_as_data_error, seal, sha256_of_file, write_json
 from charseq.models.saved_model import ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
 from trainer.data.dataset import Dataset, open_dataset
-from trainer.promote.comparison import SPLIT, Comparison, compare, is_better
+from trainer.promote.comparison import Comparison, compare, is_better
 from trainer.promote.ledger import Event, find_rollback, now
 from trainer.promote.lineage import (
     ENTRY_SEAL_KEY,
@@ -192,8 +192,8 @@ def _decide(
     """
     if comparison.trivial and not rules.allow_trivial:
         print(
-            f"not promoted: {candidate.directory} is trivial on {SPLIT}: {comparison.trivial}; "
-            "--allow-trivial would let it be compared all the same"
+            f"not promoted: {candidate.directory} is trivial on {comparison.split}: "
+            f"{comparison.trivial}; --allow-trivial would let it be compared all the same"
         )
         return _outcome(TRIVIAL, None, current, rules.metric, comparison)
     if comparison.lost_labels and not rules.allow_fewer_labels:
@@ -249,7 +249,6 @@ def make_entry(
         "saved_model": {"sha256": sha256_of_tree(candidate.files), "files": candidate.files},
         "evaluation": {
             **asdict(comparison),
-            "split": SPLIT,
             "metric": rules.metric,
             "min_improvement": rules.min_improvement,
         },

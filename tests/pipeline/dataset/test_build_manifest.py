@@ -79,7 +79,9 @@ def prepared(**options: Any) -> PreparedDataset:
             id_counts=(0, 2, 2, 2),
         ),
     ]
-    asked = Options(("in.csv",), "out", **{"max_length": 2, "alphabet_size": 2, **options})
+    asked = Options(
+        input=("in.csv",), output="out", **{"max_length": 2, "alphabet_size": 2, **options}
+    )
     return PreparedDataset(
         asked,
         [
@@ -102,7 +104,7 @@ def prepared(**options: Any) -> PreparedDataset:
         ),
         Plan(
             asked.with_alphabet(("C", "A")),
-            Partition((*TRAIN, TEST), np.zeros(3, np.uint64)),
+            Partition((*TRAIN, TEST), {}),
             Vocabulary(("C", "A"), ("z", "y", "x")),
             0,
             np.array([3], np.uint64),

@@ -38,7 +38,7 @@ def stage(output: Path, content: str) -> PreparedDataset:
     graph = Path(transform, "transform_fn")
     graph.mkdir(parents=True)
     (graph / "saved_model.pb").write_text(content)
-    partition = Partition(SHARDS, np.array([1, 2**64 - 1], np.uint64))
+    partition = Partition(SHARDS, {})
     plan = Plan(options, partition, Vocabulary(("A",), ("x", "y")), 0, np.zeros(0, np.uint64))
     summaries = [
         ShardSummary(

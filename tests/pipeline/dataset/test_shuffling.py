@@ -18,7 +18,7 @@ from pipeline.transform.saved_graph import Vocabulary
 
 pytestmark = pytest.mark.unit
 
-OPTIONS = Options(("i",), "o", max_length=4, split="train=1")
+OPTIONS = Options(input=("i",), output="o", max_length=4, split="train=1")
 # Normalized, and as read where that was not the same. Two rows are one record.
 ROWS = [("AC", "AC "), ("AC", None), ("GGGGTT", None), ("TT", "\ufeffTT"), ("CA C", None)]
 
@@ -26,7 +26,7 @@ ROWS = [("AC", "AC "), ("AC", None), ("GGGGTT", None), ("TT", "\ufeffTT"), ("CA 
 def parity_of(changed: list[str], parity_limit: int) -> dict[str, str | None]:
     """Return by sequence the texts for parity.jsonl, where those of `changed` were chosen."""
     sequences, raw = zip(*ROWS, strict=True)
-    columns = [sequences, ["x"] * len(ROWS), raw, [1] * len(ROWS)]
+    columns = [sequences, ["x"] * len(ROWS), raw, [1] * len(ROWS), [None] * len(ROWS)]
     arrays = [pa.array(column, kind) for column, kind in zip(columns, USABLE.types, strict=True)]
     packed = pack_rows(pa.RecordBatch.from_arrays(arrays, schema=USABLE))
     plan = Plan(

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
@@ -384,4 +386,65 @@ def test_of_a_huge_row_a_part_is_kept_whose_characters_are_whole() -> None:
     assert rows(parsed) == [(1, b"C", b"y")]
     assert bad(parsed) == [
         (0, "broken_quoting", '"' + "A" * (KEPT_BYTES - 1) + "… (cut: 655,363 bytes in all)")
+    ]
+
+
+OTHERS_OF_EACH_FORMAT = [
+    lambda: parse_table(b'AC,x,"u v",1.50\nD,y,,7\n', 4, 0, 1, others=(3, 2)),
+    lambda: parse_table(b"AC\tx\tu v\t1.50\nD\ty\t\t7\n", 4, 0, 1, form="tsv", others=(3, 2)),
+]
+
+
+@pytest.mark.parametrize("parse", OTHERS_OF_EACH_FORMAT)
+def test_other_columns_of_tables_are_their_text(parse: Callable[[], ParsedRows]) -> None:
+    parsed = parse()
+    assert [column.to_pylist() for column in parsed.others] == [[b"1.50", b"7"], [b"u v", b""]]
+    assert rows(parsed) == [(0, b"AC", b"x"), (1, b"D", b"y")]
+
+
+def test_other_columns_of_json_lines_are_text_or_json() -> None:
+    lines = [
+        '{"s": "A", "l": 1, "w": 0.5, "id": 7, "ok": true}',
+        '{"s": "B", "l": 2, "w": 2, "id": 8, "ok": null}',
+        '{"s": "C", "l": 3, "id": 9, "ok": false}',
+    ]
+    expected: list[list[bytes | None]] = [
+        [b"0.5", b"2", None],
+        [b"7", b"8", b"9"],
+        [b"true", None, b"false"],
+    ]
+    fast = parse_jsonl("\n".join(lines).encode(), "s", "l", ("w", "id", "ok"))
+    assert [column.to_pylist() for column in fast.others] == expected
+    assert rows(fast) == [(0, b"A", b"1"), (1, b"B", b"2"), (2, b"C", b"3")]
+    # A line that Arrow does not take changes nothing about the others.
+    more = [*lines, '{"s": "D", "l": 4, "w": "x", "id": 9007199254740993, "ok": {"a": ["é"]}}']
+    slow = parse_jsonl("\n".join(more).encode(), "s", "l", ("w", "id", "ok"))
+    assert [column.to_pylist() for column in slow.others] == [
+        [*expected[0], b"x"],
+        [*expected[1], b"9007199254740993"],
+        [*expected[2], '{"a": ["é"]}'.encode()],
+    ]
+
+
+def test_a_key_may_be_read_twice() -> None:
+    parsed = parse_jsonl(b'{"s": "A", "l": "x"}\n', "s", "l", ("l", "s"))
+    assert [column.to_pylist() for column in parsed.others] == [[b"x"], [b"A"]]
+    assert rows(parsed) == [(0, b"A", b"x")]
+
+
+def test_other_columns_of_parquet_are_text() -> None:
+    others = [
+        pa.array([0.5, 2.0, None]),
+        pa.array([datetime(2026, 1, 2, 3, tzinfo=UTC), None, None], pa.timestamp("s", "UTC")),
+        pa.array(["u", "v", "u"]).dictionary_encode(),
+        pa.array([True, False, None]),
+    ]
+    parsed = parse_columns(pa.array(["A", "B", "C"]), pa.array([1.0, 2.5, 3.0]), others)
+    # The row whose label is no whole number is left out of all columns.
+    assert bad(parsed) == [(1, "label_not_text", '["B", "2.5", "2", null, "v", "false"]')]
+    assert [column.to_pylist() for column in parsed.others] == [
+        [b"0.5", None],
+        [b"2026-01-02 03:00:00Z", None],
+        [b"u", b"u"],
+        [b"true", None],
     ]

@@ -15,7 +15,7 @@ from pipeline.transform.saved_graph import Encoded
 
 pytestmark = pytest.mark.unit
 
-OPTIONS = Options(("i",), "o", max_length=3, alphabet="AC")
+OPTIONS = Options(input=("i",), output="o", max_length=3, alphabet="AC")
 
 
 def rows(*columns: tuple[str, str, str | None]) -> pa.RecordBatch:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unit
 
 def measure(path: Path, **values: Any) -> dict[int, int]:
     """Return the rows of a file of one block, by length."""
-    options = Options((str(path),), "o", max_length="auto", **values)
+    options = Options(input=(str(path),), output="o", max_length="auto", **values)
     (part,) = cut_into_parts(find_sources(options.input_options))
     (block,) = read_blocks(part)
     return dict(measure_block(block, options.row_rules))

@@ -15,7 +15,7 @@ LENGTHS = {3: 90, 40: 9, 70: 1}
 
 
 def options(**values: object) -> Options:
-    return Options(("i",), "o", **values)  # type: ignore[arg-type]
+    return Options(input=("i",), output="o", **values)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def decode(encoded: Encoded) -> list[str]:
 
 
 def options(**values: object) -> Options:
-    return Options(("i",), "o", alphabet=ALPHABET, max_length=4, **values)  # type: ignore[arg-type]
+    return Options(input=("i",), output="o", alphabet=ALPHABET, max_length=4, **values)  # type: ignore[arg-type]
 
 
 def test_a_served_text_is_stripped_before_and_after_the_cut() -> None:
@@ -64,7 +64,7 @@ def test_a_served_text_is_lowercased_where_wanted() -> None:
 
 
 def test_a_decomposed_letter_is_never_another_letter() -> None:
-    accent = Options(("i",), "o", alphabet="a\xe9", max_length=4)
+    accent = Options(input=("i",), output="o", alphabet="a\xe9", max_length=4)
     assert encode(["e\u0301"], accent) == [([3, 3, 0, 0], 2)]
 
 

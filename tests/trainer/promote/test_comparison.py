@@ -37,7 +37,7 @@ def test_what_limits_the_comparability_is_named(changes, warnings):
 
 
 def test_the_scores_that_decide_are_shown():
-    first = Comparison("data", "ab", {"accuracy": 0.75, "loss": 0.5}, None)
+    first = Comparison("data", "ab", "test", {"accuracy": 0.75, "loss": 0.5}, None)
     assert first.format("accuracy", "models/0") == "accuracy 0.750000"
-    second = Comparison("data", "ab", {"accuracy": 0.75, "loss": 0.5}, {"loss": 0.625})
+    second = Comparison("data", "ab", "test", {"accuracy": 0.75, "loss": 0.5}, {"loss": 0.625})
     assert second.format("loss", "models/1") == "loss 0.500000, models/1 has 0.625000"

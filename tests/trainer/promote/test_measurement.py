@@ -237,3 +237,27 @@ def test_a_real_run_is_promoted_and_loads_as_a_server_loads_it(runs, data, tmp_p
         assert got.numpy().tolist() == expected["serving_default"](texts)[answer].numpy().tolist()
     assert main([*command, "--explain", "2"]) == 0
     assert "  rows.csv  1,234 bytes  sha256:5e5e" in capsys.readouterr().out
+
+
+def test_a_dataset_without_test_rows_is_measured_on_validation_rows(tmp_path, capsys):
+    data, run = tmp_path / "prepared", tmp_path / "run"
+    rows = toy_rows(300)
+    write_dataset(data, {"train": rows[:240], "validation": rows[240:]}, transform=True)
+    flags = "--representation embedding --units 4 --embedding-dim 4 --batch-size 16 "
+    flags += "--jit-compile off --epochs 3 --learning-rate 0.05"
+    own = ["--data", str(data), "--output", str(run)]
+    assert train_main([*own, *flags.split()]) == 0
+    capsys.readouterr()
+    assert evaluate_main(["--model", str(run), "--data", str(data)]) == 0
+    said = capsys.readouterr().out
+    assert f"{data} has no test row: measured on validation rows, by which the epoch" in said
+    assert json.loads((run / "evaluation-validation.json").read_text())["rows"] == 60
+    assert main(["--registry", str(tmp_path / "models"), "--candidate", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert f"note: {data} has no test row: measured on validation rows, by which" in said
+    assert json.loads(said.splitlines()[-1])["outcome"] == "promoted"
+    entry = json.loads((tmp_path / "models/1/assets.extra/entry.json").read_text())
+    assert (entry["evaluation"]["split"], entry["evaluation"]["candidate"]["rows"]) == (
+        "validation",
+        60,
+    )

@@ -386,7 +386,7 @@ def test_a_metric_that_tells_no_models_apart_is_refused(models, new_run, capsys)
 def test_a_margin_below_one_row_is_refused(metric, improvement, rows, refused):
     rules = PromotionRules(metric=metric, min_improvement=improvement)
     with pytest.raises(DataError, match="one row of the 100") if refused else nullcontext():
-        check_can_decide(rules, ["wxyz"], rows)
+        check_can_decide(rules, ["wxyz"], rows, "test")
 
 
 def test_a_model_that_was_rolled_back_is_not_promoted_again_once_it_was_removed(
