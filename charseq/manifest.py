@@ -9,7 +9,7 @@ dataset.json            written last: where it is, the dataset is complete
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -120,7 +120,8 @@ class Manifest:
     order; characters have ids from 1, labels from 0; `alphabet` may be shorter than
     `alphabet_size`. length_histogram, label_counts: records by split, then by length or label;
     counts of 0 are left out. notes: sentences for users. files: all files but the shards and
-    `dataset.json`.
+    `dataset.json`. strata: with --stratify, the least hash of validation and that of test in each
+    label, as 16 hex digits, or None for a split without a sequence of it; else None.
     """
 
     format_version: int
@@ -144,6 +145,7 @@ class Manifest:
     notes: tuple[str, ...] = ()
     files: tuple[FileDigest, ...] = ()
     manifest_sha256: str = ""
+    strata: Mapping[str, Sequence[str | None]] | None = None
 
     def shards_of(self, split: str) -> tuple[Shard, ...]:
         """Return the shards of a split that hold a record, in the order of the manifest."""
@@ -183,6 +185,8 @@ class Manifest:
         if not self.notes:
             # The SHA-256 of a manifest that was written without the key must stay the same.
             del content["notes"]
+        if self.strata is None:
+            del content["strata"]
         return content
 
     def to_text(self) -> str:
@@ -256,6 +260,7 @@ def manifest_from_json(content: Any, path: str) -> Manifest:
             notes=tuple(content.get("notes", ())),
             files=tuple(FileDigest(**file) for file in content.get("files", ())),
             manifest_sha256=content.get(SEAL_KEY, ""),
+            strata=content.get("strata"),
         )
     except KeyError as error:
         raise DataError(f"{path}: no {error} in it") from error

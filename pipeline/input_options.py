@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from charseq.errors import UsageError
+from charseq.flags import flag
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "text", "fasta")
 TABLE_FORMATS = ("csv", "tsv")
@@ -75,9 +76,9 @@ class InputOptions:
             UsageError: a flag is set that is for other formats.
         """
         flags = {"--delimiter": self.delimiter, "--no-header": self.no_header}
-        for flag, value in flags.items():
+        for name, value in flags.items():
             if value is not None and form not in TABLE_FORMATS:
-                raise UsageError(f"{flag}: is for {' and '.join(TABLE_FORMATS)}, not for {form}")
+                raise UsageError(f"{name}: is for {' and '.join(TABLE_FORMATS)}, not for {form}")
         if self.others and form in FORMATS_WITHOUT_COLUMNS:
             raise UsageError(f"{self.others[0][0]}: is for formats with columns, not for {form}")
         if self.label_pattern is not None and form != "fasta":
@@ -97,6 +98,11 @@ def parse_boolean(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError(f"got {text!r}, expected true or false")
     return text == "true"
+
+
+def switch(help: str, *, default: bool) -> bool:
+    """Return the field of a switch that templates can also set to true or false."""
+    return flag(help, default=default, parse=parse_boolean, const=True, metavar="true|false")
 
 
 def parse_delimiter(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from itertools import chain, combinations
@@ -28,6 +28,7 @@ from pipeline.input_options import (
     InputOptions,
     parse_boolean,
     parse_delimiter,
+    switch,
 )
 from pipeline.label_pattern import parse_label_pattern
 from pipeline.split.fractions import parse_split
@@ -55,21 +56,14 @@ _NO_COLUMNS = ("label_from", "text and fasta have no columns")
 class RowRules:
     """The rules for usable rows; label_column: None if a row needs no label.
 
-    normalization: of sequences; labels are never lowercased. others: the flags of the other columns
-    that are read, in order. split_of_value: the place in SPLITS of each value of --split-column.
+    normalization: of sequences; labels are never lowercased. splits: which other columns are read.
     """
 
     max_length: int
     too_long: str
     label_column: str | None
     normalization: Normalization
-    others: tuple[str, ...] = ()
-    split_of_value: Mapping[str, int] = field(default_factory=dict)
-
-
-def _switch(help: str, *, default: bool) -> bool:
-    """Return a field of a switch that templates can also set to true or false."""
-    return flag(help, default=default, parse=parse_boolean, const=True, metavar="true|false")
+    splits: SplitOptions = field(default_factory=SplitOptions)
 
 
 def parse_number_or_auto(text: str) -> int | Auto:
@@ -155,8 +149,8 @@ class Options:
         default="nfc",
         choices=("nfc", "none"),
     )
-    lowercase: bool = _switch("lowercase sequences", default=False)
-    strip: bool = _switch(
+    lowercase: bool = switch("lowercase sequences", default=False)
+    strip: bool = switch(
         "remove white space, byte order marks and zero-width spaces at both ends of sequences "
         "and labels",
         default=True,
@@ -243,7 +237,7 @@ class Options:
         metavar="NAME",
         only_with="min_label_rows",
     )
-    overwrite: bool = _switch("replace an existing dataset", default=False)
+    overwrite: bool = switch("replace an existing dataset", default=False)
     chosen_length: int | None = None
     chosen_characters: int | None = None
     splits: SplitOptions = field(default_factory=SplitOptions)
@@ -403,8 +397,7 @@ class Options:
             self.too_long,
             self.label_column,
             self.normalization,
-            tuple(flag for flag, _ in self.splits.columns),
-            self.splits.split_of_value,
+            self.splits,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -22,14 +22,20 @@ _COUNT = "[1-9][0-9]*"
 _NAME = ".+"
 _SHARE = "(train|validation|test)=([0-9]+(/[1-9][0-9]*)?|[0-9]*[.][0-9]+)"
 _SPLIT_VALUE = "[^,]*[^, ][^,]*=(train|validation|test)"
-_SWITCHES = ("no_header", "lowercase", "strip", "overwrite")
+_ZONE = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)?"
+_TIME = (
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    f"([ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.,][0-9]{{1,9}})?)?{_ZONE})?"
+)
+_SWITCHES = ("no_header", "lowercase", "strip", "stratify", "overwrite")
 _PATTERNS = {
     **dict.fromkeys(INPUT_FIELDS, "gs://.+"),
     "output": "gs://.+",
     "alphabet_of": "gs://.+",
     "sequence_column": _NAME,
     "label_column": _NAME,
-    "split_column": _NAME,
+    **dict.fromkeys(("split_column", "time_column", "group_column"), _NAME),
+    **dict.fromkeys(("validation_from", "test_from"), _TIME),
     "split_values": f"{_SPLIT_VALUE}(,{_SPLIT_VALUE})*",
     "label_pattern": _NAME,
     "delimiter": "tab|[;,:|]",

@@ -16,6 +16,8 @@ from pipeline.dataset.notes import note_absent_labels
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.rows.sources import describe_inputs
 from pipeline.shards.write import ShardSummary
+from pipeline.split.given import GivenSplits
+from pipeline.split.strata import StratifiedSplits
 
 _LIBRARIES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "numpy")
 
@@ -28,6 +30,7 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
         MismatchError: most records have no character of the alphabet.
     """
     options, vocabulary = prepared.plan.options, prepared.plan.vocabulary
+    strata = prepared.plan.splits
     counts = count_rows(prepared)
     require_all_rows(counts)
     check_known_characters(prepared.shards, options)
@@ -66,6 +69,7 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
             **{library: version(library) for library in _LIBRARIES},
             "unicode": UNICODE_VERSION,
         },
+        strata=strata.to_json() if isinstance(strata, StratifiedSplits) else None,
         notes=(*prepared.plan.notes, *note_absent_labels(vocabulary.labels, label_counts)),
     ).with_fingerprint()
 
@@ -101,7 +105,7 @@ def count_rows(prepared: PreparedDataset) -> RowCounts:
             summary.id_counts[prepared.plan.options.unknown_id] for summary in shards
         ),
         normalized=prepared.counts.normalized.to_json(),
-        leaks=None if splits is None else splits.count_leaks(),
+        leaks=splits.leaks.count() if isinstance(splits, GivenSplits) else None,
     )
 
 

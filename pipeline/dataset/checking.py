@@ -19,15 +19,15 @@ from pipeline.rows.normalizing import NormalizedCounts, count_changed, cut_colum
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.rejected import RejectedRow, choose_examples, locate_rejected
 from pipeline.rows.sources import Source
-from pipeline.rows.split_column import Places
+from pipeline.rows.split_columns import Places
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.shards.partition import assign_splits
-from pipeline.split.given import pack_facts
+from pipeline.split.facts import pack_facts
 from pipeline.transform.encoding import to_analyze
 
 # `step`: the difference to the number of the row before; compresses to nothing.
 # `raw`: null where it is the sequence.
-# `split`: the place in SPLITS; null where it is not given.
+# `split`: the place in SPLITS; null where it is not given. `group`: the hash of the group, or null.
 USABLE = pa.schema(
     [
         ("sequence", pa.string()),
@@ -35,6 +35,7 @@ USABLE = pa.schema(
         ("raw", pa.string()),
         ("step", pa.int32()),
         ("split", pa.int8()),
+        ("group", pa.uint64()),
     ]
 )
 
@@ -54,8 +55,8 @@ class UsableRows(NamedTuple):
 class CheckedBlock(NamedTuple):
     """What became of the rows of a block.
 
-    train: the rows that TFT analyzes, unless splits are given: then it is known once all rows are
-    read, and `facts` are what that takes, see `pack_facts`.
+    train: the rows that TFT analyzes; None if a row's split depends on others. Then `facts` are
+    what it takes to find it, by ranges of hashes.
     """
 
     rows: UsableRows
@@ -75,8 +76,8 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
     checked = validate_rows(parsed, options.row_rules)
     sequence = cut(checked.sequence, options)
     hashes = hash_sequences(sequence, options.seed)
-    given = _given_splits(block.part.source, checked)
-    split = assign_splits(hashes, options.split_fractions)
+    is_known = not options.splits.need_all_rows
+    split = assign_splits(hashes, options.split_fractions) if is_known else None
     rejected = locate_rejected(block.part, checked.bad)
     counts = ReadCounts(
         usable=len(checked.row),
@@ -85,7 +86,7 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
         examples=choose_examples(rejected),
         rows_in_part=Counter({block.part.index: parsed.rows}),
         lengths=checked.lengths,
-        labels=count_labels(checked.label, split) if given is None else LabelCounts(),
+        labels=LabelCounts() if split is None else count_labels(checked.label, split),
         sequences=some_sequences(hashes),
         normalized=NormalizedCounts(
             count_changed(checked.changed_sequences),
@@ -94,12 +95,14 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
         ),
         found=find_assumed(block, parsed),
     )
-    rows = _pack_usable(block, checked, given)
-    if given is not None:
-        return CheckedBlock(rows, None, rejected, counts, list(pack_facts(hashes, given)))
+    rows = _usable_rows(block, checked, options)
+    packed = UsableRows(block.part.index, block.first, pack_rows(rows))
+    if split is None:
+        facts = list(pack_facts(rows, hashes, options.splits))
+        return CheckedBlock(packed, None, rejected, counts, facts)
     is_train = pa.array(split == 0)
     train = to_analyze(sequence.filter(is_train), checked.label.filter(is_train))
-    return CheckedBlock(rows, train, rejected, counts, [])
+    return CheckedBlock(packed, train, rejected, counts, [])
 
 
 def _given_splits(source: Source, checked: ValidatedRows) -> Places | None:
@@ -114,9 +117,13 @@ def cut(sequence: pa.StringArray, options: Options) -> pa.StringArray:
     return cut_column(sequence, options.num_positions, options.normalization)
 
 
-def _pack_usable(block: Block, checked: ValidatedRows, given: Places | None) -> UsableRows:
+def _usable_rows(block: Block, checked: ValidatedRows, options: Options) -> pa.RecordBatch:
+    """Return the usable rows of a block, of schema USABLE."""
     step = np.diff(checked.row, prepend=block.first - 1).astype(np.int32)
+    given = _given_splits(block.part.source, checked)
     split = pa.nulls(len(step), pa.int8()) if given is None else pa.array(given)
-    columns = [checked.sequence, checked.label, checked.raw, pa.array(step), split]
-    rows = pa.RecordBatch.from_arrays(columns, schema=USABLE)
-    return UsableRows(block.part.index, block.first, pack_rows(rows))
+    group = pa.nulls(len(step), pa.uint64())
+    if checked.group is not None:
+        group = pa.array(hash_sequences(checked.group, options.seed))
+    columns = [checked.sequence, checked.label, checked.raw, pa.array(step), split, group]
+    return pa.RecordBatch.from_arrays(columns, schema=USABLE)

@@ -22,7 +22,7 @@ from pipeline.rows.rejected_files import tag_rejected
 from pipeline.runtime import progress
 from pipeline.runtime.threads import ThreadedDoFn
 from pipeline.shards.write import ShardSummary, write_shard
-from pipeline.split.given import GivenSplits
+from pipeline.split.plan import SplitPlan
 
 # Tags of outputs.
 COUNTS = "counts"
@@ -38,8 +38,8 @@ _ANALYZED_POSITIONS = 1 << 24
 class ReadAndCheck(ThreadedDoFn):
     """Part to UsableRows.
 
-    To TRAIN batches for TFT to analyze, or to FACTS those of given splits; to COUNTS a ReadCounts
-    per block, to REJECTED the rows that are not usable.
+    To TRAIN batches for TFT to analyze, or to FACTS what their splits depend on; to COUNTS a
+    ReadCounts per block, to REJECTED the rows that are not usable.
     """
 
     def __init__(self, options: Options) -> None:
@@ -69,14 +69,14 @@ class ReadAndCheck(ThreadedDoFn):
 
 
 class AssignRows(ThreadedDoFn):
-    """UsableRows with given splits to batches for TFT to analyze; to COUNTS their ReadCounts."""
+    """UsableRows whose split depends on others to batches for TFT; to COUNTS their ReadCounts."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._train = TrainBatches(options)
 
     def process(
-        self, rows: UsableRows, splits: GivenSplits
+        self, rows: UsableRows, splits: SplitPlan
     ) -> Iterator[pa.RecordBatch | TaggedOutput]:
         """See the class."""
         yield from self.submit(assign_rows, rows, splits, self._options)

@@ -6,8 +6,8 @@ read ─▶ check ─▶ partition by hash ─▶ GroupByKey(shard) ─▶ write
 The characters of the train rows are counted beside the analysis: with --alphabet-size auto, TFT
 learns as many as there may be, and the vocabulary is cut to those that are needed.
 
-Where splits are given, the train rows are known once all rows are read: a sequence that is in
-another split, too, is not one of them. What that takes is joined by ranges of hashes first.
+Where the split of a row depends on others (given splits, --stratify, --group-column), train rows
+are known once all rows are read. What that takes is joined by ranges of hashes first.
 
 With --min-label-rows, the rows of rare labels are taken out (or renamed) before the analysis, which
 then waits until all rows are read and the rows of each label are known.
@@ -52,7 +52,7 @@ from pipeline.sizes.characters import (
     choose_alphabet_size,
     count_characters,
 )
-from pipeline.split.given import add_ranges, join_facts
+from pipeline.split.joins import join_facts
 from pipeline.transform.encoding import analyzer_config, encode_text
 from pipeline.transform.save_graph import cut_alphabet, save_graph
 
@@ -82,8 +82,8 @@ def build(
     read = _read_and_check(pipeline, parts, options)
     splits, train = pipeline | "NoSplits" >> beam.Create([None]), read[TRAIN]
     counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
-    if options.splits.are_given:
-        splits = _join_splits(pipeline, read[FACTS])
+    if options.splits.need_all_rows:
+        splits = join_facts(read[FACTS], options)
         assigned = read[ROWS] | "AssignRows" >> beam.ParDo(
             AssignRows(options), AsSingleton(splits)
         ).with_outputs(COUNTS, main=TRAIN)
@@ -133,22 +133,6 @@ def _read_and_check(
         | "Spread" >> beam.Reshuffle()
         | "ReadAndCheck"
         >> beam.ParDo(ReadAndCheck(options)).with_outputs(TRAIN, FACTS, COUNTS, REJECTED, main=ROWS)
-    )
-
-
-def _join_splits(pipeline: beam.Pipeline, facts: beam.PCollection) -> beam.PCollection:
-    """Return the GivenSplits of all rows."""
-    ranges = (
-        facts
-        | "GroupByRange" >> beam.GroupByKey()
-        | "JoinFacts" >> beam.MapTuple(lambda _, packed: join_facts(packed))
-    )
-    # An impulse of its own: Beam's local runner stops for ever where a step that others wait for
-    # shares its input with a step that waits for those.
-    return (
-        pipeline
-        | "SplitsOnce" >> beam.Create([None])
-        | "Splits" >> beam.Map(lambda _, joined: add_ranges(joined), AsList(ranges))
     )
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from charseq.errors import DataError, MismatchError
-from pipeline.dataset.notes import describe_leaks
 from pipeline.options import MAX_SHARDS, Options
 from pipeline.rows.counts import MIN_SEQUENCES, ReadCounts
 from pipeline.rows.label_counts import MAX_COUNTED_LABELS, LabelCounts
@@ -16,8 +15,7 @@ from pipeline.rows.similar_labels import AMOUNTS, are_amounts
 from pipeline.rows.sources import find_format
 from pipeline.rows.validation import UNSEEN_LABEL
 from pipeline.shards.write import ShardSummary
-from pipeline.split.given import TRAIN, GivenSplits
-from pipeline.split.options import FAIL
+from pipeline.split.plan import show_counts
 
 _MAX_NAMED = 3
 _SHOWN_CHARACTERS = 25
@@ -91,56 +89,9 @@ def check_splits(known: LabelCounts, options: Options) -> None:
         if fraction and not rows[split]:
             raise DataError(
                 f"no row falls into the {split} split, a fraction of {float(fraction):g} of "
-                f"{sum(rows.values()):,} usable rows ({_show_counts(rows)}): give more rows, "
+                f"{sum(rows.values()):,} usable rows ({show_counts(rows)}): give more rows, "
                 f"another --seed, or a --split without {split}"
             )
-
-
-def check_given_splits(labels: LabelCounts, splits: GivenSplits, options: Options) -> None:
-    """Refuse an input without a row in a split that it was to give.
-
-    Args:
-        labels: of usable rows, with the rows of each split.
-        splits: what is known of the given splits.
-        options: the options of the preparation.
-
-    Raises:
-        DataError: a split is empty, or all rows are train rows.
-    """
-    if splits.present == 1 << TRAIN:
-        raise DataError(
-            f"all rows are train rows by --split-column {options.splits.split_column}: leave it "
-            "out to split them by --split"
-        )
-    rows = labels.rows_of_splits()
-    wanted = [*(options.splits.inputs or ["train"])]
-    if splits.cuts_validation(options.split_fractions):
-        wanted.append("validation")
-    for split in wanted:
-        if not rows[split]:
-            raise DataError(f"no usable row is in the {split} split ({_show_counts(rows)})")
-
-
-def _show_counts(rows: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in rows.items())
-
-
-def check_leaks(splits: GivenSplits, named: Mapping[int, str], options: Options) -> None:
-    """Refuse sequences in more than one given split with `--leaks fail`.
-
-    Args:
-        splits: what is known of the given splits.
-        named: the texts of some of these sequences, by hash.
-        options: the options of the preparation.
-
-    Raises:
-        DataError: there are some.
-    """
-    if options.splits.leaks == FAIL and len(splits.leaks):
-        raise DataError(
-            f"{describe_leaks(splits, named)}; --leaks drop-from-train rejects those among the "
-            "train rows, --leaks report keeps all"
-        )
 
 
 def check_shard_count(num_shards: int, options: Options) -> None:

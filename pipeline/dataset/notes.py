@@ -17,45 +17,10 @@ from pipeline.rows.similar_labels import (
     find_same_spellings,
     find_typing_errors,
 )
-from pipeline.split.given import GivenSplits
-from pipeline.split.options import DROP_FROM_TRAIN
 
 _MAX_NAMED = 20
-_MAX_NAMED_LEAKS = 5
 _NAME_CHARACTERS = 40
 _PAIR_CHARACTERS = 25
-
-
-def note_leaks(
-    splits: GivenSplits | None, named: Mapping[int, str], options: Options
-) -> Iterator[str]:
-    """Yield a note if sequences are in more than one given split.
-
-    Args:
-        splits: what is known of the given splits; None where none are given.
-        named: the texts of some of these sequences, by hash.
-        options: the options of the preparation.
-    """
-    if splits is not None and len(splits.leaks):
-        outcome = (
-            "their train rows are rejected as in_other_split"
-            if options.splits.leaks == DROP_FROM_TRAIN
-            else "all their rows are kept"
-        )
-        yield f"{describe_leaks(splits, named)}; {outcome}"
-
-
-def describe_leaks(splits: GivenSplits, named: Mapping[int, str]) -> str:
-    """Return how many sequences are in which splits, and some of them."""
-    counts = splits.count_leaks()
-    by_splits = ", ".join(
-        f"{count:,} in {names.replace('+', ' and ')}" for names, count in counts.items()
-    )
-    shown = [repr(named[number]) for number in sorted(named)]
-    return (
-        f"sequences in more than one given split: {by_splits}, such as "
-        f"{name_first(shown, _MAX_NAMED_LEAKS)}"
-    )
 
 
 def note_left_out_labels(labels: ChosenLabels, options: Options) -> Iterator[str]:

@@ -13,9 +13,7 @@ from charseq.errors import DataError
 from pipeline.dataset.labels import ChosenLabels, choose_labels
 from pipeline.dataset.limits import (
     check_counted_labels,
-    check_given_splits,
     check_label_count,
-    check_leaks,
     check_rejected_rows,
     check_sequences,
     check_shard_count,
@@ -24,7 +22,6 @@ from pipeline.dataset.limits import (
 from pipeline.dataset.notes import (
     note_amounts,
     note_doubtful_labels,
-    note_leaks,
     note_left_out_labels,
 )
 from pipeline.options import Options
@@ -40,7 +37,7 @@ from pipeline.shards.partition import (
 )
 from pipeline.sizes.characters import CharacterCounts
 from pipeline.sizes.notes import note_alphabet, note_length
-from pipeline.split.given import GivenSplits
+from pipeline.split.plan import SplitPlan
 from pipeline.transform.saved_graph import Vocabulary, read_vocabulary
 
 PARITY_ROWS = 256
@@ -55,8 +52,8 @@ class Plan:
     parity_limit: the rows whose hash has lower 32 bits below it, `PARITY_ROWS` of them, about.
     parity_hashes: those of sequences that normalizing changed, (k,) uint64, ascending.
     rare_labels: (k,) uint64, the hashes of the labels with fewer rows than `--min-label-rows`.
-    notes: for users, on the labels that do not become labels of the dataset. splits: what is known
-    of given splits; None where none are given.
+    notes: for users, on the labels that do not become labels of the dataset. splits: None if the
+    split of a row depends on no other.
     """
 
     options: Options
@@ -66,18 +63,18 @@ class Plan:
     parity_hashes: npt.NDArray[np.uint64]
     rare_labels: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     notes: tuple[str, ...] = ()
-    splits: GivenSplits | None = None
+    splits: SplitPlan | None = None
 
     def keeps_duplicates(self, split: str) -> bool:
         """Return whether each of several equal rows of a split becomes a record."""
         if self.splits is None:
             return False
-        return self.splits.has_duplicates(split, self.options.split_fractions)
+        return self.splits.keeps_duplicates(split)
 
 
 def make_plan(
     counts: ReadCounts,
-    splits: GivenSplits | None,
+    splits: SplitPlan | None,
     characters: CharacterCounts,
     transform_dir: str,
     parts: Sequence[Part],
@@ -87,7 +84,7 @@ def make_plan(
 
     Args:
         counts: of all rows.
-        splits: what is known of given splits; None where none are given.
+        splits: None if the split of a row depends on no other.
         characters: of the train rows that were analyzed.
         transform_dir: the graph of the analysis, with its vocabulary.
         parts: all parts of the input, for messages.
@@ -110,7 +107,7 @@ def make_plan(
         notes=(
             *note_length(counts.lengths, options),
             *note_alphabet(characters, vocabulary.alphabet, options),
-            *note_leaks(splits, counts.leaks, options),
+            *(() if splits is None else splits.notes(counts.named)),
             *note_left_out_labels(labels, options),
             *note_amounts(vocabulary.labels),
             *note_doubtful_labels(counts.labels.by_name(vocabulary.labels)),
@@ -120,7 +117,7 @@ def make_plan(
 
 
 def _plan_partition(
-    counts: ReadCounts, splits: GivenSplits | None, known: LabelCounts, options: Options
+    counts: ReadCounts, splits: SplitPlan | None, known: LabelCounts, options: Options
 ) -> Partition:
     fractions = options.split_fractions
     if splits is None:
@@ -136,7 +133,7 @@ def _plan_partition(
 
 def _check_input(
     counts: ReadCounts,
-    splits: GivenSplits | None,
+    splits: SplitPlan | None,
     labels: ChosenLabels,
     parts: Sequence[Part],
     options: Options,
@@ -154,9 +151,8 @@ def _check_input(
     check_sequences(counts)
     check_counted_labels(len(counts.labels), options)
     if splits is not None:
-        check_leaks(splits, counts.leaks, options)
-        check_given_splits(counts.labels, splits, options)
+        splits.check(counts.labels.rows_of_splits(), counts.named)
     check_label_count(labels.known, options)
     check_rejected_rows(counts, labels.unseen, parts, options)
-    if splits is None:
+    if not options.splits.are_given:
         check_splits(labels.known, options)

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.dataset.assigning import find_given_splits
 from pipeline.dataset.checking import USABLE, UsableRows, cut
 from pipeline.dataset.labels import find_rare, rename
 from pipeline.dataset.plan import Plan
@@ -66,7 +65,7 @@ def _find_splits(
     """Return the place in SPLITS of each row, (n,), and which rows are dropped, (n,) bool."""
     if plan.splits is None:
         return assign_splits(hashes, options.split_fractions), np.zeros(len(hashes), np.bool_)
-    return find_given_splits(rows, hashes, plan.splits, options)
+    return plan.splits.assign(rows, hashes)
 
 
 def _apply_min_label_rows(

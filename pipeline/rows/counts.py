@@ -30,8 +30,8 @@ class ReadCounts:
     follows. lengths: of sequences before they are cut, see `count_lengths`. labels: of usable rows.
     sequences: hashes of usable rows, distinct, up to `MIN_SEQUENCES` of them, (k,) uint64.
     normalized: usable rows that normalizing changed. found: path and name of the columns that a row
-    has, of those that headers only assume. leaks: some sequences in more than one given split, cut
-    to be named, by hash.
+    has, of those that headers only assume. named: sequences that messages about splits name, by
+    hash.
     """
 
     usable: int = 0
@@ -44,7 +44,7 @@ class ReadCounts:
     sequences: npt.NDArray[np.uint64] = field(default_factory=_no_hashes)
     normalized: NormalizedCounts = field(default_factory=NormalizedCounts)
     found: frozenset[tuple[str, str]] = frozenset()
-    leaks: Mapping[int, str] = field(default_factory=dict)
+    named: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def read(self) -> int:
@@ -63,7 +63,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
     sequences = [_no_hashes()]
     normalized: list[NormalizedCounts] = []
     found: set[tuple[str, str]] = set()
-    leaks: dict[int, str] = {}
+    named: dict[int, str] = {}
     for summand in counts:
         usable += summand.usable
         truncated += summand.truncated
@@ -75,7 +75,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
         sequences.append(summand.sequences)
         normalized.append(summand.normalized)
         found |= summand.found
-        leaks |= summand.leaks
+        named |= summand.named
     return ReadCounts(
         usable,
         truncated,
@@ -87,7 +87,7 @@ def add_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
         some_sequences(np.concatenate(sequences)),
         add_normalized(normalized),
         frozenset(found),
-        leaks,
+        named,
     )
 
 

@@ -20,18 +20,19 @@ def hash_sequences(sequence: pa.StringArray, seed: int) -> npt.NDArray[np.uint64
     # Every byte position as the start of a word: unaligned reads, nothing copied.
     words: npt.NDArray[np.uint64] = np.ndarray(len(data) - _WORD + 1, "<u8", data, strides=(1,))
     with np.errstate(over="ignore"):
-        state = _mix(np.uint64(seed) + size.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+        state = mix(np.uint64(seed) + size.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
         active = np.arange(len(start))
         for offset in range(0, int(size.max(initial=0)), _WORD):
             active = active[size[active] > offset]
             word = words[start[active] + offset]
             rest = np.minimum(size[active] - offset, _WORD).astype(np.uint64) * np.uint64(8)
             word &= np.uint64(2**64 - 1) >> (np.uint64(64) - rest)
-            state[active] = _mix(state[active] ^ word)
+            state[active] = mix(state[active] ^ word)
     return state
 
 
-def _mix(value: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def mix(value: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return a permutation of 64-bit values that scatters them: (n,) uint64 to (n,) uint64."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return value ^ (value >> np.uint64(31))

@@ -16,12 +16,12 @@ from pipeline.formats.parsed_rows import KEPT_BYTES, BadRow, ParsedRows, is_utf8
 from pipeline.options import RowRules
 from pipeline.rows.lengths import count_lengths
 from pipeline.rows.normalizing import NormalizedColumn, normalize_column
-from pipeline.rows.split_column import NO_SPLIT, Places, find_splits
+from pipeline.rows.split_columns import NO_SPLIT, Places, find_splits, find_splits_by_time
+from pipeline.split.options import GROUP_COLUMN, SPLIT_COLUMN, TIME_COLUMN
 
 Bools = npt.NDArray[np.bool_]
 
 RARE_LABEL, UNSEEN_LABEL, IN_OTHER_SPLIT = "rare_label", "unseen_label", "in_other_split"
-SPLIT_COLUMN = "--split-column"
 # By reason, in the words of the report and of error messages.
 REASONS = {
     # From parsing:
@@ -38,6 +38,8 @@ REASONS = {
     "too_long": "longer than --max-length, with --too-long=reject",
     "unknown_split": "no value in --split-column, or one that is neither train, validation, test "
     "nor in --split-values",
+    "unreadable_time": "no time in --time-column, or one that is not ISO 8601",
+    "missing_group": "no value in --group-column",
     # Once all rows with given splits are read:
     IN_OTHER_SPLIT: "a train row whose sequence is in another given split, too",
     # Once the labels of the train split are known:
@@ -57,8 +59,8 @@ class ValidatedRows:
     and for longer ones than are kept. changed_sequences, changed_labels: by step of normalizing,
     (n,) bool. row: (n,) int64. bad: the rows that are rejected. truncated: how many of the n are
     longer than `--max-length`. lengths: see `count_lengths`; of the n rows and of those that are
-    rejected only for their length. split: (n,) int8, the place in SPLITS by --split-column; None
-    without that flag.
+    rejected only for their length. split: (n,) int8, the place in SPLITS by --split-column or
+    --time-column; None without them. group: (n,) string, of --group-column, or None.
     """
 
     sequence: pa.StringArray
@@ -71,6 +73,7 @@ class ValidatedRows:
     truncated: int
     lengths: Counter[int]
     split: Places | None = None
+    group: pa.StringArray | None = None
 
 
 def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
@@ -88,11 +91,19 @@ def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
     if rules.label_column is not None:
         reasons.add("missing_label", _to_mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
         reasons.add("line_break", _has_line_break(label))
-    others = dict(zip(rules.others, parsed.others, strict=True))
-    split = None
+    flags = (flag for flag, _ in rules.splits.columns)
+    others = dict(zip(flags, parsed.others, strict=True))
+    split = group = None
     if SPLIT_COLUMN in others:
-        split = find_splits(others[SPLIT_COLUMN], rules.split_of_value)
+        split = find_splits(others[SPLIT_COLUMN], rules.splits.split_of_value)
         reasons.add("unknown_split", split == NO_SPLIT)
+    if TIME_COLUMN in others:
+        split = find_splits_by_time(others[TIME_COLUMN], *rules.splits.times)
+        reasons.add("unreadable_time", split == NO_SPLIT)
+    if GROUP_COLUMN in others:
+        reasons.add("invalid_utf8", _invalid_utf8(others[GROUP_COLUMN]))
+        group = pc.utf8_trim(_to_string(others[GROUP_COLUMN], reasons.bad), BLANKS)
+        reasons.add("missing_group", _to_mask(pc.equal(group, "")))
     lengths = count_lengths(length[~reasons.bad], rules.max_length)
     too_long = length > rules.max_length
     if rules.too_long == "reject":
@@ -117,6 +128,7 @@ def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
         truncated=int((too_long & good).sum()),
         lengths=lengths,
         split=None if split is None else split[good],
+        group=None if group is None else group.filter(pa.array(good)),
     )
 
 

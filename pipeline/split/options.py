@@ -1,20 +1,24 @@
-"""The options of splits that the user gives."""
+"""The options of splits that do not follow from a row's sequence and `--split` alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from charseq.errors import UsageError
 from charseq.flags import flag, require, validate
 from charseq.manifest import SPLITS
+from pipeline.input_options import switch
+from pipeline.split.times import check_time, parse_time
 
+SPLIT_COLUMN, TIME_COLUMN, GROUP_COLUMN = "--split-column", "--time-column", "--group-column"
 DROP_FROM_TRAIN, REPORT, FAIL = "drop-from-train", "report", "fail"
 
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """Where the split of a row is given, if it does not follow from `--split` alone.
+    """How the split of a row is found, if it does not follow from `--split` alone.
 
     Raises:
         UsageError: two values exclude each other.
@@ -54,6 +58,36 @@ class SplitOptions:
         metavar="VALUE=SPLIT,…",
         only_with="split_column",
     )
+    time_column: str | None = flag(
+        "column of the time of each row, in ISO 8601, UTC where it has no zone: rows from "
+        "--validation-from and from --test-from on are of these splits, those before of train",
+        default=None,
+        metavar="NAME",
+        not_with=("split_column", "both say which split a row is in"),
+    )
+    validation_from: str | None = flag(
+        "time at which the validation split begins; without it, it is cut from the train split",
+        default=None,
+        parse=check_time,
+        metavar="TIME",
+        only_with="time_column",
+    )
+    test_from: str | None = flag(
+        "time at which the test split begins",
+        default=None,
+        parse=check_time,
+        metavar="TIME",
+        only_with="time_column",
+    )
+    stratify: bool = switch(
+        "exact fractions of the sequences of each label, instead of expected ones", default=False
+    )
+    group_column: str | None = flag(
+        "column of the group of each row, such as a donor or a protein family: all rows of a "
+        "group, and of groups that share a sequence, are in one split",
+        default=None,
+        metavar="NAME",
+    )
     leaks: str = flag(
         "treatment of sequences that are in more than one given split: drop-from-train rejects "
         "their train rows as in_other_split, which do not count in --max-rejected-fraction; report "
@@ -70,15 +104,54 @@ class SplitOptions:
                 "input, say --input"
             )
         _ = self.split_of_value  # which checks itself
+        self._check_times()
         if self.leaks != DROP_FROM_TRAIN and not self.are_given:
             raise UsageError(
-                "--leaks: only with --split-column or --train-input; a split by --split has none"
+                "--leaks: only with --split-column, --time-column or --train-input; a split by "
+                "--split has none"
             )
+        ways = [flag for flag, chosen in self._ways.items() if chosen]
+        if len(ways) > 1:
+            raise UsageError(
+                f"{ways[1]}: not allowed with {ways[0]}: each says alone which split a row is in"
+            )
+
+    def _check_times(self) -> None:
+        if self.time_column is None:
+            return
+        if self.validation_from is None and self.test_from is None:
+            raise UsageError("--time-column: only with --validation-from or --test-from")
+        validation, test = self.times
+        in_order = validation is None or test is None or validation < test
+        require(in_order, "--test-from", self.test_from, "a later time than --validation-from")
+
+    @property
+    def _ways(self) -> dict[str, bool]:
+        return {
+            "--train-input": bool(self.train_input),
+            "--split-column": self.split_column is not None,
+            "--time-column": self.time_column is not None,
+            "--stratify": self.stratify,
+            "--group-column": self.group_column is not None,
+        }
 
     @property
     def are_given(self) -> bool:
-        """Whether each row has a split of its own, by its file or by its column."""
-        return bool(self.train_input) or self.split_column is not None
+        """Whether each row has a split of its own, by its file or by a column."""
+        columns = (self.split_column, self.time_column)
+        return bool(self.train_input) or any(name is not None for name in columns)
+
+    @property
+    def need_all_rows(self) -> bool:
+        """Whether the split of a row depends on others, too."""
+        return any(self._ways.values())
+
+    @property
+    def times(self) -> tuple[datetime | None, datetime | None]:
+        """The beginnings of the validation and of the test split."""
+        texts = (self.validation_from, self.test_from)
+        validation, test = (None if text is None else parse_time(text) for text in texts)
+        return validation, test
 
     @property
     def inputs(self) -> dict[str, tuple[str, ...]]:
@@ -89,7 +162,12 @@ class SplitOptions:
     @property
     def columns(self) -> tuple[tuple[str, str], ...]:
         """The flag and the name of each column that is read for the split."""
-        return () if self.split_column is None else (("--split-column", self.split_column),)
+        columns = {
+            SPLIT_COLUMN: self.split_column,
+            TIME_COLUMN: self.time_column,
+            GROUP_COLUMN: self.group_column,
+        }
+        return tuple((flag, name) for flag, name in columns.items() if name is not None)
 
     @property
     def split_of_value(self) -> Mapping[str, int]:

@@ -50,6 +50,9 @@ BESIDE = {
     "test_input": {"train_input": "gs://b/train.csv"},
     "split_values": {"split_column": "fold"},
     "leaks": {"split_column": "fold"},
+    "time_column": {"test_from": "2026-01-31"},
+    "validation_from": {"time_column": "when"},
+    "test_from": {"time_column": "when"},
 }
 OURS = [name for name in PARAMETERS if name != "sdk_container_image"]
 REQUIRED = {"input": "gs://b/*.csv", "output": "gs://b/out"}
@@ -151,6 +154,7 @@ def test_the_console_may_fill_in_all_defaults() -> None:
         *("label_pattern", "delimiter", "no_header", "rare_label_as"),  # have none
         *("sequence_column", "label_column"),  # would exclude another
         *("train_input", "validation_input", "test_input", "split_column", "split_values"),
+        *("time_column", "validation_from", "test_from", "group_column"),
     }
 
 
@@ -201,9 +205,10 @@ def beyond_a_pattern(name: str, value: str) -> bool:
         return sum(fractions) != 1 or not named or too_small
     if name in MAXIMUM:
         return int(value) > MAXIMUM[name]
-    if name in ("label_pattern", "rare_label_as"):
-        return True
-    return name in ("sequence_column", "label_column") and value in ("sequence", "label")
+    if name in ("label_pattern", "rare_label_as", "validation_from", "test_from"):
+        return True  # not a regular expression, not a date
+    columns = ("sequence_column", "label_column", "split_column", "time_column", "group_column")
+    return name in columns and value in ("sequence", "label")
 
 
 @given(st.data())

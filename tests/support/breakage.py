@@ -63,8 +63,8 @@ def reorder(sort_key: Callable[[int, int], tuple[int, ...]]) -> Callable[[Functi
     """Return a wrapper of `order_rows` that sorts by `sort_key(hash, place of arrival)` instead."""
 
     def wrap(order_rows: Function) -> Function:
-        def broken(rows: Any, seed: int) -> Any:
-            ordered = order_rows(rows, seed)
+        def broken(rows: Any, seed: int, keeps_duplicates: bool = False) -> Any:
+            ordered = order_rows(rows, seed, keeps_duplicates)
             arrived, kept = _pairs(rows), _pairs(ordered.rows)
             hashes = _hashes(ordered.rows, seed)
             keys = [sort_key(hashes[i], arrived.index(pair)) for i, pair in enumerate(kept)]
@@ -79,7 +79,7 @@ def reorder(sort_key: Callable[[int, int], tuple[int, ...]]) -> Callable[[Functi
 def keep_duplicates(order_rows: Function) -> Function:
     """Sort by hash, and nothing else."""
 
-    def broken(rows: Any, seed: int) -> Any:
+    def broken(rows: Any, seed: int, keeps_duplicates: bool = False) -> Any:
         hashes = _hashes(rows, seed)
         order = sorted(range(len(rows)), key=hashes.__getitem__)
         return order_rows(rows, seed)._replace(rows=rows.take(order), duplicates=0)
@@ -233,7 +233,7 @@ BREAKAGES = (
     Breakage(
         "unseen-labels-vanish",
         "every row is accounted for: an unseen label is written down",
-        "pipeline.dataset.shuffling:reject_labels",
+        "pipeline.dataset.shuffling:reject_rows",
         always([]),
         "tests/pipeline/dataset/test_prepare.py -k unseen or seen_in_no_train_row",
     ),
@@ -278,6 +278,27 @@ BREAKAGES = (
         "pipeline.dataset.checking:cut",
         leave_uncut,
         "tests/pipeline/dataset/test_prepare.py -k plain_python",
+    ),
+    Breakage(
+        "leaks-stay",
+        "no leak: no train row is in another given split",
+        "pipeline.split.given:GivenSplits._is_dropped",
+        lambda _: lambda splits, given, hashes: np.zeros(len(given), np.bool_),
+        "tests/pipeline/dataset/test_given_splits.py -k leave_the_train_split",
+    ),
+    Breakage(
+        "groups-unlinked",
+        "no leak: groups that share a sequence are in one split",
+        "pipeline.split.groups:_find_roots",
+        lambda _: lambda nodes, a, b: np.arange(nodes),
+        "tests/pipeline/split/test_groups.py",
+    ),
+    Breakage(
+        "remainders-to-train",
+        "shares of each label are exact with --stratify",
+        "pipeline.split.strata:share_out",
+        lambda _: lambda count, fractions: [count, *[0 for _ in fractions[1:]]],
+        "tests/pipeline/split/test_strata.py",
     ),
     Breakage(
         "hash-as-read",

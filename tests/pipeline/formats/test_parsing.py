@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import pyarrow as pa
 import pytest
@@ -435,7 +435,9 @@ def test_a_key_may_be_read_twice() -> None:
 def test_other_columns_of_parquet_are_text() -> None:
     others = [
         pa.array([0.5, 2.0, None]),
-        pa.array([datetime(2026, 1, 2, 3, tzinfo=UTC), None, None], pa.timestamp("s", "UTC")),
+        pa.array(
+            [datetime(2026, 1, 2, 3, tzinfo=timezone.utc), None, None], pa.timestamp("s", "UTC")
+        ),
         pa.array(["u", "v", "u"]).dictionary_encode(),
         pa.array([True, False, None]),
     ]

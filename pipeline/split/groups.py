@@ -1,0 +1,121 @@
+"""--group-column: all rows of a group in one split, also of groups that share a sequence.
+
+Groups that share a sequence are linked, and linked groups are one: the components of a graph. Each
+range of hashes tells which groups it links; all links fit into the memory of a worker, or the input
+is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.rows.hashing import mix
+from pipeline.rows.packing import unpack_rows
+from pipeline.shards.partition import assign_splits
+from pipeline.split.plan import AssignedSplits, Hashes, SplitPlan, check_exceptions, cut_ranges
+
+_FACTS = pa.schema([("hash", pa.uint64()), ("group", pa.uint64())])
+
+
+@dataclass(frozen=True)
+class GroupSplits(SplitPlan):
+    """Each row in the split of its group.
+
+    linked: hashes of the groups that share a sequence with another, (k,) uint64, ascending. root:
+    the least hash of all groups that are one with it, (k,) uint64. fractions: of `--split`.
+    """
+
+    linked: Hashes
+    root: Hashes
+    fractions: Mapping[str, Fraction]
+
+    def assign(self, rows: pa.RecordBatch, hashes: Hashes) -> AssignedSplits:
+        """See SplitPlan."""
+        group = rows["group"].to_numpy()
+        if len(self.linked):
+            place = np.minimum(np.searchsorted(self.linked, group), len(self.linked) - 1)
+            group = np.where(self.linked[place] == group, self.root[place], group)
+        # Hashed once more: the least of several hashes would be a train row's more often.
+        split = assign_splits(mix(group), self.fractions)
+        return AssignedSplits(split.astype(np.int8), np.zeros(len(group), np.bool_))
+
+    def notes(self, named: Mapping[int, str]) -> Iterator[str]:
+        """See SplitPlan."""
+        if len(self.linked):
+            yield (
+                f"groups that share a sequence are in one split: {len(self.linked):,} groups are "
+                f"joined to {len(np.unique(self.root)):,}"
+            )
+
+
+def pack_facts(hashes: Hashes, group: Hashes) -> Iterator[tuple[int, bytes]]:
+    """Yield the distinct pairs of n rows by ranges of hashes, see `cut_ranges`.
+
+    Args:
+        hashes: of the sequences, (n,) uint64.
+        group: the hash of each row's group, (n,) uint64.
+    """
+    hashes, group = _distinct_pairs(hashes, group)
+    facts = pa.RecordBatch.from_arrays([pa.array(hashes), pa.array(group)], schema=_FACTS)
+    yield from cut_ranges(hashes, facts)
+
+
+def find_links(packed: Iterable[bytes]) -> tuple[Hashes, Hashes]:
+    """Return the pairs of groups that a range of hashes links: (k,) and (k,) uint64."""
+    facts = unpack_rows(packed, _FACTS)
+    hashes, group = _distinct_pairs(facts["hash"].to_numpy(), facts["group"].to_numpy())
+    # A sequence of several groups links each of them to the one before.
+    shared = np.flatnonzero(hashes[1:] == hashes[:-1])
+    return _distinct_pairs(group[shared], group[shared + 1])
+
+
+def _distinct_pairs(first: Hashes, second: Hashes) -> tuple[Hashes, Hashes]:
+    """Return pairs in order, each once."""
+    order = np.lexsort((second, first))
+    first, second = first[order], second[order]
+    is_new = np.append(True, (first[1:] != first[:-1]) | (second[1:] != second[:-1]))
+    is_new = is_new[: len(first)]
+    return first[is_new], second[is_new]
+
+
+def join_groups(
+    links: Iterable[tuple[Hashes, Hashes]], fractions: Mapping[str, Fraction]
+) -> GroupSplits:
+    """Return the plan from the links of all ranges of hashes.
+
+    Raises:
+        DataError: there are more links than a worker can hold.
+    """
+    none = np.zeros(0, np.uint64)
+    first, second = (np.concatenate(parts) for parts in zip((none, none), *links, strict=True))
+    check_exceptions(len(first), "links between groups that share a sequence")
+    linked = np.unique(np.concatenate([first, second]))
+    a, b = np.searchsorted(linked, first), np.searchsorted(linked, second)
+    return GroupSplits(linked, linked[_find_roots(len(linked), a, b)], fractions)
+
+
+def _find_roots(
+    nodes: int, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return the least node of each node's component: (nodes,) int64.
+
+    Each round hooks the greater root of an edge under the lesser one, and shortens all paths.
+
+    Args:
+        nodes: their number.
+        a: a node of each edge, (edges,) int64.
+        b: the other one, (edges,) int64.
+    """
+    root = np.arange(nodes)
+    while (root[a] != root[b]).any():
+        low, high = np.minimum(root[a], root[b]), np.maximum(root[a], root[b])
+        np.minimum.at(root, high, low)
+        while (root[root] != root).any():
+            root = root[root]
+    return root

@@ -1,0 +1,61 @@
+"""The Beam steps that join facts of rows, by ranges of hashes, to a SplitPlan.
+
+Each step that waits for all of another has an impulse of its own: Beam's local runner stops for
+ever where a step that others wait for shares its input with a step that waits for those.
+"""
+
+from __future__ import annotations
+
+import apache_beam as beam
+from apache_beam.pvalue import AsList, AsSingleton
+
+from pipeline.options import Options
+from pipeline.split import given, groups, strata
+
+
+def join_facts(facts: beam.PCollection, options: Options) -> beam.PCollection:
+    """Return one SplitPlan from the facts of all blocks."""
+    ranges = facts | "GroupByRange" >> beam.GroupByKey()
+    if options.splits.stratify:
+        return _join_strata(ranges, options)
+    if options.splits.group_column is not None:
+        return _join_groups(ranges, options)
+    return _join_given(ranges, options)
+
+
+def _once(pipeline: beam.Pipeline, name: str) -> beam.PCollection:
+    return pipeline | name >> beam.Create([None])
+
+
+def _join_given(ranges: beam.PCollection, options: Options) -> beam.PCollection:
+    leaks = ranges | "FindLeaks" >> beam.MapTuple(lambda _, packed: given.find_leaks(packed))
+    return _once(ranges.pipeline, "LeaksOnce") | "AddLeaks" >> beam.Map(
+        lambda _, found: given.GivenSplits(
+            given.add_leaks(found), options.splits, options.split_fractions
+        ),
+        AsList(leaks),
+    )
+
+
+def _join_groups(ranges: beam.PCollection, options: Options) -> beam.PCollection:
+    links = ranges | "FindLinks" >> beam.MapTuple(lambda _, packed: groups.find_links(packed))
+    return _once(ranges.pipeline, "LinksOnce") | "JoinGroups" >> beam.Map(
+        lambda _, found: groups.join_groups(found, options.split_fractions), AsList(links)
+    )
+
+
+def _join_strata(ranges: beam.PCollection, options: Options) -> beam.PCollection:
+    found = ranges | "FindStrata" >> beam.MapTuple(strata.find_strata)
+    counts = found | "CountStrata" >> beam.Map(lambda each: each.counts)
+    cuts = _once(ranges.pipeline, "CutsOnce") | "PlanCuts" >> beam.Map(
+        lambda _, counted: strata.plan_cuts(counted, options.split_fractions), AsList(counts)
+    )
+    hashes = found | "FindCuts" >> beam.Map(
+        lambda each, planned: strata.find_cuts(each, planned.get(each.counts.number, [])),
+        AsSingleton(cuts),
+    )
+    return _once(ranges.pipeline, "StrataOnce") | "JoinStrata" >> beam.Map(
+        lambda _, counted, cut: strata.make_plan(counted, cut, options.split_fractions),
+        AsList(counts),
+        AsList(hashes),
+    )

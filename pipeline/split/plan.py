@@ -1,0 +1,94 @@
+"""What is known of splits that depend on other rows, once all rows are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from charseq.errors import DataError
+from pipeline.rows.packing import pack_rows
+
+Bools = npt.NDArray[np.bool_]
+Hashes = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int8]
+
+# Every worker holds the sequences that are exceptions: their hashes, and a little more of each.
+MAX_EXCEPTIONS = 1 << 24
+# Facts of rows are joined in as many ranges of hashes.
+_RANGE_BITS = 6
+
+
+class AssignedSplits(NamedTuple):
+    """The splits of n rows: (n,) int8, places in SPLITS; and which rows are dropped, (n,) bool."""
+
+    split: Places
+    is_dropped: Bools
+
+
+class SplitPlan:
+    """The splits of all rows."""
+
+    def assign(self, rows: pa.RecordBatch, hashes: Hashes) -> AssignedSplits:
+        """Return the split of each row.
+
+        Args:
+            rows: n usable rows, with the columns `label`, `split` and `group`.
+            hashes: of their sequences as they are cut, (n,) uint64.
+        """
+        raise NotImplementedError
+
+    def keeps_duplicates(self, split: str) -> bool:
+        """Return whether each of several equal rows of a split becomes a record."""
+        return False
+
+    def name(self, hashes: Hashes, sequence: pa.StringArray) -> dict[int, str]:
+        """Return the text of those among n sequences that messages name, by hash."""
+        return {}
+
+    def check(self, rows: Mapping[str, int], named: Mapping[int, str]) -> None:
+        """Check that the splits are those that were asked for.
+
+        Args:
+            rows: usable rows that are not dropped, by split.
+            named: what `name` returned for all rows.
+
+        Raises:
+            DataError: they are not.
+        """
+
+    def notes(self, named: Mapping[int, str]) -> Iterator[str]:
+        """Yield sentences for users; named: what `name` returned for all rows."""
+        yield from ()
+
+
+def cut_ranges(hashes: Hashes, facts: pa.RecordBatch) -> Iterator[tuple[int, bytes]]:
+    """Yield the number of each range of hashes, and the facts in it, packed.
+
+    Args:
+        hashes: (n,) uint64, ascending.
+        facts: n rows.
+    """
+    ranges = hashes >> np.uint64(64 - _RANGE_BITS)
+    numbers, starts = np.unique(ranges, return_index=True)
+    sizes = np.diff(starts, append=len(ranges))
+    for number, start, size in zip(numbers.tolist(), starts.tolist(), sizes.tolist(), strict=True):
+        yield number, pack_rows(facts.slice(start, size))
+
+
+def check_exceptions(count: int, what: str) -> None:
+    """Refuse more exceptions than workers can hold.
+
+    Raises:
+        DataError: there are more than `MAX_EXCEPTIONS`; the message begins with `what`.
+    """
+    if count > MAX_EXCEPTIONS:
+        raise DataError(f"{what}: {count:,}, and {MAX_EXCEPTIONS:,} is the limit")
+
+
+def show_counts(rows: Mapping[str, int]) -> str:
+    """Return the rows of splits as text."""
+    return ", ".join(f"{name} {count:,}" for name, count in rows.items())
