@@ -15,7 +15,8 @@ from itertools import islice
 from charseq.cli import exit_status, heavy_imports
 from charseq.console.terminal import escape_terminal
 from charseq.flags import flag, make_parser, parse_known, require, validate
-from charseq.manifest import SPLITS, Manifest
+from charseq.folds import records_of_parts
+from charseq.manifest import Manifest
 from charseq.models.saved_model import TRUST_MODEL_HELP
 
 _SHOWN_LABELS = 20
@@ -32,7 +33,11 @@ class InspectOptions:
     dataset: str = flag(
         "dataset directory, also s3:// or gs://", metavar="DIR", is_path=True, positional=True
     )
-    split: str = flag("split of the records", default="train", choices=SPLITS)
+    split: str | None = flag(
+        "split of the records, or fold, as fold-0 (default: the first one)",
+        default=None,
+        metavar="SPLIT",
+    )
     label: str | None = flag("print records of this label only", default=None, metavar="LABEL")
     count: int = flag("number of records", default=5, metavar="N", minimum=0)
     verify: bool = flag(
@@ -103,9 +108,12 @@ def _print_dataset(options: InspectOptions) -> None:
     if options.label is not None:
         expected = f"one of {', '.join(manifest.labels[:_SHOWN_LABELS])}"
         require(options.label in manifest.labels, "--label", options.label, expected)
+    names = list(records_of_parts(manifest))
+    split = names[0] if options.split is None else options.split
+    require(split in names, "--split", split, f"one of {', '.join(names)}")
     print(summary_table(manifest))
-    print(f"\n{options.split}:")
-    records = read_records(options.dataset, manifest, options.split, options.label)
+    print(f"\n{split}:")
+    records = read_records(options.dataset, manifest, split, options.label)
     for record in islice(records, options.count):
         sequence, label = escape_terminal(record.sequence), escape_terminal(record.label)
         print(f"  {sequence:<{manifest.max_length}}  {record.length:>4}  {label}")

@@ -12,8 +12,9 @@ from typing import Any, Final, Literal
 
 from charseq.console.redaction import redact_json
 from charseq.errors import UsageError
-from charseq.flags import flag, parse_known, require, validate
+from charseq.flags import flag, flag_defaults, parse_known, require, validate
 from charseq.flags import make_parser as make_flag_parser
+from charseq.folds import fold_names
 from charseq.manifest import Manifest
 from charseq.text.normalization import Normalization
 from pipeline.input_options import (
@@ -199,7 +200,7 @@ class Options:
         "fraction of each split", default="train=0.8,validation=0.1,test=0.1", metavar="FRACTIONS"
     )
     num_shards: int | None = flag(
-        "number of files of the train split (default: follows the number of rows)",
+        "number of files of the train split, or of each fold (default: follows the number of rows)",
         default=None,
         metavar="N",
         minimum=1,
@@ -251,18 +252,17 @@ class Options:
         self._check_shards()
 
     def _check_shards(self) -> None:
-        fractions = self.split_fractions
+        fractions = list(self.split_fractions.values())
+        if self.splits.folds is not None:
+            is_default = self.split == flag_defaults(Options)["split"]
+            require(is_default, "--split", self.split, "none with --folds, which are equal")
         if self.num_shards is not None:
-            shards = sum(
-                math.ceil(self.num_shards * share / fractions["train"])
-                for share in fractions.values()
-            )
+            shards = sum(math.ceil(self.num_shards * share / fractions[0]) for share in fractions)
             require(
                 shards <= MAX_SHARDS,
                 "--num-shards",
                 self.num_shards,
-                f"fewer: with --split {self.split} all splits together have {shards:,} files, and "
-                f"{MAX_SHARDS:,} is the limit",
+                f"fewer: all splits have {shards:,} files together, of {MAX_SHARDS:,} at most",
             )
 
     def _check_labels(self) -> None:
@@ -365,7 +365,9 @@ class Options:
 
     @property
     def split_fractions(self) -> dict[str, Fraction]:
-        """The exact fraction of each split, in the order train, validation, test."""
+        """The exact fraction of each split, in the order train, validation, test; or of folds."""
+        if self.splits.folds is not None:
+            return {name: Fraction(1, self.splits.folds) for name in fold_names(self.splits.folds)}
         return parse_split(self.split)
 
     @property

@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(argv: Sequence[str] | None) -> None:
     config = parse_command_line(argv)
-    with open_dataset(config.data) as dataset:
+    with open_dataset(config.data) as whole:
+        dataset = whole.of_fold(config.fold)
         dataset.check_not_empty("train")
         if is_replacement_interrupted(config.output):
             with (

@@ -123,6 +123,13 @@ class Config:
         minimum=0,
         below=1,
     )
+    fold: int | None = flag(
+        "fold of a dataset that was prepared with --folds: it is the test split, the next one the "
+        "validation split, all others are the train split",
+        default=None,
+        metavar="I",
+        minimum=0,
+    )
     epochs: int | None = flag("passes over the train split", default=None, metavar="N", minimum=1)
     batch_size: int | None = flag(
         "sequences per step, over all replicas", default=None, metavar="N", minimum=1

@@ -40,7 +40,10 @@ UNFINISHED_SAVED_MODEL = f"{SAVED_MODEL}.tmp"
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run: what is needed to feed its model. Ids are those of its dataset's manifest."""
+    """A complete run: what is needed to feed its model. Ids are those of its dataset's manifest.
+
+    fold: of its dataset, the one to test on; None if that has no folds.
+    """
 
     directory: str
     representation: str
@@ -50,6 +53,7 @@ class Run:
     alphabet_size: int
     alphabet: tuple[str, ...]
     labels: tuple[str, ...]
+    fold: int | None = None
 
     def path(self, name: str) -> str:
         """Return the path of a file of the run."""
@@ -123,4 +127,5 @@ def _parse_run(directory: str, options: Mapping[str, Any], dataset: Mapping[str,
         alphabet_size=dataset["alphabet_size"],
         alphabet=tuple(dataset["alphabet"]),
         labels=tuple(dataset["labels"]),
+        fold=options.get("fold"),
     )

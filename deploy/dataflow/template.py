@@ -44,6 +44,7 @@ _PATTERNS = {
     "alphabet_size": f"auto|{_COUNT}",
     "split": f"{_SHARE}(,{_SHARE})*",
     "num_shards": _COUNT,
+    "folds": "[3-9]|[1-9][0-9]|100",
     "seed": "0|[1-9][0-9]{0,18}",
     "max_rejected_fraction": "[01]([.]0*)?|0?[.][0-9]+|[1-9]([.][0-9]+)?e-0*[1-9][0-9]*",
     "min_label_rows": _COUNT,
@@ -67,8 +68,8 @@ _PICKERS = {
     "max_length": "NUMBER",
     **dict.fromkeys(_SWITCHES, "BOOLEAN"),
 }
-# The console fills defaults in and sends them, but --label-from excludes these flags.
-_NOT_FILLED_IN = ("sequence_column", "label_column")
+# The console fills defaults in and sends them, but --label-from and --folds exclude these flags.
+_NOT_FILLED_IN = ("sequence_column", "label_column", "split")
 
 _IMAGE = {
     "name": "sdk_container_image",

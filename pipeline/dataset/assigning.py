@@ -13,6 +13,7 @@ from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.label_counts import count_labels
 from pipeline.rows.packing import unpack_rows
 from pipeline.split.given import TRAIN
+from pipeline.split.options import to_roles
 from pipeline.split.plan import SplitPlan
 from pipeline.transform.encoding import to_analyze
 
@@ -29,14 +30,15 @@ def assign_rows(usable: UsableRows, splits: SplitPlan, options: Options) -> Assi
     rows = unpack_rows([usable.packed], USABLE)
     sequence = cut(rows["sequence"], options)
     hashes = hash_sequences(sequence, options.seed)
-    split, is_dropped = splits.assign(rows, hashes)
+    assigned = splits.assign(rows, hashes)
+    role, is_dropped = to_roles(assigned.split, options.splits), assigned.is_dropped
     kept = pa.array(~is_dropped)
-    is_train = pa.array(~is_dropped & (split == TRAIN))
+    is_train = pa.array(~is_dropped & (role == TRAIN))
     label = rows["label"]
     return AssignedRows(
         to_analyze(sequence.filter(is_train), label.filter(is_train)),
         ReadCounts(
-            labels=count_labels(label.filter(kept), split[~is_dropped]),
+            labels=count_labels(label.filter(kept), role[~is_dropped]),
             named=splits.name(hashes, sequence),
         ),
     )

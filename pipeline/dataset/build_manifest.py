@@ -11,8 +11,8 @@ from charseq.errors import DataError
 from charseq.examples import feature_spec
 from charseq.manifest import FORMAT_VERSION, SPLITS, Manifest, RowCounts, Shard
 from charseq.text.normalization import UNICODE_VERSION
-from pipeline.dataset.limits import check_known_characters
-from pipeline.dataset.notes import note_absent_labels
+from pipeline.dataset.limits import check_folds, check_known_characters
+from pipeline.dataset.notes import note_absent_from_folds, note_absent_labels
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.rows.sources import describe_inputs
 from pipeline.shards.write import ShardSummary
@@ -31,12 +31,16 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
     """
     options, vocabulary = prepared.plan.options, prepared.plan.vocabulary
     strata = prepared.plan.splits
+    has_folds = options.splits.folds is not None
+    note_absent = note_absent_from_folds if has_folds else note_absent_labels
     counts = count_rows(prepared)
     require_all_rows(counts)
     check_known_characters(prepared.shards, options)
+    if has_folds:
+        check_folds(prepared.shards)
     by_split = _group_by_split(prepared)
     lengths = [str(length) for length in range(options.num_positions + 1)]
-    label_counts = {
+    label_counts: dict[str, Mapping[str, int]] = {
         split: _name_counts(vocabulary.labels, (shard.label_counts for shard in shards))
         for split, shards in by_split.items()
     }
@@ -70,7 +74,7 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
             "unicode": UNICODE_VERSION,
         },
         strata=strata.to_json() if isinstance(strata, StratifiedSplits) else None,
-        notes=(*prepared.plan.notes, *note_absent_labels(vocabulary.labels, label_counts)),
+        notes=(*prepared.plan.notes, *note_absent(vocabulary.labels, label_counts)),
     ).with_fingerprint()
 
 
@@ -90,7 +94,9 @@ def count_rows(prepared: PreparedDataset) -> RowCounts:
     records = dict.fromkeys(SPLITS, 0)
     splits = prepared.plan.splits
     for summary in shards:
-        records[summary.shard.split] += summary.records
+        # The rows of folds count as train rows.
+        split = summary.shard.split
+        records[split if split in records else "train"] += summary.records
     return RowCounts(
         read=prepared.counts.read,
         train=records["train"],

@@ -23,6 +23,7 @@ from pipeline.rows.split_columns import Places
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.shards.partition import assign_splits
 from pipeline.split.facts import pack_facts
+from pipeline.split.options import to_roles
 from pipeline.transform.encoding import to_analyze
 
 # `step`: the difference to the number of the row before; compresses to nothing.
@@ -86,7 +87,9 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
         examples=choose_examples(rejected),
         rows_in_part=Counter({block.part.index: parsed.rows}),
         lengths=checked.lengths,
-        labels=LabelCounts() if split is None else count_labels(checked.label, split),
+        labels=LabelCounts()
+        if split is None
+        else count_labels(checked.label, to_roles(split, options.splits)),
         sequences=some_sequences(hashes),
         normalized=NormalizedCounts(
             count_changed(checked.changed_sequences),
@@ -100,7 +103,7 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
     if split is None:
         facts = list(pack_facts(rows, hashes, options.splits))
         return CheckedBlock(packed, None, rejected, counts, facts)
-    is_train = pa.array(split == 0)
+    is_train = pa.array(to_roles(split, options.splits) == 0)
     train = to_analyze(sequence.filter(is_train), checked.label.filter(is_train))
     return CheckedBlock(packed, train, rejected, counts, [])
 

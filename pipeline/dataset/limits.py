@@ -107,6 +107,23 @@ def check_shard_count(num_shards: int, options: Options) -> None:
         )
 
 
+def check_folds(shards: Iterable[ShardSummary]) -> None:
+    """Refuse a dataset with a fold without a record.
+
+    Raises:
+        DataError: there is one.
+    """
+    records: Counter[str] = Counter()
+    for shard in shards:
+        records[shard.shard.split] += shard.records
+    empty = [name for name in records if not records[name]]
+    if empty:
+        raise DataError(
+            f"no row falls into {', '.join(sorted(empty))}: give more rows (or groups), another "
+            "--seed, or fewer --folds"
+        )
+
+
 def check_known_characters(shards: Iterable[ShardSummary], options: Options) -> None:
     """Refuse a dataset of which most records are nothing but unknown characters.
 

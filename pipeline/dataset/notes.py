@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from charseq.console.messages import name_first
+from charseq.folds import roles
 from pipeline.dataset.labels import ChosenLabels
 from pipeline.options import Options
 from pipeline.rows.label_counts import LabelCounts
@@ -78,6 +79,31 @@ def note_doubtful_labels(rows: Mapping[str, int]) -> Iterator[str]:
 def _name_pair(pair: SimilarLabels) -> str:
     label, other = (repr(name[:_PAIR_CHARACTERS]) for name in (pair.label, pair.other))
     return f"{label} ({pair.rows:,}) and {other} ({pair.other_rows:,})"
+
+
+def note_absent_from_folds(
+    labels: Sequence[str], label_counts: Mapping[str, Mapping[str, int]]
+) -> Iterator[str]:
+    """Yield a note for each fold whose train part has no record of some labels.
+
+    Args:
+        labels: all labels of the dataset.
+        label_counts: the records of each part, by label; those of 0 are left out.
+    """
+    for fold in range(len(label_counts)):
+        split_of = roles(len(label_counts), fold)
+        seen = {
+            label
+            for name, counts in label_counts.items()
+            if split_of[name] == "train"
+            for label in counts
+        }
+        absent = [repr(label[:_NAME_CHARACTERS]) for label in labels if label not in seen]
+        if absent:
+            yield (
+                f"labels without a row in the train part of fold {fold}: {len(absent):,} of "
+                f"{len(labels):,}: {name_first(absent, _MAX_NAMED)}"
+            )
 
 
 def note_absent_labels(

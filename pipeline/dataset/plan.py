@@ -32,7 +32,7 @@ from pipeline.rows.parts import Part
 from pipeline.shards.partition import (
     Partition,
     default_train_shards,
-    plan_given_partition,
+    plan_even_partition,
     plan_partition,
 )
 from pipeline.sizes.characters import CharacterCounts
@@ -121,12 +121,14 @@ def _plan_partition(
 ) -> Partition:
     fractions = options.split_fractions
     if splits is None:
-        shards = options.num_shards or default_train_shards(counts.usable * fractions["train"])
+        share = next(iter(fractions.values()))
+        shards = options.num_shards or default_train_shards(counts.usable * share)
         return plan_partition(fractions, shards)
     rows = known.rows_of_splits()
-    partition = plan_given_partition(
-        rows, options.num_shards or default_train_shards(rows["train"])
-    )
+    if options.splits.folds is not None:
+        rows = dict.fromkeys(fractions, rows["train"] // options.splits.folds + 1)
+    of_first = next(iter(rows.values()))
+    partition = plan_even_partition(rows, options.num_shards or default_train_shards(of_first))
     check_shard_count(len(partition.shards), options)
     return partition
 
@@ -154,5 +156,5 @@ def _check_input(
         splits.check(counts.labels.rows_of_splits(), counts.named)
     check_label_count(labels.known, options)
     check_rejected_rows(counts, labels.unseen, parts, options)
-    if not options.splits.are_given:
+    if not options.splits.are_given and options.splits.folds is None:
         check_splits(labels.known, options)

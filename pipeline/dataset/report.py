@@ -39,7 +39,10 @@ def render_report(
         rejected_files: all of them, in any order.
     """
     counts = manifest["counts"]
-    parts = [(name, counts[name]) for name in (*SPLITS, "duplicates", "rejected")]
+    folds = {name: sum(of.values()) for name, of in manifest["label_counts"].items()}
+    splits = folds if manifest["options"].get("folds") else {name: counts[name] for name in SPLITS}
+    left_out = {name: counts[name] for name in ("duplicates", "rejected")}
+    parts = [*splits.items(), *left_out.items()]
     known, unknown = _count_characters(manifest["alphabet"], shards)
     return render(
         "dataset.html",

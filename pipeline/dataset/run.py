@@ -10,7 +10,8 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from charseq.console.messages import shorten_message, shorten_value
 from charseq.flags import flag_names
-from charseq.manifest import SPLITS, Manifest
+from charseq.folds import records_of_parts
+from charseq.manifest import Manifest
 from pipeline.dataset.existing import check_existing_dataset
 from pipeline.dataset.graph import build
 from pipeline.dataset.read_manifest import read_manifest
@@ -111,7 +112,8 @@ def _run(job: Job, sources: Sequence[Source], options: Options, staging: Staging
 def describe(manifest: Manifest, output: str, seconds: float) -> str:
     """Return a user-facing summary of a dataset that took `seconds` to prepare."""
     counts = manifest.counts
-    splits = ", ".join(f"{split} {getattr(counts, split):,}" for split in SPLITS)
+    records = records_of_parts(manifest)
+    splits = ", ".join(f"{name} {rows:,}" for name, rows in records.items())
     lines = [
         f"{counts.read:,} rows read in {seconds:.1f} s: {splits}, "
         f"duplicates {counts.duplicates:,}, {describe_rejected(counts.rejected_by_reason)}",

@@ -24,8 +24,6 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from charseq.manifest import SPLITS
-
 ROWS_PER_SHARD = 1 << 18
 _NUM_HASHES = 1 << 64
 
@@ -48,7 +46,8 @@ class PlannedShard:
 class Partition:
     """The shards of all splits, those of a split in hash order.
 
-    upper_bounds: by split, the greatest hash that belongs to each of its shards, (k,) uint64.
+    upper_bounds: by split, in order, the greatest hash that belongs to each of its shards, (k,)
+    uint64.
     """
 
     shards: tuple[PlannedShard, ...]
@@ -61,13 +60,12 @@ class Partition:
 
         Args:
             hashes: of their sequences, (n,) uint64.
-            split: the place of each in SPLITS, (n,).
+            split: the place of each among the splits, (n,).
         """
         position = np.zeros(len(hashes), np.int64)
         first = 0
-        for place, name in enumerate(SPLITS):
-            bounds = self.upper_bounds.get(name)
-            if bounds is not None:
+        for place, bounds in enumerate(self.upper_bounds.values()):
+            if len(bounds):
                 inside = split == place
                 position[inside] = first + np.searchsorted(bounds, hashes[inside], side="left")
                 first += len(bounds)
@@ -79,33 +77,32 @@ def plan_partition(fractions: Mapping[str, Fraction], train_shards: int) -> Part
 
     Args:
         fractions: of each split; those of 0 get no shard.
-        train_shards: the number of shards of the train split. The other splits get as many as keep
-            their size near that of a train shard.
+        train_shards: the number of shards of the first split, train. The other splits get as many
+            as keep their size near that of a train shard.
     """
+    largest = next(iter(fractions.values()))
     shards: list[PlannedShard] = []
     upper_bounds: dict[str, npt.NDArray[np.uint64]] = {}
     start = Fraction(0)
     for split, fraction in fractions.items():
-        count = math.ceil(train_shards * fraction / fractions["train"])
-        if count:
-            shards += [PlannedShard(split, index, count) for index in range(count)]
-            upper_bounds[split] = _cut_evenly(start, fraction, count)
+        count = math.ceil(train_shards * fraction / largest)
+        shards += [PlannedShard(split, index, count) for index in range(count)]
+        upper_bounds[split] = _cut_evenly(start, fraction, count)
         start += fraction
     return Partition(tuple(shards), upper_bounds)
 
 
-def plan_given_partition(rows: Mapping[str, int], train_shards: int) -> Partition:
-    """Cut the hash range of each given split evenly by shard.
+def plan_even_partition(rows: Mapping[str, int], train_shards: int) -> Partition:
+    """Cut the range of all hashes evenly by shard, for each split.
 
     Args:
         rows: of each split; those of 0 get no shard.
-        train_shards: the number of shards of the train split, and of the others as for
+        train_shards: the number of shards of the first split, train, and of the others as for
             `plan_partition`.
     """
+    of_train = next(iter(rows.values()))
     counts = {
-        split: math.ceil(Fraction(train_shards * count, rows["train"]))
-        for split, count in rows.items()
-        if count
+        split: math.ceil(Fraction(train_shards * count, of_train)) for split, count in rows.items()
     }
     return Partition(
         tuple(

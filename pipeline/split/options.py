@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+import numpy.typing as npt
+
 from charseq.errors import UsageError
 from charseq.flags import flag, require, validate
 from charseq.manifest import SPLITS
@@ -13,6 +16,7 @@ from pipeline.input_options import switch
 from pipeline.split.times import check_time, parse_time
 
 SPLIT_COLUMN, TIME_COLUMN, GROUP_COLUMN = "--split-column", "--time-column", "--group-column"
+MAX_FOLDS = 100
 DROP_FROM_TRAIN, REPORT, FAIL = "drop-from-train", "report", "fail"
 
 
@@ -88,6 +92,14 @@ class SplitOptions:
         default=None,
         metavar="NAME",
     )
+    folds: int | None = flag(
+        "instead of --split: write so many parts of equal size, each of which python -m trainer "
+        "--fold can test on",
+        default=None,
+        metavar="K",
+        minimum=3,
+        maximum=MAX_FOLDS,
+    )
     leaks: str = flag(
         "treatment of sequences that are in more than one given split: drop-from-train rejects "
         "their train rows as in_other_split, which do not count in --max-rejected-fraction; report "
@@ -110,6 +122,8 @@ class SplitOptions:
                 "--leaks: only with --split-column, --time-column or --train-input; a split by "
                 "--split has none"
             )
+        if self.folds and self.are_given:
+            raise UsageError("--folds: not allowed where splits are given: all rows are cut alike")
         ways = [flag for flag, chosen in self._ways.items() if chosen]
         if len(ways) > 1:
             raise UsageError(
@@ -186,3 +200,11 @@ class SplitOptions:
             )
             values[value] = places[split]
         return values
+
+
+def to_roles(split: npt.NDArray[np.integer], options: SplitOptions) -> npt.NDArray[np.integer]:
+    """Return the place in SPLITS of each row's split, (n,): of folds, all are train rows.
+
+    Alphabet and labels are those of all folds, as the rows are written once.
+    """
+    return split if options.folds is None else np.zeros_like(split)

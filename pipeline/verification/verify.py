@@ -147,7 +147,10 @@ def _verify_counts(manifest: Manifest, seen: _Seen) -> None:
         by_label = {manifest.labels[label]: rows for label, rows in seen.labels[split].items()}
         _require(by_label, expected, f"{split}: the counts by label")
         total = seen.labels[split].total()
-        _require(total, getattr(manifest.counts, split), f"{split}: the records")
+        _require(total, manifest.records(split), f"{split}: the records")
+    records = (manifest.counts.train, manifest.counts.validation, manifest.counts.test)
+    total = sum(shard.records for shard in manifest.shards)
+    _require(total, sum(records), "the records of all splits")
 
 
 def _verify_no_leak(keys: Mapping[str, list[Keys]], manifest: Manifest) -> None:

@@ -154,7 +154,8 @@ def test_the_console_may_fill_in_all_defaults() -> None:
         *("label_pattern", "delimiter", "no_header", "rare_label_as"),  # have none
         *("sequence_column", "label_column"),  # would exclude another
         *("train_input", "validation_input", "test_input", "split_column", "split_values"),
-        *("time_column", "validation_from", "test_from", "group_column"),
+        *("time_column", "validation_from", "test_from", "group_column", "folds"),
+        "split",  # --folds excludes it
     }
 
 

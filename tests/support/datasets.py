@@ -67,7 +67,7 @@ def write_dataset(
     """Write a complete dataset directory and read it.
 
     Shard i of n of a split holds its rows i, i + n, …. transform: write a graph that encodes too;
-    it takes most of a second.
+    it takes most of a second. Splits of the names fold-0, fold-1, … make a dataset with folds.
     """
     described = [
         _write_shard(
@@ -76,7 +76,8 @@ def write_dataset(
         for split, rows in splits.items()
         for number in range(shards)
     ]
-    _write_parity(directory, splits["train"][:5])
+    _write_parity(directory, next(iter(splits.values()))[:5])
+    folds = {"folds": len(splits)} if "fold-0" in splits else {}
     if transform:
         tf.saved_model.save(Transform(), str(directory / "transform" / "transform_fn"))
     sequence: dict[str, Any] = {"shape": [MAX_LENGTH], "dtype": "int64"}
@@ -105,7 +106,7 @@ def write_dataset(
         },
         "shards": described,
         "inputs": [{"path": "rows.csv", "bytes": 1234, "identity": "sha256:" + "5e" * 32}],
-        "options": {"seed": 0, "max_length": MAX_LENGTH},
+        "options": {"seed": 0, "max_length": MAX_LENGTH, **folds},
         "versions": {"tensorflow": tf.__version__},
         "files": _digests(directory),
     }

@@ -49,6 +49,7 @@ ACCEPTED_AND_REFUSED: list[tuple[str, list[str], list[str]]] = [
     ("test_from", ["2026-01-31", "2026-01-31 12:00:00.5+01:00"], ["", "31.1.2026"]),
     ("stratify", ["true", "false"], ["yes", "1"]),
     ("group_column", ["donor", "a b"], []),
+    ("folds", ["3", "10", "100"], ["0", "1", "2", "101", "5.0"]),
     ("leaks", ["drop-from-train", "report", "fail"], ["drop", "Fail"]),
     ("max_labels", ["2", "9", "10", "10000"], ["0", "1", "-2", "1e4"]),
     ("overwrite", ["true", "false"], ["True", "yes", "1"]),

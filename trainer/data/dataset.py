@@ -6,10 +6,11 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charseq.errors import DataError
 from charseq.files import FileDigest, sha256_of_file
+from charseq.folds import view_fold
 from charseq.manifest import MANIFEST_FILE, Manifest, Shard, parse_manifest
 from trainer.data.files import Files, LocalFiles, open_files
 
@@ -93,6 +94,14 @@ class Dataset:
     def display_path(self, name: str) -> str:
         """Return where a user finds a file of the dataset."""
         return os.path.join(self.directory, name)
+
+    def of_fold(self, fold: int | None) -> Dataset:
+        """Return the dataset with the splits of a fold; as it is if it has none.
+
+        Raises:
+            DataError: it has no such fold, or has folds and `fold` is None.
+        """
+        return replace(self, manifest=view_fold(self.manifest, fold, self.directory))
 
     def check_not_empty(self, split: str) -> None:
         """Check that a split has a record.

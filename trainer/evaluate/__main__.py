@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from charseq.cli import exit_status, heavy_imports
+from charseq.errors import UsageError
 from charseq.files import write_json
 from charseq.flags import flag, make_parser, parse, validate
+from charseq.folds import count_folds
 from charseq.manifest import SPLITS
 from charseq.models.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_local
@@ -32,17 +34,44 @@ class EvaluateOptions:
         UsageError: the split is not one.
     """
 
-    model: str = flag("run directory of python -m trainer", metavar="DIR", is_path=True)
     data: str = flag(DATA_HELP, metavar="DIR", is_path=True)
+    model: str | None = flag(
+        "run directory of python -m trainer",
+        default=None,
+        metavar="DIR",
+        is_path=True,
+        exclusive=True,
+    )
+    folds: tuple[str, ...] = flag(
+        "run directories of different folds of the dataset, each of which is measured on its test "
+        "fold; with --output",
+        default=(),
+        metavar="DIR",
+        is_path=True,
+        exclusive=True,
+    )
     split: str | None = flag(
         "split to evaluate on (default: test, or validation if the dataset has no test row)",
         default=None,
         choices=SPLITS,
+        not_with=("folds", "each run is measured on its test fold"),
+    )
+    output: str | None = flag(
+        "directory to write: report.html, folds.json and predictions.jsonl of all folds",
+        default=None,
+        metavar="DIR",
+        is_path=True,
+        only_with="folds",
     )
     trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
 
     def __post_init__(self) -> None:
-        check_local("--model", self.model)
+        check_local("--model", self.model or "")
+        check_local("--output", self.output or "")
+        for run in self.folds:
+            check_local("--folds", run)
+        if self.folds and self.output is None:
+            raise UsageError("--folds: only with --output, the directory to write")
         validate(self)
 
 
@@ -66,28 +95,57 @@ def parse_command_line(argv: Sequence[str] | None) -> EvaluateOptions:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate as the command line says; return the exit status."""
-    return exit_status(lambda: _evaluate(parse_command_line(argv)))
+    return exit_status(lambda: _run(parse_command_line(argv)))
 
 
-def _evaluate(options: EvaluateOptions) -> None:
-    run = read_run(options.model)
+def _run(options: EvaluateOptions) -> None:
+    if options.model is None:
+        _evaluate_folds(options)
+    else:
+        _evaluate(options, options.model)
+
+
+def _evaluate_folds(options: EvaluateOptions) -> None:
+    from trainer.evaluate.folds import (
+        evaluate_folds,
+        format_folds,
+        open_folds_output,
+        order_by_fold,
+        write_folds_report,
+    )
+
+    runs = [read_run(directory) for directory in options.folds]
     with open_dataset(options.data) as dataset:
+        by_fold = order_by_fold(runs, dataset)
+        directory = open_folds_output(options.output or "")
+        with heavy_imports():
+            import tensorflow  # noqa: F401
+        result = evaluate_folds(by_fold, dataset, directory, options.trust_model)
+    report = write_folds_report(result, directory)
+    missing = sorted(set(range(result.num_folds)) - set(by_fold))
+    if missing:
+        print(f"no run is given of the folds {', '.join(map(str, missing))}")
+    print(format_folds(result))
+    print(f"report: {report}")
+
+
+def _evaluate(options: EvaluateOptions, model: str) -> None:
+    run = read_run(model)
+    with open_dataset(options.data) as whole:
+        dataset = whole.of_fold(run.fold) if count_folds(whole.manifest) else whole
         with heavy_imports():
             import tensorflow  # noqa: F401
         split = options.split or dataset.manifest.split_to_measure
         evaluation = evaluate(run, dataset, split, options.trust_model)
     if evaluation.trivial:
-        print(f"{options.model} is trivial on {split}: {evaluation.trivial}")
+        print(f"{model} is trivial on {split}: {evaluation.trivial}")
     if evaluation.not_better:
-        print(
-            f"{options.model} is no better than an n-gram baseline on {split}: "
-            f"{evaluation.not_better}"
-        )
+        print(f"{model} is no better than an n-gram baseline on {split}: {evaluation.not_better}")
     if dataset.manifest.fingerprint != run.fingerprint:
-        print(f"{options.data} is not the dataset that {options.model} was trained on")
+        print(f"{options.data} is not the dataset that {model} was trained on")
     if options.split is None and split == "validation":
         print(f"{options.data} has no test row: measured on validation rows, {CHOSE_EPOCH}")
-    print(f"{options.model} on {split} of {options.data}, {format_evaluation(evaluation)}")
+    print(f"{model} on {split} of {options.data}, {format_evaluation(evaluation)}")
     path = run.path(evaluation_file(split))
     write_json(path, asdict(evaluation))
     print(f"written: {path}")

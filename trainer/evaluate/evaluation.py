@@ -42,10 +42,21 @@ class Predictions(NamedTuple):
     inputs: npt.NDArray[Any]
 
 
-def evaluate(run: Run, dataset: Dataset, split: str, trust_model: bool = False) -> Evaluation:
+def evaluate(
+    run: Run,
+    dataset: Dataset,
+    split: str,
+    trust_model: bool = False,
+    observe: Callable[[Predictions], None] | None = None,
+) -> Evaluation:
     """Return the metrics of a run's model on a split.
 
-    trust_model: load the model even if it has layers that the trainer does not use.
+    Args:
+        run: a complete one.
+        dataset: with the ids of the run's dataset.
+        split: of it.
+        trust_model: load the model even if it has layers that the trainer does not use.
+        observe: called with the predictions of each batch.
 
     Raises:
         DataError: the dataset does not fit the model, the split has no row, a shard is corrupted,
@@ -60,6 +71,8 @@ def evaluate(run: Run, dataset: Dataset, split: str, trust_model: bool = False) 
     beside = baseline and NgramAccumulator(baseline, run.max_length, train_counts)
     for batch in predict(run, dataset, split, trust_model):
         metrics.add(batch.labels, batch.probabilities, batch.lengths)
+        if observe:
+            observe(batch)
         if beside:
             ids = restore_ids(batch.inputs, batch.lengths, run.representation, dataset.manifest)
             beside.add(ids, batch.labels, batch.probabilities, batch.lengths)

@@ -83,7 +83,7 @@ def render_report(
         training=_training_charts(epochs, best),
         best_epoch=best,
         num_reliability_bins=RELIABILITY_BINS,
-        splits=[_split(evaluation, run["dataset"]["max_length"]) for evaluation in ordered],
+        splits=[describe_split(evaluation, run["dataset"]["max_length"]) for evaluation in ordered],
     )
 
 
@@ -139,7 +139,7 @@ class _Cell(NamedTuple):
     share: float
 
 
-def _split(evaluation: Evaluation, max_length: int) -> dict[str, Any]:
+def describe_split(evaluation: Evaluation, max_length: int) -> dict[str, Any]:
     """Return the labels, confusions and charts of a split for the template."""
     labels, confusion = evaluation.labels, evaluation.confusion
     triples = zip(confusion.label, confusion.predicted, confusion.rows, strict=True)

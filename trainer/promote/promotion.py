@@ -157,6 +157,7 @@ def _open_dataset(candidate: Candidate, data: str | None) -> Iterator[Dataset]:
                 f"{error}; {candidate.directory} was trained on it, with the fingerprint "
                 f"{candidate.fingerprint[:16]}: say with --data where it is now"
             ) from error
+        dataset = dataset.of_fold(read_run(candidate.directory).fold)
         fingerprint = dataset.manifest.fingerprint
         if fingerprint != candidate.fingerprint:
             raise DataError(

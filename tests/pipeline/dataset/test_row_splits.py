@@ -60,6 +60,9 @@ FLAGS = {
     "stratify": ["--stratify", "--split", "train=0.7,validation=0.2,test=0.1"],
     "group": ["--group-column", "donor"],
     "time": ["--time-column", "when", *BEGINNINGS],
+    "folds": ["--folds", "4"],
+    "stratified folds": ["--folds", "4", "--stratify"],
+    "folds of groups": ["--folds", "4", "--group-column", "donor"],
 }
 
 
@@ -80,7 +83,7 @@ def splits_of(dataset: Path, manifest: dict[str, Any]) -> dict[tuple[str, str], 
     """Return the split of each sequence and label."""
     return {
         ("".join(ALPHABET[i - 1] for i in ids[:length]), label): split
-        for split in SPLITS
+        for split in manifest["label_counts"]
         for ids, length, label in read_split(dataset, manifest, split)
     }
 
@@ -111,11 +114,11 @@ def test_each_row_is_accounted_for(prepared: tuple[str, Path, list[Row]]) -> Non
     parts = [counts[name] for name in (*SPLITS, "duplicates", "rejected")]
     assert counts["read"] == sum(parts) == len(rows) == 309
     reasons = {
-        "stratify": {},
         "group": {"missing_group": 1},
+        "folds of groups": {"missing_group": 1},
         "time": {"unreadable_time": 1, "in_other_split": 2},
     }
-    assert counts["rejected_by_reason"] == rejected(dataset) == reasons[way]
+    assert counts["rejected_by_reason"] == rejected(dataset) == reasons.get(way, {})
 
 
 def test_rows_are_in_the_splits_that_were_asked_for(
@@ -127,24 +130,39 @@ def test_rows_are_in_the_splits_that_were_asked_for(
     of_sequence: dict[str, set[str]] = defaultdict(set)
     for (sequence, _), name in split.items():
         of_sequence[sequence].add(name)
+    if way == "time":
+        check_times(split, rows)
+        return
+    assert {len(names) for names in of_sequence.values()} == {1}
+    if "folds" in way:
+        assert set(split.values()) == {"fold-0", "fold-1", "fold-2", "fold-3"}
+        assert manifest["counts"]["train"] == len(split)
     if way == "stratify":
-        assert {len(names) for names in of_sequence.values()} == {1}
         check_shares(split, manifest)
-    elif way == "group":
-        assert {len(names) for names in of_sequence.values()} == {1}
-        of_donor: dict[str, set[str]] = defaultdict(set)
-        for row in rows:
-            if row.donor.strip():
-                of_donor[row.donor] |= of_sequence[row.sequence]
-        assert {len(names) for names in of_donor.values()} == {1}
-        assert set(split.values()) == set(SPLITS)
+    elif way == "stratified folds":
+        sizes = Counter(name for (_, label), name in split.items() if label == "z")
+        assert sorted(sizes.values()) == [2, 2, 3, 3]
+    elif "group" in way:
+        check_groups(of_sequence, rows)
         assert any(note.endswith("6 groups are joined to 3") for note in manifest["notes"])
-    else:
-        for row in rows:
-            if row.when != "yesterday" and (row.sequence, row.label) in split:
-                later = [row.when >= start for start in ("2026-09-01", "2026-11-01")]
-                expected = SPLITS[sum(later)]
-                assert expected in of_sequence[row.sequence] or expected == "train"
+
+
+def check_times(split: dict[tuple[str, str], str], rows: list[Row]) -> None:
+    """Check that each record is of the split of one of its rows."""
+    times: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in rows:
+        place = sum(row.when >= start for start in ("2026-09-01", "2026-11-01"))
+        times[row.sequence, row.label].add(SPLITS[place])
+    assert all(name in times[record] for record, name in split.items())
+
+
+def check_groups(of_sequence: dict[str, set[str]], rows: list[Row]) -> None:
+    """Check that all rows of a donor are in one split."""
+    of_donor: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.donor.strip():
+            of_donor[row.donor] |= of_sequence[row.sequence]
+    assert {len(names) for names in of_donor.values()} == {1}
 
 
 def check_shares(split: dict[tuple[str, str], str], manifest: dict[str, Any]) -> None:

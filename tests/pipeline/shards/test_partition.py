@@ -15,7 +15,7 @@ from pipeline.shards.partition import (
     PlannedShard,
     assign_splits,
     default_train_shards,
-    plan_given_partition,
+    plan_even_partition,
     plan_partition,
 )
 from tests.support.reference import reference_hash
@@ -59,8 +59,8 @@ def test_splits_and_shards_are_ranges_of_the_hash() -> None:
     assert partition.assign(edges, assign_splits(edges, EIGHTY)).tolist() == [0, 0, 1, 5]
 
 
-def test_shards_of_a_given_split_are_even_ranges_of_all_hashes() -> None:
-    partition = plan_given_partition({"train": 6, "validation": 0, "test": 7}, train_shards=2)
+def test_shards_of_a_split_of_all_hashes_are_even_ranges_of_all_hashes() -> None:
+    partition = plan_even_partition({"train": 6, "validation": 0, "test": 7}, train_shards=2)
     assert partition.shards == (
         PlannedShard("train", 0, 2),
         PlannedShard("train", 1, 2),

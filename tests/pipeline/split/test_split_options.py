@@ -47,6 +47,12 @@ def test_without_them_splits_are_not_given() -> None:
         ("--train-input a", "--train-input: only with --validation-input or --test-input"),
         ("--test-input a", "--test-input: only with --train-input"),
         ("--input i --train-input a --test-input b", "--train-input: not allowed with --input"),
+        ("--input i --folds 3 --split-column s", "--folds: not allowed where splits are given"),
+        ("--input i --folds 2", "--folds: got 2, expected 3 to 100"),
+        (
+            "--input i --folds 3 --split train=1",
+            "--split: got 'train=1', expected none with",
+        ),
         ("--input i --split-values dev=test", "--split-values: only with --split-column"),
         (
             "--input i --leaks fail",
