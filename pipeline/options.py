@@ -58,6 +58,7 @@ class RowRules:
     """The rules for usable rows; label_column: None if a row needs no label.
 
     normalization: of sequences; labels are never lowercased. splits: which other columns are read.
+    keeps_others: whether other columns are carried through as they are read.
     """
 
     max_length: int
@@ -65,6 +66,7 @@ class RowRules:
     label_column: str | None
     normalization: Normalization
     splits: SplitOptions = field(default_factory=SplitOptions)
+    keeps_others: bool = False
 
 
 def parse_number_or_auto(text: str) -> int | Auto:

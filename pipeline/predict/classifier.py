@@ -44,10 +44,22 @@ class Predictions(NamedTuple):
     """The predictions for n sequences.
 
     label: (n,) string. probability: (n,) float32, that of the label. characters: of the sequences.
+    others: the next most probable labels and their probabilities, in order.
     """
 
     label: pa.StringArray
     probability: Floats
+    characters: CharacterCounts
+    others: list[tuple[pa.StringArray, Floats]]
+
+
+Best = list[tuple[pa.StringArray, Floats]]  # The most probable label, the next one and so on.
+
+
+class _Batch(NamedTuple):
+    """The predictions for a batch."""
+
+    best: Best
     characters: CharacterCounts
 
 
@@ -116,8 +128,10 @@ class Classifier:
         has_ids = CLASSIFY_IDS in loaded.signatures
         self._probabilities = find_probabilities(loaded, model) if has_ids else None
 
-    def classify(self, sequence: pa.StringArray) -> Predictions:
+    def classify(self, sequence: pa.StringArray, top: int = 1) -> Predictions:
         """Return the predictions for a column of n sequences, in its order.
+
+        top: the number of labels, at most; a model may have fewer.
 
         Raises:
             DataError: the model fails, or gives something that is not a probability.
@@ -126,48 +140,70 @@ class Classifier:
         order = np.argsort(pc.utf8_length(sequence).to_numpy(), kind="stable")
         by_length = sequence.take(pa.array(order))
         batches = [
-            self._classify_batch(by_length.slice(start, self._batch_rows))
+            self._classify_batch(by_length.slice(start, self._batch_rows), top)
             for start in range(0, len(sequence), self._batch_rows)
         ]
         place = np.argsort(order)
-        label = pa.concat_arrays([batch.label for batch in batches]).take(pa.array(place))
-        probability = np.concatenate([batch.probability for batch in batches])[place]
+        (label, probability), *others = (
+            (
+                pa.concat_arrays([label for label, _ in rank]).take(pa.array(place)),
+                np.concatenate([probability for _, probability in rank])[place],
+            )
+            for rank in zip(*(batch.best for batch in batches), strict=True)
+        )
         return Predictions(
-            label, probability, add_characters(batch.characters for batch in batches)
+            label, probability, add_characters(batch.characters for batch in batches), others
         )
 
-    def _classify_batch(self, sequence: pa.StringArray) -> Predictions:
+    def _classify_batch(self, sequence: pa.StringArray, top: int) -> _Batch:
         """Return the predictions for a batch of sequences, which may be the last and not full."""
         texts = tf.constant(sequence.cast(pa.binary()).to_numpy(zero_copy_only=False))
         try:
             encoded = self._loaded.signatures[ENCODE](**{SEQUENCE: texts})
             ids, length = encoded[IDS].numpy(), encoded[LENGTH].numpy()
-            label, probability = (
-                self._classify_ids(self._probabilities, ids, length)
+            best = (
+                self._classify_ids(self._probabilities, ids, length, top)
                 if self._probabilities
-                else self._classify_texts(texts)
+                else self._classify_texts(texts, top)
             )
         except tf.errors.OpError as error:
             raise DataError(f"{self._directory}: the model fails: {_first_line(error)}") from error
-        self._check_probability(probability)
+        for _, probability in best:
+            self._check_probability(probability)
         characters = count_characters(sequence, ids, length, self._model.unknown_id)
-        return Predictions(label, probability, characters)
+        return _Batch(best, characters)
 
     def _classify_ids(
-        self, probabilities: Probabilities, ids: Ints, length: Ints
-    ) -> tuple[pa.StringArray, Floats]:
+        self, probabilities: Probabilities, ids: Ints, length: Ints, top: int
+    ) -> Best:
         """Return the labels of n sequences and their probabilities, by their ids."""
         missing = self._batch_rows - len(length)
         padded_ids = tf.constant(np.pad(ids, ((0, missing), (0, 0))))
         padded_length = tf.constant(np.pad(length, (0, missing), constant_values=1))
         of_all = probabilities(padded_ids, padded_length).numpy()[: len(length)]
-        return self._labels.take(pa.array(of_all.argmax(axis=1))), of_all.max(axis=1)
+        if top == 1:
+            return [(self._labels.take(pa.array(of_all.argmax(axis=1))), of_all.max(axis=1))]
+        # Sorting is stable: of equally probable labels the lower id comes first.
+        order = np.argsort(-of_all, axis=1, kind="stable")[:, :top]
+        return [
+            (self._labels.take(pa.array(place)), of_all[np.arange(len(of_all)), place])
+            for place in order.T
+        ]
 
-    def _classify_texts(self, texts: tf.Tensor) -> tuple[pa.StringArray, Floats]:
-        """Return the labels of n sequences and their probabilities, as a server of the model."""
+    def _classify_texts(self, texts: tf.Tensor, top: int) -> Best:
+        """Return the labels of n sequences and their probabilities, as a server of the model.
+
+        Raises:
+            DataError: more than one label is wanted.
+        """
+        if top > 1:
+            raise DataError(
+                f"{self._directory}: a model of an earlier version gives one label, not --top "
+                f"{top}; export it again"
+            )
         outputs = self._loaded.signatures[CLASSIFY](**{SEQUENCE: texts})
         label = pa.array(outputs[LABEL].numpy(), pa.binary()).cast(pa.string())
-        return label, outputs[PROBABILITY].numpy()
+        return [(label, outputs[PROBABILITY].numpy())]
 
     def _check_probability(self, probability: Floats) -> None:
         wrong = probability[~((probability >= 0) & (probability <= 1))]

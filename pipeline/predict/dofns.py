@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 
@@ -15,11 +16,12 @@ from pipeline.formats.parsed_rows import ParsedRows
 from pipeline.options import RowRules
 from pipeline.predict.characters import CharacterCounts
 from pipeline.predict.classifier import Classifier, load_classifier
+from pipeline.predict.columns import OutputColumns
 from pipeline.predict.model import Model
 from pipeline.predict.predicted_files import (
-    PREDICTED,
     PredictedFile,
     PredictedRows,
+    predicted_schema,
     write_predictions,
 )
 from pipeline.rows.assumed_columns import find_assumed
@@ -59,10 +61,14 @@ class Predict(ThreadedDoFn):
     REJECTED the rows that are not usable.
     """
 
-    def __init__(self, model: Model, trust_model: bool) -> None:
-        self._model, self._trust_model = model, trust_model
+    def __init__(self, model: Model, trust_model: bool, columns: OutputColumns) -> None:
+        self._model, self._trust_model, self._columns = model, trust_model, columns
         self._rules = RowRules(
-            model.max_length, "truncate", label_column=None, normalization=model.normalization
+            model.max_length,
+            "truncate",
+            label_column=None,
+            normalization=model.normalization,
+            keeps_others=True,
         )
         self._read = Metrics.counter("rows", "read")
         self._predicted = Metrics.counter("rows", "predicted")
@@ -79,7 +85,9 @@ class Predict(ThreadedDoFn):
             checked = validate_rows(parsed, self._rules)
             yield from self._emit_counts(block, parsed, checked)
             for start in range(0, len(checked.row), _SLICE_ROWS):
-                yield from self.submit(predict_slice, self._classifier, block, checked, start)
+                yield from self.submit(
+                    predict_slice, self._classifier, block, checked, start, self._columns
+                )
         progress.advance(bytes_read=part.bytes)
 
     def _emit_counts(
@@ -109,17 +117,25 @@ class Predict(ThreadedDoFn):
 
 
 def predict_slice(
-    classifier: Classifier, block: Block, checked: ValidatedRows, start: int
+    classifier: Classifier,
+    block: Block,
+    checked: ValidatedRows,
+    start: int,
+    columns: OutputColumns,
 ) -> PredictedSlice:
     """Predict the usable rows of a block from number `start` on, `_SLICE_ROWS` at most."""
     sequence = checked.sequence.slice(start, _SLICE_ROWS)
-    predictions = classifier.classify(sequence)
+    predictions = classifier.classify(sequence, columns.top)
     before = int(checked.row[start - 1]) if start else block.first - 1
     row = checked.row[start : start + _SLICE_ROWS]
     step = np.diff(row, prepend=before).astype(np.int32)
-    rows = pa.RecordBatch.from_arrays(
-        [predictions.label, pa.array(predictions.probability), pa.array(step)], schema=PREDICTED
-    )
+    arrays = [predictions.label, pa.array(predictions.probability), pa.array(step)]
+    for label, probability in predictions.others:
+        arrays += [label, pa.array(probability)]
+    if columns.with_sequence:
+        arrays.append(pc.coalesce(checked.raw.slice(start, _SLICE_ROWS), sequence))
+    arrays += [column.slice(start, _SLICE_ROWS) for column in checked.others]
+    rows = pa.RecordBatch.from_arrays(arrays, schema=predicted_schema(columns))
     return PredictedSlice(
         block.part.index,
         len(row),
@@ -131,8 +147,8 @@ def predict_slice(
 class WritePart(ThreadedDoFn):
     """(Index of a part, its PredictedRows, and None) to the PredictedFile written."""
 
-    def __init__(self, parts: Sequence[Part], staging: str) -> None:
-        self._parts, self._staging = parts, staging
+    def __init__(self, parts: Sequence[Part], staging: str, columns: OutputColumns) -> None:
+        self._parts, self._staging, self._columns = parts, staging, columns
         self._written = Metrics.counter("rows", "written")
 
     def process(
@@ -142,7 +158,12 @@ class WritePart(ThreadedDoFn):
         index, values = group
         rows = [value for value in values if value is not None]
         yield from self.submit(
-            write_predictions, self._parts[index], rows, first_rows[index], self._staging
+            write_predictions,
+            self._parts[index],
+            rows,
+            first_rows[index],
+            self._staging,
+            self._columns,
         )
 
     def emit(self, file: PredictedFile) -> Iterator[PredictedFile]:

@@ -64,10 +64,16 @@ def _different_model(existing: Mapping[str, Any], model: Model) -> Iterator[str]
 
 
 def _different_options(existing: Mapping[str, Any], options: PredictOptions) -> Iterator[str]:
-    wanted = {name: now for name, now in asdict(options).items() if name not in _NOT_COMPARED}
+    wanted = {
+        name: _to_json(now) for name, now in asdict(options).items() if name not in _NOT_COMPARED
+    }
     return different_options(
-        existing, wanted, {field.name: field.default for field in fields(PredictOptions)}
+        existing, wanted, {field.name: _to_json(field.default) for field in fields(PredictOptions)}
     )
+
+
+def _to_json(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _too_many_rejected(counts: Mapping[str, Any], options: PredictOptions) -> Iterator[str]:

@@ -35,12 +35,13 @@ def build(
 ) -> beam.PCollection:
     """Add the prediction of `sources` to `pipeline`; the files are first written to `staging`."""
     parts = cut_into_parts(sources)
+    columns = options.columns.of_model(len(model.labels))
     read = (
         pipeline
         | "Parts" >> beam.Create(parts)
         | "Spread" >> beam.Reshuffle()
         | "Predict"
-        >> beam.ParDo(Predict(model, options.trust_model)).with_outputs(
+        >> beam.ParDo(Predict(model, options.trust_model, columns)).with_outputs(
             CHARACTERS, COUNTS, REJECTED, main=ROWS
         )
     )
@@ -50,7 +51,8 @@ def build(
         lambda added, known: _check_counts(added, known, parts, model, options),
         AsSingleton(characters),
     )
-    files = _write_parts(pipeline, read[ROWS], first, parts, staging.directory)
+    write = WritePart(parts, staging.directory, columns)
+    files = _write_parts(pipeline, read[ROWS], first, parts, write)
     rejected_files = write_all_rejected(read[REJECTED], counts, parts, staging.directory)
     return (
         pipeline
@@ -93,7 +95,7 @@ def _write_parts(
     rows: beam.PCollection,
     first: beam.PCollection,
     parts: Sequence[Part],
-    staging: str,
+    write: WritePart,
 ) -> beam.PCollection:
     """Return a PredictedFile for every part, also for one without a usable row."""
     every_part = pipeline | "EveryPart" >> beam.Create([(part.index, None) for part in parts])
@@ -101,5 +103,5 @@ def _write_parts(
         (rows, every_part)
         | "Rows" >> beam.Flatten()
         | "GroupByPart" >> beam.GroupByKey()
-        | "WritePart" >> beam.ParDo(WritePart(parts, staging), AsSingleton(first))
+        | "WritePart" >> beam.ParDo(write, AsSingleton(first))
     )

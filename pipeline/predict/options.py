@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from charseq.errors import UsageError
 from charseq.flags import flag, make_parser, parse_known, validate
 from charseq.models.saved_model import TRUST_MODEL_HELP
 from pipeline.input_options import (
@@ -18,6 +19,7 @@ from pipeline.input_options import (
     parse_delimiter,
 )
 from pipeline.options import BEAM_FLAGS_HELP, Options
+from pipeline.predict.columns import OUTPUT_FORMATS, OutputColumns, parse_names
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,24 @@ class PredictOptions:
     no_header: bool | None = flag(
         NO_HEADER_HELP, default=None, parse=parse_boolean, const=True, metavar="true|false"
     )
+    id_column: str | None = flag(
+        "column that identifies a row; stands in front of its label", default=None, metavar="NAME"
+    )
+    keep: tuple[str, ...] = flag(
+        "columns of the input to carry through, in this order",
+        default=(),
+        parse=parse_names,
+        metavar="NAME,…",
+    )
+    with_sequence: bool = flag("add the sequence as it was read", default=False)
+    top: int = flag(
+        "number of labels: the most probable ones, as label, label_2, …, each with its probability",
+        default=1,
+        metavar="K",
+        minimum=1,
+        maximum=1000,
+    )
+    output_format: str = flag("format of the output", default="jsonl", choices=OUTPUT_FORMATS)
     max_rejected_fraction: float = flag(
         "fail if a larger fraction of the rows is rejected",
         default=Options.max_rejected_fraction,
@@ -60,6 +80,17 @@ class PredictOptions:
     def __post_init__(self) -> None:
         validate(self)
         _ = self.input_options  # which checks itself
+        names = self.columns.names()
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise UsageError(f"--keep: {twice[0]!r} would stand twice in the output")
+
+    @property
+    def columns(self) -> OutputColumns:
+        """The columns of the output."""
+        return OutputColumns(
+            self.id_column, self.keep, self.with_sequence, self.top, self.output_format
+        )
 
     @property
     def input_options(self) -> InputOptions:
@@ -72,6 +103,7 @@ class PredictOptions:
             label_column=None,
             delimiter=self.delimiter,
             no_header=self.no_header,
+            others=self.columns.wanted,
         )
 
 
@@ -85,7 +117,7 @@ def parse_command_line(argv: Sequence[str] | None) -> tuple[PredictOptions, list
         PredictOptions,
         prog="python -m pipeline.predict",
         description="Label character sequences with an exported model: text files in, a line of "
-        "JSON for each row out.",
+        "JSON, CSV or Parquet for each row out.",
         epilog=f"{BEAM_FLAGS_HELP} Exit status: 0 done, 1 the model or the input cannot be used "
         "or the run failed, 2 the command line is wrong, 3 nothing fits: every row was rejected, "
         "or most rows have only characters that the model does not know, 130 ended by SIGINT, "

@@ -1,9 +1,7 @@
-"""The predictions of a part of the input, and the file of JSON lines that they become."""
+"""The predictions of a part of the input, and the file that they become."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,24 +10,40 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.console.redaction import redact
 from charseq.errors import DataError
-from charseq.files import encode_text
+from pipeline.predict.columns import OutputColumns
+from pipeline.predict.formats import open_writer
 from pipeline.rows.packing import unpack_rows
 from pipeline.rows.parts import Part
-from pipeline.runtime.filesystems import create
+from pipeline.runtime.hashed_file import HashedFile
 
 # `step`: the difference to the number of the row before; compresses to nothing.
 PREDICTED = pa.schema([("label", pa.string()), ("probability", pa.float32()), ("step", pa.int32())])
 
+
+def predicted_schema(columns: OutputColumns) -> pa.Schema:
+    """Return PREDICTED with further labels, the sequence and columns of the input, as wanted."""
+    schema = PREDICTED
+    for label, probability in columns.labels()[1:]:
+        schema = schema.append(pa.field(label, pa.string()))
+        schema = schema.append(pa.field(probability, pa.float32()))
+    if columns.with_sequence:
+        schema = schema.append(pa.field("sequence", pa.string()))
+    for number in range(len(columns.wanted)):
+        schema = schema.append(pa.field(f"input {number}", pa.string()))
+    return schema
+
+
 Ints = npt.NDArray[np.int64]
+
+_DEFAULT_COLUMNS = OutputColumns()
 
 
 class PredictedRows(NamedTuple):
-    """Some rows of a part with their predictions, packed, of schema PREDICTED.
+    """Some rows of a part with their predictions, packed, see `predicted_schema`.
 
     before: a number in the part, less than that of the first row, from which the first step counts.
     """
@@ -40,21 +54,26 @@ class PredictedRows(NamedTuple):
 
 @dataclass(frozen=True)
 class PredictedFile:
-    """The staged file of the predictions of a part; index: of the part."""
+    """The staged file of the predictions of a part; index: of the part. suffix: of its name."""
 
     index: int
     staged_path: str
     rows: int
     bytes: int
     sha256: str
+    suffix: str = "jsonl"
 
     def file_name(self, num_files: int) -> str:
         """Return its path in the output directory, as one of `num_files`."""
-        return f"predictions/part-{self.index:05d}-of-{num_files:05d}.jsonl"
+        return f"predictions/part-{self.index:05d}-of-{num_files:05d}.{self.suffix}"
 
 
 def write_predictions(
-    part: Part, values: Iterable[PredictedRows], first_row: int, staging: str
+    part: Part,
+    values: Iterable[PredictedRows],
+    first_row: int,
+    staging: str,
+    columns: OutputColumns = _DEFAULT_COLUMNS,
 ) -> PredictedFile:
     """Write the predictions of a part, in the order of its rows, under a temporary name.
 
@@ -63,32 +82,64 @@ def write_predictions(
         values: all its predictions, in any order.
         first_row: the number in its file of the part's first row.
         staging: the directory to write to.
+        columns: of the output, and its format.
 
     Raises:
         DataError: a row has more than one prediction.
     """
     path = FileSystems.join(staging, f"predicted-{uuid.uuid4().hex}")
-    sha256, num_rows, size = hashlib.sha256(), 0, 0
-    with create(path) as file:
-        for numbers, predicted in _ordered_rows(part, values):
-            data = to_lines(redact(part.source.path), first_row + numbers, predicted)
-            file.write(data)
-            sha256.update(data)
-            num_rows, size = num_rows + len(numbers), size + len(data)
-    return PredictedFile(part.index, path, num_rows, size, sha256.hexdigest())
+    num_rows = 0
+    source = redact(part.source.path)
+    schema = predicted_schema(columns)
+    empty = to_output(
+        source, np.zeros(0, np.int64), pa.RecordBatch.from_pylist([], schema), columns
+    )
+    with HashedFile(path) as file, open_writer(file, columns.format, empty.schema) as write:
+        for numbers, predicted in _ordered_rows(part, values, schema):
+            write(to_output(source, first_row + numbers, predicted, columns))
+            num_rows += len(numbers)
+    return PredictedFile(
+        part.index, path, num_rows, file.bytes, file.sha256.hexdigest(), columns.format
+    )
+
+
+def to_output(
+    source: str, row: Ints, predicted: pa.RecordBatch, columns: OutputColumns
+) -> pa.RecordBatch:
+    """Return the columns of the output of n rows, in order.
+
+    Args:
+        source: the path of their file.
+        row: (n,) int64, their numbers in the file.
+        predicted: n rows, see `predicted_schema`.
+        columns: of the output.
+    """
+    own = [predicted[name] for pair in columns.labels() for name in pair]
+    sequence = [predicted["sequence"]] if columns.with_sequence else []
+    carried = [predicted[f"input {number}"] for number in range(len(columns.wanted))]
+    num_ids = int(columns.id_column is not None)
+    arrays = [
+        pa.repeat(pa.scalar(source), len(row)),
+        pa.array(row),
+        *carried[:num_ids],
+        *own,
+        *sequence,
+        *carried[num_ids:],
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=columns.names())
 
 
 def _ordered_rows(
-    part: Part, values: Iterable[PredictedRows]
+    part: Part, values: Iterable[PredictedRows], schema: pa.Schema
 ) -> Iterator[tuple[Ints, pa.RecordBatch]]:
-    """Yield rows of schema PREDICTED, and their numbers in the part: (n,) int64, ascending.
+    """Yield rows of `schema`, and their numbers in the part: (n,) int64, ascending.
 
     Raises:
         DataError: a number comes twice.
     """
     last = -1
     for value in sorted(values):
-        predicted = unpack_rows([value.packed], PREDICTED)
+        predicted = unpack_rows([value.packed], schema)
         numbers = value.before + np.cumsum(predicted["step"].to_numpy(), dtype=np.int64)
         if numbers[0] <= last or (np.diff(numbers) <= 0).any():
             raise DataError(
@@ -97,33 +148,3 @@ def _ordered_rows(
             )
         last = int(numbers[-1])
         yield numbers, predicted
-
-
-def to_lines(source: str, row: Ints, predicted: pa.RecordBatch) -> bytes:
-    """Return a line of JSON for each of n rows.
-
-    Args:
-        source: the path of their file.
-        row: (n,) int64, their numbers in the file.
-        predicted: n rows of schema PREDICTED.
-    """
-    labels = predicted["label"].dictionary_encode()
-    quoted = pa.array([_quote(label) for label in labels.dictionary.to_pylist()], pa.string())
-    lines = pc.binary_join_element_wise(
-        f'{{"source": {_quote(source)}, "row": ',
-        pa.array(row).cast(pa.string()),
-        ', "label": ',
-        quoted.take(labels.indices),
-        ', "probability": ',
-        predicted["probability"].cast(pa.string()),
-        "}\n",
-        "",
-    )
-    # Arrow holds the lines one after the other.
-    offsets, data = lines.buffers()[1:]
-    ends = np.frombuffer(offsets, np.int32)[[lines.offset, lines.offset + len(lines)]]
-    return data.slice(ends[0], ends[1] - ends[0]).to_pybytes()  # type: ignore[no-any-return]
-
-
-def _quote(text: str) -> str:
-    return encode_text(json.dumps(text, ensure_ascii=False)).decode("utf-8")

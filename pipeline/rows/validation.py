@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,7 +60,8 @@ class ValidatedRows:
     (n,) bool. row: (n,) int64. bad: the rows that are rejected. truncated: how many of the n are
     longer than `--max-length`. lengths: see `count_lengths`; of the n rows and of those that are
     rejected only for their length. split: (n,) int8, the place in SPLITS by --split-column or
-    --time-column; None without them. group: (n,) string, of --group-column, or None.
+    --time-column; None without them. group: (n,) string, of --group-column, or None. others: (n,)
+    string each, with nulls, of columns that are carried through.
     """
 
     sequence: pa.StringArray
@@ -74,6 +75,7 @@ class ValidatedRows:
     lengths: Counter[int]
     split: Places | None = None
     group: pa.StringArray | None = None
+    others: tuple[pa.StringArray, ...] = ()
 
 
 def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
@@ -91,8 +93,10 @@ def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
     if rules.label_column is not None:
         reasons.add("missing_label", _to_mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
         reasons.add("line_break", _has_line_break(label))
-    flags = (flag for flag, _ in rules.splits.columns)
-    others = dict(zip(flags, parsed.others, strict=True))
+    others = {}
+    for (flag, _), column in zip(rules.splits.columns, parsed.others, strict=False):
+        others[flag] = column
+    carried = _carried_columns(parsed.others, reasons) if rules.keeps_others else ()
     split = group = None
     if SPLIT_COLUMN in others:
         split = find_splits(others[SPLIT_COLUMN], rules.splits.split_of_value)
@@ -129,7 +133,19 @@ def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
         lengths=lengths,
         split=None if split is None else split[good],
         group=None if group is None else group.filter(pa.array(good)),
+        others=tuple(column.filter(pa.array(good)) for column in carried),
     )
+
+
+def _carried_columns(
+    columns: Sequence[pa.BinaryArray], reasons: _Reasons
+) -> tuple[pa.StringArray, ...]:
+    """Return columns to be carried through as text; a row that is not UTF-8 is rejected."""
+    for column in columns:
+        reasons.add("invalid_utf8", _invalid_utf8(column))
+    bad = pa.array(reasons.bad)
+    none = pa.scalar(None, pa.binary())
+    return tuple(pc.if_else(bad, none, column).cast(pa.string()) for column in columns)
 
 
 def _changed_only(

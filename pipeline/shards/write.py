@@ -12,8 +12,8 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.options import Options
 from pipeline.rows.packing import unpack_rows
+from pipeline.runtime.hashed_file import HashedFile
 from pipeline.shards.counts import ParityRow, ShardCounts
-from pipeline.shards.file import ShardFile
 from pipeline.shards.ordering import SHUFFLED, AmbiguousSequence, order_rows
 from pipeline.shards.partition import PlannedShard
 from pipeline.tfrecord.framing import frame_records
@@ -68,7 +68,7 @@ def write_shard(
     ordered = order_rows(unpack_rows(values, SHUFFLED), options.seed, keeps_duplicates)
     path = FileSystems.join(staging, f"shard-{uuid.uuid4().hex}")
     counts = ShardCounts(options)
-    with ShardFile(path, options.compression) as file:
+    with HashedFile(path, options.compression) as file:
         for rows in _slices(ordered.rows, options):
             encoded = encode(transform_dir, rows["sequence"], rows["label"])
             file.write(frame_records(*encoded, options.encoding, options.num_characters))

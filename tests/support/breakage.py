@@ -158,10 +158,10 @@ def write_despite_errors(write_predictions: Function) -> Function:
 def answer_by_length(classify: Function) -> Function:
     """Answer in the order in which the model got the sequences."""
 
-    def broken(classifier: Any, sequence: Any) -> Any:
+    def broken(classifier: Any, sequence: Any, top: int = 1) -> Any:
         texts = sequence.to_pylist()
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        return classify(classifier, sequence.take(order))
+        return classify(classifier, sequence.take(order), top)
 
     return broken
 

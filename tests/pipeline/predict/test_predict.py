@@ -34,13 +34,15 @@ from pipeline.predict.characters import (
     count_characters,
 )
 from pipeline.predict.classifier import load_classifier
+from pipeline.predict.columns import OutputColumns
+from pipeline.predict.formats import to_json_lines
 from pipeline.predict.graph import build
 from pipeline.predict.model import Model, read_model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.predicted_files import (
     PREDICTED,
     PredictedRows,
-    to_lines,
+    to_output,
     write_predictions,
 )
 from pipeline.predict.publish import PreparedPredictions, publish_predictions
@@ -426,7 +428,8 @@ def test_probabilities_of_any_size_are_json() -> None:
     values = np.array([0, 1e-38, 1e-7, 0.99999994, 1, 1 / 3], np.float32)
     rows = pack(0, *(("x", float(value), 1) for value in values))
     (batch,) = pa.ipc.open_stream(rows.packed)
-    lines = to_lines("s", np.arange(6), batch).splitlines()
+    output = to_output("s", np.arange(6), batch, OutputColumns())
+    lines = bytes(to_json_lines(output)).splitlines()
     found = np.array([json.loads(line)["probability"] for line in lines], np.float32)
     np.testing.assert_array_equal(found, values)
 

@@ -1,4 +1,4 @@
-"""The file of a shard while it is written: compressed or not, with its size and SHA-256."""
+"""A file while it is written: compressed or not, with its size and SHA-256."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, BinaryIO
 from pipeline.runtime.filesystems import create
 
 
-class ShardFile:
+class HashedFile:
     """A file that is hashed while it is written, for a `with` block.
 
     bytes, sha256: of the bytes in the file so far, compressed if they are.
     """
 
-    def __init__(self, path: str, compression: str) -> None:
+    def __init__(self, path: str, compression: str = "none") -> None:
         self.bytes = 0
         self.sha256 = hashlib.sha256()
         self._file: BinaryIO = create(path)
@@ -27,7 +27,7 @@ class ShardFile:
             else None
         )
 
-    def __enter__(self) -> ShardFile:
+    def __enter__(self) -> HashedFile:
         return self
 
     def __exit__(self, *_: object) -> None:
