@@ -32,8 +32,8 @@ from pipeline.input_options import (
     switch,
 )
 from pipeline.label_pattern import parse_label_pattern
-from pipeline.split.fractions import parse_split
-from pipeline.split.options import SplitOptions
+from pipeline.split_fractions import parse_split
+from pipeline.split_options import SplitOptions
 
 Auto = Literal["auto"]
 AUTO: Final[Auto] = "auto"  # The value of --max-length and --alphabet-size that fits the data.

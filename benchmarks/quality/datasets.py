@@ -17,7 +17,7 @@ from charseq.errors import DataError
 from pipeline.options import Options
 from pipeline.rows.hashing import hash_sequences
 from pipeline.shards.partition import assign_splits
-from pipeline.split.fractions import parse_split
+from pipeline.split_fractions import parse_split
 
 AUTO = ("--alphabet-size=auto", "--max-length=auto")
 _SPLITS = ("train", "validation")

@@ -13,8 +13,8 @@ from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.label_counts import count_labels
 from pipeline.rows.packing import unpack_rows
 from pipeline.split.given import TRAIN
-from pipeline.split.options import to_roles
 from pipeline.split.plan import SplitPlan
+from pipeline.split_options import to_roles
 from pipeline.transform.encoding import to_analyze
 
 

@@ -23,7 +23,7 @@ from pipeline.rows.split_columns import Places
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.shards.partition import assign_splits
 from pipeline.split.facts import pack_facts
-from pipeline.split.options import to_roles
+from pipeline.split_options import to_roles
 from pipeline.transform.encoding import to_analyze
 
 # `step`: the difference to the number of the row before; compresses to nothing.

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from charseq.manifest import SPLITS
 from charseq.text.normalization import BLANKS
-from pipeline.split.times import parse_time
+from pipeline.times import parse_time
 
 Places = npt.NDArray[np.int8]
 

@@ -17,7 +17,7 @@ from pipeline.options import RowRules
 from pipeline.rows.lengths import count_lengths
 from pipeline.rows.normalizing import NormalizedColumn, normalize_column
 from pipeline.rows.split_columns import NO_SPLIT, Places, find_splits, find_splits_by_time
-from pipeline.split.options import GROUP_COLUMN, SPLIT_COLUMN, TIME_COLUMN
+from pipeline.split_options import GROUP_COLUMN, SPLIT_COLUMN, TIME_COLUMN
 
 Bools = npt.NDArray[np.bool_]
 

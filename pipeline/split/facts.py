@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from pipeline.split import given, groups, strata
-from pipeline.split.options import SplitOptions
 from pipeline.split.plan import Hashes
+from pipeline.split_options import SplitOptions
 
 
 def pack_facts(

@@ -20,7 +20,6 @@ from charseq.errors import DataError
 from charseq.manifest import SPLITS
 from pipeline.rows.packing import unpack_rows
 from pipeline.shards.partition import assign_splits
-from pipeline.split.options import DROP_FROM_TRAIN, FAIL, SplitOptions
 from pipeline.split.plan import (
     AssignedSplits,
     Bools,
@@ -31,6 +30,7 @@ from pipeline.split.plan import (
     cut_ranges,
     show_counts,
 )
+from pipeline.split_options import DROP_FROM_TRAIN, FAIL, SplitOptions
 
 TRAIN, VALIDATION = 0, 1  # places in SPLITS
 _MAX_KEPT = 10

@@ -10,7 +10,7 @@ import pytest
 
 from charseq.errors import UsageError
 from pipeline.options import Options, parse_command_line
-from pipeline.split.fractions import parse_split
+from pipeline.split_fractions import parse_split
 from tests.support.manifests import toy_manifest
 
 pytestmark = pytest.mark.unit

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from charseq.errors import DataError
 from pipeline.split import plan
 from pipeline.split.given import GivenSplits, Leaks, add_leaks, find_leaks, pack_facts
-from pipeline.split.options import SplitOptions
+from pipeline.split_options import SplitOptions
 
 pytestmark = pytest.mark.unit
 

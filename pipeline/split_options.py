@@ -13,7 +13,7 @@ from charseq.errors import UsageError
 from charseq.flags import flag, require, validate
 from charseq.manifest import SPLITS
 from pipeline.input_options import switch
-from pipeline.split.times import check_time, parse_time
+from pipeline.times import check_time, parse_time
 
 SPLIT_COLUMN, TIME_COLUMN, GROUP_COLUMN = "--split-column", "--time-column", "--group-column"
 MAX_FOLDS = 100

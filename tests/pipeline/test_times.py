@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.rows.split_columns import find_splits_by_time
-from pipeline.split.times import check_time, parse_time
+from pipeline.times import check_time, parse_time
 
 pytestmark = pytest.mark.unit
 
