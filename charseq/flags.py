@@ -22,6 +22,7 @@ import argparse
 import dataclasses
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, is_dataclass
 from types import NoneType
@@ -38,11 +39,19 @@ from typing import (
 
 from charseq.console.messages import shorten_message
 from charseq.errors import UsageError
+from charseq.options_file import (
+    beam_words,
+    check_keys,
+    find_options_file,
+    read_options_file,
+    to_words,
+)
 from charseq.paths import expand_path
 
 T = TypeVar("T")
 _METADATA_KEY = "flag"
 _MAX_PARSER_ERROR = 700
+_OPTIONS_HELP = "file of flags in TOML, before those of the command line"
 # The limit of whole numbers that have no other: TensorFlow and Arrow count in 64 bits.
 _MAX_COUNT = 2**63 - 1
 
@@ -199,6 +208,7 @@ def make_parser(
         exclusive = parser.add_mutually_exclusive_group(required=True)
     for field in fields:
         _add_argument(exclusive if field.flag.exclusive else parser, field)
+    parser.add_argument("--options", metavar="FILE.toml", help=_OPTIONS_HELP)
     return parser
 
 
@@ -214,7 +224,7 @@ def parse(options: type[T], parser: argparse.ArgumentParser, argv: Sequence[str]
         UsageError: a value is outside the limits of its flag, or two flags exclude each other.
         SystemExit: --help (status 0), or a flag cannot be parsed (status 2).
     """
-    return _build(options, vars(parser.parse_args(argv)))
+    return _build(options, vars(parser.parse_args(_with_options_file(options, argv))))
 
 
 def parse_known(
@@ -225,8 +235,59 @@ def parse_known(
     Raises:
         UsageError, SystemExit: as `parse`.
     """
-    namespace, unknown_flags = parser.parse_known_args(argv)
+    words = _with_options_file(options, argv, beam=True)
+    namespace, unknown_flags = parser.parse_known_args(words)
     return _build(options, vars(namespace)), unknown_flags
+
+
+def _with_options_file(
+    options: type[Any], argv: Sequence[str] | None, *, beam: bool = False
+) -> list[str]:
+    """Return a command line with the flags of `--options FILE` that it does not set itself.
+
+    Args:
+        options: the dataclass of the command.
+        argv: its command line; None is that of the process.
+        beam: whether it passes flags to Apache Beam.
+
+    Raises:
+        UsageError: the file cannot be read, or has other keys than the command has flags.
+    """
+    path, words = find_options_file(sys.argv[1:] if argv is None else argv)
+    if path is None:
+        return words
+    content = read_options_file(path)
+    fields = {field.name.rstrip("_"): field for field in _all_fields(options)}
+    check_keys(content, fields, path, beam=beam)
+    present = {word.partition("=")[0] for word in words}
+    from_file = beam_words(content, path)
+    for name, field in fields.items():
+        flags = {flag_name(name), flag_name(f"no_{name}")}
+        if name in content and not present & flags:
+            from_file += _words_of(field, content[name])
+    return [*from_file, *words]
+
+
+def _words_of(field: _Field, value: object) -> list[str]:
+    if field.flag.positional:
+        return [str(value)]
+    return to_words(
+        flag_name(field.name), value, is_repeated=field.is_repeated, is_switch=field.is_switch
+    )
+
+
+def changed_options(options: Any) -> dict[str, Any]:
+    """Return the values of a dataclass's flags that are not their defaults, by name."""
+    values: dict[str, Any] = {}
+    for field in _own_fields(type(options)):
+        value = getattr(options, field.name)
+        if value != field.default and value is not None:
+            # Not isinstance: a NamedTuple is one value.
+            is_plain = type(value) in (bool, int, float, str, tuple)
+            values[field.name.rstrip("_")] = value if is_plain else str(value)
+    for name in _nested_dataclasses(type(options)):
+        values |= changed_options(getattr(options, name))
+    return values
 
 
 class _Field(NamedTuple):

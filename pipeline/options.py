@@ -12,10 +12,11 @@ from typing import Any, Final, Literal
 
 from charseq.console.redaction import redact_json
 from charseq.errors import UsageError
-from charseq.flags import flag, flag_defaults, parse_known, require, validate
+from charseq.flags import changed_options, flag, flag_defaults, parse_known, require, validate
 from charseq.flags import make_parser as make_flag_parser
 from charseq.folds import fold_names
 from charseq.manifest import Manifest
+from charseq.options_file import to_toml
 from charseq.text.normalization import Normalization
 from pipeline.input_options import (
     DEFAULT_COLUMNS,
@@ -403,6 +404,16 @@ class Options:
             self.normalization,
             self.splits,
         )
+
+    def to_toml(self) -> str:
+        """Return the options that differ from their defaults, without secrets, for `--options`."""
+        values = changed_options(self)
+        # With --alphabet-of, the alphabet and its size are those of that dataset.
+        of_dataset = ("alphabet", "alphabet_size") if self.alphabet_of is not None else ()
+        for name in ("output", "overwrite", *of_dataset):
+            values.pop(name, None)
+        command = "python -m pipeline --options options.toml --output DIR"
+        return to_toml(redact_json(values), command)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as `dataset.json` holds them: as asked for, without secrets.

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from charseq.console.redaction import redact
-from charseq.flags import flag, make_parser, parse, require, validate
+from charseq.flags import changed_options, flag, make_parser, parse, require, validate
 from charseq.models.saved_model import TRUST_MODEL_HELP
+from charseq.options_file import to_toml
 from trainer.addresses import check_local, is_address
 
 DATA_HELP = "dataset directory that python -m pipeline wrote, local, s3:// or gs://"
@@ -238,6 +239,13 @@ class Config:
         require(distinct, "--devices", names, "each device once")
         fits_strategy = self.strategy != "none" or len(self.devices) < 2
         require(fits_strategy, "--devices", names, "one device with --strategy none")
+
+    def to_toml(self) -> str:
+        """Return the options that differ from their defaults, without secrets, for `--options`."""
+        values = {**changed_options(self), "data": self.to_json()["data"]}
+        for name in ("output", "overwrite", "resume", "trust_model"):
+            values.pop(name, None)
+        return to_toml(values, "python -m trainer --options options.toml --output DIR")
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as they were requested, as `run.json` holds them: without secrets."""

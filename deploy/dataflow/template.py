@@ -88,7 +88,8 @@ def metadata() -> dict[str, Any]:
     options = [
         action
         for action in parser._actions
-        if action.dest != "help" and not isinstance(action, argparse._StoreFalseAction)
+        if action.dest not in ("help", "options")
+        and not isinstance(action, argparse._StoreFalseAction)
     ]
     return {
         "name": "charseq",

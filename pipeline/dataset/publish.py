@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable
 
 from charseq.manifest import PARITY_FILE, REPORT_FILE, TRANSFORM_DIR, Manifest
+from charseq.options_file import OPTIONS_FILE
 from pipeline.dataset.build_manifest import build_manifest
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.dataset.read_manifest import read_manifest
@@ -53,6 +54,7 @@ def stage_all_files(prepared: PreparedDataset) -> StagedOutput:
         *_stage_transform(prepared.transform_dir, staging),
         _stage_text(staging, PARITY_FILE, to_parity_lines(prepared.shards)),
         _stage_text(staging, REPORT_FILE, _render(manifest, prepared)),
+        _stage_text(staging, OPTIONS_FILE, prepared.options.to_toml()),
     ]
     digests = [
         digest_file(file.staged_path, file.name)

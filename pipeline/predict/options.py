@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from charseq.console.redaction import redact_json
 from charseq.errors import UsageError
-from charseq.flags import flag, make_parser, parse_known, validate
+from charseq.flags import changed_options, flag, make_parser, parse_known, validate
 from charseq.models.saved_model import TRUST_MODEL_HELP
+from charseq.options_file import to_toml
 from pipeline.input_options import (
     DELIMITER_HELP,
     FORMAT_HELP,
@@ -84,6 +86,14 @@ class PredictOptions:
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise UsageError(f"--keep: {twice[0]!r} would stand twice in the output")
+
+    def to_toml(self) -> str:
+        """Return the options that differ from their defaults, without secrets, for `--options`."""
+        values = changed_options(self)
+        for name in ("output", "overwrite", "trust_model"):
+            values.pop(name, None)
+        command = "python -m pipeline.predict --options options.toml --output DIR"
+        return to_toml(redact_json(values), command)
 
     @property
     def columns(self) -> OutputColumns:

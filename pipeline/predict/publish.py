@@ -13,6 +13,7 @@ from apache_beam.io.filesystems import FileSystems
 from charseq.console.redaction import redact, redact_json
 from charseq.errors import DataError
 from charseq.files import FileDigest, parse_json_object, to_json_text
+from charseq.options_file import OPTIONS_FILE
 from pipeline.output.journal import StagedFile, StagedOutput, publish_staged
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import Staging
@@ -23,7 +24,7 @@ from pipeline.predict.predicted_files import PredictedFile
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source, check_unchanged, describe_inputs
-from pipeline.runtime.filesystems import digest_file
+from pipeline.runtime.filesystems import digest_file, write_text
 
 FORMAT_VERSION = 1
 _ADDRESSES = ("input", "output", "model")  # Of the options.
@@ -72,7 +73,10 @@ def _list_staged(prepared: PreparedPredictions) -> StagedOutput:
         *(StagedFile(file.staged_path, file.file_name(num_files)) for file in prepared.files),
         *(StagedFile(file.staged_path, file.file_name) for file in prepared.rejected_files),
     ]
-    return StagedOutput(files, to_json_text(summarize(prepared)))
+    options = write_text(prepared.staging.path(OPTIONS_FILE), prepared.options.to_toml())
+    summary = summarize(prepared)
+    summary["files"].append(asdict(digest_file(options, OPTIONS_FILE)))
+    return StagedOutput([*files, StagedFile(options, OPTIONS_FILE)], to_json_text(summary))
 
 
 def summarize(prepared: PreparedPredictions) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,8 @@ import tensorflow as tf
 
 from charseq.console.messages import print_error
 from charseq.errors import DataError
-from charseq.files import directory_lock
+from charseq.files import directory_lock, write_text
+from charseq.options_file import OPTIONS_FILE
 from charseq.process.machine import format_bytes
 from trainer.baseline.training import BaselineTraining
 from trainer.config import NGRAMS, Config
@@ -221,11 +223,17 @@ def open_run(setup: Setup, directory: str) -> bool:
     )
     if not can_resume(directory, description, settings.resume, settings.overwrite):
         begin_run(directory, description)
+        _write_options(setup, directory)
         return False
     if warning := reproducibility_warning(directory, description):
         print_error(warning)
     resume_run(directory, description)
+    _write_options(setup, directory)
     return True
+
+
+def _write_options(setup: Setup, directory: str) -> None:
+    write_text(os.path.join(directory, OPTIONS_FILE), setup.requested.to_toml())
 
 
 def build(setup: Setup) -> Learner:

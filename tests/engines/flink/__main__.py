@@ -27,6 +27,12 @@ from pipeline.sample import main as write_sample
 LOGS = CACHE / "run"
 RUN_SECONDS = 600
 SAME = ("fingerprint", "shards", "counts", "label_counts", "length_histogram")
+WAYS_TO_SPLIT = {
+    "stratify": ["--stratify"],
+    "group": ["--group-column=group"],
+    "folds": ["--folds=4", "--stratify"],
+    "column": ["--split-column=part"],
+}
 UNFIT_ROWS = ",alpha\nACD,\nACD,alpha,more\nACD,alpha\nACD,alpha\nACD,beta\n"
 
 
@@ -58,8 +64,9 @@ def _run_tests() -> None:
             cluster.wait_until_ready()
         test_errors_take_one_line(cluster, folder)
         test_the_same_bytes(cluster, folder)
+        test_the_same_splits(cluster, folder)
         test_the_same_bytes_though_a_task_manager_is_lost(cluster, folder)
-    print("4 passed, 0 failed")
+    print("5 passed, 0 failed")
 
 
 @contextmanager
@@ -146,6 +153,26 @@ def test_the_same_bytes(cluster: Cluster, folder: Path) -> None:
     with step("20,000 rows on Flink"):
         found = prepare(cluster, sample, folder / "small-flink", *flags, *cluster.beam_flags())
     check_the_same(found, local)
+
+
+def test_the_same_splits(cluster: Cluster, folder: Path) -> None:
+    """What is joined from all rows before they are split is the same on Flink."""
+    sample = write_columns(folder / "columns.csv", write_rows(folder / "plain.csv", 20_000))
+    for name, flags in WAYS_TO_SPLIT.items():
+        with step(f"20,000 rows, {' '.join(flags)}, in this process's runner and on Flink"):
+            local = prepare(cluster, sample, folder / f"{name}-local", *flags)
+            on_flink = [*flags, *cluster.beam_flags()]
+            found = prepare(cluster, sample, folder / f"{name}-flink", *on_flink)
+        check_the_same(found, local)
+
+
+def write_columns(path: Path, sample: Path) -> Path:
+    """Add a group and a split to each row of a sample that has a sequence and a label."""
+    header, *lines = sample.read_text().splitlines()
+    rows = [line for line in lines if line.count(",") == 1 and not line.startswith(",")]
+    parts = [f"{line},g{n % 500},{('train', 'test')[n % 7 == 0]}" for n, line in enumerate(rows)]
+    path.write_text("\n".join([f"{header},group,part", *parts]) + "\n")
+    return path
 
 
 def test_the_same_bytes_though_a_task_manager_is_lost(cluster: Cluster, folder: Path) -> None:

@@ -1,0 +1,146 @@
+"""`--options FILE.toml`: the flags of a command in a file, and the file that an output keeps.
+
+    input = ["data/*.csv"]
+    max-length = "auto"
+    strip = false
+
+    [beam]
+    runner = "FlinkRunner"
+
+Keys are names of flags, without dashes in front. What stands on the command line as well counts
+there. The table `beam`, of commands that pass flags to Apache Beam, holds such flags.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from charseq.errors import UsageError
+from charseq.paths import expand_path
+
+OPTIONS_FILE = "options.toml"
+_BEAM = "beam"
+
+
+def find_options_file(argv: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Return the value of `--options`, and the command line without it.
+
+    Raises:
+        UsageError: it has no value, or is there twice.
+    """
+    paths: list[str] = []
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name != "--options":
+            rest.append(word)
+        elif equals:
+            paths.append(value)
+        else:
+            paths.append(next(words, ""))
+    if len(paths) > 1 or "" in paths:
+        raise UsageError("--options: expected one file, as --options options.toml")
+    return (expand_path(paths[0]) if paths else None), rest
+
+
+def read_options_file(path: str) -> dict[str, Any]:
+    """Return the content of a file of options, its keys with underscores.
+
+    Raises:
+        UsageError: it is not TOML, or this Python is older than 3.11, which reads TOML.
+    """
+    try:
+        import tomllib
+    except ImportError:
+        raise UsageError("--options: needs Python 3.11 or later, which reads TOML") from None
+    try:
+        with open(path, "rb") as file:
+            content = tomllib.load(file)
+    except (OSError, ValueError) as error:  # of UTF-8 and TOML alike
+        raise UsageError(f"--options: {path}: {error}") from error
+    return {key if key == _BEAM else key.replace("-", "_"): content[key] for key in content}
+
+
+def to_words(name: str, value: object, *, is_repeated: bool, is_switch: bool) -> list[str]:
+    """Return the words of a command line that set the flag `name` to the value of a file.
+
+    Args:
+        name: such as `--max-length`.
+        value: of TOML.
+        is_repeated: whether it takes several words.
+        is_switch: whether it takes none.
+
+    Raises:
+        UsageError: the value is of a type that no flag has.
+    """
+    if is_switch and isinstance(value, bool):
+        return [name] if value else []
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, str | int | float) for each in values):
+        raise UsageError(f"{name}: got {value!r}, expected text, a number, true, false or a list")
+    texts = [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
+    if is_repeated:
+        return [f"{name}={text}" for text in texts]
+    return [f"{name}={_join(texts)}" if isinstance(value, list) else f"{name}={texts[0]}"]
+
+
+def _join(texts: Sequence[str]) -> str:
+    """Return values with commas between, those with a comma in double quotes."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(texts)
+    return line.getvalue()
+
+
+def beam_words(content: Mapping[str, Any], path: str) -> list[str]:
+    """Return the flags in the table `beam` of a file.
+
+    Raises:
+        UsageError: `beam` is no table, or a value is of a type that no flag has.
+    """
+    table = content.get(_BEAM, {})
+    if not isinstance(table, dict):
+        raise UsageError(f"--options: {path}: beam is {table!r}, expected a table, as [beam]")
+    words = []
+    for name, value in table.items():
+        if value is not False:
+            is_switch = value is True
+            words += to_words(f"--{name}", value, is_repeated=True, is_switch=is_switch)
+    return words
+
+
+def check_keys(content: Mapping[str, Any], names: Iterable[str], path: str, *, beam: bool) -> None:
+    """Check that a file has no other keys than the names of fields.
+
+    Raises:
+        UsageError: it has; the message names the nearest option.
+    """
+    known = [*names, *([_BEAM] if beam else [])]
+    for key in content:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"; is {near[0].replace('_', '-')!r} meant?" if near else ""
+            raise UsageError(f"--options: {path}: no option {key.replace('_', '-')!r}{hint}")
+
+
+def to_toml(values: Mapping[str, Any], comment: str) -> str:
+    """Return the text of a file of options: a comment, and a line for each value."""
+    lines = [f"{name.replace('_', '-')} = {_value(value)}" for name, value in values.items()]
+    return "\n".join([f"# {comment}", *lines]) + "\n"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    # A text of JSON is one of TOML, but for DEL and what is no character.
+    text = str(value).encode("utf-8", "replace").decode("utf-8")
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", r"\u007f")
