@@ -83,6 +83,12 @@ class BaselineAccumulator:
         self._support += np.bincount(labels, minlength=len(self._support))
         self._gains.add(baseline - losses)
 
+    def merge(self, other: BaselineAccumulator) -> None:
+        """Add the rows of another accumulator of the same shares."""
+        self._loss += other._loss
+        self._support += other._support
+        self._gains.merge(other._gains)
+
     def baseline(self) -> Baseline:
         """Return the baseline on the rows so far; there must be at least one."""
         rows, right = int(self._support.sum()), int(self._support[self._most_frequent])

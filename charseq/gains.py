@@ -33,6 +33,11 @@ class GainAccumulator:
         self._rows += np.bincount(bins, minlength=len(self._rows))
         self._gains += np.bincount(bins, gains, len(self._gains))
 
+    def merge(self, other: GainAccumulator) -> None:
+        """Add the gains of another accumulator."""
+        self._rows += other._rows
+        self._gains += other._gains
+
     def interval(self) -> tuple[float, float]:
         """Return the 95 % confidence interval of the mean gain, by a bootstrap over the rows.
 

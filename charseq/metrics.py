@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -132,9 +132,13 @@ class Evaluation:
     def from_json(cls, content: Mapping[str, Any]) -> Evaluation:
         """Return the evaluation in an `evaluation-SPLIT.json`, which `asdict` made.
 
+        Other keys, which batch prediction adds, are passed over.
+
         Raises:
             KeyError, TypeError: `content` is not of this form.
         """
+        names = {field.name for field in fields(cls)}
+        content = {name: value for name, value in content.items() if name in names}
         tables: dict[str, Any] = {
             "labels": tuple(LabelScore(**row) for row in content["labels"]),
             "confusion": Confusion.from_json(content["confusion"]),
@@ -192,6 +196,20 @@ class MetricsAccumulator:
         bins = _bin_of(highest)
         self._bins[:2] += _count(bins, RELIABILITY_BINS, hits)
         self._bins[2] += np.bincount(bins, highest, RELIABILITY_BINS)
+
+    @property
+    def rows(self) -> int:
+        """The number of rows so far."""
+        return self._cells.total()
+
+    def merge(self, other: MetricsAccumulator) -> None:
+        """Add the rows of another accumulator for the same model."""
+        self._baseline.merge(other._baseline)
+        self._loss += other._loss
+        self._top_k_hits += other._top_k_hits
+        self._cells.update(other._cells)
+        self._lengths += other._lengths
+        self._bins += other._bins
 
     def evaluation(self, split: str, fingerprint: str, labels: Sequence[str]) -> Evaluation:
         """Return the metrics of the rows so far; there must be at least one.

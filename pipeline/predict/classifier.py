@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
-from functools import lru_cache
+from collections.abc import Callable, Collection
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +53,9 @@ class Predictions(NamedTuple):
     others: list[tuple[pa.StringArray, Floats]]
 
 
+# See `Classifier.classify`; Observe: the same for a batch, without positions.
+Compare = Callable[[Ints, Floats, Ints], None]
+Observe = Callable[[Floats, Ints], None]
 Best = list[tuple[pa.StringArray, Floats]]  # The most probable label, the next one and so on.
 
 
@@ -128,10 +131,16 @@ class Classifier:
         has_ids = CLASSIFY_IDS in loaded.signatures
         self._probabilities = find_probabilities(loaded, model) if has_ids else None
 
-    def classify(self, sequence: pa.StringArray, top: int = 1) -> Predictions:
+    def classify(
+        self, sequence: pa.StringArray, top: int = 1, compare: Compare | None = None
+    ) -> Predictions:
         """Return the predictions for a column of n sequences, in its order.
 
-        top: the number of labels, at most; a model may have fewer.
+        Args:
+            sequence: (n,) string.
+            top: the number of labels, at most; a model may have fewer.
+            compare: called for each batch with the positions of its rows among the n, (rows,),
+                their probabilities, (rows, labels), and their lengths, (rows,).
 
         Raises:
             DataError: the model fails, or gives something that is not a probability.
@@ -139,10 +148,11 @@ class Classifier:
         # A batch takes as long as its longest sequence.
         order = np.argsort(pc.utf8_length(sequence).to_numpy(), kind="stable")
         by_length = sequence.take(pa.array(order))
-        batches = [
-            self._classify_batch(by_length.slice(start, self._batch_rows), top)
-            for start in range(0, len(sequence), self._batch_rows)
-        ]
+        batches = []
+        for start in range(0, len(sequence), self._batch_rows):
+            rows = order[start : start + self._batch_rows]
+            observe = partial(compare, rows) if compare else None
+            batches.append(self._classify_batch(by_length.slice(start, len(rows)), top, observe))
         place = np.argsort(order)
         (label, probability), *others = (
             (
@@ -155,32 +165,39 @@ class Classifier:
             label, probability, add_characters(batch.characters for batch in batches), others
         )
 
-    def _classify_batch(self, sequence: pa.StringArray, top: int) -> _Batch:
+    def _classify_batch(
+        self, sequence: pa.StringArray, top: int, observe: Observe | None
+    ) -> _Batch:
         """Return the predictions for a batch of sequences, which may be the last and not full."""
         texts = tf.constant(sequence.cast(pa.binary()).to_numpy(zero_copy_only=False))
         try:
             encoded = self._loaded.signatures[ENCODE](**{SEQUENCE: texts})
             ids, length = encoded[IDS].numpy(), encoded[LENGTH].numpy()
-            best = (
-                self._classify_ids(self._probabilities, ids, length, top)
-                if self._probabilities
-                else self._classify_texts(texts, top)
-            )
+            if self._probabilities:
+                of_all = self._all_probabilities(self._probabilities, ids, length)
+                best = self._find_best(of_all, top)
+            else:
+                self._check_one_label(top, observe)
+                best = self._classify_texts(texts)
         except tf.errors.OpError as error:
             raise DataError(f"{self._directory}: the model fails: {_first_line(error)}") from error
         for _, probability in best:
             self._check_probability(probability)
+        if observe:
+            observe(of_all, length)
         characters = count_characters(sequence, ids, length, self._model.unknown_id)
         return _Batch(best, characters)
 
-    def _classify_ids(
-        self, probabilities: Probabilities, ids: Ints, length: Ints, top: int
-    ) -> Best:
-        """Return the labels of n sequences and their probabilities, by their ids."""
+    def _all_probabilities(self, probabilities: Probabilities, ids: Ints, length: Ints) -> Floats:
+        """Return the probabilities of all labels of n sequences, (n, labels), by their ids."""
         missing = self._batch_rows - len(length)
         padded_ids = tf.constant(np.pad(ids, ((0, missing), (0, 0))))
         padded_length = tf.constant(np.pad(length, (0, missing), constant_values=1))
-        of_all = probabilities(padded_ids, padded_length).numpy()[: len(length)]
+        of_all: Floats = probabilities(padded_ids, padded_length).numpy()[: len(length)]
+        return of_all
+
+    def _find_best(self, of_all: Floats, top: int) -> Best:
+        """Return the most probable labels of n sequences, and their probabilities."""
         if top == 1:
             return [(self._labels.take(pa.array(of_all.argmax(axis=1))), of_all.max(axis=1))]
         # Sorting is stable: of equally probable labels the lower id comes first.
@@ -190,17 +207,21 @@ class Classifier:
             for place in order.T
         ]
 
-    def _classify_texts(self, texts: tf.Tensor, top: int) -> Best:
-        """Return the labels of n sequences and their probabilities, as a server of the model.
+    def _check_one_label(self, top: int, observe: Observe | None) -> None:
+        """Check that no more is wanted than a model without a signature from ids gives.
 
         Raises:
-            DataError: more than one label is wanted.
+            DataError: more than one label, or the probabilities of all are wanted.
         """
-        if top > 1:
+        if top > 1 or observe:
+            flag = f"--top {top}" if top > 1 else "--label-column"
             raise DataError(
-                f"{self._directory}: a model of an earlier version gives one label, not --top "
-                f"{top}; export it again"
+                f"{self._directory}: a model of an earlier version gives one label and its "
+                f"probability, which is not enough for {flag}; train it again"
             )
+
+    def _classify_texts(self, texts: tf.Tensor) -> Best:
+        """Return the labels of n sequences and their probabilities, as a server of the model."""
         outputs = self._loaded.signatures[CLASSIFY](**{SEQUENCE: texts})
         label = pa.array(outputs[LABEL].numpy(), pa.binary()).cast(pa.string())
         return [(label, outputs[PROBABILITY].numpy())]

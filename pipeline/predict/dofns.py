@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,9 @@ from apache_beam.pvalue import TaggedOutput
 from pipeline.formats.parsed_rows import ParsedRows
 from pipeline.options import RowRules
 from pipeline.predict.characters import CharacterCounts
-from pipeline.predict.classifier import Classifier, load_classifier
+from pipeline.predict.classifier import Classifier, Floats, Ints, load_classifier
 from pipeline.predict.columns import OutputColumns
+from pipeline.predict.evaluation import LabelledRows, find_label_ids, no_rows
 from pipeline.predict.model import Model
 from pipeline.predict.predicted_files import (
     PredictedFile,
@@ -39,6 +41,7 @@ from pipeline.runtime.threads import ThreadedDoFn
 # Tags of outputs.
 CHARACTERS = "characters"
 COUNTS = "counts"
+LABELLED = "labelled"
 ROWS = "predicted"
 
 # Enough that batches of one length can be cut from them, few enough for several threads at once.
@@ -46,23 +49,30 @@ _SLICE_ROWS = 1 << 14
 
 
 class PredictedSlice(NamedTuple):
-    """Usable rows of a part with their predictions; part: the index of the part."""
+    """Usable rows of a part with their predictions.
+
+    part: the index of the part. labelled: the rows compared with their labels, if that is wanted.
+    """
 
     part: int
     num_rows: int
     rows: PredictedRows
     characters: CharacterCounts
+    labelled: LabelledRows | None
 
 
 class Predict(ThreadedDoFn):
     """Part to (its index, PredictedRows).
 
     To COUNTS a ReadCounts per block, to CHARACTERS the CharacterCounts of its usable rows, to
-    REJECTED the rows that are not usable.
+    LABELLED their LabelledRows if they have labels, to REJECTED the rows that are not usable.
     """
 
-    def __init__(self, model: Model, trust_model: bool, columns: OutputColumns) -> None:
+    def __init__(
+        self, model: Model, trust_model: bool, columns: OutputColumns, has_labels: bool
+    ) -> None:
         self._model, self._trust_model, self._columns = model, trust_model, columns
+        self._has_labels = has_labels
         self._rules = RowRules(
             model.max_length,
             "truncate",
@@ -86,7 +96,13 @@ class Predict(ThreadedDoFn):
             yield from self._emit_counts(block, parsed, checked)
             for start in range(0, len(checked.row), _SLICE_ROWS):
                 yield from self.submit(
-                    predict_slice, self._classifier, block, checked, start, self._columns
+                    predict_slice,
+                    self._classifier,
+                    block,
+                    checked,
+                    start,
+                    self._columns,
+                    self._model if self._has_labels else None,
                 )
         progress.advance(bytes_read=part.bytes)
 
@@ -113,6 +129,8 @@ class Predict(ThreadedDoFn):
         self._predicted.inc(done.num_rows)
         progress.advance(read=done.num_rows, usable=done.num_rows)
         yield TaggedOutput(CHARACTERS, done.characters)
+        if done.labelled is not None:
+            yield TaggedOutput(LABELLED, done.labelled)
         yield done.part, done.rows
 
 
@@ -122,10 +140,19 @@ def predict_slice(
     checked: ValidatedRows,
     start: int,
     columns: OutputColumns,
+    compared: Model | None = None,
 ) -> PredictedSlice:
-    """Predict the usable rows of a block from number `start` on, `_SLICE_ROWS` at most."""
+    """Predict the usable rows of a block from number `start` on, `_SLICE_ROWS` at most.
+
+    compared: the model, if rows are compared with their labels.
+    """
     sequence = checked.sequence.slice(start, _SLICE_ROWS)
-    predictions = classifier.classify(sequence, columns.top)
+    labelled = compare = None
+    if compared is not None:
+        labelled = no_rows(compared)
+        ids = find_label_ids(checked.label.slice(start, _SLICE_ROWS), compared, labelled)
+        compare = partial(_compare, labelled, ids)
+    predictions = classifier.classify(sequence, columns.top, compare)
     before = int(checked.row[start - 1]) if start else block.first - 1
     row = checked.row[start : start + _SLICE_ROWS]
     step = np.diff(row, prepend=before).astype(np.int32)
@@ -141,7 +168,24 @@ def predict_slice(
         len(row),
         PredictedRows(before, pack_rows(rows)),
         predictions.characters,
+        labelled,
     )
+
+
+def _compare(
+    labelled: LabelledRows, ids: Ints, rows: Ints, probabilities: Floats, lengths: Ints
+) -> None:
+    """Add a batch to the rows that are compared.
+
+    Args:
+        labelled: where it is added.
+        ids: of the labels of all n rows, (n,).
+        rows: which of them are in the batch, (rows,).
+        probabilities: of these, (rows, labels).
+        lengths: of these, (rows,).
+    """
+    known = ids[rows] >= 0
+    labelled.metrics.add(ids[rows][known], probabilities[known], lengths[known])
 
 
 class WritePart(ThreadedDoFn):

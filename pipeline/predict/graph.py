@@ -7,13 +7,15 @@ read ─▶ check ─▶ classify ─▶ GroupByKey(part) ─▶ write the part'
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
 
 from pipeline.output.staging import Staging
 from pipeline.predict.characters import CharacterCounts, add_characters, check_characters
-from pipeline.predict.dofns import CHARACTERS, COUNTS, ROWS, Predict, WritePart
+from pipeline.predict.dofns import CHARACTERS, COUNTS, LABELLED, ROWS, Predict, WritePart
+from pipeline.predict.evaluation import add_labelled
 from pipeline.predict.model import Model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.publish import PreparedPredictions, publish_predictions
@@ -41,12 +43,13 @@ def build(
         | "Parts" >> beam.Create(parts)
         | "Spread" >> beam.Reshuffle()
         | "Predict"
-        >> beam.ParDo(Predict(model, options.trust_model, columns)).with_outputs(
-            CHARACTERS, COUNTS, REJECTED, main=ROWS
-        )
+        >> beam.ParDo(
+            Predict(model, options.trust_model, columns, options.label_column is not None)
+        ).with_outputs(CHARACTERS, COUNTS, LABELLED, REJECTED, main=ROWS)
     )
     counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
     characters = read[CHARACTERS] | "AddCharacters" >> beam.CombineGlobally(add_characters)
+    labelled = read[LABELLED] | "AddLabelled" >> beam.CombineGlobally(partial(add_labelled, model))
     first = counts | "Check" >> beam.Map(
         lambda added, known: _check_counts(added, known, parts, model, options),
         AsSingleton(characters),
@@ -64,6 +67,7 @@ def build(
             ),
             AsSingleton(counts),
             AsSingleton(characters),
+            AsSingleton(labelled),
             AsList(files),
             AsList(rejected_files),
         )

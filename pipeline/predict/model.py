@@ -21,7 +21,7 @@ class Model:
     fingerprint: of the dataset that it was trained on. max_length: the length at which it cuts
     sequences. alphabet: its characters; others get the id `unknown_id`. labels: in the order of its
     probabilities. normalization: of the sequences of the dataset. files: all its files, by their
-    path in `directory`.
+    path in `directory`. train_counts: the train rows of each label.
     """
 
     directory: str
@@ -32,6 +32,7 @@ class Model:
     labels: tuple[str, ...]
     normalization: Normalization
     files: tuple[FileDigest, ...]
+    train_counts: tuple[int, ...] = ()
 
 
 def read_model(directory: str) -> Model:
@@ -62,6 +63,7 @@ def read_model(directory: str) -> Model:
         manifest.labels,
         manifest.normalization,
         files,
+        tuple(manifest.counts_of_labels("train")),
     )
 
 

@@ -51,6 +51,12 @@ class PredictOptions:
     no_header: bool | None = flag(
         NO_HEADER_HELP, default=None, parse=parse_boolean, const=True, metavar="true|false"
     )
+    label_column: str | None = flag(
+        "column of the true labels: also write evaluation.json, the metrics of the model on the "
+        "rows that have one",
+        default=None,
+        metavar="NAME",
+    )
     id_column: str | None = flag(
         "column that identifies a row; stands in front of its label", default=None, metavar="NAME"
     )
@@ -104,13 +110,13 @@ class PredictOptions:
 
     @property
     def input_options(self) -> InputOptions:
-        """The options that decide which rows are read: no labels."""
+        """The options that decide which rows are read; labels only if they are to be compared."""
         return InputOptions(
             self.input,
             self.format,
             label_from=None,
             sequence_column=self.sequence_column,
-            label_column=None,
+            label_column=self.label_column,
             delimiter=self.delimiter,
             no_header=self.no_header,
             others=self.columns.wanted,

@@ -18,6 +18,7 @@ from pipeline.output.journal import StagedFile, StagedOutput, publish_staged
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import Staging
 from pipeline.predict.characters import CharacterCounts
+from pipeline.predict.evaluation import EVALUATION_FILE, LabelledRows, to_evaluation
 from pipeline.predict.model import Model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.predicted_files import PredictedFile
@@ -35,8 +36,8 @@ _LIBRARIES = ("apache-beam", "tensorflow", "pyarrow", "numpy")
 class PreparedPredictions:
     """Predictions whose files are staged.
 
-    staging: of the run. counts, characters: of all rows that were read. files, rejected_files: in
-    any order.
+    staging: of the run. counts, characters, labelled: of all rows that were read. files,
+    rejected_files: in any order.
     """
 
     options: PredictOptions
@@ -45,6 +46,7 @@ class PreparedPredictions:
     staging: Staging
     counts: ReadCounts
     characters: CharacterCounts
+    labelled: LabelledRows
     files: Sequence[PredictedFile]
     rejected_files: Sequence[RejectedFile]
 
@@ -73,10 +75,21 @@ def _list_staged(prepared: PreparedPredictions) -> StagedOutput:
         *(StagedFile(file.staged_path, file.file_name(num_files)) for file in prepared.files),
         *(StagedFile(file.staged_path, file.file_name) for file in prepared.rejected_files),
     ]
-    options = write_text(prepared.staging.path(OPTIONS_FILE), prepared.options.to_toml())
     summary = summarize(prepared)
-    summary["files"].append(asdict(digest_file(options, OPTIONS_FILE)))
-    return StagedOutput([*files, StagedFile(options, OPTIONS_FILE)], to_json_text(summary))
+    for name, text in _texts(prepared).items():
+        path = write_text(prepared.staging.path(name), text)
+        summary["files"].append(asdict(digest_file(path, name)))
+        files.append(StagedFile(path, name))
+    return StagedOutput(files, to_json_text(summary))
+
+
+def _texts(prepared: PreparedPredictions) -> dict[str, str]:
+    """Return the texts of the files beside the predictions, by name."""
+    texts = {OPTIONS_FILE: prepared.options.to_toml()}
+    if prepared.options.label_column is not None:
+        evaluation = to_evaluation(prepared.labelled, prepared.model)
+        texts[EVALUATION_FILE] = to_json_text(evaluation)
+    return texts
 
 
 def summarize(prepared: PreparedPredictions) -> dict[str, Any]:
@@ -168,5 +181,16 @@ def read_summary(output: str) -> dict[str, Any]:
         DataError: it is not a JSON object.
     """
     path = FileSystems.join(output, PREDICTIONS.manifest)
+    with FileSystems.open(path) as file:
+        return parse_json_object(file.read(), path)
+
+
+def read_evaluation(output: str) -> dict[str, Any]:
+    """Return the content of `evaluation.json`.
+
+    Raises:
+        DataError: it is not a JSON object.
+    """
+    path = FileSystems.join(output, EVALUATION_FILE)
     with FileSystems.open(path) as file:
         return parse_json_object(file.read(), path)

@@ -15,7 +15,7 @@ from pipeline.predict.existing import check_existing_predictions
 from pipeline.predict.graph import build
 from pipeline.predict.model import Model, read_model
 from pipeline.predict.options import PredictOptions
-from pipeline.predict.publish import read_summary
+from pipeline.predict.publish import read_evaluation, read_summary
 from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
@@ -51,6 +51,8 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
             _run(job, sources, model, options, staging)
         counts = read_summary(options.output)["counts"]
     print(describe(counts, model, options.output, time.monotonic() - started))
+    if options.label_column is not None:
+        print(describe_evaluation(read_evaluation(options.output), options.output))
 
 
 def _confirm_existing(sources: Sequence[Source], model: Model, options: PredictOptions) -> str:
@@ -75,6 +77,21 @@ def _run(
     with report_job(job, "predicting", input_bytes, first_stage="predicting"):
         build(job.pipeline, sources, model, options, staging)
         job.pipeline.run().wait_until_finish()
+
+
+def describe_evaluation(content: Mapping[str, Any], output: str) -> str:
+    """Return a user-facing summary of the content of `evaluation.json`."""
+    left_out = (
+        f"{content['unseen_rows']:,} rows have labels that the model does not have, "
+        f"{content['without_label']:,} have none"
+    )
+    if "rows" not in content:
+        return f"no row has a label of the model: {left_out}"
+    return (
+        f"{content['rows']:,} rows compared with their labels: accuracy {content['accuracy']:.4f}, "
+        f"macro F1 {content['macro_f1']:.4f}, loss {content['loss']:.4f}; {left_out}\n"
+        f"python -m trainer.evaluate --predictions {output} draws the report"
+    )
 
 
 def describe(counts: Mapping[str, Any], model: Model, output: str, seconds: float) -> str:

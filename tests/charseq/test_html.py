@@ -26,7 +26,7 @@ pytestmark = pytest.mark.unit
 
 def test_every_template_is_valid() -> None:
     names = {file.name for file in files("charseq.html").joinpath("templates").iterdir()}
-    pages = {"dataset.html", "evaluation.html", "folds.html", "run.html"}
+    pages = {"dataset.html", "evaluation.html", "folds.html", "predictions.html", "run.html"}
     assert names == {"base.html", "macros.html", "style.css", *pages}
     for file in files("charseq.html").joinpath("templates").iterdir():
         Environment().parse(file.read_text(encoding="utf-8"))

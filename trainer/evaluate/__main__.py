@@ -22,6 +22,7 @@ from trainer.addresses import check_local
 from trainer.config import DATA_HELP
 from trainer.data.dataset import CHOSE_EPOCH, open_dataset
 from trainer.evaluate.evaluation import evaluate, format_evaluation
+from trainer.evaluate.predictions import write_predictions_report
 from trainer.evaluate.report import write_report
 from trainer.run_directory import evaluation_file, read_run
 
@@ -34,7 +35,6 @@ class EvaluateOptions:
         UsageError: the split is not one.
     """
 
-    data: str = flag(DATA_HELP, metavar="DIR", is_path=True)
     model: str | None = flag(
         "run directory of python -m trainer",
         default=None,
@@ -49,6 +49,20 @@ class EvaluateOptions:
         metavar="DIR",
         is_path=True,
         exclusive=True,
+    )
+    predictions: str | None = flag(
+        "directory of python -m pipeline.predict --label-column: draw the report of its evaluation",
+        default=None,
+        metavar="DIR",
+        is_path=True,
+        exclusive=True,
+    )
+    data: str | None = flag(
+        DATA_HELP,
+        default=None,
+        metavar="DIR",
+        is_path=True,
+        not_with=("predictions", "the evaluation is in that directory"),
     )
     split: str | None = flag(
         "split to evaluate on (default: test, or validation if the dataset has no test row)",
@@ -68,6 +82,9 @@ class EvaluateOptions:
     def __post_init__(self) -> None:
         check_local("--model", self.model or "")
         check_local("--output", self.output or "")
+        check_local("--predictions", self.predictions or "")
+        if self.data is None and self.predictions is None:
+            raise UsageError("--data: is missing: the dataset to evaluate on")
         for run in self.folds:
             check_local("--folds", run)
         if self.folds and self.output is None:
@@ -99,13 +116,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: EvaluateOptions) -> None:
-    if options.model is None:
-        _evaluate_folds(options)
+    if options.predictions is not None:
+        print(f"report: {write_predictions_report(options.predictions)}")
+    elif options.model is None:
+        _evaluate_folds(options, options.data or "")
     else:
-        _evaluate(options, options.model)
+        _evaluate(options, options.model, options.data or "")
 
 
-def _evaluate_folds(options: EvaluateOptions) -> None:
+def _evaluate_folds(options: EvaluateOptions, data: str) -> None:
     from trainer.evaluate.folds import (
         evaluate_folds,
         format_folds,
@@ -115,7 +134,7 @@ def _evaluate_folds(options: EvaluateOptions) -> None:
     )
 
     runs = [read_run(directory) for directory in options.folds]
-    with open_dataset(options.data) as dataset:
+    with open_dataset(data) as dataset:
         by_fold = order_by_fold(runs, dataset)
         directory = open_folds_output(options.output or "")
         with heavy_imports():
@@ -129,9 +148,9 @@ def _evaluate_folds(options: EvaluateOptions) -> None:
     print(f"report: {report}")
 
 
-def _evaluate(options: EvaluateOptions, model: str) -> None:
+def _evaluate(options: EvaluateOptions, model: str, data: str) -> None:
     run = read_run(model)
-    with open_dataset(options.data) as whole:
+    with open_dataset(data) as whole:
         dataset = whole.of_fold(run.fold) if count_folds(whole.manifest) else whole
         with heavy_imports():
             import tensorflow  # noqa: F401
@@ -142,10 +161,10 @@ def _evaluate(options: EvaluateOptions, model: str) -> None:
     if evaluation.not_better:
         print(f"{model} is no better than an n-gram baseline on {split}: {evaluation.not_better}")
     if dataset.manifest.fingerprint != run.fingerprint:
-        print(f"{options.data} is not the dataset that {model} was trained on")
+        print(f"{data} is not the dataset that {model} was trained on")
     if options.split is None and split == "validation":
-        print(f"{options.data} has no test row: measured on validation rows, {CHOSE_EPOCH}")
-    print(f"{model} on {split} of {options.data}, {format_evaluation(evaluation)}")
+        print(f"{data} has no test row: measured on validation rows, {CHOSE_EPOCH}")
+    print(f"{model} on {split} of {data}, {format_evaluation(evaluation)}")
     path = run.path(evaluation_file(split))
     write_json(path, asdict(evaluation))
     print(f"written: {path}")

@@ -79,7 +79,7 @@ def render_report(
         run=run,
         num_epochs=len(epochs),
         seconds=round(sum(epoch["seconds"] for epoch in epochs)),
-        headline=_headline(ordered[0]) if ordered else None,
+        headline=describe_headline(ordered[0]) if ordered else None,
         training=_training_charts(epochs, best),
         best_epoch=best,
         num_reliability_bins=RELIABILITY_BINS,
@@ -87,7 +87,7 @@ def render_report(
     )
 
 
-def _headline(evaluation: Evaluation) -> dict[str, float]:
+def describe_headline(evaluation: Evaluation) -> dict[str, float]:
     """Return the numbers that stand beside the measures of a split, to compare them with."""
     rows, bins = evaluation.rows, evaluation.reliability
     low, high = wilson_interval(evaluation.accuracy, rows)

@@ -120,7 +120,7 @@ def test_an_earlier_model_gives_one_label(
     (tmp_path / "rows.txt").write_text("AC\n")
     argv = ["--model", str(model), "--input", str(tmp_path / "rows.txt"), "--top", "2"]
     assert main([*argv, "--output", str(tmp_path / "out")]) == 1
-    assert "a model of an earlier version gives one label, not --top 2" in capsys.readouterr().err
+    assert "which is not enough for --top 2; train it again" in capsys.readouterr().err
 
 
 @pytest.mark.unit

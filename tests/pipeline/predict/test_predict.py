@@ -35,6 +35,7 @@ from pipeline.predict.characters import (
 )
 from pipeline.predict.classifier import load_classifier
 from pipeline.predict.columns import OutputColumns
+from pipeline.predict.evaluation import no_rows
 from pipeline.predict.formats import to_json_lines
 from pipeline.predict.graph import build
 from pipeline.predict.model import Model, read_model
@@ -382,10 +383,15 @@ def stage(output: Path, label: str) -> PreparedPredictions:
     ]
     Path(staging.path("rejected-0")).write_text(label)
     rejected = [RejectedFile(0, staging.path("rejected-0"), Counter(empty_sequence=1), ())]
-    model = Model("model", "fingerprint", 6, "AB", 3, ("x",), Normalization(True, False, True), ())
+    model = Model(
+        "model", "fingerprint", 6, "AB", 3, ("x",), Normalization(True, False, True), (), (1,)
+    )
     counts = ReadCounts(2, rejected=Counter("x"))
     characters = CharacterCounts(2, 3, 0, 0)
-    return PreparedPredictions(options, model, [], staging, counts, characters, files, rejected)
+    labelled = no_rows(model)
+    return PreparedPredictions(
+        options, model, [], staging, counts, characters, labelled, files, rejected
+    )
 
 
 def publish_and_leave(prepared: PreparedPredictions) -> None:
