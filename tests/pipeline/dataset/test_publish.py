@@ -88,6 +88,7 @@ def test_killed_at_any_step_and_called_again(tmp_path: Path, replaced: bool) -> 
     expected = files(whole)
     assert list(expected) == [
         "dataset.json",
+        "options.toml",
         "parity.jsonl",
         "rejected/part-00000.jsonl",
         "report.html",
