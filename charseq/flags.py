@@ -257,23 +257,22 @@ def _with_options_file(
     if path is None:
         return words
     content = read_options_file(path)
-    fields = {field.name.rstrip("_"): field for field in _all_fields(options)}
+    fields = {
+        field.name.rstrip("_"): field for field in _all_fields(options) if not field.flag.positional
+    }
     check_keys(content, fields, path, beam=beam)
     present = {word.partition("=")[0] for word in words}
     from_file = beam_words(content, path)
     for name, field in fields.items():
         flags = {flag_name(name), flag_name(f"no_{name}")}
         if name in content and not present & flags:
-            from_file += _words_of(field, content[name])
+            from_file += to_words(
+                flag_name(name),
+                content[name],
+                is_repeated=field.is_repeated,
+                is_switch=field.is_switch,
+            )
     return [*from_file, *words]
-
-
-def _words_of(field: _Field, value: object) -> list[str]:
-    if field.flag.positional:
-        return [str(value)]
-    return to_words(
-        flag_name(field.name), value, is_repeated=field.is_repeated, is_switch=field.is_switch
-    )
 
 
 def changed_options(options: Any) -> dict[str, Any]:

@@ -13,11 +13,10 @@ there. The table `beam`, of commands that pass flags to Apache Beam, holds such 
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from charseq.errors import UsageError
@@ -64,7 +63,11 @@ def read_options_file(path: str) -> dict[str, Any]:
             content = tomllib.load(file)
     except (OSError, ValueError) as error:  # of UTF-8 and TOML alike
         raise UsageError(f"--options: {path}: {error}") from error
-    return {key if key == _BEAM else key.replace("-", "_"): content[key] for key in content}
+    names = [key.replace("-", "_") for key in content]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UsageError(f"--options: {path}: {twice[0].replace('_', '-')!r} is there twice")
+    return dict(zip(names, content.values(), strict=True))
 
 
 def to_words(name: str, value: object, *, is_repeated: bool, is_switch: bool) -> list[str]:
@@ -82,19 +85,24 @@ def to_words(name: str, value: object, *, is_repeated: bool, is_switch: bool) ->
     if is_switch and isinstance(value, bool):
         return [name] if value else []
     values = value if isinstance(value, list) else [value]
+    values = [each.isoformat() if isinstance(each, date) else each for each in values]
     if not all(isinstance(each, str | int | float) for each in values):
         raise UsageError(f"{name}: got {value!r}, expected text, a number, true, false or a list")
     texts = [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
+    if any("\0" in text for text in texts):
+        raise UsageError(f"{name}: got {value!r}, expected text without NUL")
     if is_repeated:
         return [f"{name}={text}" for text in texts]
     return [f"{name}={_join(texts)}" if isinstance(value, list) else f"{name}={texts[0]}"]
 
 
 def _join(texts: Sequence[str]) -> str:
-    """Return values with commas between, those with a comma in double quotes."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(texts)
-    return line.getvalue()
+    """Return values with commas between; those with a comma, quotes or outer blanks in quotes."""
+    needs_quotes = (text != text.strip() or set(text) & set(',"') for text in texts)
+    return ",".join(
+        '"' + text.replace('"', '""') + '"' if quoted else text
+        for text, quoted in zip(texts, needs_quotes, strict=True)
+    )
 
 
 def beam_words(content: Mapping[str, Any], path: str) -> list[str]:
@@ -130,8 +138,25 @@ def check_keys(content: Mapping[str, Any], names: Iterable[str], path: str, *, b
 
 def to_toml(values: Mapping[str, Any], comment: str) -> str:
     """Return the text of a file of options: a comment, and a line for each value."""
-    lines = [f"{name.replace('_', '-')} = {_value(value)}" for name, value in values.items()]
+    lines = [_line(name.replace("_", "-"), value) for name, value in values.items()]
     return "\n".join([f"# {comment}", *lines]) + "\n"
+
+
+def _line(name: str, value: object) -> str:
+    """Return a line for a value; a comment for one with bytes of a path that are not UTF-8."""
+    line = f"{name} = {_value(value)}"
+    if not is_encodable(line):
+        return f"# {name} is left out: it is not UTF-8"
+    return line
+
+
+def is_encodable(text: str) -> bool:
+    """Return whether a text is UTF-8, without the bytes that Python keeps of other file names."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _value(value: object) -> str:
@@ -141,6 +166,5 @@ def _value(value: object) -> str:
         return repr(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
-    # A text of JSON is one of TOML, but for DEL and what is no character.
-    text = str(value).encode("utf-8", "replace").decode("utf-8")
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", r"\u007f")
+    # A text of JSON is one of TOML, but for DEL.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", r"\u007f")

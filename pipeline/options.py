@@ -413,7 +413,8 @@ class Options:
         for name in ("output", "overwrite", *of_dataset):
             values.pop(name, None)
         command = "python -m pipeline --options options.toml --output DIR"
-        return to_toml(redact_json(values), command)
+        paths = {name: redact_json(values[name]) for name in INPUT_FIELDS if name in values}
+        return to_toml({**values, **paths}, command)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as `dataset.json` holds them: as asked for, without secrets.

@@ -174,6 +174,14 @@ class SplitOptions:
         return {split: each for split, each in zip(SPLITS, paths, strict=True) if each}
 
     @property
+    def wanted(self) -> list[str]:
+        """The splits that must have rows where splits are given."""
+        if self.inputs:
+            return list(self.inputs)
+        times = {"validation": self.validation_from, "test": self.test_from}
+        return ["train", *(split for split, time in times.items() if time is not None)]
+
+    @property
     def columns(self) -> tuple[tuple[str, str], ...]:
         """The flag and the name of each column that is read for the split."""
         columns = {
@@ -188,7 +196,7 @@ class SplitOptions:
         """The place in SPLITS that each value of the column stands for."""
         places = {name: place for place, name in enumerate(SPLITS)}
         pairs = self.split_values.split(",") if self.split_values else []
-        values = dict(places)
+        values: dict[str, int] = {}
         for pair in pairs:
             value, equals, split = pair.rpartition("=")
             value, split = value.strip(), split.strip()
@@ -198,8 +206,9 @@ class SplitOptions:
                 pair,
                 f"a value, '=' and one of {', '.join(SPLITS)}",
             )
+            require(value not in values, "--split-values", self.split_values, f"{value!r} once")
             values[value] = places[split]
-        return values
+        return {**places, **values}
 
 
 def to_roles(split: npt.NDArray[np.integer], options: SplitOptions) -> npt.NDArray[np.integer]:

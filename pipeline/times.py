@@ -33,6 +33,8 @@ def _offset(zone: str | None) -> timedelta:
     if zone is None or zone in "Zz":
         return timedelta(0)
     hours, minutes = int(zone[1:3]), int(zone[3:].lstrip(":") or 0)
+    if hours > 23 or minutes > 59:
+        raise ValueError(f"no offset from UTC: {zone}")
     return timedelta(hours=hours, minutes=minutes) * (-1 if zone[0] == "-" else 1)
 
 

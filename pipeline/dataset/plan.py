@@ -153,8 +153,11 @@ def _check_input(
     check_sequences(counts)
     check_counted_labels(len(counts.labels), options)
     if splits is not None:
-        splits.check(counts.labels.rows_of_splits(), counts.named)
+        splits.check(counts.named)
+        splits.check_rows(counts.labels.rows_of_splits())
     check_label_count(labels.known, options)
     check_rejected_rows(counts, labels.unseen, parts, options)
+    if splits is not None:
+        splits.check_rows(labels.known.rows_of_splits())
     if not options.splits.are_given and options.splits.folds is None:
         check_splits(labels.known, options)

@@ -73,6 +73,10 @@ def _texts(column: pa.Array) -> pa.BinaryArray:
     """Return values of any type with a text as text, whole numbers without a point."""
     if pa.types.is_floating(column.type):
         return number_texts(column)[0]
+    if pa.types.is_fixed_size_binary(column.type):
+        return column.cast(pa.binary())
+    if isinstance(column.type, pa.UuidType):
+        column = pa.array([value and str(value) for value in column.to_pylist()], pa.string())
     return _to_binary(column if is_text(column.type) else column.cast(pa.string()))
 
 

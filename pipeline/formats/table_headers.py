@@ -129,7 +129,8 @@ def _advise(cells: list[str], form: str, options: InputOptions) -> str:
 def _no_header_flags(sequence: int | str, label: int | str, options: InputOptions) -> str:
     """Return the flags for columns of these numbers, or of numbers that a user has to fill in."""
     flags = f"--no-header --sequence-column {sequence}"
-    return flags if options.label_column is None else f"{flags} --label-column {label}"
+    label_flag = "" if options.label_column is None else f" --label-column {label}"
+    return flags + label_flag + "".join(f" {flag} …" for flag, _ in options.others)
 
 
 def _split_rows(rest: bytes, form: str, options: InputOptions) -> Iterator[list[str]]:
@@ -149,7 +150,7 @@ def _check_is_header(
     Raises:
         DataError: a row has the name of a column in that column.
     """
-    named = [name for _, name in options.wanted_columns]
+    named = [options.sequence_column, *filter(None, [options.label_column])]
     if options.no_header is False or set(named) <= set(DEFAULT_COLUMNS):
         return
     for number, row in enumerate(rows, second):

@@ -56,7 +56,10 @@ def parse_names(text: str) -> tuple[str, ...]:
     Raises:
         ValueError: a name is empty.
     """
-    names = next(csv.reader([text], skipinitialspace=True), [])
+    try:
+        names = next(csv.reader([text], skipinitialspace=True), [])
+    except csv.Error as error:
+        raise ValueError(f"got {text[:60]!r}: {error}") from None
     if not all(name.strip() for name in names) or not names:
         raise ValueError(f"got {text!r}, expected names with commas between")
     return tuple(names)

@@ -99,7 +99,8 @@ class PredictOptions:
         for name in ("output", "overwrite", "trust_model"):
             values.pop(name, None)
         command = "python -m pipeline.predict --options options.toml --output DIR"
-        return to_toml(redact_json(values), command)
+        paths = {name: redact_json(values[name]) for name in ("model", "input")}
+        return to_toml({**values, **paths}, command)
 
     @property
     def columns(self) -> OutputColumns:

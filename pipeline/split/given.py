@@ -78,7 +78,8 @@ class GivenSplits(SplitPlan):
     @property
     def cuts_validation(self) -> bool:
         """Whether the validation split is cut from the train rows, as none is given."""
-        return not self.leaks.present >> VALIDATION & 1 and self.fractions["validation"] > 0
+        is_given = "validation" in self.options.wanted or self.leaks.present >> VALIDATION & 1
+        return not is_given and self.fractions["validation"] > 0
 
     def assign(self, rows: pa.RecordBatch, hashes: Hashes) -> AssignedSplits:
         """See SplitPlan."""
@@ -112,25 +113,30 @@ class GivenSplits(SplitPlan):
             for number, text in zip(hashes[found].tolist(), texts, strict=True)
         }
 
-    def check(self, rows: Mapping[str, int], named: Mapping[int, str]) -> None:
-        """See SplitPlan: with `--leaks fail` there is no leak, and no given split is empty."""
+    def check(self, named: Mapping[int, str]) -> None:
+        """See SplitPlan: with `--leaks fail` there is no leak, and not all rows are train rows."""
         if self.options.leaks == FAIL and len(self.leaks.hashes):
             raise DataError(
                 f"{self._describe(named)}; --leaks drop-from-train rejects those among the train "
                 "rows, --leaks report keeps all"
             )
-        if self.leaks.present == 1 << TRAIN:
+        if self.options.columns and self.leaks.present == 1 << TRAIN:
             flag, name = self.options.columns[0]
             raise DataError(
                 f"all rows are train rows by {flag} {name}: leave it out to split them by --split"
             )
+
+    def check_rows(self, rows: Mapping[str, int]) -> None:
+        """See SplitPlan: no split is empty that is given or cut."""
         cut = ["validation"] if self.cuts_validation else []
-        for split in (*(self.options.inputs or ["train"]), *cut):
+        for split in (*self.options.wanted, *cut):
             if not rows[split]:
                 raise DataError(f"no usable row is in the {split} split ({show_counts(rows)})")
 
     def notes(self, named: Mapping[int, str]) -> Iterator[str]:
         """See SplitPlan: how many leaks there are."""
+        if self.cuts_validation:
+            yield "no validation rows are given: that split is cut from the train rows"
         if len(self.leaks.hashes):
             outcome = (
                 "their train rows are rejected as in_other_split"

@@ -49,15 +49,20 @@ class SplitPlan:
         """Return the text of those among n sequences that messages name, by hash."""
         return {}
 
-    def check(self, rows: Mapping[str, int], named: Mapping[int, str]) -> None:
+    def check(self, named: Mapping[int, str]) -> None:
         """Check that the splits are those that were asked for.
 
-        Args:
-            rows: usable rows that are not dropped, by split.
-            named: what `name` returned for all rows.
+        named: what `name` returned for all rows.
 
         Raises:
             DataError: they are not.
+        """
+
+    def check_rows(self, rows: Mapping[str, int]) -> None:
+        """Check the rows of each split, without those that are dropped or rejected so far.
+
+        Raises:
+            DataError: a split is empty that must not be.
         """
 
     def notes(self, named: Mapping[int, str]) -> Iterator[str]:

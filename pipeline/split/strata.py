@@ -157,8 +157,9 @@ def plan_cuts(
     for counts in sorted(ranges):
         for label, sequences in counts.sequences.items():
             by_label.setdefault(label, []).append((counts.number, sequences))
-    for label, of_ranges in by_label.items():
-        shares = share_out(sum(count for _, count in of_ranges), list(fractions.values()))
+    totals = {label: sum(count for _, count in by_label[label]) for label in sorted(by_label)}
+    for label, shares in share_out_all(totals, list(fractions.values())).items():
+        of_ranges = by_label[label]
         for split in range(1, len(shares)):
             rank = sum(shares[:split])
             for number, count in of_ranges:
@@ -169,11 +170,30 @@ def plan_cuts(
     return cuts
 
 
-def share_out(count: int, fractions: Sequence[Fraction]) -> list[int]:
-    """Return `count` cut by largest remainder; of equal remainders the first gets more."""
+def share_out_all(counts: Mapping[str, int], fractions: Sequence[Fraction]) -> dict[str, list[int]]:
+    """Return the count of each label cut by largest remainder.
+
+    Of equal remainders, those of a label begin where those of the label before ended: else the
+    first of equal folds would get what is left of every label.
+    """
+    shares, first = {}, 0
+    for label, count in counts.items():
+        shares[label] = share_out(count, fractions, first)
+        first += count - sum(int(count * fraction) for fraction in fractions)
+    return shares
+
+
+def share_out(count: int, fractions: Sequence[Fraction], first: int = 0) -> list[int]:
+    """Return `count` cut by largest remainder; equal remainders are served from `first` on."""
     shares = [int(count * fraction) for fraction in fractions]
-    first = sorted(range(len(shares)), key=lambda place: shares[place] - count * fractions[place])
-    for place in first[: count - sum(shares)]:
+    places = sorted(
+        range(len(shares)),
+        key=lambda place: (
+            shares[place] - count * fractions[place],
+            (place - first) % len(shares),
+        ),
+    )
+    for place in places[: count - sum(shares)]:
         shares[place] += 1
     return shares
 

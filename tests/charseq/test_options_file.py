@@ -59,8 +59,13 @@ def test_what_the_command_line_says_counts_before_the_file(tmp_path: Path) -> No
 
 
 def test_positional_values_and_lists_of_one_flag(tmp_path: Path) -> None:
-    options, _ = parse_inspect(["--options", write(tmp_path, 'dataset = "d"\nverify = true\n')])
+    options, _ = parse_inspect(["d", "--options", write(tmp_path, "verify = true\n")])
     assert (options.dataset, options.verify) == ("d", True)
+    with pytest.raises(UsageError, match="no option 'dataset'"):
+        parse_inspect(["d", "--options", write(tmp_path, 'dataset = "e"\n')])
+    text = 'input = "i"\noutput = "o"\ntime-column = "t"\ntest-from = 2026-01-31\n'
+    prepared, _ = parse_command_line(["--options", write(tmp_path, text)])
+    assert prepared.splits.test_from == "2026-01-31"
     text = 'data = "d"\noutput = "o"\nunits = [8, 4]\nfrom = "r"\nmixed-precision = false\n'
     config = parse_config(["--options", write(tmp_path, text)])
     assert (config.units, config.from_, config.mixed_precision) == ((8, 4), "r", False)
@@ -72,6 +77,8 @@ def test_positional_values_and_lists_of_one_flag(tmp_path: Path) -> None:
         ("seeds = 3", "--options: {path}: no option 'seeds'; is 'seed' meant?"),
         ("zzz = 3", "--options: {path}: no option 'zzz'"),
         ("seed = {a = 1}", "--seed: got {{'a': 1}}, expected text, a number, true, false or a"),
+        ("max-length = 3\nmax_length = 4", "--options: {path}: 'max-length' is there twice"),
+        ('sequence-column = "a\\u0000"', "--sequence-column: got 'a\\x00', expected text without"),
         ("seed = ", "--options: {path}: Invalid value (at "),
         ("beam = 3", "--options: {path}: beam is 3, expected a table, as [beam]"),
         (b"\xff", "--options: {path}: 'utf-8' codec can't decode byte 0xff"),
@@ -85,6 +92,11 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, text: str | bytes | None, me
     with pytest.raises(UsageError) as refused:
         parse_command_line(["--options", str(path), "--input", "i", "--output", "o"])
     assert str(refused.value).startswith(message.format(path=path))
+
+
+def test_a_path_that_is_not_utf8_is_left_out() -> None:
+    text = Options(input=("a\udcf1.csv",), output="o", seed=3).to_toml()
+    assert text.splitlines()[1:] == ["# input is left out: it is not UTF-8", "seed = 3"]
 
 
 @pytest.mark.parametrize("argv", [["--options"], ["--options", "a", "--options", "b"]])
@@ -106,7 +118,9 @@ def test_there_is_one_file(argv: list[str]) -> None:
             strip=False,
         ),
         Options(
-            input=("i",), output="o", splits=SplitOptions(split_column="p", split_values="d=test")
+            input=("i",),
+            output="o",
+            splits=SplitOptions(split_column="p", split_values="token=test"),
         ),
         Options(output="o", splits=SplitOptions(train_input=("a", "b"), test_input=("c",))),
         Options(input=("i",), output="o", min_label_rows=3, rare_label_as="other, ones"),
@@ -137,7 +151,9 @@ def test_the_files_of_runs_and_predictions_repeat_their_commands(tmp_path: Path)
     )
     path = write(tmp_path, config.to_toml())
     assert parse_config(["--options", path, "--output", "o"]) == config
-    predict = PredictOptions("m", ("i",), "o", id_column="n", keep=("a,b", "c"), with_sequence=True)
+    predict = PredictOptions(
+        "m", ("i",), "o", id_column="n", keep=("a,b", " c"), with_sequence=True
+    )
     path = write(tmp_path, predict.to_toml())
     assert parse_predict(["--options", path, "--output", "o"]) == (predict, [])
 

@@ -62,6 +62,10 @@ def test_without_them_splits_are_not_given() -> None:
             "--input i --split-column a --split-values dev",
             "--split-values: got 'dev', expected a value, '=' and one of train, validation, test",
         ),
+        (
+            "--input i --split-column a --split-values d=test,d=train",
+            "--split-values: got 'd=test,d=train', expected 'd' once",
+        ),
         ("--input i --split-column label", "--split-column: got 'label', expected another column"),
         (
             "--train-input a --test-input b --split-column s",

@@ -171,6 +171,7 @@ def test_without_validation_rows_that_split_is_cut_from_train_rows(tmp_path: Pat
     assert (read, num_test, duplicates, rejected) == (76, 3, 9, 0)
     assert num_train + validation == 64
     assert 12 < validation < 30  # a third
+    assert "no validation rows are given: that split is cut" in " ".join(manifest["notes"])
     cut, rest = texts(tmp_path / "out", "validation"), texts(tmp_path / "out", "train")
     assert sorted(cut + rest) == sorted(f"{s} {y}" for s, y, _ in train)
 
@@ -200,3 +201,41 @@ def test_one_file_cannot_be_two_splits(tmp_path: Path, capsys: pytest.CaptureFix
     flags = ["--train-input", path, "--test-input", twin, "--output", str(tmp_path / "out")]
     assert main(flags) == 1
     assert "is in both --train-input and --test-input" in capsys.readouterr().err
+
+
+EMPTY_INPUTS = {
+    "a header": ("sequence,label\n", [], "test"),
+    "unusable rows": ("sequence,label\n,x\n,y\n", ["--max-rejected-fraction=1"], "validation"),
+    "unseen labels": (
+        "sequence,label\nEEE,zzz\nEED,zzz\n",
+        ["--max-rejected-fraction=1"],
+        "validation",
+    ),
+    "rare labels": ("sequence,label\nEEE,zzz\nEED,zzz\n", ["--min-label-rows=3"], "test"),
+}
+
+
+@pytest.mark.parametrize("what", EMPTY_INPUTS)
+def test_an_input_of_a_split_has_usable_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    text, flags, split = EMPTY_INPUTS[what]
+    (tmp_path / "empty.csv").write_text(text)
+    train = write(tmp_path / "train.csv", TRAIN, column=False)
+    other = "validation" if split == "test" else "test"
+    inputs = [f"--{split}-input", str(tmp_path / "empty.csv")]
+    if what != "a header":
+        inputs += [f"--{other}-input", write(tmp_path / "other.csv", DEV, column=False)]
+    argv = ["--train-input", train, *inputs, *flags, "--alphabet", ALPHABET, "--max-length", "3"]
+    assert main([*argv, "--output", str(tmp_path / "out")]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"error: no usable row is in the {split} split (train 1")
+
+
+def test_files_that_were_put_together_have_a_split_column_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.csv", [*TRAIN, *DEV, *TEST])
+    Path(path).write_text(Path(path).read_text() * 2)
+    flags = ["--split-column", "part", "--split-values", "dev=validation"]
+    flags += ["--max-rejected-fraction", "0.1"]
+    manifest = prepare(tmp_path / "out", "--input", path, *flags)
+    assert manifest["counts"]["rejected_by_reason"] == {"in_other_split": 4, "repeated_header": 1}

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timezone
+from uuid import UUID
 
 import pyarrow as pa
 import pytest
@@ -440,13 +441,19 @@ def test_other_columns_of_parquet_are_text() -> None:
         ),
         pa.array(["u", "v", "u"]).dictionary_encode(),
         pa.array([True, False, None]),
+        pa.array([b"\xff\x00", b"ab", None], pa.binary(2)),
+        pa.array([UUID(int=7).bytes, None, None], pa.uuid()),
     ]
     parsed = parse_columns(pa.array(["A", "B", "C"]), pa.array([1.0, 2.5, 3.0]), others)
     # The row whose label is no whole number is left out of all columns.
-    assert bad(parsed) == [(1, "label_not_text", '["B", "2.5", "2", null, "v", "false"]')]
+    assert bad(parsed) == [
+        (1, "label_not_text", '["B", "2.5", "2", null, "v", "false", "ab", null]')
+    ]
     assert [column.to_pylist() for column in parsed.others] == [
         [b"0.5", None],
         [b"2026-01-02 03:00:00Z", None],
         [b"u", b"u"],
         [b"true", None],
+        [b"\xff\x00", None],
+        [str(UUID(int=7)).encode(), None],
     ]

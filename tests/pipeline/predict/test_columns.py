@@ -146,6 +146,13 @@ def test_a_name_is_not_empty(text: str) -> None:
 
 
 @pytest.mark.unit
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "a" * 200_000])
+def test_what_no_csv_is(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^got 'a"):
+        parse_names(text)
+
+
+@pytest.mark.unit
 def test_the_order_of_columns() -> None:
     assert OutputColumns().names() == ["source", "row", "label", "probability"]
     assert OutputColumns("id", ("row", "x"), True, 2).names() == [

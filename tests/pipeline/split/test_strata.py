@@ -19,6 +19,7 @@ from pipeline.split.strata import (
     pack_facts,
     plan_cuts,
     share_out,
+    share_out_all,
 )
 
 pytestmark = pytest.mark.unit
@@ -95,6 +96,19 @@ def test_the_largest_remainder_gets_the_rest(count: int, shares: list[int]) -> N
     assert share_out(count, [Fraction(8, 10), Fraction(1, 10), Fraction(1, 10)]) == shares
 
 
+def test_what_is_left_of_labels_goes_round() -> None:
+    fifths = [Fraction(1, 5)] * 5
+    assert share_out_all({"a": 3, "b": 6, "c": 4}, fifths) == {
+        "a": [1, 1, 1, 0, 0],
+        "b": [1, 1, 1, 2, 1],
+        "c": [1, 1, 1, 0, 1],
+    }
+    assert share_out_all({"a": 5, "b": 5}, [Fraction(8, 10), *[Fraction(1, 10)] * 2]) == {
+        "a": [4, 1, 0],
+        "b": [4, 1, 0],
+    }
+
+
 ROWS = st.lists(st.tuples(st.integers(0, 40), st.sampled_from("xyz")), min_size=1, max_size=120)
 
 
@@ -111,8 +125,8 @@ def test_shares_are_exact_whatever_the_order_and_the_blocks(rows: list[Row], blo
     stratum = {number: min(of, key=lambda name: (-of[name], name)) for number, of in labels.items()}
     split = dict(zip((number for number, _ in hashed), found, strict=True))
     assert [split[number] for number, _ in hashed] == found  # one split for each sequence
-    for label in "xyz":
+    totals = {label: list(stratum.values()).count(label) for label in sorted(stratum.values())}
+    for label, shares in share_out_all(totals, list(FRACTIONS.values())).items():
         members = sorted(number for number, name in stratum.items() if name == label)
-        shares = share_out(len(members), list(FRACTIONS.values()))
         expected = [place for place, share in enumerate(shares) for _ in range(share)]
         assert [split[number] for number in members] == expected
