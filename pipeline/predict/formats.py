@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -22,20 +22,24 @@ _CONTROL = r"[\x00-\x1f]"
 _PARQUET_ROWS = 1 << 17
 
 
-def open_writer(file: HashedFile, form: str, schema: pa.Schema) -> AbstractContextManager[Write]:
+def open_writer(
+    file: HashedFile, form: str, schema: pa.Schema, source: str
+) -> AbstractContextManager[Write]:
     """Return, for a `with` block, the function that appends rows of a schema to a file.
 
     Args:
         file: to write to.
         form: jsonl, csv or parquet.
         schema: of the rows: text and numbers. A file of csv begins with its names.
+        source: what all rows have in the column `source`. JSON holds any name of a file.
     """
     if form == "parquet":
         return _ParquetRows(file, schema)
     if form == "csv":
         file.write(_to_csv(schema.empty_table(), header=True))
         return nullcontext(lambda rows: file.write(_to_csv(rows, header=False)))
-    return nullcontext(lambda rows: file.write(to_json_lines(rows)))
+    quoted = {"source": _quote(source)}
+    return nullcontext(lambda rows: file.write(to_json_lines(rows, quoted)))
 
 
 class _ParquetRows:
@@ -89,11 +93,15 @@ def _to_csv(rows: pa.RecordBatch | pa.Table, *, header: bool) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-def to_json_lines(rows: pa.RecordBatch) -> memoryview:
-    """Return an object for each of n rows, with the names of its columns as keys."""
+def to_json_lines(rows: pa.RecordBatch, same: Mapping[str, str]) -> memoryview:
+    """Return an object for each of n rows, with the names of its columns as keys.
+
+    same: the JSON of columns that have the same value in all rows.
+    """
     pieces: list[pa.Array | str] = []
     for number, name in enumerate(rows.schema.names):
-        pieces += [f"{', ' if number else '{'}{_quote(name)}: ", _to_json(rows[name])]
+        value = same[name] if name in same else _to_json(rows[name])
+        pieces += [f"{', ' if number else '{'}{_quote(name)}: ", value]
     lines = pc.binary_join_element_wise(*pieces, "}\n", "")
     # Arrow holds the lines one after the other.
     offsets, data = lines.buffers()[1:]

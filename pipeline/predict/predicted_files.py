@@ -14,6 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.console.redaction import redact
 from charseq.errors import DataError
+from charseq.files import encode_text
 from pipeline.predict.columns import OutputColumns
 from pipeline.predict.formats import open_writer
 from pipeline.rows.packing import unpack_rows
@@ -94,7 +95,7 @@ def write_predictions(
     empty = to_output(
         source, np.zeros(0, np.int64), pa.RecordBatch.from_pylist([], schema), columns
     )
-    with HashedFile(path) as file, open_writer(file, columns.format, empty.schema) as write:
+    with HashedFile(path) as file, open_writer(file, columns.format, empty.schema, source) as write:
         for numbers, predicted in _ordered_rows(part, values, schema):
             write(to_output(source, first_row + numbers, predicted, columns))
             num_rows += len(numbers)
@@ -119,7 +120,7 @@ def to_output(
     carried = [predicted[f"input {number}"] for number in range(len(columns.wanted))]
     num_ids = int(columns.id_column is not None)
     arrays = [
-        pa.repeat(pa.scalar(source), len(row)),
+        pa.repeat(pa.scalar(encode_text(source).decode("utf-8")), len(row)),
         pa.array(row),
         *carried[:num_ids],
         *own,

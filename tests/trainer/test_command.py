@@ -49,7 +49,7 @@ def read_json(path):
 
 def test_a_run_leaves_its_files_and_nothing_unfinished(run):
     names = {"checkpoints", "model.keras", "saved_model", "logs", "run.json"}
-    names |= {"metrics.json", "metrics.csv", "ngram_baseline.npz"}
+    names |= {"metrics.json", "metrics.csv", "ngram_baseline.npz", "options.toml"}
     evaluated = ("evaluation-test.json", "evaluation-validation.json", "report.html")
     assert names == {path.name for path in run.iterdir() if path.name not in evaluated}
 
@@ -76,6 +76,7 @@ def test_run_json_says_how_it_was_made(run, data):
         "ngram_buckets": 2,
         "ngram_dropout": 0.0,
         "dropout": 0.0,
+        "fold": None,
         "epochs": 4,
         "batch_size": 16,
         "learning_rate": 0.02,

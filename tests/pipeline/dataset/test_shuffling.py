@@ -26,7 +26,8 @@ ROWS = [("AC", "AC "), ("AC", None), ("GGGGTT", None), ("TT", "\ufeffTT"), ("CA 
 def parity_of(changed: list[str], parity_limit: int) -> dict[str, str | None]:
     """Return by sequence the texts for parity.jsonl, where those of `changed` were chosen."""
     sequences, raw = zip(*ROWS, strict=True)
-    columns = [sequences, ["x"] * len(ROWS), raw, [1] * len(ROWS), [None] * len(ROWS)]
+    none = [None] * len(ROWS)
+    columns = [sequences, ["x"] * len(ROWS), raw, [1] * len(ROWS), none, none]
     arrays = [pa.array(column, kind) for column, kind in zip(columns, USABLE.types, strict=True)]
     packed = pack_rows(pa.RecordBatch.from_arrays(arrays, schema=USABLE))
     plan = Plan(

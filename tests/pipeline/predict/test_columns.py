@@ -166,6 +166,6 @@ def test_any_text_is_json() -> None:
     texts = ['"', "\\", "a\tb", "\x00\x1f", "\u2028", "plain", None, "\U0001f600"]
     for rows in (texts, [text for text in texts if text is None or text.isprintable()]):
         batch = pa.record_batch({'na"me': pa.array(rows, pa.string()), "n": range(len(rows))})
-        lines = bytes(to_json_lines(batch.slice(1))).decode().split("\n")[:-1]
+        lines = bytes(to_json_lines(batch.slice(1), {})).decode().split("\n")[:-1]
         found = [json.loads(line) for line in lines]
         assert found == [{'na"me': text, "n": n} for n, text in enumerate(rows)][1:]

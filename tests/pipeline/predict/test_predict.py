@@ -438,7 +438,7 @@ def test_probabilities_of_any_size_are_json() -> None:
     rows = pack(0, *(("x", float(value), 1) for value in values))
     (batch,) = pa.ipc.open_stream(rows.packed)
     output = to_output("s", np.arange(6), batch, OutputColumns())
-    lines = bytes(to_json_lines(output)).splitlines()
+    lines = bytes(to_json_lines(output, {})).splitlines()
     found = np.array([json.loads(line)["probability"] for line in lines], np.float32)
     np.testing.assert_array_equal(found, values)
 

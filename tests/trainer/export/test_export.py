@@ -163,7 +163,7 @@ def test_the_served_probabilities_are_those_that_keras_computes(
     by_ids = classifier.classify_ids(**encoded)["probabilities"].numpy()
     np.testing.assert_allclose(by_ids, got, atol=1e-6)
     compiled = tf.function(classifier.classify_ids, jit_compile=True)(**encoded)["probabilities"]
-    np.testing.assert_allclose(compiled.numpy(), got, atol=1e-6 if dtype == "float32" else 0.01)
+    np.testing.assert_allclose(compiled.numpy(), got, atol=1e-6 if dtype == "float32" else 0.02)
 
 
 def test_the_best_labels_come_first(written):

@@ -126,7 +126,7 @@ def test_a_rate_that_is_too_high_ends_the_first_epoch(data, tmp_path, capsys):
     assert all(line.startswith("warning: ") for line in warnings)
     assert error.startswith("error: the training diverged: loss ")
     assert " in steps 1 to 2 with --learning-rate 1e+38, --clip-norm 1e+30: " in error
-    assert names(tmp_path / "run") == ["run.json.partial"]
+    assert names(tmp_path / "run") == ["options.toml", "run.json.partial"]
 
 
 def test_no_checkpoint_of_broken_weights_replaces_a_sound_one(data, tmp_path, monkeypatch, capsys):
@@ -137,7 +137,8 @@ def test_no_checkpoint_of_broken_weights_replaces_a_sound_one(data, tmp_path, mo
     # That after step 8 is not confirmed, as no loss of its weights is known to be sound.
     assert checkpoints(tmp_path / "run") == ["best.npz", "step-0000000006.npz"]
     assert names(tmp_path / "run") == [
-        *("checkpoints", "logs", "metrics.csv", "metrics.json", "run.json.partial")
+        *("checkpoints", "logs", "metrics.csv", "metrics.json"),
+        *("options.toml", "run.json.partial"),
     ]
     assert_sound(tmp_path / "run")
     break_after(monkeypatch, 100)
@@ -203,4 +204,4 @@ def test_all_workers_end_when_a_training_diverges(data, tmp_path):
     outputs = [process.communicate(timeout=240) for process in processes]
     assert [process.returncode for process in processes] == [1, 1], outputs
     assert all("the training diverged: loss" in errors for _, errors in outputs)
-    assert names(tmp_path / "run") == ["run.json.partial"]
+    assert names(tmp_path / "run") == ["options.toml", "run.json.partial"]
