@@ -22,6 +22,8 @@ from charseq.gains import Floats, Ints
 
 Probabilities = npt.NDArray[np.floating]
 
+# The evaluation beside predictions of batch prediction.
+EVALUATION_FILE = "evaluation.json"
 RELIABILITY_BINS = 15
 # Probabilities are clipped from below, as Keras's loss does: no single row makes it infinite.
 _EPSILON = 1e-7

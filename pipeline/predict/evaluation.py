@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 from charseq.metrics import MetricsAccumulator
 from pipeline.predict.model import Model
 
-EVALUATION_FILE = "evaluation.json"
 _SPLIT = "predictions"
 _MAX_NAMED = 20
 # Beyond, the least frequent are no longer told apart.

@@ -13,12 +13,13 @@ from apache_beam.io.filesystems import FileSystems
 from charseq.console.redaction import redact, redact_json
 from charseq.errors import DataError
 from charseq.files import FileDigest, parse_json_object, to_json_text
+from charseq.metrics import EVALUATION_FILE
 from charseq.options_file import OPTIONS_FILE
 from pipeline.output.journal import StagedFile, StagedOutput, publish_staged
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import Staging
 from pipeline.predict.characters import CharacterCounts
-from pipeline.predict.evaluation import EVALUATION_FILE, LabelledRows, to_evaluation
+from pipeline.predict.evaluation import LabelledRows, to_evaluation
 from pipeline.predict.model import Model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.predicted_files import PredictedFile
@@ -180,9 +181,7 @@ def read_summary(output: str) -> dict[str, Any]:
     Raises:
         DataError: it is not a JSON object.
     """
-    path = FileSystems.join(output, PREDICTIONS.manifest)
-    with FileSystems.open(path) as file:
-        return parse_json_object(file.read(), path)
+    return _read_json(output, PREDICTIONS.manifest)
 
 
 def read_evaluation(output: str) -> dict[str, Any]:
@@ -191,6 +190,10 @@ def read_evaluation(output: str) -> dict[str, Any]:
     Raises:
         DataError: it is not a JSON object.
     """
-    path = FileSystems.join(output, EVALUATION_FILE)
+    return _read_json(output, EVALUATION_FILE)
+
+
+def _read_json(output: str, name: str) -> dict[str, Any]:
+    path = FileSystems.join(output, name)
     with FileSystems.open(path) as file:
         return parse_json_object(file.read(), path)

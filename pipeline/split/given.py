@@ -19,15 +19,16 @@ from charseq.console.messages import name_first
 from charseq.errors import DataError
 from charseq.manifest import SPLITS
 from pipeline.rows.packing import unpack_rows
+from pipeline.rows.split_columns import Places
 from pipeline.shards.partition import assign_splits
 from pipeline.split.plan import (
     AssignedSplits,
     Bools,
     Hashes,
-    Places,
     SplitPlan,
     check_exceptions,
     cut_ranges,
+    distinct_pairs,
     show_counts,
 )
 from pipeline.split_options import DROP_FROM_TRAIN, FAIL, SplitOptions
@@ -161,10 +162,7 @@ def pack_facts(hashes: Hashes, given: Places) -> Iterator[tuple[int, bytes]]:
         hashes: (n,) uint64.
         given: the split of each row, (n,) int8.
     """
-    order = np.lexsort((given, hashes))
-    hashes, given = hashes[order], given[order]
-    is_new = np.append(True, (hashes[1:] != hashes[:-1]) | (given[1:] != given[:-1]))[: len(hashes)]
-    hashes, given = hashes[is_new], given[is_new]
+    hashes, given = distinct_pairs(hashes, given)
     facts = pa.RecordBatch.from_arrays([pa.array(hashes), pa.array(given)], schema=_FACTS)
     yield from cut_ranges(hashes, facts)
 

@@ -18,7 +18,15 @@ import pyarrow as pa
 from pipeline.rows.hashing import mix
 from pipeline.rows.packing import unpack_rows
 from pipeline.shards.partition import assign_splits
-from pipeline.split.plan import AssignedSplits, Hashes, SplitPlan, check_exceptions, cut_ranges
+from pipeline.split.plan import (
+    AssignedSplits,
+    Hashes,
+    SplitPlan,
+    check_exceptions,
+    cut_ranges,
+    distinct_pairs,
+    look_up,
+)
 
 _FACTS = pa.schema([("hash", pa.uint64()), ("group", pa.uint64())])
 
@@ -39,8 +47,8 @@ class GroupSplits(SplitPlan):
         """See SplitPlan."""
         group = rows["group"].to_numpy()
         if len(self.linked):
-            place = np.minimum(np.searchsorted(self.linked, group), len(self.linked) - 1)
-            group = np.where(self.linked[place] == group, self.root[place], group)
+            place, is_linked = look_up(self.linked, group)
+            group = np.where(is_linked, self.root[place], group)
         # Hashed once more: the least of several hashes would be a train row's more often.
         split = assign_splits(mix(group), self.fractions)
         return AssignedSplits(split.astype(np.int8), np.zeros(len(group), np.bool_))
@@ -61,7 +69,7 @@ def pack_facts(hashes: Hashes, group: Hashes) -> Iterator[tuple[int, bytes]]:
         hashes: of the sequences, (n,) uint64.
         group: the hash of each row's group, (n,) uint64.
     """
-    hashes, group = _distinct_pairs(hashes, group)
+    hashes, group = distinct_pairs(hashes, group)
     facts = pa.RecordBatch.from_arrays([pa.array(hashes), pa.array(group)], schema=_FACTS)
     yield from cut_ranges(hashes, facts)
 
@@ -69,19 +77,10 @@ def pack_facts(hashes: Hashes, group: Hashes) -> Iterator[tuple[int, bytes]]:
 def find_links(packed: Iterable[bytes]) -> tuple[Hashes, Hashes]:
     """Return the pairs of groups that a range of hashes links: (k,) and (k,) uint64."""
     facts = unpack_rows(packed, _FACTS)
-    hashes, group = _distinct_pairs(facts["hash"].to_numpy(), facts["group"].to_numpy())
+    hashes, group = distinct_pairs(facts["hash"].to_numpy(), facts["group"].to_numpy())
     # A sequence of several groups links each of them to the one before.
     shared = np.flatnonzero(hashes[1:] == hashes[:-1])
-    return _distinct_pairs(group[shared], group[shared + 1])
-
-
-def _distinct_pairs(first: Hashes, second: Hashes) -> tuple[Hashes, Hashes]:
-    """Return pairs in order, each once."""
-    order = np.lexsort((second, first))
-    first, second = first[order], second[order]
-    is_new = np.append(True, (first[1:] != first[:-1]) | (second[1:] != second[:-1]))
-    is_new = is_new[: len(first)]
-    return first[is_new], second[is_new]
+    return distinct_pairs(group[shared], group[shared + 1])
 
 
 def join_groups(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from charseq.errors import DataError
 from pipeline.rows.packing import pack_rows
+from pipeline.rows.split_columns import Places
 
+T1 = TypeVar("T1", bound=np.generic)
+T2 = TypeVar("T2", bound=np.generic)
 Bools = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
-Places = npt.NDArray[np.int8]
 
 # Every worker holds the sequences that are exceptions: their hashes, and a little more of each.
 MAX_EXCEPTIONS = 1 << 24
@@ -82,6 +84,28 @@ def cut_ranges(hashes: Hashes, facts: pa.RecordBatch) -> Iterator[tuple[int, byt
     sizes = np.diff(starts, append=len(ranges))
     for number, start, size in zip(numbers.tolist(), starts.tolist(), sizes.tolist(), strict=True):
         yield number, pack_rows(facts.slice(start, size))
+
+
+def distinct_pairs(
+    first: npt.NDArray[T1], second: npt.NDArray[T2]
+) -> tuple[npt.NDArray[T1], npt.NDArray[T2]]:
+    """Return pairs in order, each once: (n,) and (n,) to (k,) and (k,)."""
+    order = np.lexsort((second, first))
+    first, second = first[order], second[order]
+    is_new = np.append(True, (first[1:] != first[:-1]) | (second[1:] != second[:-1]))
+    is_new = is_new[: len(first)]
+    return first[is_new], second[is_new]
+
+
+def look_up(keys: Hashes, values: Hashes) -> tuple[npt.NDArray[np.int64], Bools]:
+    """Return a position in `keys` for each value, (n,) int64, and whether it is there, (n,) bool.
+
+    Args:
+        keys: (k,) uint64, ascending, not empty.
+        values: (n,) uint64.
+    """
+    place = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
+    return place, keys[place] == values
 
 
 def check_exceptions(count: int, what: str) -> None:

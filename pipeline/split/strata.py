@@ -26,6 +26,7 @@ from pipeline.split.plan import (
     SplitPlan,
     check_exceptions,
     cut_ranges,
+    look_up,
 )
 
 _MAX_NAMED = 20
@@ -82,8 +83,7 @@ class StratifiedSplits(SplitPlan):
         # A label that is no stratum has only sequences that count with another label.
         stratum = pc.index_in(rows["label"], value_set=self.labels).fill_null(0).to_numpy()
         if len(self.several):
-            place = np.minimum(np.searchsorted(self.several, hashes), len(self.several) - 1)
-            is_several = self.several[place] == hashes
+            place, is_several = look_up(self.several, hashes)
             stratum = np.where(is_several, self.stratum_of_several[place], stratum)
         behind = self.is_there[stratum] & (hashes[:, None] >= self.first[stratum])
         return AssignedSplits(behind.sum(axis=1).astype(np.int8), np.zeros(len(hashes), np.bool_))

@@ -24,6 +24,7 @@ from charseq.manifest import (
 )
 from pipeline.dataset.read_manifest import read_manifest_text
 from pipeline.runtime.filesystems import digest_file, local_file
+from pipeline.split_options import DROP_FROM_TRAIN
 from pipeline.transform.saved_graph import encode_texts
 from pipeline.verification.record_checks import Keys, Records, find_wrong_records, sequence_keys
 
@@ -165,7 +166,7 @@ def _verify_no_leak(keys: Mapping[str, list[Keys]], manifest: Manifest) -> None:
 
 def _known_leaks(manifest: Manifest, split: str) -> int:
     """Return how many sequences of a split may also be in a later one."""
-    is_dropped = split == "train" and manifest.options.get("leaks") == "drop-from-train"
+    is_dropped = split == "train" and manifest.options.get("leaks") == DROP_FROM_TRAIN
     return 0 if is_dropped else sum((manifest.counts.leaks or {}).values())
 
 

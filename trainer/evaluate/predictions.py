@@ -8,11 +8,10 @@ from pathlib import Path
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, read_json_object, write_text
 from charseq.html import render
-from charseq.metrics import RELIABILITY_BINS, Evaluation
+from charseq.metrics import EVALUATION_FILE, RELIABILITY_BINS, Evaluation
 from trainer.evaluate.report import describe_headline, describe_split
 from trainer.run_directory import REPORT_FILE
 
-_EVALUATION_FILE = "evaluation.json"
 _LEFT_OUT = ("without_label", "unseen_rows", "unseen_labels")
 
 
@@ -22,10 +21,10 @@ def write_predictions_report(directory: str) -> str:
     Raises:
         DataError: there is none, it is damaged, or no row had a label of the model.
     """
-    path = os.path.join(directory, _EVALUATION_FILE)
+    path = os.path.join(directory, EVALUATION_FILE)
     if not os.path.exists(path):
         raise DataError(
-            f"{directory} holds no {_EVALUATION_FILE}: it is written by "
+            f"{directory} holds no {EVALUATION_FILE}: it is written by "
             "python -m pipeline.predict --label-column"
         )
     content = read_json_object(path)
