@@ -48,8 +48,8 @@ class NgramBaseline:
     accuracy_gain_high: float
 
 
-def label_shares(counts: Sequence[int]) -> Floats:
-    """Return the share of each label, (labels,) float64, from its rows.
+def label_shares(counts: Sequence[float]) -> Floats:
+    """Return the share of each label, (labels,) float64, from its rows, or from their weights.
 
     Half a row is added to each, so that no share is 0 (Jeffreys prior).
     """

@@ -5,6 +5,7 @@
 | `sequence` | (max_length,) int64: 0 padding, 1… the alphabet, then unknown | (max_length, alphabet_size) float32, zeros for padding and unknown |
 | `length` | () int64, 1 to max_length | the same |
 | `label` | () int64 | the same |
+| `weight`, with --weight-column | () float32, above 0 | the same |
 """  # noqa: E501 - a table
 
 from __future__ import annotations
@@ -17,18 +18,23 @@ from charseq.manifest import Feature, Manifest
 if TYPE_CHECKING:
     import tensorflow as tf
 
+# The feature that says how much a record counts.
+WEIGHT = "weight"
 # By the manifest's name: what tf.data.TFRecordDataset calls it.
 TFRECORD_COMPRESSION = {"none": "", "gzip": "GZIP"}
 UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 
-def feature_spec(encoding: str, max_length: int, alphabet_size: int) -> dict[str, Feature]:
+def feature_spec(
+    encoding: str, max_length: int, alphabet_size: int, *, has_weight: bool = False
+) -> dict[str, Feature]:
     """Return the features of every record of a dataset; `encoding` is ids or one_hot."""
     scalar = Feature((), "int64")
     sequence = Feature((max_length,), "int64")
     if encoding == "one_hot":
         sequence = Feature((max_length, alphabet_size), "float32")
-    return {"sequence": sequence, "length": scalar, "label": scalar}
+    spec = {"sequence": sequence, "length": scalar, "label": scalar}
+    return {**spec, WEIGHT: Feature((), "float32")} if has_weight else spec
 
 
 def read_tfrecords(

@@ -6,12 +6,14 @@ part I + 1 (or the first after the last) the validation split, and all others ar
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from charseq.errors import DataError
 from charseq.manifest import SPLITS, Manifest
+
+Number = TypeVar("Number", int, float)
 
 _PREFIX = "fold-"
 
@@ -73,14 +75,17 @@ def view_fold(manifest: Manifest, fold: int | None, directory: str) -> Manifest:
         counts=replace(manifest.counts, train=train, validation=validation, test=test),
         length_histogram=_merge(manifest.length_histogram, split_of),
         label_counts=_merge(manifest.label_counts, split_of),
+        label_weights=manifest.label_weights and _merge(manifest.label_weights, split_of),
     )
 
 
 def _merge(
-    counts: Mapping[str, Mapping[str, int]], split_of: Mapping[str, str]
-) -> dict[str, dict[str, int]]:
-    """Return counts by part as counts by split."""
-    merged: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
-    for name, of_part in counts.items():
-        merged[split_of[name]].update(of_part)
-    return {split: dict(of_split) for split, of_split in merged.items()}
+    sums: Mapping[str, Mapping[str, Number]], split_of: Mapping[str, str]
+) -> dict[str, dict[str, Number]]:
+    """Return sums by part as sums by split."""
+    merged: dict[str, dict[str, Number]] = {split: {} for split in SPLITS}
+    for name, of_part in sums.items():
+        of_split = merged[split_of[name]]
+        for key, value in of_part.items():
+            of_split[key] = of_split[key] + value if key in of_split else value
+    return merged

@@ -19,7 +19,9 @@ from charseq.text.normalization import Normalization
 
 # 2: the raw rows of `parity.jsonl`, and rows to predict, become NFC before the transform graph. A
 # reader of version 1 would give the graph other text than the records were made of.
-FORMAT_VERSION = 2
+# 3: records have weights, which a reader of version 2 would ignore; only then is it 3.
+FORMAT_VERSION = 3
+_WITHOUT_WEIGHTS = 2
 MANIFEST_FILE = "dataset.json"
 PARITY_FILE = "parity.jsonl"
 REPORT_FILE = "report.html"
@@ -121,7 +123,8 @@ class Manifest:
     `alphabet_size`. length_histogram, label_counts: records by split, then by length or label;
     counts of 0 are left out. notes: sentences for users. files: all files but the shards and
     `dataset.json`. strata: with --stratify, the least hash of validation and that of test in each
-    label, as 16 hex digits, or None for a split without a sequence of it; else None.
+    label, as 16 hex digits, or None for a split without a sequence of it; else None. label_weights:
+    with --weight-column, the sums of the records' weights, as `label_counts`; else None.
     """
 
     format_version: int
@@ -146,6 +149,7 @@ class Manifest:
     files: tuple[FileDigest, ...] = ()
     manifest_sha256: str = ""
     strata: Mapping[str, Sequence[str | None]] | None = None
+    label_weights: Mapping[str, Mapping[str, float]] | None = None
 
     def shards_of(self, split: str) -> tuple[Shard, ...]:
         """Return the shards of a split that hold a record, in the order of the manifest."""
@@ -170,6 +174,27 @@ class Manifest:
         counts = self.label_counts.get(split, {})
         return [counts.get(label, 0) for label in self.labels]
 
+    def mean_weights(self, split: str) -> list[float]:
+        """Return the mean weight of each label's records in a split, in id order.
+
+        Weights are multiplied so that their mean over the split is 1; so is that of a label without
+        records, and of all labels in a dataset without weights.
+        """
+        counts = self.counts_of_labels(split)
+        if self.label_weights is None:
+            return [1.0] * len(counts)
+        of_split = self.label_weights.get(split, {})
+        scale = self.weight_scale(split)
+        weights = [of_split.get(label, 0.0) * scale for label in self.labels]
+        return [
+            weight / count if count else 1.0 for weight, count in zip(weights, counts, strict=True)
+        ]
+
+    def weight_scale(self, split: str) -> float:
+        """Return what the weights of a split are multiplied by so that their mean is 1."""
+        of_split = (self.label_weights or {}).get(split, {})
+        return self.records(split) / sum(of_split.values()) if of_split else 1.0
+
     @property
     def normalization(self) -> Normalization:
         """What was done to the sequences."""
@@ -185,8 +210,9 @@ class Manifest:
         if not self.notes:
             # The SHA-256 of a manifest that was written without the key must stay the same.
             del content["notes"]
-        if self.strata is None:
-            del content["strata"]
+        for name in ("strata", "label_weights"):
+            if content[name] is None:
+                del content[name]
         return content
 
     def to_text(self) -> str:
@@ -210,6 +236,11 @@ class Manifest:
         """Return the manifest with the digests of all other files, and of itself."""
         complete = replace(self, files=files)
         return replace(complete, manifest_sha256=complete.compute_seal())
+
+
+def format_version(*, has_weight: bool) -> int:
+    """Return the version of a manifest: the least that its readers must know."""
+    return FORMAT_VERSION if has_weight else _WITHOUT_WEIGHTS
 
 
 def parse_manifest(text: str | bytes, path: str) -> Manifest:
@@ -261,6 +292,7 @@ def manifest_from_json(content: Any, path: str) -> Manifest:
             files=tuple(FileDigest(**file) for file in content.get("files", ())),
             manifest_sha256=content.get(SEAL_KEY, ""),
             strata=content.get("strata"),
+            label_weights=content.get("label_weights"),
         )
     except KeyError as error:
         raise DataError(f"{path}: no {error} in it") from error

@@ -19,6 +19,7 @@ from charseq.baseline import (
     label_shares,
 )
 from charseq.gains import Floats, Ints
+from charseq.weighted import WeightedAccumulator, WeightedScores
 
 Probabilities = npt.NDArray[np.floating]
 
@@ -110,7 +111,8 @@ class Evaluation:
     baseline: the label shares of the train split, on the same rows. trivial: why the model is no
     better than they are; None if it is better. ngram_baseline: n-grams on the same rows; None where
     the run has none. not_better: why the model is no better than they are; None if it is, or there
-    are none. Files of earlier versions have none of these.
+    are none. Files of earlier versions have none of these. weighted: the metrics by the weights of
+    the rows; None where they have none.
     """
 
     split: str
@@ -129,6 +131,7 @@ class Evaluation:
     trivial: str | None = None
     ngram_baseline: NgramBaseline | None = None
     not_better: str | None = None
+    weighted: WeightedScores | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Evaluation:
@@ -151,6 +154,8 @@ class Evaluation:
             tables["baseline"] = Baseline(**baseline)
         if ngram_baseline := content.get("ngram_baseline"):
             tables["ngram_baseline"] = NgramBaseline(**ngram_baseline)
+        if weighted := content.get("weighted"):
+            tables["weighted"] = WeightedScores(**weighted)
         return cls(**{**content, **tables})
 
 
@@ -175,14 +180,22 @@ class MetricsAccumulator:
         # Rows and hits by length; rows, hits and summed confidence by reliability bin.
         self._lengths = np.zeros((2, max_length + 1), np.int64)
         self._bins = np.zeros((3, RELIABILITY_BINS))
+        self._weighted = WeightedAccumulator(num_labels)
 
-    def add(self, labels: Ints, probabilities: Probabilities, lengths: Ints) -> None:
+    def add(
+        self,
+        labels: Ints,
+        probabilities: Probabilities,
+        lengths: Ints,
+        weights: Floats | None = None,
+    ) -> None:
         """Add the rows of a batch.
 
         Args:
             labels: (batch,) int64, the ids of the rows' labels.
             probabilities: (batch, labels) float; each row sums to 1.
             lengths: (batch,) int64, 1 to `max_length` characters.
+            weights: (batch,) float64, of the rows; None if they have none.
         """
         predicted = probabilities.argmax(axis=1)
         hits = predicted == labels
@@ -190,7 +203,10 @@ class MetricsAccumulator:
         losses = losses_of(of_label)
         self._loss += float(losses.sum())
         self._baseline.add(labels, losses)
-        self._top_k_hits += int((_ranks(labels, probabilities, of_label) < _TOP_K).sum())
+        is_top_k = _ranks(labels, probabilities, of_label) < _TOP_K
+        self._top_k_hits += int(is_top_k.sum())
+        if weights is not None:
+            self._weighted.add(weights, labels, predicted, losses, is_top_k)
         cells, counts = np.unique(labels * self._num_labels + predicted, return_counts=True)
         self._cells.update(dict(zip(cells.tolist(), counts.tolist(), strict=True)))
         self._lengths += _count(lengths, self._lengths.shape[1], hits).astype(np.int64)
@@ -212,6 +228,7 @@ class MetricsAccumulator:
         self._cells.update(other._cells)
         self._lengths += other._lengths
         self._bins += other._bins
+        self._weighted.merge(other._weighted)
 
     def evaluation(self, split: str, fingerprint: str, labels: Sequence[str]) -> Evaluation:
         """Return the metrics of the rows so far; there must be at least one.
@@ -244,6 +261,7 @@ class MetricsAccumulator:
             reliability=bins,
             baseline=baseline,
             trivial=explain_trivial(loss, baseline, labels, support, predictions),
+            weighted=self._weighted.scores(),
         )
 
     def _confusion_columns(self) -> tuple[Ints, Ints, Ints]:

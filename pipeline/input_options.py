@@ -12,6 +12,7 @@ FORMATS = ("csv", "tsv", "jsonl", "parquet", "text", "fasta")
 TABLE_FORMATS = ("csv", "tsv")
 FORMATS_WITHOUT_COLUMNS = ("text", "fasta")
 DEFAULT_COLUMNS = ("sequence", "label")
+WEIGHT_COLUMN = "--weight-column"
 NO_LABEL_FROM = (
     "text has no label column: say --label-from directory (…/alpha/part1.txt holds rows of alpha) "
     "or --label-from file (alpha.txt does)"

@@ -116,7 +116,8 @@ def _print_dataset(options: InspectOptions) -> None:
     records = read_records(options.dataset, manifest, split, options.label)
     for record in islice(records, options.count):
         sequence, label = escape_terminal(record.sequence), escape_terminal(record.label)
-        print(f"  {sequence:<{manifest.max_length}}  {record.length:>4}  {label}")
+        weight = "" if record.weight is None else f"  {record.weight:g}"
+        print(f"  {sequence:<{manifest.max_length}}  {record.length:>4}  {label}{weight}")
 
 
 def summary_table(manifest: Manifest) -> str:

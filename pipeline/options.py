@@ -27,6 +27,7 @@ from pipeline.input_options import (
     INPUT_HELP,
     NO_HEADER_HELP,
     NO_LABEL_FROM,
+    WEIGHT_COLUMN,
     InputOptions,
     parse_boolean,
     parse_delimiter,
@@ -58,8 +59,9 @@ _NO_COLUMNS = ("label_from", "text and fasta have no columns")
 class RowRules:
     """The rules for usable rows; label_column: None if a row needs no label.
 
-    normalization: of sequences; labels are never lowercased. splits: which other columns are read.
-    keeps_others: whether other columns are carried through as they are read.
+    normalization: of sequences; labels are never lowercased. splits: how the splits of rows are
+    found. columns: the flags of the other columns that are read. keeps_others: whether other
+    columns are carried through as they are read.
     """
 
     max_length: int
@@ -67,6 +69,7 @@ class RowRules:
     label_column: str | None
     normalization: Normalization
     splits: SplitOptions = field(default_factory=SplitOptions)
+    columns: tuple[str, ...] = ()
     keeps_others: bool = False
 
 
@@ -141,6 +144,12 @@ class Options:
         default=DEFAULT_COLUMNS[1],
         metavar="NAME",
         not_with=_NO_COLUMNS,
+    )
+    weight_column: str | None = flag(
+        "column of the weight of each row, a number from 0: how much it counts in training and in "
+        "weighted metrics",
+        default=None,
+        metavar="NAME",
     )
     delimiter: str | None = flag(
         DELIMITER_HELP, default=None, parse=parse_delimiter, metavar="CHARACTER"
@@ -272,7 +281,7 @@ class Options:
         columns = {
             "--sequence-column": self.sequence_column,
             "--label-column": self.label_column,
-            **dict(self.splits.columns),
+            **dict(self.other_columns),
         }
         for first, second in combinations(columns, 2):
             is_other = columns[first] != columns[second]
@@ -379,6 +388,12 @@ class Options:
         return Normalization(self.normalize == "nfc", self.lowercase, self.strip)
 
     @property
+    def other_columns(self) -> tuple[tuple[str, str], ...]:
+        """The flag and the name of each column that is read beside sequence and label."""
+        weight = () if self.weight_column is None else ((WEIGHT_COLUMN, self.weight_column),)
+        return (*self.splits.columns, *weight)
+
+    @property
     def input_options(self) -> InputOptions:
         """The options that decide which rows are read."""
         return InputOptions(
@@ -390,7 +405,7 @@ class Options:
             self.delimiter,
             self.no_header,
             self.label_pattern,
-            self.splits.columns,
+            self.other_columns,
             self.splits.inputs,
         )
 
@@ -403,6 +418,7 @@ class Options:
             self.label_column,
             self.normalization,
             self.splits,
+            tuple(flag for flag, _ in self.other_columns),
         )
 
     def to_toml(self) -> str:

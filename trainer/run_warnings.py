@@ -44,11 +44,14 @@ def accuracy_warnings(accuracy: float, manifest: Manifest) -> Iterator[str]:
     """Yield a warning if a model is right no more often than one label for everything would be.
 
     Args:
-        accuracy: on the validation split, which is not empty.
+        accuracy: on the validation split, which is not empty, by the weights of its rows.
         manifest: of the dataset.
     """
     rows = manifest.records("validation")
-    most = max(manifest.counts_of_labels("validation"))
+    counts, weights = (
+        of_labels("validation") for of_labels in (manifest.counts_of_labels, manifest.mean_weights)
+    )
+    most = max(round(count * weight) for count, weight in zip(counts, weights, strict=True))
     if round(accuracy * rows) <= most < rows:
         yield (
             f"on validation the model gives the right label to {format_share(accuracy)} of the "

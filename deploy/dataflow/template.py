@@ -34,7 +34,7 @@ _PATTERNS = {
     "alphabet_of": "gs://.+",
     "sequence_column": _NAME,
     "label_column": _NAME,
-    **dict.fromkeys(("split_column", "time_column", "group_column"), _NAME),
+    **dict.fromkeys(("split_column", "time_column", "group_column", "weight_column"), _NAME),
     **dict.fromkeys(("validation_from", "test_from"), _TIME),
     "split_values": f"{_SPLIT_VALUE}(,{_SPLIT_VALUE})*",
     "label_pattern": _NAME,

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from pipeline.dataset.checking import USABLE, UsableRows, cut
+from pipeline.dataset.checking import UsableRows, cut
 from pipeline.options import Options
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.label_counts import count_labels
-from pipeline.rows.packing import unpack_rows
+from pipeline.rows.packing import unpack_batch
 from pipeline.split.given import TRAIN
 from pipeline.split.plan import SplitPlan
 from pipeline.split_options import to_roles
@@ -27,7 +27,7 @@ class AssignedRows(NamedTuple):
 
 def assign_rows(usable: UsableRows, splits: SplitPlan, options: Options) -> AssignedRows:
     """Assign usable rows to their splits."""
-    rows = unpack_rows([usable.packed], USABLE)
+    rows = unpack_batch(usable.packed)
     sequence = cut(rows["sequence"], options)
     hashes = hash_sequences(sequence, options.seed)
     assigned = splits.assign(rows, hashes)

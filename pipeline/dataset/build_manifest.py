@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import zip_longest
+from typing import TypeVar
 
 from charseq.errors import DataError
 from charseq.examples import feature_spec
-from charseq.manifest import FORMAT_VERSION, SPLITS, Manifest, RowCounts, Shard
+from charseq.manifest import SPLITS, Manifest, RowCounts, Shard, format_version
 from charseq.text.normalization import UNICODE_VERSION
 from pipeline.dataset.limits import check_folds, check_known_characters
 from pipeline.dataset.notes import note_absent_from_folds, note_absent_labels
@@ -18,6 +19,8 @@ from pipeline.rows.sources import describe_inputs
 from pipeline.shards.write import ShardSummary
 from pipeline.split.given import GivenSplits
 from pipeline.split.strata import StratifiedSplits
+
+Number = TypeVar("Number", int, float)
 
 _LIBRARIES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "numpy")
 
@@ -32,6 +35,7 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
     options, vocabulary = prepared.plan.options, prepared.plan.vocabulary
     strata = prepared.plan.splits
     has_folds = options.splits.folds is not None
+    has_weight = options.weight_column is not None
     note_absent = note_absent_from_folds if has_folds else note_absent_labels
     counts = count_rows(prepared)
     require_all_rows(counts)
@@ -45,7 +49,7 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
         for split, shards in by_split.items()
     }
     return Manifest(
-        format_version=FORMAT_VERSION,
+        format_version=format_version(has_weight=has_weight),
         fingerprint="",
         encoding=options.encoding,
         compression=options.compression,
@@ -55,7 +59,9 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
         unknown_id=options.unknown_id,
         alphabet=vocabulary.alphabet,
         labels=vocabulary.labels,
-        feature_spec=feature_spec(options.encoding, options.num_positions, options.num_characters),
+        feature_spec=feature_spec(
+            options.encoding, options.num_positions, options.num_characters, has_weight=has_weight
+        ),
         counts=counts,
         length_histogram={
             split: _name_counts(lengths, (shard.length_counts for shard in shards))
@@ -74,6 +80,12 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
             "unicode": UNICODE_VERSION,
         },
         strata=strata.to_json() if isinstance(strata, StratifiedSplits) else None,
+        label_weights={
+            split: _name_counts(vocabulary.labels, (shard.label_weights for shard in shards))
+            for split, shards in by_split.items()
+        }
+        if has_weight
+        else None,
         notes=(*prepared.plan.notes, *note_absent(vocabulary.labels, label_counts)),
     ).with_fingerprint()
 
@@ -134,10 +146,10 @@ def require_all_rows(counts: RowCounts) -> None:
         )
 
 
-def _name_counts(names: Sequence[str], counts: Iterable[Sequence[int]]) -> Mapping[str, int]:
-    """Return the sums of several count vectors that are not 0, by the name of the position.
+def _name_counts(names: Sequence[str], counts: Iterable[Sequence[Number]]) -> Mapping[str, Number]:
+    """Return the sums of several vectors that are not 0, by the name of the position.
 
-    A vector may be shorter than `names`: the counts that it lacks are 0.
+    A vector may be shorter than `names`: the values that it lacks are 0.
     """
     totals = map(sum, zip_longest(*counts, fillvalue=0))
     return {name: total for name, total in zip(names, totals, strict=False) if total}

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from charseq.manifest import SPLITS
+from pipeline.columns.splits import Places
 from pipeline.options import Options
 from pipeline.rows.assumed_columns import find_assumed
 from pipeline.rows.blocks import Block, parse_block
@@ -19,33 +20,21 @@ from pipeline.rows.normalizing import NormalizedCounts, count_changed, cut_colum
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.rejected import RejectedRow, choose_examples, locate_rejected
 from pipeline.rows.sources import Source
-from pipeline.rows.split_columns import Places
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.shards.partition import assign_splits
 from pipeline.split.facts import pack_facts
 from pipeline.split_options import to_roles
 from pipeline.transform.encoding import to_analyze
 
-# `step`: the difference to the number of the row before; compresses to nothing.
-# `raw`: null where it is the sequence.
-# `split`: the place in SPLITS; null where it is not given. `group`: the hash of the group, or null.
-USABLE = pa.schema(
-    [
-        ("sequence", pa.string()),
-        ("label", pa.string()),
-        ("raw", pa.string()),
-        ("step", pa.int32()),
-        ("split", pa.int8()),
-        ("group", pa.uint64()),
-    ]
-)
-
 
 class UsableRows(NamedTuple):
-    """Usable rows of a block, packed, of schema USABLE.
+    """Usable rows of a block.
 
     part: the index of the part. first: the number in the part of the block's first row, from which
-    the first step counts.
+    the first step counts. packed: rows with the columns `sequence`, `label`, `raw` (the sequence as
+    it was read, null where that is the sequence), and `step` (int32, the difference to the number
+    of the row before); where the options want them, `split` (int8, the place in SPLITS), `group`
+    (uint64, the hash of the group) and `weight` (float64).
     """
 
     part: int
@@ -111,7 +100,7 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
 def _given_splits(source: Source, checked: ValidatedRows) -> Places | None:
     """Return the split of each usable row, (n,) int8, or None if splits are not given."""
     if source.split is None:
-        return checked.split
+        return checked.columns.split
     return np.full(len(checked.row), SPLITS.index(source.split), np.int8)
 
 
@@ -121,12 +110,17 @@ def cut(sequence: pa.StringArray, options: Options) -> pa.StringArray:
 
 
 def _usable_rows(block: Block, checked: ValidatedRows, options: Options) -> pa.RecordBatch:
-    """Return the usable rows of a block, of schema USABLE."""
+    """Return the usable rows of a block, see `UsableRows.packed`."""
     step = np.diff(checked.row, prepend=block.first - 1).astype(np.int32)
-    given = _given_splits(block.part.source, checked)
-    split = pa.nulls(len(step), pa.int8()) if given is None else pa.array(given)
-    group = pa.nulls(len(step), pa.uint64())
-    if checked.group is not None:
-        group = pa.array(hash_sequences(checked.group, options.seed))
-    columns = [checked.sequence, checked.label, checked.raw, pa.array(step), split, group]
-    return pa.RecordBatch.from_arrays(columns, schema=USABLE)
+    group = checked.columns.group
+    columns = {
+        "sequence": checked.sequence,
+        "label": checked.label,
+        "raw": checked.raw,
+        "step": step,
+        "split": _given_splits(block.part.source, checked),
+        "group": None if group is None else hash_sequences(group, options.seed),
+        "weight": checked.columns.weight,
+    }
+    wanted = {name: column for name, column in columns.items() if column is not None}
+    return pa.record_batch({name: pa.array(column) for name, column in wanted.items()})

@@ -10,15 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.dataset.checking import USABLE, UsableRows, cut
+from pipeline.dataset.checking import UsableRows, cut
 from pipeline.dataset.labels import find_rare, rename
 from pipeline.dataset.plan import Plan
 from pipeline.options import Options
 from pipeline.rows.hashing import hash_sequences
-from pipeline.rows.packing import pack_rows, unpack_rows
+from pipeline.rows.packing import pack_rows, unpack_batch
 from pipeline.rows.rejected import RejectedRow
 from pipeline.rows.validation import IN_OTHER_SPLIT, RARE_LABEL, UNSEEN_LABEL
-from pipeline.shards.ordering import SHUFFLED
+from pipeline.shards.ordering import shuffled_schema
 from pipeline.shards.partition import assign_splits
 
 _LOWER_32_BITS = np.uint64(0xFFFFFFFF)
@@ -27,7 +27,7 @@ _LOWER_32_BITS = np.uint64(0xFFFFFFFF)
 class PartitionedRows(NamedTuple):
     """What became of `num_rows` usable rows.
 
-    by_shard: the number of a shard and its rows, packed, of schema SHUFFLED. rejected: the rows
+    by_shard: the number of a shard and its rows, packed, of `shuffled_schema`. rejected: the rows
     whose label is rare or not in the train split, or whose sequence is in another split.
     """
 
@@ -38,12 +38,14 @@ class PartitionedRows(NamedTuple):
 
 def partition_rows(usable: UsableRows, plan: Plan, options: Options) -> PartitionedRows:
     """Cut usable rows at `max_length` and sort them by shard."""
-    rows = unpack_rows([usable.packed], USABLE)
+    rows = unpack_batch(usable.packed)
     sequence = cut(rows["sequence"], options)
     hashes = hash_sequences(sequence, options.seed)
     label, is_rare = _apply_min_label_rows(rows["label"], plan, options)
     raw = _choose_parity(rows, hashes, plan)
-    shuffled = pa.RecordBatch.from_arrays([sequence, label, raw], schema=SHUFFLED)
+    schema = shuffled_schema(options)
+    columns = [sequence, label, raw, *(rows[name] for name in schema.names[3:])]
+    shuffled = pa.RecordBatch.from_arrays(columns, schema=schema)
     is_known = pc.is_in(label, value_set=pa.array(plan.vocabulary.labels))
     split, is_dropped = _find_splits(rows, hashes, plan, options)
     reasons = {
@@ -129,7 +131,7 @@ def reject_rows(
 
     Args:
         usable: the packed rows.
-        rows: n rows of schema USABLE.
+        rows: n rows.
         reasons: the rows to which each applies, (n,) bool; the first one counts.
     """
     applies = np.stack(list(reasons.values()))

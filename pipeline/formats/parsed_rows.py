@@ -76,6 +76,15 @@ def excerpt(data: bytes, start: int, end: int) -> str:
     return text if cut == end else f"{text}… (cut: {end - start:,} bytes in all)"
 
 
+def invalid_utf8(column: pa.BinaryArray) -> npt.NDArray[np.bool_]:
+    """Return which values are not UTF-8; Arrow checks the column, Python only a bad column."""
+    try:
+        column.cast(pa.string())
+    except pa.ArrowInvalid:
+        return np.array([not is_utf8(value or b"") for value in column.to_pylist()], np.bool_)
+    return np.zeros(len(column), np.bool_)
+
+
 def is_utf8(data: bytes) -> bool:
     """Return whether all of `data` is UTF-8."""
     try:

@@ -20,6 +20,11 @@ def pack_rows(rows: pa.RecordBatch) -> bytes:
         return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
+def unpack_batch(value: bytes) -> pa.RecordBatch:
+    """Return the batch that `pack_rows` packed."""
+    return pa.ipc.open_stream(value).read_next_batch()
+
+
 def unpack_rows(values: Iterable[bytes], schema: pa.Schema) -> pa.RecordBatch:
     """Return the rows of all values in one batch; an empty value holds none."""
     batches = [batch for value in values if value for batch in pa.ipc.open_stream(value)]

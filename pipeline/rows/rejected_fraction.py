@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from charseq.errors import DataError, MismatchError
+from pipeline.columns.read import ZERO_WEIGHT
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected import first_rows
@@ -20,6 +21,8 @@ def check_rejected_fraction(
 ) -> None:
     """Refuse an input of which more than `--max-rejected-fraction` is rejected.
 
+    Rows of weight 0 do not count: to leave them out is what their weight says.
+
     Args:
         counts: of all rows.
         parts: all parts of the input.
@@ -32,7 +35,7 @@ def check_rejected_fraction(
     """
     later = later or {}
     rejected = counts.rejected + Counter({reason: rows for reason, (rows, _) in later.items()})
-    if rejected.total() <= max_fraction * counts.read:
+    if rejected.total() - rejected[ZERO_WEIGHT] <= max_fraction * counts.read:
         return
     lines = [
         f"{rejected.total()} of {counts.read} rows are rejected, more than "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from charseq.text.normalization import BLANKS
-from pipeline.formats.parsed_rows import KEPT_BYTES, BadRow, ParsedRows, is_utf8
+from pipeline.columns.read import ZERO_WEIGHT, OtherColumns, read_columns
+from pipeline.formats.parsed_rows import KEPT_BYTES, BadRow, ParsedRows, invalid_utf8
 from pipeline.options import RowRules
 from pipeline.rows.lengths import count_lengths
 from pipeline.rows.normalizing import NormalizedColumn, normalize_column
-from pipeline.rows.split_columns import NO_SPLIT, Places, find_splits, find_splits_by_time
-from pipeline.split_options import GROUP_COLUMN, SPLIT_COLUMN, TIME_COLUMN
 
 Bools = npt.NDArray[np.bool_]
 
@@ -40,6 +39,8 @@ REASONS = {
     "nor in --split-values",
     "unreadable_time": "no time in --time-column, or one that is not ISO 8601",
     "missing_group": "no value in --group-column",
+    "invalid_weight": "no value in --weight-column, or one that is no number from 0 to 1e30",
+    ZERO_WEIGHT: "a weight of 0, or one that is 0 as float32; not in --max-rejected-fraction",
     # Once all rows with given splits are read:
     IN_OTHER_SPLIT: "a train row whose sequence is in another given split, too",
     # Once the labels of the train split are known:
@@ -59,9 +60,8 @@ class ValidatedRows:
     and for longer ones than are kept. changed_sequences, changed_labels: by step of normalizing,
     (n,) bool. row: (n,) int64. bad: the rows that are rejected. truncated: how many of the n are
     longer than `--max-length`. lengths: see `count_lengths`; of the n rows and of those that are
-    rejected only for their length. split: (n,) int8, the place in SPLITS by --split-column or
-    --time-column; None without them. group: (n,) string, of --group-column, or None. others: (n,)
-    string each, with nulls, of columns that are carried through.
+    rejected only for their length. columns: of splits, groups and weights. others: (n,) string
+    each, with nulls, of columns that are carried through.
     """
 
     sequence: pa.StringArray
@@ -73,15 +73,14 @@ class ValidatedRows:
     bad: tuple[BadRow, ...]
     truncated: int
     lengths: Counter[int]
-    split: Places | None = None
-    group: pa.StringArray | None = None
+    columns: OtherColumns = field(default_factory=OtherColumns)
     others: tuple[pa.StringArray, ...] = ()
 
 
 def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
     """Normalize rows, and separate those to reject, each with the first reason that applies."""
     reasons = _Reasons(len(parsed.row))
-    reasons.add("invalid_utf8", _invalid_utf8(parsed.sequence) | _invalid_utf8(parsed.label))
+    reasons.add("invalid_utf8", invalid_utf8(parsed.sequence) | invalid_utf8(parsed.label))
     read = _to_string(parsed.sequence, reasons.bad)
     sequences = normalize_column(read, rules.normalization)
     labels = normalize_column(
@@ -93,21 +92,10 @@ def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
     if rules.label_column is not None:
         reasons.add("missing_label", _to_mask(pc.equal(pc.utf8_trim_whitespace(label), "")))
         reasons.add("line_break", _has_line_break(label))
-    others = {}
-    for (flag, _), column in zip(rules.splits.columns, parsed.others, strict=False):
-        others[flag] = column
     carried = _carried_columns(parsed.others, reasons) if rules.keeps_others else ()
-    split = group = None
-    if SPLIT_COLUMN in others:
-        split = find_splits(others[SPLIT_COLUMN], rules.splits.split_of_value)
-        reasons.add("unknown_split", split == NO_SPLIT)
-    if TIME_COLUMN in others:
-        split = find_splits_by_time(others[TIME_COLUMN], *rules.splits.times)
-        reasons.add("unreadable_time", split == NO_SPLIT)
-    if GROUP_COLUMN in others:
-        reasons.add("invalid_utf8", _invalid_utf8(others[GROUP_COLUMN]))
-        group = pc.utf8_trim(_to_string(others[GROUP_COLUMN], reasons.bad), BLANKS)
-        reasons.add("missing_group", _to_mask(pc.equal(group, "")))
+    columns = read_columns(
+        dict(zip(rules.columns, parsed.others, strict=False)), rules.splits, reasons.add
+    )
     lengths = count_lengths(length[~reasons.bad], rules.max_length)
     too_long = length > rules.max_length
     if rules.too_long == "reject":
@@ -131,8 +119,7 @@ def validate_rows(parsed: ParsedRows, rules: RowRules) -> ValidatedRows:
         parsed.bad + bad,
         truncated=int((too_long & good).sum()),
         lengths=lengths,
-        split=None if split is None else split[good],
-        group=None if group is None else group.filter(pa.array(good)),
+        columns=columns.filter(good),
         others=tuple(column.filter(pa.array(good)) for column in carried),
     )
 
@@ -142,7 +129,7 @@ def _carried_columns(
 ) -> tuple[pa.StringArray, ...]:
     """Return columns to be carried through as text; a row that is not UTF-8 is rejected."""
     for column in columns:
-        reasons.add("invalid_utf8", _invalid_utf8(column))
+        reasons.add("invalid_utf8", invalid_utf8(column))
     bad = pa.array(reasons.bad)
     none = pa.scalar(None, pa.binary())
     return tuple(pc.if_else(bad, none, column).cast(pa.string()) for column in columns)
@@ -192,15 +179,6 @@ def _has_line_break(label: pa.StringArray) -> npt.NDArray[np.bool_]:
 
 def _to_mask(array: pa.BooleanArray) -> npt.NDArray[np.bool_]:
     return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-
-
-def _invalid_utf8(column: pa.BinaryArray) -> npt.NDArray[np.bool_]:
-    """Return which values are not UTF-8; Arrow checks the column, Python only a bad column."""
-    try:
-        column.cast(pa.string())
-    except pa.ArrowInvalid:
-        return np.array([not is_utf8(value or b"") for value in column.to_pylist()], np.bool_)
-    return np.zeros(len(column), np.bool_)
 
 
 def _to_string(column: pa.BinaryArray, blank: npt.NDArray[np.bool_]) -> pa.StringArray:

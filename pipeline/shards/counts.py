@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.options import Options
+from pipeline.tfrecord.template import Weights
 from pipeline.transform.saved_graph import Encoded
 
 
@@ -26,24 +27,30 @@ class ParityRow(NamedTuple):
 class ShardCounts:
     """Counts of the records that were added so far, and the rows for parity.jsonl among them.
 
-    labels: by label id. lengths, ids: position i counts length or id i. unknown_characters: those
-    of the records that are outside the alphabet. unknown_records: records that have no other.
+    labels: by label id. weights: their sums by label id, of records that have any. lengths, ids:
+    position i counts length or id i. unknown_characters: those of the records that are outside the
+    alphabet. unknown_records: records that have no other.
     """
 
     def __init__(self, options: Options) -> None:
         self._unknown_id = options.unknown_id
         self.labels: npt.NDArray[np.intp] = np.zeros(0, np.intp)
+        self.weights: npt.NDArray[np.float64] = np.zeros(0)
         self.lengths = np.zeros(options.num_positions + 1, np.int64)
         self.ids = np.zeros(options.unknown_id + 1, np.int64)
         self.unknown_characters: Counter[str] = Counter()
         self.unknown_records = 0
         self.parity: list[ParityRow] = []
 
-    def add(self, rows: pa.RecordBatch, encoded: Encoded) -> None:
-        """Add n rows of schema SHUFFLED, and their n records."""
+    def add(self, rows: pa.RecordBatch, encoded: Encoded, weight: Weights | None = None) -> None:
+        """Add n rows of `shuffled_schema`, and their n records; weight: (n,), or None."""
         labels = np.bincount(encoded.label, minlength=len(self.labels))
         labels[: len(self.labels)] += self.labels
         self.labels = labels
+        if weight is not None:
+            more = np.bincount(encoded.label, weight.astype(np.float64), len(self.labels))
+            so_far = np.pad(self.weights, (0, len(self.labels) - len(self.weights)))
+            self.weights = so_far + more
         self.lengths += np.bincount(encoded.length, minlength=len(self.lengths))
         self.ids += np.bincount(encoded.ids.ravel(), minlength=len(self.ids))
         unknown = encoded.ids == self._unknown_id

@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.options import Options
 from pipeline.rows.hashing import hash_sequences
 
-# What is shuffled: `sequence` cut at max-length; `raw` whole, only in rows for parity.jsonl.
-SHUFFLED = pa.schema([("sequence", pa.string()), ("label", pa.string()), ("raw", pa.string())])
+_SHUFFLED = pa.schema([("sequence", pa.string()), ("label", pa.string()), ("raw", pa.string())])
+_WEIGHT = "weight"
 _MAX_AMBIGUOUS = 10
 _MAX_LABELS = 6
 
@@ -46,13 +47,25 @@ class OrderedRows(NamedTuple):
     most_ambiguous: tuple[AmbiguousSequence, ...]
 
 
-def order_rows(rows: pa.RecordBatch, seed: int, keeps_duplicates: bool = False) -> OrderedRows:
-    """Sort by (hash, sequence, label, raw) and keep the first of equal (sequence, label).
+def shuffled_schema(options: Options) -> pa.Schema:
+    """Return the columns of rows in a shuffle.
 
-    Only rows that share their hash with another row need more than the hash, and few do.
+    `sequence` is cut at max-length; `raw` is whole, and only in rows for parity.jsonl; `weight` is
+    there with --weight-column.
+    """
+    if options.weight_column is None:
+        return _SHUFFLED
+    return _SHUFFLED.append(pa.field(_WEIGHT, pa.float64()))
+
+
+def order_rows(rows: pa.RecordBatch, seed: int, keeps_duplicates: bool = False) -> OrderedRows:
+    """Sort by hash and all columns, and keep the first of equal (sequence, label).
+
+    Only rows that share their hash with another row need more than the hash, and few do. The
+    weights of equal rows are added up.
 
     Args:
-        rows: of schema SHUFFLED, in any order.
+        rows: of `shuffled_schema`, in any order.
         seed: of the hash.
         keeps_duplicates: keep all of equal rows.
     """
@@ -66,6 +79,8 @@ def order_rows(rows: pa.RecordBatch, seed: int, keeps_duplicates: bool = False) 
     new_sequence = ~_equals_previous(ties["sequence"])
     new_label = new_sequence | ~_equals_previous(ties["label"])
     is_left_out = np.zeros_like(new_label) if keeps_duplicates else ~new_label
+    if _WEIGHT in rows.schema.names and not keeps_duplicates:
+        rows = _add_up_weights(rows, settled, new_label)
     order = np.delete(order, tied[is_left_out])
     labels_of_sequence = np.bincount(np.cumsum(new_sequence)[new_label])
     return OrderedRows(
@@ -90,10 +105,26 @@ def _sort_ties(
     """Return the rows numbered `tied`, sorted by hash and all columns, and their numbers."""
     numbers = pa.array(tied)
     ties = pa.record_batch(
-        [pa.array(hashes[tied]), *rows.take(numbers).columns], names=["hash", *SHUFFLED.names]
+        [pa.array(hashes[tied]), *rows.take(numbers).columns], names=["hash", *rows.schema.names]
     )
     order = pc.sort_indices(ties, sort_keys=[(name, "ascending") for name in ties.schema.names])
     return ties.take(order), tied[order.to_numpy()]
+
+
+def _add_up_weights(rows: pa.RecordBatch, tied: Ints, new_label: Bools) -> pa.RecordBatch:
+    """Return rows of which the first of equal ones has the weight of all.
+
+    Args:
+        rows: n rows.
+        tied: (k,) numbers of some, equal ones together.
+        new_label: (k,) bool, where others begin.
+    """
+    weights = rows[_WEIGHT].to_numpy().copy()
+    group = np.cumsum(new_label) - 1
+    # In an order that does not depend on which of them is for parity.jsonl.
+    order = np.lexsort((weights[tied], group))
+    weights[tied[new_label]] = np.bincount(group[order], weights[tied[order]])
+    return rows.set_column(rows.schema.names.index(_WEIGHT), _WEIGHT, pa.array(weights))
 
 
 def _equals_previous(column: pa.StringArray) -> Bools:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 
@@ -14,9 +15,10 @@ from pipeline.options import Options
 from pipeline.rows.packing import unpack_rows
 from pipeline.runtime.hashed_file import HashedFile
 from pipeline.shards.counts import ParityRow, ShardCounts
-from pipeline.shards.ordering import SHUFFLED, AmbiguousSequence, order_rows
+from pipeline.shards.ordering import AmbiguousSequence, order_rows, shuffled_schema
 from pipeline.shards.partition import PlannedShard
 from pipeline.tfrecord.framing import frame_records
+from pipeline.tfrecord.template import Weights
 from pipeline.transform.saved_graph import encode
 
 _SLICE_BYTES = 4 << 20
@@ -28,7 +30,8 @@ class ShardSummary:
 
     unknown_records: those without a character of the alphabet. duplicates: rows that were left out.
     ambiguous, most_ambiguous: sequences under several labels. label_counts: by label id.
-    length_counts, id_counts: position i counts length or id i.
+    label_weights: sums of weights by label id, empty without --weight-column. length_counts,
+    id_counts: position i counts length or id i.
     """
 
     shard: PlannedShard
@@ -40,6 +43,7 @@ class ShardSummary:
     ambiguous: int
     most_ambiguous: tuple[AmbiguousSequence, ...]
     label_counts: tuple[int, ...]
+    label_weights: tuple[float, ...]
     length_counts: tuple[int, ...]
     id_counts: tuple[int, ...]
     unknown_characters: Counter[str]
@@ -59,20 +63,23 @@ def write_shard(
 
     Args:
         shard: the shard to write.
-        values: all its rows, packed, of schema SHUFFLED.
+        values: all its rows, packed, of `shuffled_schema`.
         transform_dir: the graph that encodes them.
         staging: the directory to write to.
         options: the options of the preparation.
         keeps_duplicates: write each of several equal rows.
     """
-    ordered = order_rows(unpack_rows(values, SHUFFLED), options.seed, keeps_duplicates)
+    ordered = order_rows(
+        unpack_rows(values, shuffled_schema(options)), options.seed, keeps_duplicates
+    )
     path = FileSystems.join(staging, f"shard-{uuid.uuid4().hex}")
     counts = ShardCounts(options)
     with HashedFile(path, options.compression) as file:
         for rows in _slices(ordered.rows, options):
             encoded = encode(transform_dir, rows["sequence"], rows["label"])
-            file.write(frame_records(*encoded, options.encoding, options.num_characters))
-            counts.add(rows, encoded)
+            weight = _weights(rows) if options.weight_column is not None else None
+            file.write(frame_records(*encoded, options.encoding, options.num_characters, weight))
+            counts.add(rows, encoded, weight)
     return ShardSummary(
         shard=shard,
         staged_path=path,
@@ -83,12 +90,18 @@ def write_shard(
         ambiguous=ordered.ambiguous,
         most_ambiguous=ordered.most_ambiguous,
         label_counts=tuple(counts.labels.tolist()),
+        label_weights=tuple(counts.weights.tolist()),
         length_counts=tuple(counts.lengths.tolist()),
         id_counts=tuple(counts.ids.tolist()),
         unknown_characters=counts.unknown_characters,
         unknown_records=counts.unknown_records,
         parity=tuple(counts.parity),
     )
+
+
+def _weights(rows: pa.RecordBatch) -> Weights:
+    """Return the weights as records hold them."""
+    return rows["weight"].to_numpy().astype(np.float32)  # type: ignore[no-any-return]
 
 
 def _slices(rows: pa.RecordBatch, options: Options) -> Iterator[pa.RecordBatch]:

@@ -18,8 +18,8 @@ import pyarrow as pa
 from charseq.console.messages import name_first
 from charseq.errors import DataError
 from charseq.manifest import SPLITS
+from pipeline.columns.splits import Places
 from pipeline.rows.packing import unpack_rows
-from pipeline.rows.split_columns import Places
 from pipeline.shards.partition import assign_splits
 from pipeline.split.plan import (
     AssignedSplits,

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from charseq.errors import DataError
+from pipeline.columns.splits import Places
 from pipeline.rows.packing import pack_rows
-from pipeline.rows.split_columns import Places
 
 T1 = TypeVar("T1", bound=np.generic)
 T2 = TypeVar("T2", bound=np.generic)

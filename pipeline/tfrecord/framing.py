@@ -22,6 +22,7 @@ from pipeline.tfrecord.template import (
     HEADER_BYTES,
     Template,
     VarintSizes,
+    Weights,
     ids_template,
     one_hot_template,
 )
@@ -39,7 +40,12 @@ def one_hot_rows(ids: Ints, alphabet_size: int) -> npt.NDArray[np.float32]:
 
 
 def frame_records(
-    ids: Ints, length: Ints, label: Ints, encoding: str, alphabet_size: int
+    ids: Ints,
+    length: Ints,
+    label: Ints,
+    encoding: str,
+    alphabet_size: int,
+    weight: Weights | None = None,
 ) -> memoryview:
     """Return the bytes of a TFRecord file that holds one Example per row, in order.
 
@@ -49,24 +55,32 @@ def frame_records(
         label: (n,) int64, not negative.
         encoding: ids or one_hot.
         alphabet_size: the number of characters.
+        weight: (n,) float32; None for records without the feature.
     """
     n, max_length = ids.shape
     if n == 0:
         return memoryview(b"")
+    has_weight = weight is not None
     if encoding == "ids":
         ids_bytes = varint_bytes(ids).sum(axis=1)
-        template_of = partial(ids_template, max_length)
+        template_of = partial(ids_template, max_length, has_weight)
     else:
         ids_bytes = np.zeros(n, np.int64)
-        template_of = partial(one_hot_template, max_length, alphabet_size)
+        template_of = partial(one_hot_template, max_length, alphabet_size, has_weight)
     sizes = np.stack([ids_bytes, varint_bytes(length), varint_bytes(label)])
     # In most datasets every varint takes one byte.
     if (sizes == sizes[:, :1]).all():
         template = template_of(VarintSizes(*sizes[:, 0].tolist()))
-        return _frame_group(ids, length, label, template).data.cast("B")
+        return _frame_group(ids, length, label, weight, template).data.cast("B")
     groups = _group_rows(sizes)
     framed = [
-        _frame_group(ids[rows], length[rows], label[rows], template_of(group))
+        _frame_group(
+            ids[rows],
+            length[rows],
+            label[rows],
+            None if weight is None else weight[rows],
+            template_of(group),
+        )
         for group, rows in groups.items()
     ]
     return _interleave(list(groups.values()), framed)
@@ -80,12 +94,14 @@ def _group_rows(sizes: Ints) -> dict[VarintSizes, Ints]:
     return {VarintSizes(*sizes[:, rows[0]].tolist()): rows for rows in np.split(order, starts)}
 
 
-def _frame_group(ids: Ints, length: Ints, label: Ints, template: Template) -> Bytes:
+def _frame_group(
+    ids: Ints, length: Ints, label: Ints, weight: Weights | None, template: Template
+) -> Bytes:
     """Return the framed records of rows of one size: (n, bytes of a framed record) uint8."""
     framed = np.empty((len(ids), len(template.framed)), np.uint8)
     framed[:] = template.framed
     records = framed[:, HEADER_BYTES:-FOOTER_BYTES]
-    checksum = template.checksum ^ template.write_scalars(records, length, label)
+    checksum = template.checksum ^ template.write_scalars(records, length, label, weight)
     checksum ^= template.sequence.write(records, ids)
     framed[:, -FOOTER_BYTES:] = mask_crc(checksum)[:, None].view(np.uint8)
     return framed

@@ -13,11 +13,13 @@ one-hot vector has four variable bytes that are 1.0 or 0.0 together: they are on
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.tfrecord.crc32c import Crcs, byte_differences, crc32c, mask_crc
@@ -25,6 +27,8 @@ from pipeline.tfrecord.varints import Bytes, Ints, repeated_byte, to_varints
 
 HEADER_BYTES = 12  # the size (uint64) and its masked CRC (uint32)
 FOOTER_BYTES = 4  # the masked CRC of the record
+
+Weights = npt.NDArray[np.float32]
 
 _ONE = np.frombuffer(struct.pack("<f", 1.0), np.uint8)
 
@@ -91,7 +95,8 @@ class Template:
     """A framed record of one size with every variable byte zero.
 
     checksum: the CRC of its record. scalars_at: positions in the record of the varints of length
-    and label. scalar_difference: what each of these bytes changes in the CRC, (k, 256) uint32.
+    and label, and of the weight if there is one. scalar_difference: what each of these bytes
+    changes in the CRC, (k, 256) uint32.
     """
 
     sizes: VarintSizes
@@ -101,32 +106,40 @@ class Template:
     scalars_at: Ints
     scalar_difference: Crcs
 
-    def write_scalars(self, records: Bytes, length: Ints, label: Ints) -> Crcs:
-        """Write lengths (n,) and labels (n,) into `records`; return (n,) changes of the CRCs."""
-        scalars = np.concatenate(
-            [
-                to_varints(length[:, None], self.sizes.length),
-                to_varints(label[:, None], self.sizes.label),
-            ],
-            axis=1,
-        )
+    def write_scalars(
+        self, records: Bytes, length: Ints, label: Ints, weight: Weights | None
+    ) -> Crcs:
+        """Write lengths, labels and weights, (n,) each, into `records`.
+
+        Returns:
+            (n,) changes of the CRCs.
+        """
+        columns = [
+            to_varints(length[:, None], self.sizes.length),
+            to_varints(label[:, None], self.sizes.label),
+        ]
+        if weight is not None:
+            columns.append(weight.astype("<f4")[:, None].view(np.uint8))
+        scalars = np.concatenate(columns, axis=1)
         records[:, self.scalars_at] = scalars
         return _combine(self.scalar_difference, scalars)
 
 
 @lru_cache(maxsize=256)
-def ids_template(max_length: int, sizes: VarintSizes) -> Template:
+def ids_template(max_length: int, has_weight: bool, sizes: VarintSizes) -> Template:
     """Return the template of records of ids."""
-    blank = _make_blank(max_length, 0, sizes)
+    blank = _make_blank(max_length, 0, has_weight, sizes)
     start = int(blank.sequence_at[0])
     difference = blank.difference[start : start + sizes.ids]
     return _frame(blank, sizes, IdsField(start, sizes.ids, difference))
 
 
 @lru_cache(maxsize=256)
-def one_hot_template(max_length: int, alphabet_size: int, sizes: VarintSizes) -> Template:
+def one_hot_template(
+    max_length: int, alphabet_size: int, has_weight: bool, sizes: VarintSizes
+) -> Template:
     """Return the template of records of one-hot vectors."""
-    blank = _make_blank(max_length, alphabet_size, sizes)
+    blank = _make_blank(max_length, alphabet_size, has_weight, sizes)
     # 1.0 and 2.0 differ in the two upper bytes of the four.
     starts = (blank.sequence_at[::2] - 2).reshape(max_length, alphabet_size)
     difference = np.zeros((max_length, alphabet_size + 2), np.uint32)
@@ -139,14 +152,16 @@ def one_hot_template(max_length: int, alphabet_size: int, sizes: VarintSizes) ->
 class _Blank:
     """A record of one size with every variable byte zero, and where its features stand.
 
-    sequence_at, length_at, label_at: positions in the record of the bytes that vary. difference:
-    (bytes of the record, 256) uint32, see `byte_differences`.
+    sequence_at, length_at, label_at, weight_at: positions in the record of the bytes that vary;
+    none of a weight that there is not. difference: (bytes of the record, 256) uint32, see
+    `byte_differences`.
     """
 
     record: bytes
     sequence_at: Ints
     length_at: Ints
     label_at: Ints
+    weight_at: Ints
     difference: Crcs
 
 
@@ -154,7 +169,7 @@ def _frame(blank: _Blank, sizes: VarintSizes, sequence: IdsField | OneHotField) 
     size = struct.pack("<Q", len(blank.record))
     size_crc = int(mask_crc(np.array([crc32c(size)], np.uint32))[0])
     framed = size + struct.pack("<I", size_crc) + blank.record + bytes(FOOTER_BYTES)
-    scalars_at = np.concatenate([blank.length_at, blank.label_at])
+    scalars_at = np.concatenate([blank.length_at, blank.label_at, blank.weight_at])
     return Template(
         sizes,
         np.frombuffer(framed, np.uint8),
@@ -165,44 +180,56 @@ def _frame(blank: _Blank, sizes: VarintSizes, sequence: IdsField | OneHotField) 
     )
 
 
-def _make_blank(max_length: int, alphabet_size: int, sizes: VarintSizes) -> _Blank:
+def _make_blank(
+    max_length: int, alphabet_size: int, has_weight: bool, sizes: VarintSizes
+) -> _Blank:
     """Return a record without its values: of ids, or of one-hot where `sizes.ids` is 0."""
-    record = _serialize(max_length, alphabet_size, sizes)
-
-    def find(feature: str) -> Ints:
-        changed = _serialize(max_length, alphabet_size, sizes, **{feature: 2})
-        return np.flatnonzero(record != changed)
-
-    sequence_at, length_at, label_at = find("sequence"), find("length"), find("label")
+    serialize = partial(_serialize, max_length, alphabet_size, has_weight, sizes)
+    record = serialize()
+    features = ("sequence", "length", "label", "weight")
+    sequence_at, length_at, label_at, weight_at = (
+        np.flatnonzero(record != serialize(**{feature: 2})) for feature in features
+    )
     blank = record.copy()
-    blank[np.concatenate([sequence_at, length_at, label_at])] = 0
+    blank[np.concatenate([sequence_at, length_at, label_at, weight_at])] = 0
     difference = byte_differences(len(blank))
-    return _Blank(blank.tobytes(), sequence_at, length_at, label_at, difference)
+    return _Blank(blank.tobytes(), sequence_at, length_at, label_at, weight_at, difference)
 
 
 def _serialize(
     max_length: int,
     alphabet_size: int,
+    has_weight: bool,
     sizes: VarintSizes,
     sequence: int = 1,
     length: int = 1,
     label: int = 1,
+    weight: int = 1,
 ) -> Bytes:
-    """Return an Example whose varints have these sizes, with 1 or 2 in every byte of a feature."""
+    """Return an Example whose varints have these sizes, with 1 or 2 in every byte of a feature.
+
+    Of a sequence of floats, it is their value that is 1 or 2.
+    """
     if sizes.ids:
         longer, rest = divmod(sizes.ids, max_length)
         id_sizes = [longer + (index < rest) for index in range(max_length)]
         values = _int_feature([repeated_byte(sequence, size) for size in id_sizes])
     else:
         floats = [float(sequence)] * (max_length * alphabet_size)
-        values = tf.train.Feature(float_list=tf.train.FloatList(value=floats))
+        values = _float_feature(floats)
     feature = {
         "sequence": values,
         "length": _int_feature([repeated_byte(length, sizes.length)]),
         "label": _int_feature([repeated_byte(label, sizes.label)]),
     }
+    if has_weight:
+        feature["weight"] = _float_feature(struct.unpack("<f", bytes([weight] * 4)))
     example = tf.train.Example(features=tf.train.Features(feature=feature))
     return np.frombuffer(example.SerializeToString(deterministic=True), np.uint8)
+
+
+def _float_feature(values: Sequence[float]) -> tf.train.Feature:
+    return tf.train.Feature(float_list=tf.train.FloatList(value=values))
 
 
 def _int_feature(values: list[int]) -> tf.train.Feature:

@@ -19,13 +19,14 @@ Keys = npt.NDArray[np.uint64]
 class Records(NamedTuple):
     """Some records: the feature `sequence`, and ids (n, max_length), length (n,), label (n,) of it.
 
-    The ids of one-hot vectors are 0 for unknown characters, too.
+    The ids of one-hot vectors are 0 for unknown characters, too. weight: (n,) float32, or None.
     """
 
     sequence: npt.NDArray[np.generic]
     ids: Ints
     length: Ints
     label: Ints
+    weight: npt.NDArray[np.float32] | None = None
 
 
 def find_wrong_records(records: Records, manifest: Manifest) -> Iterator[tuple[str, Bools]]:
@@ -42,6 +43,9 @@ def find_wrong_records(records: Records, manifest: Manifest) -> Iterator[tuple[s
     inside = _inside(records)
     yield f"length not in 1 to {max_length}", (length < 1) | (length > max_length)
     yield f"label not in 0 to {num_labels - 1}", (label < 0) | (label >= num_labels)
+    if records.weight is not None:
+        is_weight = np.isfinite(records.weight) & (records.weight > 0)
+        yield "weight not finite and above 0", ~is_weight
     if manifest.encoding == "one_hot":
         expected = one_hot_rows(ids, manifest.alphabet_size)
         yield "a vector is not one-hot", np.not_equal(records.sequence, expected)

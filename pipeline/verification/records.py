@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import NamedTuple
 
 import tensorflow as tf
 from apache_beam.io.filesystems import FileSystems
 
-from charseq.examples import ids_to_text, parse_examples, read_tfrecords, to_ids
+from charseq.examples import WEIGHT, ids_to_text, parse_examples, read_tfrecords, to_ids
 from charseq.manifest import Manifest
 from pipeline.runtime.filesystems import local_file
 
@@ -16,11 +17,15 @@ _BATCH_RECORDS = 256
 
 
 class Record(NamedTuple):
-    """A record as text: a character outside the alphabet is shown as U+FFFD."""
+    """A record as text: a character outside the alphabet is shown as U+FFFD.
+
+    weight: None in a dataset without weights.
+    """
 
     sequence: str
     length: int
     label: str
+    weight: float | None = None
 
 
 def read_records(
@@ -38,10 +43,11 @@ def read_records(
         parsed = parse_examples(batch, manifest.feature_spec)
         features = (to_ids(parsed["sequence"]), parsed["length"], parsed["label"])
         rows = (feature.numpy().tolist() for feature in features)
-        for ids, length, number in zip(*rows, strict=True):
+        weights = parsed[WEIGHT].numpy().tolist() if WEIGHT in parsed else repeat(None)
+        for ids, length, number, weight in zip(*rows, weights, strict=False):
             name = manifest.labels[number]
             if label in (None, name):
-                yield Record(ids_to_text(ids[:length], manifest.alphabet), length, name)
+                yield Record(ids_to_text(ids[:length], manifest.alphabet), length, name, weight)
 
 
 def _read_batches(dataset: str, manifest: Manifest, split: str) -> Iterator[tf.Tensor]:

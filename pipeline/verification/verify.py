@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import combinations
@@ -12,7 +13,7 @@ import tensorflow as tf
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
-from charseq.examples import parse_examples, read_tfrecords, to_ids
+from charseq.examples import WEIGHT, parse_examples, read_tfrecords, to_ids
 from charseq.files import FileDigest
 from charseq.manifest import (
     MANIFEST_FILE,
@@ -32,16 +33,22 @@ _BATCH_RECORDS = 4096
 
 
 class _Seen:
-    """What was read so far: counts by split, and keys of the sequences of each split."""
+    """What was read so far: counts and sums by split, and keys of the sequences of each split."""
 
     def __init__(self) -> None:
         self.lengths: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self.labels: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self.weights: defaultdict[str, defaultdict[int, float]] = defaultdict(
+            lambda: defaultdict(float)
+        )
         self.keys: defaultdict[str, list[Keys]] = defaultdict(list)
 
     def add(self, split: str, records: Records, unknown_id: int) -> None:
         self.lengths[split].update(records.length.tolist())
         self.labels[split].update(records.label.tolist())
+        if records.weight is not None:
+            for label, weight in enumerate(np.bincount(records.label, records.weight).tolist()):
+                self.weights[split][label] += weight
         self.keys[split].append(sequence_keys(records, unknown_id))
 
 
@@ -136,6 +143,7 @@ def _read_shard(path: str, manifest: Manifest, shard: Shard) -> Iterator[Records
             to_ids(parsed["sequence"]),
             parsed["length"],
             parsed["label"],
+            *([parsed[WEIGHT]] if WEIGHT in parsed else []),
         )
         yield Records(*(feature.numpy() for feature in features))
 
@@ -149,6 +157,12 @@ def _verify_counts(manifest: Manifest, seen: _Seen) -> None:
         _require(by_label, expected, f"{split}: the counts by label")
         total = seen.labels[split].total()
         _require(total, manifest.records(split), f"{split}: the records")
+    for split, weights in (manifest.label_weights or {}).items():
+        for number, label in enumerate(manifest.labels):
+            actual, weight = seen.weights[split][number], weights.get(label, 0)
+            # Sums of other groups of records, so that their last digits may differ.
+            is_same = math.isclose(actual, weight, rel_tol=1e-9)
+            _require(weight if is_same else actual, weight, f"{split}: the weights of {label!r}")
     records = (manifest.counts.train, manifest.counts.validation, manifest.counts.test)
     total = sum(shard.records for shard in manifest.shards)
     _require(total, sum(records), "the records of all splits")

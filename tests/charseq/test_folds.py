@@ -26,6 +26,7 @@ def folded() -> Manifest:
         options={"folds": 3},
         shards=tuple(shards),
         label_counts={"fold-0": {"x": 4}, "fold-1": {"x": 2, "y": 3}, "fold-2": {"y": 6}},
+        label_weights={"fold-0": {"x": 2.0}, "fold-1": {"x": 1.5, "y": 4.0}, "fold-2": {"y": 9.0}},
         length_histogram={"fold-0": {"1": 4}, "fold-1": {"1": 5}, "fold-2": {"1": 1, "2": 5}},
     )
     return replace(manifest, counts=replace(manifest.counts, train=15, validation=0, test=0))
@@ -55,6 +56,16 @@ def test_a_view_has_the_splits_of_its_fold() -> None:
         "train": {"x": 2, "y": 3},
         "validation": {"x": 4},
         "test": {"y": 6},
+    }
+    assert view.label_weights == {
+        "train": {"x": 1.5, "y": 4.0},
+        "validation": {"x": 2.0},
+        "test": {"y": 9.0},
+    }
+    assert view_fold(manifest, 0, "data").label_weights == {
+        "train": {"y": 9.0},
+        "validation": {"x": 1.5, "y": 4.0},
+        "test": {"x": 2.0},
     }
     assert view.length_histogram["test"] == {"1": 1, "2": 5}
     assert view.fingerprint == manifest.fingerprint

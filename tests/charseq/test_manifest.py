@@ -95,7 +95,7 @@ def test_an_input_file_of_an_earlier_version_has_no_identity() -> None:
         ("{", "d/dataset.json: not JSON"),
         ("[]", "d/dataset.json: not a manifest"),
         ("{}", "d/dataset.json: no 'format_version' in it"),
-        ('{"format_version": 3}', "got format version 3, expected at most 2"),
+        ('{"format_version": 4}', "got format version 4, expected at most 3"),
         ('{"format_version": 1}', "d/dataset.json: no 'fingerprint' in it"),
     ],
 )

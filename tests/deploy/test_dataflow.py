@@ -152,6 +152,7 @@ def test_the_console_may_fill_in_all_defaults() -> None:
         *("input", "output", "label_from", "alphabet", "alphabet_of"),  # have none
         *("alphabet_size", "num_shards"),
         *("label_pattern", "delimiter", "no_header", "rare_label_as"),  # have none
+        "weight_column",
         *("sequence_column", "label_column"),  # would exclude another
         *("train_input", "validation_input", "test_input", "split_column", "split_values"),
         *("time_column", "validation_from", "test_from", "group_column", "folds"),
@@ -204,12 +205,15 @@ def beyond_a_pattern(name: str, value: str) -> bool:
         too_small = any(0 < fraction < Fraction(1, 1_000_000) for fraction in fractions)
         named = len(set(names)) == len(names) and "train" in names
         return sum(fractions) != 1 or not named or too_small
+    if name == "split_values":
+        values = [pair.rpartition("=")[0].strip() for pair in value.split(",")]
+        return len(set(values)) < len(values)
     if name in MAXIMUM:
         return int(value) > MAXIMUM[name]
     if name in ("label_pattern", "rare_label_as", "validation_from", "test_from"):
         return True  # not a regular expression, not a date
-    columns = ("sequence_column", "label_column", "split_column", "time_column", "group_column")
-    return name in columns and value in ("sequence", "label")
+    is_column = name.endswith("_column")
+    return is_column and value in ("sequence", "label")
 
 
 @given(st.data())

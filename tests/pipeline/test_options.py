@@ -174,7 +174,7 @@ def test_options_in_json_hold_the_number_of_characters() -> None:
     names = list(Options(input=("a", "b"), output="out").to_json())
     assert names == [
         *("input", "format", "label_from", "label_pattern", "sequence_column", "label_column"),
-        *("delimiter", "no_header", "normalize", "lowercase", "strip", "encoding"),
+        *("weight_column", "delimiter", "no_header", "normalize", "lowercase", "strip", "encoding"),
         *("max_length", "alphabet", "alphabet_size", "too_long", "split", "num_shards"),
         *("compression", "seed", "max_rejected_fraction", "max_labels"),
         *("min_label_rows", "rare_label_as", "overwrite"),

@@ -42,7 +42,7 @@ def test_the_size_of_a_record_is_that_of_its_sequence(
     assert record_bytes(options(**changes)) == expected
     ids = expected if "encoding" not in changes else 0
     sizes = VarintSizes(ids, 1, 1)
-    template = one_hot_template(10, 5, sizes) if ids == 0 else ids_template(10, sizes)
+    template = one_hot_template(10, 5, False, sizes) if ids == 0 else ids_template(10, False, sizes)
     overhead = 80  # names of the features, length, label, framing
     assert expected < len(template.framed) < expected + overhead
 

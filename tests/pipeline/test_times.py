@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pyarrow as pa
 import pytest
 
-from pipeline.rows.split_columns import find_splits_by_time
+from pipeline.columns.splits import find_splits_by_time
 from pipeline.times import check_time, parse_time
 
 pytestmark = pytest.mark.unit

@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +63,23 @@ def write_dataset(
     compression: str = "none",
     shards: int = 2,
     transform: bool = False,
+    weight_of: Callable[[str], float] | None = None,
 ) -> Dataset:
     """Write a complete dataset directory and read it.
 
     Shard i of n of a split holds its rows i, i + n, …. transform: write a graph that encodes too;
-    it takes most of a second. Splits of the names fold-0, fold-1, … make a dataset with folds.
+    it takes most of a second. weight_of: the weight of a text, for records with weights. Splits of
+    the names fold-0, fold-1, … make a dataset with folds.
     """
     described = [
         _write_shard(
-            directory, split, rows[number::shards], (number, shards), encoding, compression
+            directory,
+            split,
+            rows[number::shards],
+            (number, shards),
+            encoding,
+            compression,
+            weight_of,
         )
         for split, rows in splits.items()
         for number in range(shards)
@@ -84,8 +92,11 @@ def write_dataset(
     if encoding == "one_hot":
         sequence = {"shape": [MAX_LENGTH, ALPHABET_SIZE], "dtype": "float32"}
     scalar = {"shape": [], "dtype": "int64"}
+    features = {"sequence": sequence, "length": scalar, "label": scalar}
+    if weight_of:
+        features["weight"] = {"shape": [], "dtype": "float32"}
     manifest = {
-        "format_version": 1,
+        "format_version": 3 if weight_of else 1,
         "fingerprint": "0123456789abcdef" * 4,
         "encoding": encoding,
         "compression": compression,
@@ -95,7 +106,7 @@ def write_dataset(
         "unknown_id": UNKNOWN,
         "alphabet": list(ALPHABET),
         "labels": list(LABELS),
-        "feature_spec": {"sequence": sequence, "length": scalar, "label": scalar},
+        "feature_spec": features,
         "counts": _row_counts(splits),
         "length_histogram": {
             split: dict(Counter(str(min(len(text), MAX_LENGTH)) for text, _ in rows))
@@ -104,6 +115,7 @@ def write_dataset(
         "label_counts": {
             split: dict(Counter(label for _, label in rows)) for split, rows in splits.items()
         },
+        **_label_weights(splits, weight_of),
         "shards": described,
         "inputs": [{"path": "rows.csv", "bytes": 1234, "identity": "sha256:" + "5e" * 32}],
         "options": {"seed": 0, "max_length": MAX_LENGTH, **folds},
@@ -145,6 +157,20 @@ def _row_counts(splits: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
     }
 
 
+def _label_weights(
+    splits: Mapping[str, Sequence[Row]], weight_of: Callable[[str], float] | None
+) -> dict[str, Any]:
+    if weight_of is None:
+        return {}
+    sums = {
+        split: {
+            name: sum(weight_of(text) for text, label in rows if label == name) for name in LABELS
+        }
+        for split, rows in splits.items()
+    }
+    return {"label_weights": sums}
+
+
 def _write_shard(
     directory: Path,
     split: str,
@@ -152,6 +178,7 @@ def _write_shard(
     number: tuple[int, int],
     encoding: str,
     compression: str,
+    weight_of: Callable[[str], float] | None,
 ) -> dict[str, Any]:
     ending = "tfrecord.gz" if compression == "gzip" else "tfrecord"
     path = directory / split / f"part-{number[0]:05}-of-{number[1]:05}.{ending}"
@@ -159,7 +186,8 @@ def _write_shard(
     options = "GZIP" if compression == "gzip" else ""
     with tf.io.TFRecordWriter(str(path), options) as writer:
         for text, label in rows:
-            writer.write(_example(text, label, encoding).SerializeToString())
+            weight = weight_of and weight_of(text)
+            writer.write(_example(text, label, encoding, weight).SerializeToString())
     return {
         "path": str(path.relative_to(directory)),
         "split": split,
@@ -169,7 +197,7 @@ def _write_shard(
     }
 
 
-def _example(text: str, label: str, encoding: str) -> tf.train.Example:
+def _example(text: str, label: str, encoding: str, weight: float | None) -> tf.train.Example:
     ids = encode(text)
     if encoding == "ids":
         sequence = _integers(ids)
@@ -181,6 +209,8 @@ def _example(text: str, label: str, encoding: str) -> tf.train.Example:
         "length": _integers([min(len(text), MAX_LENGTH)]),
         "label": _integers([LABELS.index(label)]),
     }
+    if weight is not None:
+        features["weight"] = tf.train.Feature(float_list=tf.train.FloatList(value=[weight]))
     return tf.train.Example(features=tf.train.Features(feature=features))
 
 

@@ -10,6 +10,7 @@ ACCEPTED_AND_REFUSED: list[tuple[str, list[str], list[str]]] = [
     ("label_from", ["directory", "file"], ["path", "files"]),
     ("sequence_column", ["peptide", "a b", "ß,x"], ["label"]),
     ("label_column", ["class", "y=1"], ["sequence"]),
+    ("weight_column", ["importance", "a b"], []),
     ("label_pattern", [r"^(\w+)", "OS=(.+?) OX="], []),
     ("delimiter", [";", ",", "|", ":", "tab"], ["", ";;", "semicolon", "a"]),
     ("no_header", ["true", "false"], ["yes", "1"]),

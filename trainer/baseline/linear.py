@@ -62,7 +62,9 @@ class LinearModel:
         )
 
 
-def fit(ngrams: Ngrams, labels: Ints, num_labels: int) -> LinearModel:
+def fit(
+    ngrams: Ngrams, labels: Ints, num_labels: int, weights: Floats32 | None = None
+) -> LinearModel:
     """Return a model of some rows in an order that is random, such as that of their hashes.
 
     The same rows give the same bits. The rate falls linearly to 0.
@@ -71,8 +73,9 @@ def fit(ngrams: Ngrams, labels: Ints, num_labels: int) -> LinearModel:
         ngrams: of one row or more.
         labels: (rows,) int64.
         num_labels: of the model.
+        weights: (rows,), what the loss of each row is multiplied by; None for 1.
     """
-    counts = np.bincount(labels, minlength=num_labels)
+    counts = np.bincount(labels, weights, num_labels)
     dimensions = min(num_labels, _MAX_DIMENSIONS)
     vectors = np.zeros((BUCKETS, dimensions), np.float32)
     matrix = _first_matrix(dimensions, num_labels)
@@ -85,11 +88,13 @@ def fit(ngrams: Ngrams, labels: Ints, num_labels: int) -> LinearModel:
     for step in range(steps):
         place = step % len(batches)
         batch = batches[place]
-        batch_labels = labels[place * _BATCH_SIZE : (place + 1) * _BATCH_SIZE]
+        rows = slice(place * _BATCH_SIZE, (place + 1) * _BATCH_SIZE)
         left = np.float32(1 - step / steps)
         hidden = _mean_vectors(vectors, batch)
         errors = _softmax(hidden @ matrix + bias)
-        errors[np.arange(len(errors)), batch_labels] -= 1
+        errors[np.arange(len(errors)), labels[rows]] -= 1
+        if weights is not None:
+            errors *= weights[rows, np.newaxis]
         touched, gradients = _sum_by_bucket(batch, _over_root(errors @ matrix.T, batch))
         vector_squares[touched] += np.square(gradients).mean(axis=1)
         scales = left * rate / np.sqrt(vector_squares[touched])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from charseq.examples import WEIGHT
 from charseq.gains import Ints
 from trainer.baseline.linear import fit
 from trainer.baseline.ngrams import Ngrams, distinct_ngrams
@@ -21,8 +23,7 @@ MAX_ROWS = 200_000
 MAX_CHARACTERS = 4_000_000
 _ROWS_AT_ONCE = 2048
 
-# Of some rows: ids (rows, max_length) int64, lengths (rows,) and labels (rows,) int64.
-Rows = tuple[npt.NDArray[np.int64], Ints, Ints]
+Weights = npt.NDArray[np.float32]
 
 
 class BaselineTraining:
@@ -37,10 +38,10 @@ class BaselineTraining:
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         with read_errors_as_data_error(dataset):
-            ngrams, labels = read_ngrams(dataset)
+            ngrams, labels, weights = read_ngrams(dataset)
         self._rows = len(labels)
         thread = ThreadPoolExecutor(max_workers=1)
-        self._model = thread.submit(fit, ngrams, labels, len(dataset.manifest.labels))
+        self._model = thread.submit(fit, ngrams, labels, len(dataset.manifest.labels), weights)
         thread.shutdown(wait=False)
 
     def save(self, directory: str) -> None:
@@ -55,30 +56,44 @@ class BaselineTraining:
         print(f"n-gram baseline: trained on {self._rows:,} rows", flush=True)
 
 
-def read_ngrams(dataset: Dataset, max_rows: int = MAX_ROWS) -> tuple[Ngrams, Ints]:
-    """Return the n-grams and the labels (rows,) of the first rows of the train split.
+class _Rows(NamedTuple):
+    """Some rows: ids (rows, max_length) int64; lengths, labels (rows,) int64; weights (rows,)."""
 
-    Split and shard of a row follow from a hash, so the first rows are a fair sample.
+    ids: npt.NDArray[np.int64]
+    lengths: Ints
+    labels: Ints
+    weights: Weights | None
+
+
+def read_ngrams(dataset: Dataset, max_rows: int = MAX_ROWS) -> tuple[Ngrams, Ints, Weights | None]:
+    """Return n-grams, labels (rows,) and weights (rows,) of the first rows of the train split.
+
+    The weights have a mean of 1 over the split; None if the records have none. Split and shard of
+    a row follow from a hash, so the first rows are a fair sample.
     """
-    ngrams, labels = [], []
+    ngrams, labels, weights = [], [], []
     rows = characters = 0
-    for ids, lengths, row_labels in _read_ids(dataset, max_rows):
-        kept = np.cumsum(lengths) <= MAX_CHARACTERS - characters
+    for read in _read_rows(dataset, max_rows):
+        kept = np.cumsum(read.lengths) <= MAX_CHARACTERS - characters
         kept[max_rows - rows :] = False
-        ngrams.append(distinct_ngrams(ids[kept], lengths[kept]))
-        labels.append(row_labels[kept])
-        rows, characters = rows + int(kept.sum()), characters + int(lengths.sum())
+        ngrams.append(distinct_ngrams(read.ids[kept], read.lengths[kept]))
+        labels.append(read.labels[kept])
+        if read.weights is not None:
+            weights.append(read.weights[kept])
+        rows, characters = rows + int(kept.sum()), characters + int(read.lengths.sum())
         if not kept.all():
             break
     together = Ngrams(*(np.concatenate(column) for column in zip(*ngrams, strict=True)))
-    return together, np.concatenate(labels)
+    return together, np.concatenate(labels), np.concatenate(weights) if weights else None
 
 
-def _read_ids(dataset: Dataset, max_rows: int) -> Iterator[Rows]:
+def _read_rows(dataset: Dataset, max_rows: int) -> Iterator[_Rows]:
     """Yield the rows of the first shards of the train split, `max_rows` or more if it has them."""
     manifest = dataset.manifest
+    scale = manifest.weight_scale("train")
     representation = "one_hot" if manifest.encoding == "one_hot" else "embedding"
     for rows in read_rows(dataset, first_shards(manifest, max_rows), _ROWS_AT_ONCE):
         lengths = rows["length"].numpy()
         ids = restore_ids(rows["sequence"].numpy(), lengths, representation, manifest)
-        yield ids, lengths, rows["label"].numpy()
+        weights = rows[WEIGHT].numpy() * np.float32(scale) if WEIGHT in rows else None
+        yield _Rows(ids, lengths, rows["label"].numpy(), weights)

@@ -2,18 +2,20 @@
 
 A batch is ({"sequence": (batch, *input_shape), "length": (batch,) int64}, label (batch,) int64,
 weight (batch,) float32). All batches have the same shape, so that a step is compiled once: copies
-of other rows, with weight 0, fill up a batch that lacks rows.
+of other rows, with weight 0, fill up a batch that lacks rows. The weight of others is 1, or, where
+records have weights, in proportion to theirs, with a mean of 1 over the split.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import tensorflow as tf
 
+from charseq.examples import WEIGHT
 from charseq.manifest import Manifest
 from trainer.data.dataset import Dataset
 from trainer.data.order import length_bucketed_order
@@ -88,7 +90,7 @@ class Batches:
             return _gather(rows, order), weight
 
         numbered = tf.data.Dataset.zip(tf.data.Dataset.range(first, tf.int64.max), blocks)
-        return self._to_batches(parallel_map(numbered, arrange), skip_in_block)
+        return self._to_batches(parallel_map(numbered, arrange), "train", skip_in_block)
 
     def evaluation(self, split: str) -> tf.data.Dataset:
         """Return every row of a split once, always in the same order."""
@@ -100,7 +102,7 @@ class Batches:
             return _gather(rows, order), tf.cast(tf.range(self.batch_size) < count, tf.float32)
 
         records = read_records(self.dataset, shards, self.batch_size)
-        return self._to_batches(parse_rows(records, self.manifest).map(fill_up), skip=0)
+        return self._to_batches(parse_rows(records, self.manifest).map(fill_up), split, skip=0)
 
     def _with_unknown_characters(self, rows: Rows, seed: tuple[int, tf.Tensor]) -> Rows:
         ids, unknown_id = rows["sequence"], self.manifest.unknown_id
@@ -117,13 +119,19 @@ class Batches:
         records = read_records(self.dataset, shards.tolist(), block_size)
         return parse_rows(records.skip(first), self.manifest)
 
-    def _to_batches(self, blocks: tf.data.Dataset, skip: int) -> tf.data.Dataset:
+    def _to_batches(self, blocks: tf.data.Dataset, split: str, skip: int) -> tf.data.Dataset:
         """Cut blocks of (rows, weight), each of whole batches, into batches for the model."""
+        scale = self.manifest.weight_scale(split)
         batches = blocks.rebatch(self.batch_size, drop_remainder=True).skip(skip)
-        represented = parallel_map(batches, self._represent_batch)
+        represented = parallel_map(batches, partial(self._represent_batch, scale))
         return represented.prefetch(_PREFETCHED_BATCHES).with_options(data_options())
 
-    def _represent_batch(self, rows: Rows, weight: tf.Tensor) -> tuple[Rows, tf.Tensor, tf.Tensor]:
+    def _represent_batch(
+        self, scale: float, rows: Rows, weight: tf.Tensor
+    ) -> tuple[Rows, tf.Tensor, tf.Tensor]:
+        """Return a batch; scale: what the weights of records are multiplied by."""
+        if WEIGHT in rows:
+            weight *= rows[WEIGHT] * scale
         sequence = rows["sequence"]
         if sequence.dtype.is_integer:
             ids = tf.cast(sequence, tf.int64)

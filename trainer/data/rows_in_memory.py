@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from charseq.examples import to_ids
+from charseq.examples import WEIGHT, to_ids
 from trainer.data.dataset import Dataset
 from trainer.data.records import Rows, call_python, parallel_map, read_rows
 
@@ -25,11 +26,13 @@ class RowsInMemory:
         manifest = dataset.manifest
         self.count = manifest.records("train")
         max_length, labels = manifest.max_length, len(manifest.labels)
-        self._columns: dict[str, npt.NDArray[np.integer]] = {
+        self._columns: dict[str, npt.NDArray[Any]] = {
             "sequence": np.empty((self.count, max_length), smallest_dtype(manifest.unknown_id)),
             "length": np.empty(self.count, smallest_dtype(max_length)),
             "label": np.empty(self.count, smallest_dtype(labels)),
         }
+        if WEIGHT in manifest.feature_spec:
+            self._columns[WEIGHT] = np.empty(self.count, np.float32)
         self._order: npt.NDArray[np.unsignedinteger] | None = None
         self._num_orders = 0
         self._fill(dataset)
@@ -54,7 +57,7 @@ class RowsInMemory:
         number_of_order = self._num_orders
         types = [column.dtype for column in self._columns.values()]
 
-        def gather(number: int) -> list[npt.NDArray[np.integer]]:
+        def gather(number: int) -> list[npt.NDArray[Any]]:
             if number_of_order != self._num_orders or self._order is None:
                 raise RuntimeError("another epoch has begun")
             chosen = self._order[number * block_size : (number + 1) * block_size]

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from charseq.console.messages import compare_names
 from charseq.console.terminal import escape_terminal
 from charseq.errors import DataError
-from charseq.gains import Ints
+from charseq.examples import WEIGHT
+from charseq.gains import Floats, Ints
 from charseq.metrics import Evaluation, MetricsAccumulator, worst_labels
 from trainer.baseline.comparison import NgramAccumulator
 from trainer.baseline.saved import load_baseline
@@ -33,13 +34,15 @@ class Predictions(NamedTuple):
     """What a model predicts for the rows of a batch.
 
     labels: (batch,) int64, as in the records. probabilities: (batch, labels) float32. lengths:
-    (batch,) int64, in characters. inputs: of the model, (batch, *input_shape).
+    (batch,) int64, in characters. inputs: of the model, (batch, *input_shape). weights: (batch,)
+    float64, of the records; None if they have none.
     """
 
     labels: Ints
     probabilities: npt.NDArray[np.float32]
     lengths: Ints
     inputs: npt.NDArray[Any]
+    weights: Floats | None
 
 
 def evaluate(
@@ -70,7 +73,7 @@ def evaluate(
     baseline = load_baseline(run)
     beside = baseline and NgramAccumulator(baseline, run.max_length, train_counts)
     for batch in predict(run, dataset, split, trust_model):
-        metrics.add(batch.labels, batch.probabilities, batch.lengths)
+        metrics.add(batch.labels, batch.probabilities, batch.lengths, batch.weights)
         if observe:
             observe(batch)
         if beside:
@@ -90,6 +93,7 @@ def format_evaluation(evaluation: Evaluation) -> str:
         f"top-3 accuracy {evaluation.top3_accuracy:.4f}, macro F1 {evaluation.macro_f1:.4f}, "
         f"loss {evaluation.loss:.4f}, calibration error {evaluation.calibration_error:.4f}",
         *_format_baselines(evaluation),
+        *_format_weighted(evaluation),
         f"{'label':<{width}}  {'support':>9}  precision  recall      F1",
     ]
     lines += [
@@ -113,6 +117,15 @@ def _format_baselines(evaluation: Evaluation) -> Iterator[str]:
         values = (scores.accuracy, scores.macro_f1, scores.loss) if scores else ()
         accuracy, macro_f1, loss = (f"{value:.4f}" for value in values) if values else "–––"
         yield f"{name:<19}  {accuracy:>8}  {macro_f1:>8}  {loss:>6}"
+
+
+def _format_weighted(evaluation: Evaluation) -> Iterator[str]:
+    """Yield the metrics by the weights of the rows, if they have any."""
+    if (scores := evaluation.weighted) is not None:
+        yield (
+            f"by weight, {scores.weight:g} in all: accuracy {scores.accuracy:.4f}, top-3 accuracy "
+            f"{scores.top3_accuracy:.4f}, macro F1 {scores.macro_f1:.4f}, loss {scores.loss:.4f}"
+        )
 
 
 def predict(
@@ -161,6 +174,9 @@ def predict_batches(
 
     from trainer.data.records import read_errors_as_data_error
 
+    manifest = batches.manifest
+    left, has_weight = manifest.records(split), WEIGHT in manifest.feature_spec
+    scale = manifest.weight_scale(split)
     with read_errors_as_data_error(batches.dataset):
         for features, labels, weights in batches.evaluation(split):
             try:
@@ -173,9 +189,16 @@ def predict_batches(
                     f"{path}: its answers are not numbers: the training diverged; "
                     "train again with a lower --learning-rate"
                 )
-            rows = weights.numpy() > 0  # The last batch is filled up with rows of weight 0.
-            columns = (labels, probabilities, features["length"], features["sequence"])
-            yield Predictions(*(np.asarray(column)[rows] for column in columns))
+            # The last batch is filled up with copies of its rows.
+            rows = min(left, len(probabilities))
+            left -= rows
+            yield Predictions(
+                labels.numpy()[:rows],
+                probabilities[:rows],
+                features["length"].numpy()[:rows],
+                features["sequence"].numpy()[:rows],
+                weights.numpy()[:rows].astype(np.float64) / scale if has_weight else None,
+            )
     batches.dataset.check_unchanged()
 
 

@@ -126,7 +126,7 @@ def evaluate_folds(
             of_fold = dataset.of_fold(fold)
 
             def observe(batch: Predictions, run: Run = run, of_fold: Dataset = of_fold) -> None:
-                pooled.add(batch.labels, batch.probabilities, batch.lengths)
+                pooled.add(batch.labels, batch.probabilities, batch.lengths, batch.weights)
                 _write_predictions(file, batch, run, of_fold)
 
             evaluations[fold] = evaluate(run, of_fold, "test", trust_model, observe)

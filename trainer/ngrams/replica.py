@@ -30,7 +30,7 @@ from trainer.ngrams.model import (
 )
 from trainer.ngrams.recurrence import Dropout, Recurrence
 from trainer.ngrams.table import Lookup, sum_by_row
-from trainer.steps.losses import balance, metric_sums
+from trainer.steps.losses import balance, count_rows, metric_sums
 from trainer.steps.microbatches import num_microbatches, split_batch
 from trainer.steps.replicas import (
     add_in_order,
@@ -134,7 +134,7 @@ class NgramReplica:
         lookup, read = self._look_up(buckets_of(hashes, size.num_buckets))
         own = Read(*(self._share(each) for each in read))
         inputs = self._make_inputs(marked, features["length"], lookup.vectors, own)
-        rows = add_in_order([tf.reduce_sum(weights)])
+        rows = add_in_order([count_rows(weights)])
         parts = split_batch((self._pad_inputs(inputs), labels, weights), self._num_parts)
         results = [
             self._gradients(*part, rows, key)

@@ -66,7 +66,7 @@ def measure(
     for batch in predict_batches(model, saved_model, batches, split):
         probabilities = np.zeros((len(batch.labels), len(labels)), np.float32)
         probabilities[:, columns] = batch.probabilities
-        metrics.add(batch.labels, probabilities, batch.lengths)
+        metrics.add(batch.labels, probabilities, batch.lengths, batch.weights)
     return metrics.evaluation(split, manifest.fingerprint, labels)
 
 

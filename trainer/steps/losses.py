@@ -10,17 +10,22 @@ import tensorflow as tf
 def metric_sums(
     labels: tf.Tensor, answers: tf.Tensor, losses: tf.Tensor, weights: tf.Tensor
 ) -> tf.Tensor:
-    """Return loss, correct answers and rows, (3,) float32, summed over rows of weight 1.
+    """Return loss, correct answers and rows, (3,) float32, summed over rows times their weight.
 
     Args:
         labels: (rows,) int64.
         answers: (rows, classes), probabilities or their logarithms.
         losses: (rows,) float32.
-        weights: (rows,) float32, 1 or 0.
+        weights: (rows,) float32, 0 of a row that fills up a batch.
     """
     correct = tf.cast(tf.argmax(answers, axis=1) == labels, tf.float32)
     sums = [tf.reduce_sum(values * weights) for values in (losses, correct)]
     return tf.stack([*sums, tf.reduce_sum(weights)])
+
+
+def count_rows(weights: tf.Tensor) -> tf.Tensor:
+    """Return the number of rows of weights (rows,), those that fill up left out: () float32."""
+    return tf.reduce_sum(tf.cast(weights > 0, tf.float32))
 
 
 def balance(

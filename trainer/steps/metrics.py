@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Score:
-    """Mean loss, in nats, and accuracy, 0 to 1, over some rows."""
+    """Mean loss, in nats, and accuracy, 0 to 1, over some rows, by their weights."""
 
     loss: float
     accuracy: float
@@ -18,7 +18,10 @@ class Score:
 
 
 class MetricSums(NamedTuple):
-    """Loss and correct answers, each summed over `rows` rows; seconds of waiting for them."""
+    """Loss and correct answers, each summed over `rows` rows; seconds of waiting for them.
+
+    Where records have weights, each row counts as its weight, with a mean of 1 over the split.
+    """
 
     loss: float = 0.0
     correct: float = 0.0

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from trainer.steps.losses import balance, metric_sums
+from trainer.steps.losses import balance, count_rows, metric_sums
 from trainer.steps.microbatches import Batch, num_microbatches, split_batch, trim_padding
 from trainer.steps.replicas import add_in_order, apply_gradients, keep_on_first
 
@@ -124,7 +124,7 @@ class Replica:
     def train(self, *batch: Any) -> tf.Tensor:
         """Update the weights; return loss, correct answers and rows, (3,) float32, summed."""
         *_, weights = batch
-        rows = add_in_order([tf.reduce_sum(weights)])
+        rows = add_in_order([count_rows(weights)])
         parts = self._microbatches(batch)
         results = [
             self._objective.gradients(*part, rows, seeds)

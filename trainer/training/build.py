@@ -86,9 +86,10 @@ def _ngram_learner(
     class_weights: Sequence[float] | None,
     **common: Any,
 ) -> Learner:
-    rows = manifest.counts_of_labels("train")
-    # Balanced weights make the labels equally probable.
-    shares = label_shares([1] * len(rows) if class_weights else rows)
+    rows, weights = manifest.counts_of_labels("train"), manifest.mean_weights("train")
+    # Balanced weights make the labels equally probable, but for what their rows weigh.
+    effective = [1 if class_weights else count for count in rows]
+    shares = label_shares([n * weight for n, weight in zip(effective, weights, strict=True)])
     ngrams = NgramModel(ngram_size(settings, manifest), counts, shares)
     optimizer = build_optimizer(settings, ngrams.experts.trainable_variables)
     regularization = Regularization(settings.dropout, settings.ngram_dropout, settings.seed)

@@ -50,6 +50,7 @@ def stage(output: Path, content: str) -> PreparedDataset:
             duplicates=0,
             ambiguous=0,
             label_counts=(1,),
+            label_weights=(),
             length_counts=(0, 1),
             id_counts=(0,) * 27,
             unknown_characters=Counter(),

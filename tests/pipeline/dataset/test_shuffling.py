@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.dataset.checking import USABLE, UsableRows
+from pipeline.dataset.checking import UsableRows
 from pipeline.dataset.plan import Plan
 from pipeline.dataset.shuffling import partition_rows
 from pipeline.options import Options
 from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.packing import pack_rows, unpack_rows
-from pipeline.shards.ordering import SHUFFLED, order_rows
+from pipeline.shards.ordering import order_rows, shuffled_schema
 from pipeline.shards.partition import plan_partition
 from pipeline.transform.saved_graph import Vocabulary
 
@@ -26,10 +26,13 @@ ROWS = [("AC", "AC "), ("AC", None), ("GGGGTT", None), ("TT", "\ufeffTT"), ("CA 
 def parity_of(changed: list[str], parity_limit: int) -> dict[str, str | None]:
     """Return by sequence the texts for parity.jsonl, where those of `changed` were chosen."""
     sequences, raw = zip(*ROWS, strict=True)
-    none = [None] * len(ROWS)
-    columns = [sequences, ["x"] * len(ROWS), raw, [1] * len(ROWS), none, none]
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, USABLE.types, strict=True)]
-    packed = pack_rows(pa.RecordBatch.from_arrays(arrays, schema=USABLE))
+    columns = {
+        "sequence": pa.array(sequences),
+        "label": pa.array(["x"] * len(ROWS)),
+        "raw": pa.array(raw, pa.string()),
+        "step": pa.array([1] * len(ROWS), pa.int32()),
+    }
+    packed = pack_rows(pa.record_batch(columns))
     plan = Plan(
         OPTIONS,
         plan_partition(OPTIONS.split_fractions, 1),
@@ -39,7 +42,8 @@ def parity_of(changed: list[str], parity_limit: int) -> dict[str, str | None]:
     )
     partitioned = partition_rows(UsableRows(0, 1, packed), plan, OPTIONS)
     assert (partitioned.num_rows, partitioned.rejected) == (len(ROWS), [])
-    rows = order_rows(unpack_rows([rows for _, rows in partitioned.by_shard], SHUFFLED), 0).rows
+    packed_rows = [rows for _, rows in partitioned.by_shard]
+    rows = order_rows(unpack_rows(packed_rows, shuffled_schema(OPTIONS)), 0).rows
     return dict(zip(rows["sequence"].to_pylist(), rows["raw"].to_pylist(), strict=True))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.options import Options
 from pipeline.shards.counts import ParityRow, ShardCounts
-from pipeline.shards.ordering import SHUFFLED
+from pipeline.shards.ordering import shuffled_schema
 from pipeline.transform.saved_graph import Encoded
 
 pytestmark = pytest.mark.unit
@@ -20,7 +20,7 @@ OPTIONS = Options(input=("i",), output="o", max_length=3, alphabet="AC")
 
 def rows(*columns: tuple[str, str, str | None]) -> pa.RecordBatch:
     arrays = [pa.array(column, pa.string()) for column in zip(*columns, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=SHUFFLED)
+    return pa.RecordBatch.from_arrays(arrays, schema=shuffled_schema(OPTIONS))
 
 
 def encoded(ids: list[list[int]], label: list[int]) -> Encoded:

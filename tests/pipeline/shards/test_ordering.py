@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,15 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.options import Options
 from pipeline.rows.hashing import hash_sequences
 from pipeline.shards.ordering import (
-    SHUFFLED,
     AmbiguousSequence,
     merge_most_ambiguous,
     order_rows,
+    shuffled_schema,
 )
 
 pytestmark = pytest.mark.unit
+
+OPTIONS = Options(input=("i",), output="o")
 
 Row = tuple[str, str, str | None]
 
@@ -27,7 +32,7 @@ Row = tuple[str, str, str | None]
 def batch(rows: list[Row]) -> pa.RecordBatch:
     columns = list(zip(*rows, strict=True)) or [(), (), ()]
     return pa.RecordBatch.from_arrays(
-        [pa.array(column, pa.string()) for column in columns], schema=SHUFFLED
+        [pa.array(column, pa.string()) for column in columns], schema=shuffled_schema(OPTIONS)
     )
 
 
@@ -60,6 +65,43 @@ def test_equal_rows_are_kept_once_and_ambiguous_sequences_counted() -> None:
 
 
 SMALL = st.text("AB", min_size=1, max_size=2)
+WEIGHTED = replace(OPTIONS, weight_column="weight")
+
+
+def weighted(rows: Sequence[tuple[str, str, str | None, float]]) -> pa.RecordBatch:
+    columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
+    schema = shuffled_schema(WEIGHTED)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def test_the_weights_of_equal_rows_are_added_up_from_the_least_on() -> None:
+    """In float64 1e16 + 1 + 1 is 1e16, and 1 + 1 + 1e16 is two more."""
+    rows = [("A", "x", "a", 1e16), ("A", "x", None, 1.0), ("B", "x", None, 4.0)]
+    rows += [("A", "x", None, 1.0), ("A", "y", None, 0.5)]
+    found = order_rows(weighted(rows), seed=0)
+    assert sorted(found.rows.to_pylist(), key=str) == [
+        {"sequence": "A", "label": "x", "raw": "a", "weight": 1e16 + 2},
+        {"sequence": "A", "label": "y", "raw": None, "weight": 0.5},
+        {"sequence": "B", "label": "x", "raw": None, "weight": 4.0},
+    ]
+    kept = order_rows(weighted(rows), seed=0, keeps_duplicates=True).rows
+    assert sorted(kept["weight"].to_pylist()) == [0.5, 1.0, 1.0, 4.0, 1e16]
+
+
+@given(
+    st.lists(st.tuples(SMALL, SMALL, st.none() | SMALL, st.floats(0, 1e30)), max_size=30),
+    st.randoms(),
+)
+def test_the_order_of_arrival_does_not_change_a_weight(
+    rows: list[tuple[str, str, str | None, float]], random: object
+) -> None:
+    expected = order_rows(weighted(rows), seed=5).rows.to_pylist()
+    random.shuffle(rows)  # type: ignore[attr-defined]
+    assert order_rows(weighted(rows), seed=5).rows.to_pylist() == expected
+    without_raw = [(*row[:2], None, row[3]) for row in rows]
+    weights = [row["weight"] for row in order_rows(weighted(without_raw), seed=5).rows.to_pylist()]
+    assert weights == [row["weight"] for row in expected]
 
 
 @given(st.lists(st.tuples(SMALL, SMALL, st.none() | SMALL), max_size=30), st.randoms())

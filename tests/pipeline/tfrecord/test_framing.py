@@ -16,7 +16,9 @@ from pipeline.tfrecord.framing import frame_records, one_hot_rows
 pytestmark = pytest.mark.unit
 
 
-def example(ids: list[int], length: int, label: int, one_hot_of: int | None) -> bytes:
+def example(
+    ids: list[int], length: int, label: int, one_hot_of: int | None, weight: float | None = None
+) -> bytes:
     """One record as Protocol Buffers writes it."""
 
     def ints(values: list[int]) -> tf.train.Feature:
@@ -27,6 +29,9 @@ def example(ids: list[int], length: int, label: int, one_hot_of: int | None) -> 
         floats = [float(i == k) for i in ids for k in range(1, one_hot_of + 1)]
         sequence = tf.train.Feature(float_list=tf.train.FloatList(value=floats))
     features = {"sequence": sequence, "length": ints([length]), "label": ints([label])}
+    if weight is not None:
+        floats_of_one = tf.train.FloatList(value=[weight])
+        features["weight"] = tf.train.Feature(float_list=floats_of_one)
     message = tf.train.Example(features=tf.train.Features(feature=features))
     return message.SerializeToString(deterministic=True)  # type: ignore[no-any-return]
 
@@ -46,20 +51,31 @@ def batches(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
 
 
 @settings(deadline=None, max_examples=60)
-@given(batches(), st.sampled_from(["ids", "one_hot"]))
+@given(batches(), st.sampled_from(["ids", "one_hot"]), st.booleans())
 def test_the_bytes_are_those_of_protobuf_and_tfrecordwriter(
     tmp_path_factory: pytest.TempPathFactory,
     batch: tuple[np.ndarray, np.ndarray, np.ndarray, int],
     encoding: str,
+    has_weight: bool,
 ) -> None:
     ids, length, label, size = batch
+    weights = np.random.default_rng(len(ids)).lognormal(sigma=20, size=len(ids)).astype(np.float32)
     if encoding == "one_hot":
         ids, size = np.minimum(ids, 26), 25
     path = tmp_path_factory.mktemp("records") / "expected.tfrecord"
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for row in zip(ids.tolist(), length.tolist(), label.tolist(), strict=True):
-            writer.write(example(*row, size if encoding == "one_hot" else None))
-    assert bytes(frame_records(ids, length, label, encoding, size)) == path.read_bytes()
+        for row in range(len(ids)):
+            writer.write(
+                example(
+                    ids[row].tolist(),
+                    int(length[row]),
+                    int(label[row]),
+                    size if encoding == "one_hot" else None,
+                    float(weights[row]) if has_weight else None,
+                )
+            )
+    framed = frame_records(ids, length, label, encoding, size, weights if has_weight else None)
+    assert bytes(framed) == path.read_bytes()
 
 
 def test_a_record_is_read_with_nothing_but_the_documented_spec(tmp_path: Path) -> None:

@@ -47,6 +47,19 @@ def test_a_row_of_unknown_ngrams_has_the_label_shares() -> None:
     assert fit(ngrams, labels, 2).probabilities(unknown)[0, 1] == pytest.approx(75.5 / 301, 1e-5)
 
 
+def test_rows_count_as_their_weights() -> None:
+    ngrams, labels = random_rows(300, 2, seed=0)
+    labels[:] = np.arange(300) % 4 == 0
+    unknown = distinct_ngrams(np.array([[99, 98, 97]]), np.array([3]))
+    # The 75 rows of label 1 weigh 150 of 300: (150 + 1/2) / (300 + 2 · 1/2)
+    weights = np.where(labels == 1, 2, 2 / 3).astype(np.float32)
+    weighted = fit(ngrams, labels, 2, weights)
+    assert weighted.probabilities(unknown)[0, 1] == pytest.approx(0.5, 1e-5)
+    plain, equal = fit(ngrams, labels, 2), fit(ngrams, labels, 2, np.ones(300, np.float32))
+    assert equal.vectors.tobytes() == plain.vectors.tobytes()
+    assert weighted.vectors.tobytes() != plain.vectors.tobytes()
+
+
 def test_the_same_rows_give_the_same_bits() -> None:
     rows = random_rows(700, 40, seed=2)
     one, other = fit(*rows, 40), fit(*rows, 40)

@@ -240,6 +240,31 @@ def test_a_corrupted_shard_is_a_data_error(tmp_path):
 
 
 @pytest.mark.unit
+@pytest.mark.parametrize("cache", ["none", "memory"])
+def test_weights_have_a_mean_of_one_over_the_split(tmp_path, cache):
+    weight_of = {"A": 1.0, "BA": 2.0, "BCA": 6.0, "C": 5.0}
+    splits = {
+        "train": [("A", "x"), ("BA", "y"), ("BCA", "y")],
+        "validation": [("BA", "y"), ("C", "z")],
+    }
+    dataset = write_dataset(tmp_path, splits, shards=1, weight_of=weight_of.__getitem__)
+    assert dataset.manifest.mean_weights("train") == [pytest.approx(4 / 3), pytest.approx(1 / 3), 1]
+    batches = Batches(dataset, "embedding", batch_size=2, cache=cache)
+
+    def weights_by_length(found):
+        return sorted(
+            (length, pytest.approx(weight))
+            for features, _, weights in found.as_numpy_iterator()
+            for length, weight in zip(features["length"], weights, strict=True)
+            if weight
+        )
+
+    # 9 of 3 rows in all, and 7 of 2.
+    assert weights_by_length(batches.training(1)) == [(1, 1 / 3), (2, 2 / 3), (3, 2)]
+    assert weights_by_length(batches.evaluation("validation")) == [(1, 10 / 7), (2, 4 / 7)]
+
+
+@pytest.mark.unit
 @pytest.mark.parametrize("representation", ["embedding", "one_hot", "scalar"])
 def test_ids_are_restored_from_the_input_of_the_model(tmp_path, representation):
     manifest = write_dataset(tmp_path, {"train": toy_rows(50)}).manifest

@@ -62,17 +62,17 @@ def plain_epoch(model, batches, class_weights=(1.0, 1.0, 1.0), clip_norm=np.inf)
     losses = []
     for features, labels, weights in batches:
         real = weights.numpy() > 0
-        labels = labels[real]
+        labels, weights = labels[real], weights[real]
         with tf.GradientTape() as tape:
             answer = model({name: values[real] for name, values in features.items()}, training=True)
             rows = keras.losses.sparse_categorical_crossentropy(labels, answer)
-            loss = tf.reduce_mean(rows * tf.gather(class_weights, labels))
+            loss = tf.reduce_mean(rows * weights * tf.gather(class_weights, labels))
         gradients = tape.gradient(loss, model.trainable_variables)
         gradients = [tf.convert_to_tensor(gradient).numpy() for gradient in gradients]
         norm = np.sqrt(sum((gradient**2).sum() for gradient in gradients))
         for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
             variable.assign_sub(RATE * gradient * min(1, clip_norm / norm))
-        losses.extend(rows.numpy())
+        losses.extend((rows * weights).numpy())
     return losses
 
 
@@ -96,6 +96,35 @@ def test_an_epoch_of_steps_equals_plain_gradient_descent(dataset, jit_compile, s
     assert sums[-1].rows == len(losses) == ROWS
     assert sums[-1].score().loss == pytest.approx(np.mean(losses), rel=1e-5)
     assert_same_weights(model, reference)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_rows_count_as_their_weights(tmp_path, jit_compile):
+    rows = toy_rows(ROWS)
+    weight_of = {text: 1.0 + len(text) for text, _ in rows}
+    dataset = write_dataset(tmp_path, {"train": rows}, weight_of=weight_of.__getitem__)
+    batches = Batches(dataset, "embedding", BATCH)
+    steps, model = new_steps(dataset, jit_compile=jit_compile, class_weights=(0.5, 2.0, 3.0))
+    *_, (_, sums) = steps.train(batches.training(1), range(3), NO_METRICS, lambda: RATE)
+    _, reference = new_steps(dataset)
+    losses = plain_epoch(reference, batches.training(1), class_weights=(0.5, 2.0, 3.0))
+    assert sums.rows == pytest.approx(ROWS)
+    assert sums.score().loss == pytest.approx(np.mean(losses), rel=1e-5)
+    assert_same_weights(model, reference)
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_equal_weights_change_no_bit(dataset, tmp_path, weight):
+    rows = toy_rows(ROWS)
+    trained = []
+    for each in (dataset, write_dataset(tmp_path, {"train": rows}, weight_of=lambda _: weight)):
+        steps, model = new_steps(each)
+        list(
+            steps.train(Batches(each, "embedding", BATCH).training(1), range(3), NO_METRICS, float)
+        )
+        trained.append(model.get_weights())
+    for one, other in zip(*trained, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_learning_rate_is_set_before_each_execution(dataset):
