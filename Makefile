@@ -4,7 +4,7 @@
 PYTHON ?= python3 python3.13 python3.12 python3.11 python3.10
 
 # Tests run in this many processes, each with a TensorFlow of its own (up to 3.5 GB).
-TEST_PROCESSES ?= 2
+export TEST_PROCESSES ?= 2
 
 VENV_PYTHON := .venv/bin/python
 # What `make test` leaves to `make test-all`.

@@ -10,11 +10,15 @@ import argparse
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.support.breakage import BREAKAGES, VARIABLE, Breakage
 from tests.support.paths import ROOT
+
+# Each has a TensorFlow of its own, as the processes of `make test` have.
+_PROCESSES = int(os.environ.get("TEST_PROCESSES", "2"))
 
 
 def main() -> int:
@@ -26,14 +30,15 @@ def main() -> int:
     if unknown := sorted(set(chosen) - set(names)):
         parser.error(f"got {', '.join(unknown)}, expected of {', '.join(names)}")
     selected = [breakage for breakage in BREAKAGES if breakage.name in chosen]
-    noticed = [report(breakage) for breakage in selected]
+    with ThreadPoolExecutor(_PROCESSES) as pool:
+        results = pool.map(run_broken, selected)
+        noticed = [report(*each) for each in zip(selected, results, strict=True)]
     print(f"{sum(noticed)} of {len(noticed)} broken promises were noticed")
     return int(not all(noticed))
 
 
-def report(breakage: Breakage) -> bool:
-    """Break one promise, print what came of it, and return whether a test noticed."""
-    result = run_broken(breakage)
+def report(breakage: Breakage, result: subprocess.CompletedProcess[str]) -> bool:
+    """Print what came of a broken promise, and return whether a test noticed."""
     noticed = result.returncode == pytest.ExitCode.TESTS_FAILED
     print(f"{'noticed' if noticed else 'UNNOTICED'}: {breakage.promise}", flush=True)
     if not noticed:

@@ -280,6 +280,20 @@ BREAKAGES = (
         "tests/pipeline/dataset/test_prepare.py -k plain_python",
     ),
     Breakage(
+        "weights-of-duplicates",
+        "nothing is lost: the weight of a duplicate is added to that of its record",
+        "pipeline.shards.ordering:_add_up_weights",
+        lambda _: lambda rows, tied, new_label: rows,
+        "tests/pipeline/shards/test_ordering.py -k weight",
+    ),
+    Breakage(
+        "weights-unscaled",
+        "weights count in proportion: of 3 each they train as none",
+        "charseq.manifest:Manifest.weight_scale",
+        always(1.0),
+        "tests/trainer/training/test_loop.py -k equal_weights",
+    ),
+    Breakage(
         "leaks-stay",
         "no leak: no train row is in another given split",
         "pipeline.split.given:GivenSplits._is_dropped",

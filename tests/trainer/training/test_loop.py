@@ -120,7 +120,9 @@ def test_equal_weights_change_no_bit(dataset, tmp_path, weight):
     for each in (dataset, write_dataset(tmp_path, {"train": rows}, weight_of=lambda _: weight)):
         steps, model = new_steps(each)
         list(
-            steps.train(Batches(each, "embedding", BATCH).training(1), range(3), NO_METRICS, float)
+            steps.train(
+                Batches(each, "embedding", BATCH).training(1), range(3), NO_METRICS, lambda: RATE
+            )
         )
         trained.append(model.get_weights())
     for one, other in zip(*trained, strict=True):
