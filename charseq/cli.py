@@ -12,7 +12,14 @@ from contextlib import contextmanager
 
 from charseq.console.messages import print_error
 from charseq.console.terminal import escaped_output
-from charseq.errors import DataError, MismatchError, Preempted, UsageError, UselessResult
+from charseq.errors import (
+    ChangedData,
+    DataError,
+    MismatchError,
+    Preempted,
+    UsageError,
+    UselessResult,
+)
 from charseq.process.machine import limit_thread_pools
 from charseq.process.signals import Signalled, interruptible, leave_if_watched, was_signalled
 
@@ -22,8 +29,8 @@ def exit_status(command: Callable[[], None]) -> int:
 
     An error that a user can cause becomes one message on standard error. Status 0: done; 1: the
     data cannot be used or the run failed; 2: the command line is wrong; 3: the input does not fit
-    the model or the alphabet, or the result is of no use; 130: interrupted; 143: ended by SIGTERM.
-    What is printed is safe for a terminal and fits its encoding.
+    the model or the alphabet, or the result is of no use; 4: a change is beyond its limit; 130:
+    interrupted; 143: ended by SIGTERM. What is printed is safe for a terminal, in its encoding.
     """
     with escaped_output():
         status = _exit_status(command)
@@ -50,6 +57,9 @@ def _exit_status(command: Callable[[], None]) -> int:
     except (DataError, OSError) as error:
         print_error(f"error: {error}")
         return 1
+    except ChangedData as changed:
+        print_error(f"error: {changed}")
+        return 4
     except Preempted as preempted:
         print(preempted, file=sys.stderr)
         return 143

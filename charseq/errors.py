@@ -21,3 +21,7 @@ class Preempted(Exception):  # noqa: N818 - not an error
 
 class UselessResult(Exception):  # noqa: N818 - the command did its work
     """All was done as requested, but what came of it is of no use: exit status 3."""
+
+
+class ChangedData(Exception):  # noqa: N818 - the command did its work
+    """All was compared as requested, and a change is beyond its limit: exit status 4."""

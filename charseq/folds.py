@@ -76,6 +76,7 @@ def view_fold(manifest: Manifest, fold: int | None, directory: str) -> Manifest:
         length_histogram=_merge(manifest.length_histogram, split_of),
         label_counts=_merge(manifest.label_counts, split_of),
         label_weights=manifest.label_weights and _merge(manifest.label_weights, split_of),
+        character_counts=manifest.character_counts and _merge(manifest.character_counts, split_of),
     )
 
 

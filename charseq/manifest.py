@@ -29,6 +29,8 @@ TRANSFORM_DIR = "transform"
 TRANSFORM_GRAPH_DIR = f"{TRANSFORM_DIR}/transform_fn"
 REJECTED_DIR = "rejected"
 SPLITS = ("train", "validation", "test")
+# Stands for all characters outside the alphabet.
+OUTSIDE = ""
 
 _FINGERPRINTED = (
     "format_version",
@@ -125,6 +127,8 @@ class Manifest:
     `dataset.json`. strata: with --stratify, the least hash of validation and that of test in each
     label, as 16 hex digits, or None for a split without a sequence of it; else None. label_weights:
     with --weight-column, the sums of the records' weights, as `label_counts`; else None.
+    character_counts: by split, how often each character of the alphabet is in the records, and
+    under OUTSIDE how often any other is; None in datasets of versions that did not record it.
     """
 
     format_version: int
@@ -150,6 +154,7 @@ class Manifest:
     manifest_sha256: str = ""
     strata: Mapping[str, Sequence[str | None]] | None = None
     label_weights: Mapping[str, Mapping[str, float]] | None = None
+    character_counts: Mapping[str, Mapping[str, int]] | None = None
 
     def shards_of(self, split: str) -> tuple[Shard, ...]:
         """Return the shards of a split that hold a record, in the order of the manifest."""
@@ -210,7 +215,7 @@ class Manifest:
         if not self.notes:
             # The SHA-256 of a manifest that was written without the key must stay the same.
             del content["notes"]
-        for name in ("strata", "label_weights"):
+        for name in ("strata", "label_weights", "character_counts"):
             if content[name] is None:
                 del content[name]
         return content
@@ -293,6 +298,7 @@ def manifest_from_json(content: Any, path: str) -> Manifest:
             manifest_sha256=content.get(SEAL_KEY, ""),
             strata=content.get("strata"),
             label_weights=content.get("label_weights"),
+            character_counts=content.get("character_counts"),
         )
     except KeyError as error:
         raise DataError(f"{path}: no {error} in it") from error

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from charseq.errors import DataError
@@ -49,6 +50,9 @@ RUN_ASSET = f"{ASSETS_DIR}/{RUN_FILE}"
 # Where a SavedModel has room for files of its owner, which a server does not read.
 EXTRA_DIR = "assets.extra"
 ENTRY_FILE = f"{EXTRA_DIR}/entry.json"
+# Of a registry: which of its versions is current, as TensorFlow Serving reads it.
+POINTER_FILE = "models.config"
+CURRENT_VERSION = re.compile(r"\bversions: *(\d+)")
 
 TRUST_MODEL_HELP = (
     "load a model with operations that no model of the trainer has; they may read and write your "

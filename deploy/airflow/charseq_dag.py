@@ -1,4 +1,4 @@
-"""Prepare the input of a date, check the dataset, train, evaluate and promote, every day.
+"""Prepare the input of a date, check and compare the dataset, train, evaluate, promote: every day.
 
 Each date has its own dataset and run directories. A task that is started again skips what is
 complete, resumes what is not, and fails if input or options have changed. Airflow's Variables set
@@ -58,7 +58,15 @@ PARAMS = {
         description="of the rows read; python -m pipeline has a limit of its own",
     ),
     "max_truncated_fraction": Param(0.2, type="number", minimum=0, maximum=1),
+    "fail_if": Param(
+        "default",
+        type="string",
+        description="limits of changes from the dataset of the current model, as "
+        "labels>0.1,unknown>0.01, beyond which nothing is trained",
+    ),
 }
+# There is nothing to compare with before the first model.
+HAS_MODEL = 'if [ ! -e "$REGISTRY/models.config" ]; then echo "no model yet"; exit; fi; '
 
 
 class PrepareOperator(BeamRunPythonPipelineOperator):
@@ -72,14 +80,20 @@ class PrepareOperator(BeamRunPythonPipelineOperator):
         return super().execute(context)
 
 
-def trainer(task_id: str, command: str, timeout: timedelta) -> BashOperator:
-    """Return a task that runs a module of the trainer, with `exec` so that SIGTERM reaches it."""
+def module(
+    task_id: str, command: str, timeout: timedelta, *, first: str = "", **settings: Any
+) -> BashOperator:
+    """Return a task that runs a module of the project, with `exec` so that SIGTERM reaches it.
+
+    first: a command before it. settings: of the task.
+    """
     return BashOperator(
         task_id=task_id,
-        bash_command=f'exec "$PYTHON" -m {command}',
+        bash_command=f'{first}exec "$PYTHON" -m {command}',
         env={"PYTHON": PYTHON, "DATASET": DATASET, "RUN": RUN, "REGISTRY": REGISTRY},
         append_env=True,
         execution_timeout=timeout,
+        **settings,
     )
 
 
@@ -132,19 +146,27 @@ with DAG(
         pipeline_options={"input": INPUT, "output": DATASET},
         execution_timeout=timedelta(hours=6),
     )
-    train = trainer(
+    compare = module(
+        "compare",
+        'pipeline.compare "$REGISTRY" "$DATASET" --output "$DATASET.compare" '
+        "--fail-if {{ params.fail_if | quote }}",
+        timedelta(minutes=30),
+        first=HAS_MODEL,
+        retries=0,  # what has changed is the same at the next attempt
+    )
+    train = module(
         "train",
         'trainer --data "$DATASET" --output "$RUN" '
         "{{ params.train | map('quote') | join(' ') }}",
         timedelta(days=1),
     )
-    evaluate = trainer(
+    evaluate = module(
         "evaluate", 'trainer.evaluate --model "$RUN" --data "$DATASET"', timedelta(hours=2)
     )
-    promote = trainer(
+    promote = module(
         "promote",
         'trainer.promote --candidate "$RUN" --registry "$REGISTRY" --data "$DATASET" '
         "{{ params.promote | map('quote') | join(' ') }}",
         timedelta(hours=2),
     )
-    prepare >> check_quality(DATASET) >> train >> evaluate >> promote
+    prepare >> check_quality(DATASET) >> compare >> train >> evaluate >> promote

@@ -10,11 +10,12 @@ from typing import TypeVar
 
 from charseq.errors import DataError
 from charseq.examples import feature_spec
-from charseq.manifest import SPLITS, Manifest, RowCounts, Shard, format_version
+from charseq.manifest import OUTSIDE, SPLITS, Manifest, RowCounts, Shard, format_version
 from charseq.text.normalization import UNICODE_VERSION
 from pipeline.dataset.limits import check_folds, check_known_characters
 from pipeline.dataset.notes import note_absent_from_folds, note_absent_labels
 from pipeline.dataset.prepared import PreparedDataset
+from pipeline.options import Options
 from pipeline.rows.sources import describe_inputs
 from pipeline.shards.write import ShardSummary
 from pipeline.split.given import GivenSplits
@@ -86,6 +87,10 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
         }
         if has_weight
         else None,
+        character_counts={
+            split: _count_characters(vocabulary.alphabet, shards, options)
+            for split, shards in by_split.items()
+        },
         notes=(*prepared.plan.notes, *note_absent(vocabulary.labels, label_counts)),
     ).with_fingerprint()
 
@@ -153,6 +158,16 @@ def _name_counts(names: Sequence[str], counts: Iterable[Sequence[Number]]) -> Ma
     """
     totals = map(sum, zip_longest(*counts, fillvalue=0))
     return {name: total for name, total in zip(names, totals, strict=False) if total}
+
+
+def _count_characters(
+    alphabet: Sequence[str], shards: Sequence[ShardSummary], options: Options
+) -> Mapping[str, int]:
+    """Return `Manifest.character_counts` of a split."""
+    ids = (shard.id_counts for shard in shards)
+    counts = _name_counts(alphabet, (of_shard[1:] for of_shard in ids))
+    outside = sum(shard.id_counts[options.unknown_id] for shard in shards)
+    return {**counts, OUTSIDE: outside} if outside else counts
 
 
 def _describe_shard(summary: ShardSummary, compression: str) -> Shard:

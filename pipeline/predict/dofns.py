@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 
+from pipeline.compare.rows import count_rows
 from pipeline.formats.parsed_rows import ParsedRows
 from pipeline.options import RowRules
 from pipeline.predict.characters import CharacterCounts
@@ -40,6 +41,7 @@ from pipeline.runtime.threads import ThreadedDoFn
 
 # Tags of outputs.
 CHARACTERS = "characters"
+COMPARED = "compared"
 COUNTS = "counts"
 LABELLED = "labelled"
 ROWS = "predicted"
@@ -65,14 +67,21 @@ class Predict(ThreadedDoFn):
     """Part to (its index, PredictedRows).
 
     To COUNTS a ReadCounts per block, to CHARACTERS the CharacterCounts of its usable rows, to
-    LABELLED their LabelledRows if they have labels, to REJECTED the rows that are not usable.
+    LABELLED their LabelledRows if they have labels, to COMPARED their RowCounts if they are to be
+    compared with those of the model's dataset, to REJECTED the rows that are not usable.
     """
 
     def __init__(
-        self, model: Model, trust_model: bool, columns: OutputColumns, has_labels: bool
+        self,
+        model: Model,
+        trust_model: bool,
+        columns: OutputColumns,
+        *,
+        has_labels: bool = False,
+        compares: bool = False,
     ) -> None:
         self._model, self._trust_model, self._columns = model, trust_model, columns
-        self._has_labels = has_labels
+        self._has_labels, self._compares = has_labels, compares
         self._rules = RowRules(
             model.max_length,
             "truncate",
@@ -122,6 +131,8 @@ class Predict(ThreadedDoFn):
         )
         self._read.inc(counts.read)
         yield TaggedOutput(COUNTS, counts)
+        if self._compares:
+            yield TaggedOutput(COMPARED, count_rows(checked, self._rules))
         yield from tag_rejected(rejected)
 
     def emit(self, done: PredictedSlice) -> Iterator[tuple[int, PredictedRows] | TaggedOutput]:

@@ -12,9 +12,10 @@ from functools import partial
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
 
+from pipeline.compare.rows import add_rows
 from pipeline.output.staging import Staging
 from pipeline.predict.characters import CharacterCounts, add_characters, check_characters
-from pipeline.predict.dofns import CHARACTERS, COUNTS, LABELLED, ROWS, Predict, WritePart
+from pipeline.predict.dofns import CHARACTERS, COMPARED, COUNTS, LABELLED, ROWS, Predict, WritePart
 from pipeline.predict.evaluation import add_labelled
 from pipeline.predict.model import Model
 from pipeline.predict.options import PredictOptions
@@ -44,12 +45,19 @@ def build(
         | "Spread" >> beam.Reshuffle()
         | "Predict"
         >> beam.ParDo(
-            Predict(model, options.trust_model, columns, options.label_column is not None)
-        ).with_outputs(CHARACTERS, COUNTS, LABELLED, REJECTED, main=ROWS)
+            Predict(
+                model,
+                options.trust_model,
+                columns,
+                has_labels=options.label_column is not None,
+                compares=options.compare,
+            )
+        ).with_outputs(CHARACTERS, COMPARED, COUNTS, LABELLED, REJECTED, main=ROWS)
     )
     counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
     characters = read[CHARACTERS] | "AddCharacters" >> beam.CombineGlobally(add_characters)
     labelled = read[LABELLED] | "AddLabelled" >> beam.CombineGlobally(partial(add_labelled, model))
+    compared = read[COMPARED] | "AddCompared" >> beam.CombineGlobally(add_rows)
     first = counts | "Check" >> beam.Map(
         lambda added, known: _check_counts(added, known, parts, model, options),
         AsSingleton(characters),
@@ -68,6 +76,7 @@ def build(
             AsSingleton(counts),
             AsSingleton(characters),
             AsSingleton(labelled),
+            AsSingleton(compared),
             AsList(files),
             AsList(rejected_files),
         )

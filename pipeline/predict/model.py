@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from apache_beam.io.filesystems import FileSystems
 
@@ -11,6 +11,7 @@ from charseq.files import FileDigest
 from charseq.manifest import parse_manifest
 from charseq.models.saved_model import DATASET_ASSET, SAVED_MODEL_FILE
 from charseq.text.normalization import Normalization
+from pipeline.compare.profile import Named, profile_of_dataset
 from pipeline.runtime.filesystems import digest_file, list_tree, open_file
 
 
@@ -21,7 +22,8 @@ class Model:
     fingerprint: of the dataset that it was trained on. max_length: the length at which it cuts
     sequences. alphabet: its characters; others get the id `unknown_id`. labels: in the order of its
     probabilities. normalization: of the sequences of the dataset. files: all its files, by their
-    path in `directory`. train_counts: the train rows of each label.
+    path in `directory`. train: the profile of the
+    rows that it was trained on.
     """
 
     directory: str
@@ -32,7 +34,13 @@ class Model:
     labels: tuple[str, ...]
     normalization: Normalization
     files: tuple[FileDigest, ...]
-    train_counts: tuple[int, ...] = ()
+    train: Named = field(compare=False)
+
+    @property
+    def train_counts(self) -> tuple[int, ...]:
+        """The train rows of each label."""
+        rows = self.train.profile.labels or {}
+        return tuple(rows.get(label, 0) for label in self.labels)
 
 
 def read_model(directory: str) -> Model:
@@ -63,7 +71,7 @@ def read_model(directory: str) -> Model:
         manifest.labels,
         manifest.normalization,
         files,
-        tuple(manifest.counts_of_labels("train")),
+        profile_of_dataset(manifest, None, f"the dataset of {directory}"),
     )
 
 

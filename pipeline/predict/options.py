@@ -75,6 +75,11 @@ class PredictOptions:
         maximum=1000,
     )
     output_format: str = flag("format of the output", default="jsonl", choices=OUTPUT_FORMATS)
+    compare: bool = flag(
+        "also write compare.html and compare.json: what changed from the rows that the model was "
+        "trained on to these",
+        default=False,
+    )
     max_rejected_fraction: float = flag(
         "fail if a larger fraction of the rows is rejected",
         default=Options.max_rejected_fraction,

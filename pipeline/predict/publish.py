@@ -15,6 +15,9 @@ from charseq.errors import DataError
 from charseq.files import FileDigest, parse_json_object, to_json_text
 from charseq.metrics import EVALUATION_FILE
 from charseq.options_file import OPTIONS_FILE
+from pipeline.compare.comparison import Comparison
+from pipeline.compare.profile import Named
+from pipeline.compare.rows import RowCounts, make_profile
 from pipeline.output.journal import StagedFile, StagedOutput, publish_staged
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import Staging
@@ -37,7 +40,7 @@ _LIBRARIES = ("apache-beam", "tensorflow", "pyarrow", "numpy")
 class PreparedPredictions:
     """Predictions whose files are staged.
 
-    staging: of the run. counts, characters, labelled: of all rows that were read. files,
+    staging: of the run. counts, characters, labelled, compared: of all rows that were read. files,
     rejected_files: in any order.
     """
 
@@ -48,6 +51,7 @@ class PreparedPredictions:
     counts: ReadCounts
     characters: CharacterCounts
     labelled: LabelledRows
+    compared: RowCounts
     files: Sequence[PredictedFile]
     rejected_files: Sequence[RejectedFile]
 
@@ -90,7 +94,18 @@ def _texts(prepared: PreparedPredictions) -> dict[str, str]:
     if prepared.options.label_column is not None:
         evaluation = to_evaluation(prepared.labelled, prepared.model)
         texts[EVALUATION_FILE] = to_json_text(evaluation)
+    if prepared.options.compare:
+        texts |= compare_with_train(prepared).to_files()
     return texts
+
+
+def compare_with_train(prepared: PreparedPredictions) -> Comparison:
+    """Return what changed from the rows that the model was trained on to those to predict."""
+    options, model = prepared.options, prepared.model
+    has_labels = options.label_column is not None
+    profile = make_profile(prepared.counts, prepared.compared, None, has_labels=has_labels)
+    name = ", ".join(map(redact, options.input))
+    return Comparison(model.train, Named(name, profile), tuple(model.alphabet), {})
 
 
 def summarize(prepared: PreparedPredictions) -> dict[str, Any]:

@@ -6,7 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from apache_beam.io.filesystems import FileSystems
+
 from charseq.html.formats import format_share
+from pipeline.compare.comparison import PAGE_FILE
 from pipeline.output.directory import check_inputs_outside, open_output, stage, stage_dry_run
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import Staging
@@ -53,6 +56,8 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
     print(describe(counts, model, options.output, time.monotonic() - started))
     if options.label_column is not None:
         print(describe_evaluation(read_evaluation(options.output), options.output))
+    if options.compare:
+        print(f"report: {FileSystems.join(options.output, PAGE_FILE)}, beside the train rows")
 
 
 def _confirm_existing(sources: Sequence[Source], model: Model, options: PredictOptions) -> str:

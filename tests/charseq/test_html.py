@@ -24,9 +24,12 @@ from charseq.html.formats import format_measure, format_plural, format_share, sh
 pytestmark = pytest.mark.unit
 
 
+PAGES = ("compare", "dataset", "evaluation", "folds", "predictions", "run")
+
+
 def test_every_template_is_valid() -> None:
     names = {file.name for file in files("charseq.html").joinpath("templates").iterdir()}
-    pages = {"dataset.html", "evaluation.html", "folds.html", "predictions.html", "run.html"}
+    pages = {f"{name}.html" for name in PAGES}
     assert names == {"base.html", "macros.html", "style.css", *pages}
     for file in files("charseq.html").joinpath("templates").iterdir():
         Environment().parse(file.read_text(encoding="utf-8"))

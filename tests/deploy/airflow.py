@@ -41,7 +41,10 @@ CONF = {
     "max_truncated_fraction": 1,
 }
 # Every run measures anew; a lock is taken.
-REWRITTEN = ("runs/20260102/evaluation-test.json", "runs/20260102/report.html", "registry/.lock")
+REWRITTEN = (
+    *("runs/20260102/evaluation-test.json", "runs/20260102/report.html", "registry/.lock"),
+    *(f"datasets/20260102.compare/compare.{ending}" for ending in ("html", "json")),
+)
 # The first training is ended by SIGTERM, as Airflow does it, once it has saved something.
 INTERPRETER = """\
 #!/bin/sh
@@ -101,7 +104,8 @@ def _run_tests() -> None:
         test_twice_for_one_date(run, folder)
         test_a_changed_input_is_refused(run, folder)
         test_bad_data_is_not_trained_on(run, folder)
-    print("3 passed, 0 failed")
+        test_changed_data_is_not_trained_on(run, folder)
+    print("4 passed, 0 failed")
 
 
 def test_twice_for_one_date(run: Callable[..., Finished], folder: Path) -> None:
@@ -113,6 +117,7 @@ def test_twice_for_one_date(run: Callable[..., Finished], folder: Path) -> None:
         0,
         "SIGTERM: saved after step",
         "going on in epoch",
+        "no model yet",
         f"promoted: {folder}/data/runs/20260102 is {folder}/data/registry/1, the current one",
     )
     print("2026-01-02: prepared, looked at, trained (ended once, gone on), evaluated, promoted")
@@ -122,6 +127,7 @@ def test_twice_for_one_date(run: Callable[..., Finished], folder: Path) -> None:
         second,
         0,
         "datasets/20260102 is already prepared from these inputs",
+        "datasets/20260102 (train), ",
         "runs/20260102 is already trained on this dataset",
         "registry/1, the current one",
     )
@@ -159,6 +165,23 @@ def test_bad_data_is_not_trained_on(run: Callable[..., Finished], folder: Path) 
     if (folder / "data" / "runs" / "20260103").exists():
         raise DataError("bad data was trained on")
     print("2026-01-03, bad data: not trained on")
+
+
+def test_changed_data_is_not_trained_on(run: Callable[..., Finished], folder: Path) -> None:
+    """A label has another name than in the dataset of the current model."""
+    path = sample(folder, "20260104", 3000)
+    path.write_text(path.read_text().replace(",amber", ",ochre"))
+    fifth = run("dags", "test", "charseq", "2026-01-04", "--conf", json.dumps(CONF))
+    expect(
+        fifth,
+        1,
+        "CHANGED  'ochre' (",
+        f"{folder}/data/datasets/20260104 has changed beyond the limits of --fail-if: ",
+        "DagRun failed",
+    )
+    if (folder / "data" / "runs" / "20260104").exists():
+        raise DataError("changed data was trained on")
+    print("2026-01-04, a label by another name: not trained on")
 
 
 def make_environment() -> Path:

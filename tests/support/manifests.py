@@ -7,6 +7,7 @@ from typing import Any
 
 from charseq.examples import feature_spec
 from charseq.manifest import Manifest, RowCounts
+from pipeline.compare.profile import Named, Profile
 
 _MANIFEST = Manifest(
     format_version=1,
@@ -28,6 +29,9 @@ _MANIFEST = Manifest(
     options={},
     versions={},
 )
+
+
+TRAIN = Named("data (train)", Profile(2, {"x": 1, "y": 1}, {1: 2}, {"A": 2}, 0.0, 0.0))
 
 
 def toy_manifest(**changes: Any) -> Manifest:

@@ -25,20 +25,18 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, sync, sync_tree, try_lock, write_text
-from charseq.models.saved_model import ENTRY_FILE, EXTRA_DIR
+from charseq.models.saved_model import CURRENT_VERSION, ENTRY_FILE, EXTRA_DIR, POINTER_FILE
 from trainer.owner import OWNER_NAMES, owned_directory
 from trainer.promote import ledger
 from trainer.promote.ledger import LEDGER_FILE, Event
 from trainer.promote.lineage import check_no_link, read_model_json
 
-POINTER_FILE = "models.config"
 _LOCK = ".lock"
 _STAGED = ".new"
 _REMOVED = ".removed-"
 _FILES = "|".join(map(re.escape, (POINTER_FILE, LEDGER_FILE)))
 _KNOWN_NAMES = re.compile(rf"\d+|\.lock|\.new|\.removed-\d+|({_FILES})(\.tmp)?")
 _NUMBER = re.compile("[1-9][0-9]*")
-_CURRENT = re.compile(r"\bversions: *(\d+)")
 _NEWEST = re.compile(r"^# newest: *(\d+) *$", re.MULTILINE)
 _POINTER = """\
 # Which model is current, for TensorFlow Serving's --model_config_file, kept by trainer.promote.
@@ -126,7 +124,7 @@ class Registry:
             DataError: `models.config` was edited so that it does not name exactly one.
         """
         text = self._pointer_text()
-        current, newest = _CURRENT.findall(text), _NEWEST.findall(text)
+        current, newest = CURRENT_VERSION.findall(text), _NEWEST.findall(text)
         if len(current) != 1 or len(newest) != 1:
             raise DataError(
                 f"{self.path(POINTER_FILE)}: got {len(current)} times 'versions: NUMBER' and "
@@ -152,7 +150,7 @@ class Registry:
         """
         self._check_owner()
         newest = max(number, self.pointer().newest, *self.numbers())
-        text = _CURRENT.sub(f"versions: {number}", self._pointer_text())
+        text = CURRENT_VERSION.sub(f"versions: {number}", self._pointer_text())
         write_text(self.path(POINTER_FILE), _NEWEST.sub(f"# newest: {newest}", text))
 
     def point_back(self, number: int) -> None:

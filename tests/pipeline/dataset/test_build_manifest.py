@@ -45,6 +45,7 @@ def summary(shard: PlannedShard, **changes: Any) -> ShardSummary:
         "ambiguous": 0,
         "most_ambiguous": (),
         "label_counts": (),
+        "label_weights": (),
         "length_counts": (0, 0, 0),
         "id_counts": (0, 0, 0, 0),
         "unknown_characters": Counter(),
@@ -142,6 +143,12 @@ def test_records_are_counted_by_split_length_and_label_without_zeros() -> None:
     manifest = build_manifest(prepared())
     assert manifest.length_histogram == {"train": {"1": 1, "2": 4}, "test": {}}
     assert manifest.label_counts == {"train": {"z": 4, "x": 1}, "test": {}}
+
+
+def test_characters_are_counted_by_split() -> None:
+    manifest = build_manifest(prepared())
+    first, second = manifest.alphabet
+    assert manifest.character_counts == {"train": {first: 3, second: 3, "": 3}, "test": {}}
 
 
 def test_shards_stand_in_the_order_of_the_plan() -> None:

@@ -142,6 +142,7 @@ def shard(**changes: Any) -> ShardSummary:
         "ambiguous": 0,
         "most_ambiguous": (),
         "label_counts": (),
+        "label_weights": (),
         "length_counts": (),
         "id_counts": (0, 6, 3, 0),
         "unknown_characters": Counter(),

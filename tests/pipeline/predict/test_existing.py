@@ -14,12 +14,13 @@ from charseq.text.normalization import Normalization
 from pipeline.predict.existing import check_existing_predictions
 from pipeline.predict.model import Model
 from pipeline.predict.options import PredictOptions
+from tests.support.manifests import TRAIN
 
 pytestmark = pytest.mark.unit
 
 OPTIONS = PredictOptions(model="runs/1", input=("new/*.csv",), output="out")
 FILES = (FileDigest("assets/dataset.json", 9, "aa"), FileDigest("saved_model.pb", 9, "bb"))
-MODEL = Model("runs/1", "fp", 6, "AB", 3, ("x",), Normalization(True, False, True), FILES)
+MODEL = Model("runs/1", "fp", 6, "AB", 3, ("x",), Normalization(True, False, True), FILES, TRAIN)
 INPUT = InputFile("new/a.csv", 10, "sha256:aa")
 # As the first version wrote it, without the options that came later.
 SUMMARY: dict[str, Any] = {

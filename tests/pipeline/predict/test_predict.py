@@ -22,6 +22,7 @@ import pytest
 
 from charseq.errors import DataError, MismatchError
 from charseq.text.normalization import Normalization
+from pipeline.compare.rows import RowCounts
 from pipeline.formats.head import Header
 from pipeline.output.layout import PREDICTIONS
 from pipeline.output.staging import mark, new_staging, remove_runs
@@ -55,7 +56,7 @@ from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
 from tests.support.hostile_model import make_hostile
 from tests.support.killed import Killed, kill_at_file_change
-from tests.support.manifests import toy_manifest
+from tests.support.manifests import TRAIN, toy_manifest
 from tests.support.paths import ROOT
 from tests.support.toy_model import FINGERPRINT, answer, save_toy_model
 
@@ -384,13 +385,13 @@ def stage(output: Path, label: str) -> PreparedPredictions:
     Path(staging.path("rejected-0")).write_text(label)
     rejected = [RejectedFile(0, staging.path("rejected-0"), Counter(empty_sequence=1), ())]
     model = Model(
-        "model", "fingerprint", 6, "AB", 3, ("x",), Normalization(True, False, True), (), (1,)
+        "model", "fingerprint", 6, "AB", 3, ("x",), Normalization(True, False, True), (), TRAIN
     )
     counts = ReadCounts(2, rejected=Counter("x"))
     characters = CharacterCounts(2, 3, 0, 0)
     labelled = no_rows(model)
     return PreparedPredictions(
-        options, model, [], staging, counts, characters, labelled, files, rejected
+        options, model, [], staging, counts, characters, labelled, RowCounts(), files, rejected
     )
 
 

@@ -13,9 +13,10 @@ import tensorflow as tf
 from charseq.text.normalization import Normalization
 from pipeline.predict.model import Model
 from pipeline.predict.probabilities import batch_rows, find_probabilities
+from tests.support.manifests import TRAIN
 
 NOT_NORMALIZED = Normalization(nfc=False, lowercase=False, strip=False)
-MODEL = Model("models/1", "fp", 5, "AB", 3, ("x", "y"), NOT_NORMALIZED, ())
+MODEL = Model("models/1", "fp", 5, "AB", 3, ("x", "y"), NOT_NORMALIZED, (), TRAIN)
 ROWS = 1024
 IDS = np.tile([[1, 2, 3, 0, 0]], (ROWS, 1))
 LENGTH = np.full(ROWS, 3)
