@@ -45,6 +45,15 @@ class InspectOptions:
         "file and the record, if anything is wrong",
         default=False,
     )
+    leak: float | None = flag(
+        "measure instead how many rows of test, or of --split, have a train row of this identity "
+        "or more: 1 - edit distance / length of the longer sequence",
+        default=None,
+        metavar="IDENTITY",
+        above=0,
+        maximum=1,
+        not_with=("verify", "they are done one after the other"),
+    )
     trust_model: bool = flag(TRUST_MODEL_HELP, default=False, only_with="verify")
 
     def __post_init__(self) -> None:
@@ -76,6 +85,8 @@ def _inspect(argv: Sequence[str] | None) -> None:
     _set_up(options, beam_flags)
     if options.verify:
         _verify(options)
+    elif options.leak is not None:
+        _measure_leak(options, options.leak)
     else:
         _print_dataset(options)
 
@@ -98,6 +109,20 @@ def _verify(options: InspectOptions) -> None:
         from pipeline.verification.verify import verify
     records = verify(options.dataset, options.trust_model)
     print(f"{options.dataset}: {records:,} records and all files are as the manifest says")
+
+
+def _measure_leak(options: InspectOptions, threshold: float) -> None:
+    with heavy_imports():
+        from pipeline.dataset.read_manifest import read_manifest
+        from pipeline.verification.leak import describe_leak, measure_leak
+    manifest = read_manifest(options.dataset)
+    names = list(records_of_parts(manifest))
+    split = options.split
+    if split is None:
+        split = manifest.split_to_measure if "test" in names else names[0]
+    others = [name for name in names if name != "train"]
+    require(split in others, "--split", split, f"one of {', '.join(others)}")
+    print(describe_leak(measure_leak(options.dataset, manifest, split), split, threshold))
 
 
 def _print_dataset(options: InspectOptions) -> None:
