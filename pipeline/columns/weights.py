@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from charseq.text.normalization import BLANKS
 
-# A loss times a larger weight may be beyond float32.
-MAX_WEIGHT = 1e30
+# A loss times a larger weight may be beyond float32, and a smaller one is taken for 0: TensorFlow
+# does, of numbers below 1.2e-38.
+MIN_WEIGHT, MAX_WEIGHT = 1e-30, 1e30
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -35,5 +36,5 @@ def _parse(value: bytes) -> float:
 
 
 def is_zero(weight: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Return which weights are 0 in a record, which holds float32: (n,) to (n,) bool."""
-    return weight.astype(np.float32) == 0  # type: ignore[no-any-return]
+    """Return which weights are 0, or below `MIN_WEIGHT`: (n,) float64 to (n,) bool."""
+    return weight < MIN_WEIGHT

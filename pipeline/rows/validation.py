@@ -40,7 +40,7 @@ REASONS = {
     "unreadable_time": "no time in --time-column, or one that is not ISO 8601",
     "missing_group": "no value in --group-column",
     "invalid_weight": "no value in --weight-column, or one that is no number from 0 to 1e30",
-    ZERO_WEIGHT: "a weight of 0, or one that is 0 as float32; not in --max-rejected-fraction",
+    ZERO_WEIGHT: "a weight of 0, or below 1e-30; not counted in --max-rejected-fraction",
     # Once all rows with given splits are read:
     IN_OTHER_SPLIT: "a train row whose sequence is in another given split, too",
     # Once the labels of the train split are known:
