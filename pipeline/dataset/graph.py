@@ -80,12 +80,12 @@ def build(
     transform = new_transform_dir(staging)
     once = pipeline | "Once" >> beam.Create([None])
     read = _read_and_check(pipeline, parts, options)
-    splits, train = pipeline | "NoSplits" >> beam.Create([None]), read[TRAIN]
+    splits, train = None, read[TRAIN]
     counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
     if options.splits.need_all_rows:
-        splits = join_facts(read[FACTS], options)
+        splits = AsSingleton(join_facts(read[FACTS], options))
         assigned = read[ROWS] | "AssignRows" >> beam.ParDo(
-            AssignRows(options), AsSingleton(splits)
+            AssignRows(options), splits
         ).with_outputs(COUNTS, main=TRAIN)
         train = assigned[TRAIN]
         counts = counts | "AddAssigned" >> beam.Map(
@@ -102,7 +102,7 @@ def build(
             counted, given, of_train, transform, parts, options
         ),
         AsSingleton(counts),
-        AsSingleton(splits),
+        splits,
         AsSingleton(characters),
         AsList(saved),
     )
