@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from charseq.cli import heavy_imports
 from charseq.console.messages import name_first
 from charseq.errors import DataError
+from charseq.examples import WEIGHT
 from charseq.text.normalization import Normalization
 from trainer.addresses import is_address
 from trainer.data.dataset import CHOSE_EPOCH, Dataset
 from trainer.promote.lineage import read_model_dataset
-from trainer.promote.options import METRICS, PromotionRules, Scores
+from trainer.promote.options import METRICS, WEIGHTED_METRICS, PromotionRules, Scores
 
 if TYPE_CHECKING:
     from charseq.metrics import Evaluation
@@ -83,6 +84,11 @@ def compare(
     labels = _labels_of(candidate)
     previous_labels = labels if previous is None else _labels_of(previous)
     split = dataset.manifest.split_to_measure
+    if rules.metric in WEIGHTED_METRICS and WEIGHT not in dataset.manifest.feature_spec:
+        raise DataError(
+            f"--metric {rules.metric}: {dataset.directory} has no weights: it was prepared without "
+            "--weight-column"
+        )
     check_can_decide(rules, [labels, previous_labels], dataset.manifest.records(split), split)
     with heavy_imports():
         import trainer.promote.measurement  # noqa: F401
@@ -101,8 +107,8 @@ def compare(
         data=_absolute(dataset.directory),
         fingerprint=dataset.manifest.fingerprint,
         split=split,
-        candidate=_scores(evaluation),
-        previous=None if current is None else _scores(current),
+        candidate=scores_of(evaluation),
+        previous=None if current is None else scores_of(current),
         trivial=evaluation.trivial,
         lost_labels=tuple(label for label in previous_labels if label not in labels),
         new_labels=new,
@@ -145,9 +151,13 @@ def _absolute(directory: str) -> str:
     return directory if is_address(directory) else os.path.abspath(directory)
 
 
-def _scores(evaluation: Evaluation) -> Scores:
-    """Return the metrics that may decide, and the rows they were measured on."""
-    return {"rows": evaluation.rows, **{name: getattr(evaluation, name) for name in METRICS}}
+def scores_of(evaluation: Evaluation) -> Scores:
+    """Return the rows that a model was measured on, and the metrics that may decide."""
+    scores = {name: getattr(evaluation, name) for name in METRICS if name not in WEIGHTED_METRICS}
+    by_weight = evaluation.weighted
+    if by_weight is not None:
+        scores |= {name: getattr(by_weight, field) for name, field in WEIGHTED_METRICS.items()}
+    return {"rows": evaluation.rows, **scores}
 
 
 def _evaluate(saved_model: str, dataset: Dataset, split: str, trust_model: bool) -> Evaluation:
@@ -155,7 +165,8 @@ def _evaluate(saved_model: str, dataset: Dataset, split: str, trust_model: bool)
     from trainer.promote.measurement import measure
 
     evaluation = measure(saved_model, dataset, split, trust_model)
-    text = ", ".join(f"{name} {getattr(evaluation, name):.4f}" for name in METRICS)
+    scores = scores_of(evaluation)
+    text = ", ".join(f"{name} {scores[name]:.4f}" for name in METRICS if name in scores)
     print(f"{saved_model} on {evaluation.rows:,} rows of {split} of {dataset.directory}: {text}")
     trained_on = read_model_dataset(saved_model)
     measured_on = json.loads(dataset.manifest_bytes)

@@ -9,13 +9,16 @@ from charseq.flags import flag, make_parser, parse, validate
 from charseq.models.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_local
 
-# Fields of `Evaluation`, and whether a higher value is better.
+# The metrics by weight, and the fields of `WeightedScores`.
+WEIGHTED_METRICS = {f"weighted_{name}": name for name in ("accuracy", "macro_f1", "loss")}
+# Fields of `Evaluation`, or metrics by weight; and whether a higher value is better.
 METRICS = {
     "accuracy": True,
     "top3_accuracy": True,
     "macro_f1": True,
     "loss": False,
     "calibration_error": False,
+    **{name: field != "loss" for name, field in WEIGHTED_METRICS.items()},
 }
 
 Scores = Mapping[str, float]
@@ -42,7 +45,10 @@ class PromotionRules:
         only_with="candidate",
     )
     metric: str = flag(
-        "metric that decides", default="accuracy", choices=tuple(METRICS), only_with="candidate"
+        "metric that decides; weighted_… in a dataset with weights",
+        default="accuracy",
+        choices=tuple(METRICS),
+        only_with="candidate",
     )
     min_improvement: float = flag(
         "promote only if the metric is better by more than this; at 0, an equal one is not enough",

@@ -87,6 +87,15 @@ def tree(models):
     }
 
 
+def test_a_metric_by_weight_needs_weights(models, new_run, data, capsys):
+    run = new_run("first", accuracy=0.25)
+    assert command(models, "--candidate", run, "--metric", "weighted_loss") == 1
+    assert capsys.readouterr().err.endswith(
+        f"error: --metric weighted_loss: {data} has no weights: it was prepared without "
+        "--weight-column\n"
+    )
+
+
 def test_the_first_model_of_a_registry_is_promoted(models, new_run, data, capsys):
     run = new_run("first", accuracy=0.25)
     outcome, message = promote(models, run, capsys)
