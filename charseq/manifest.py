@@ -9,6 +9,7 @@ dataset.json            written last: where it is, the dataset is complete
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -257,6 +258,24 @@ def parse_manifest(text: str | bytes, path: str) -> Manifest:
     return manifest_from_json(parse_json(text, path), path)
 
 
+def _check_weights(content: Mapping[str, Any]) -> None:
+    """Check that a manifest has a weight above 0 for each label with records, or none at all.
+
+    Raises:
+        ValueError, TypeError, AttributeError: it does not.
+    """
+    weights = content.get("label_weights")
+    if (weights is None) != ("weight" not in content["feature_spec"]):
+        raise ValueError("label_weights and the feature weight do not go together")
+    if weights is None:
+        return
+    for split, counts in content["label_counts"].items():
+        if {label for label, rows in counts.items() if rows} != set(weights[split]):
+            raise ValueError(f"label_weights of {split} are of other labels than its records")
+        if not all(0 < weight < math.inf for weight in weights[split].values()):
+            raise ValueError(f"a weight in label_weights of {split} is not finite and above 0")
+
+
 def manifest_from_json(content: Any, path: str) -> Manifest:
     """Return the manifest that the JSON value `content`, read from `path`, holds.
 
@@ -270,7 +289,7 @@ def manifest_from_json(content: Any, path: str) -> Manifest:
                 f"{path}: got format version {version}, expected at most {FORMAT_VERSION}: "
                 "the dataset was written by a newer version of charseq"
             )
-        return Manifest(
+        manifest = Manifest(
             format_version=version,
             fingerprint=content["fingerprint"],
             encoding=content["encoding"],
@@ -300,7 +319,9 @@ def manifest_from_json(content: Any, path: str) -> Manifest:
             label_weights=content.get("label_weights"),
             character_counts=content.get("character_counts"),
         )
+        _check_weights(content)
     except KeyError as error:
         raise DataError(f"{path}: no {error} in it") from error
     except (AttributeError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a manifest: {error}") from error
+    return manifest

@@ -20,8 +20,11 @@ def expand_path(text: str) -> str:
     `gcs://` is `gs://`.
 
     Raises:
-        ValueError: a file URI is of another machine, or not absolute.
+        ValueError: it is empty, as of a variable that is not set; or a file URI is of another
+            machine, or not absolute.
     """
+    if not text:
+        raise ValueError("got '', expected a path")
     if scheme := _SCHEME.match(text):
         name = scheme[1].lower()
         text = f"{_SCHEMES.get(name, name)}{text[len(scheme[1]) :]}"

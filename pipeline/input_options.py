@@ -36,6 +36,7 @@ class InputOptions:
     None for that of the format. no_header: None for a header, unless it looks like a row.
     label_pattern: None for the default. others: flag and name of each other column to read.
     split_inputs: those of `input` that are of one split, by its name; empty if none are.
+    input_flag: what users know `input` by.
 
     Raises:
         UsageError: two values exclude each other.
@@ -51,6 +52,7 @@ class InputOptions:
     label_pattern: str | None = None
     others: tuple[tuple[str, str], ...] = ()
     split_inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    input_flag: str = "--input"
 
     def __post_init__(self) -> None:
         if self.format != "auto":

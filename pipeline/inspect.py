@@ -38,7 +38,12 @@ class InspectOptions:
         default=None,
         metavar="SPLIT",
     )
-    label: str | None = flag("print records of this label only", default=None, metavar="LABEL")
+    label: str | None = flag(
+        "print records of this label only",
+        default=None,
+        metavar="LABEL",
+        not_with=("leak", "which is of all labels"),
+    )
     count: int = flag("number of records", default=5, metavar="N", minimum=0)
     verify: bool = flag(
         "read all files and check them against the manifest instead; exit status 1, with the "

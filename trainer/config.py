@@ -149,7 +149,8 @@ class Config:
         "clip the gradients to this global norm", default=None, metavar="NORM", above=0
     )
     class_weights: str = flag(
-        "weights of the labels in the loss; balanced gives each label the same total weight",
+        "weights of the labels in the loss; balanced gives each label the same total weight, not "
+        "counting weights of rows",
         default="none",
         choices=("none", "balanced"),
     )

@@ -53,8 +53,9 @@ def accuracy_warnings(accuracy: float, manifest: Manifest) -> Iterator[str]:
     )
     most = max(round(count * weight) for count, weight in zip(counts, weights, strict=True))
     if round(accuracy * rows) <= most < rows:
+        by_weight = "" if manifest.label_weights is None else ", by their weights"
         yield (
             f"on validation the model gives the right label to {format_share(accuracy)} of the "
-            f"rows, and one label for everything to {format_share(most, rows)}: give more --epochs "
-            "or another --learning-rate"
+            f"rows{by_weight}, and one label for everything to {format_share(most, rows)}: give "
+            "more --epochs or another --learning-rate"
         )

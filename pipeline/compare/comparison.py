@@ -41,6 +41,10 @@ class Comparison:
         """The limits of --fail-if that changes are beyond, by name."""
         return find_exceeded(self.changes, self.limits)
 
+    def _limit(self, name: str) -> float | None:
+        """Return the limit of --fail-if, or the usual one."""
+        return self.limits.get(name, DEFAULT_LIMITS.get(name))
+
     def format(self) -> str:
         """Return the changes as a table, those beyond their limit, or the default one, marked."""
         second, first = (
@@ -52,15 +56,14 @@ class Comparison:
             f"{'':<13}  change   limit",
         ]
         for name, change in self.changes.items():
-            limit = self.limits.get(name, DEFAULT_LIMITS[name])
+            limit = self._limit(name)
+            shown = f"{'–' if limit is None else f'{limit:g}':>6}"
             if change.value is None:
-                lines.append(f"{name:<13}  {'–':>6}  {limit:>6g}  not known")
+                lines.append(f"{name:<13}  {'–':>6}  {shown}  not known")
                 continue
-            mark = "  CHANGED" if change.value > limit else ""
+            mark = "  CHANGED" if limit is not None and change.value > limit else ""
             about = f"  {change.about}" if change.about else ""
-            lines.append(
-                shorten_message(f"{name:<13}  {change.value:>6.4f}  {limit:>6g}{mark}{about}")
-            )
+            lines.append(shorten_message(f"{name:<13}  {change.value:>6.4f}  {shown}{mark}{about}"))
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -82,8 +85,8 @@ class Comparison:
         }
 
     def to_files(self) -> dict[str, str]:
-        """Return the texts of `compare.html` and `compare.json`, by name."""
-        return {PAGE_FILE: self._to_page(), RESULT_FILE: to_json_text(self.to_json())}
+        """Return the texts of `compare.json` and `compare.html`, by name, as they are written."""
+        return {RESULT_FILE: to_json_text(self.to_json()), PAGE_FILE: self._to_page()}
 
     def _to_page(self) -> str:
         before, after = self.first.profile, self.second.profile
@@ -92,13 +95,10 @@ class Comparison:
             "compare.html",
             first=self.first,
             second=self.second,
-            measures=[
-                (each, self.changes[each.name], self.limits.get(each.name, each.limit))
-                for each in MEASURES
-            ],
+            measures=[(each, self.changes[each.name], self._limit(each.name)) for each in MEASURES],
             exceeded=self.exceeded,
             has_limits=bool(self.limits),
-            lengths=chart_shares(before.lengths, after.lengths),
+            lengths=chart_shares(before.lengths, after.lengths) if after.rows else None,
             labels=rank_changes(before.labels, after.labels),
             characters=rank_changes(*characters),
             outside=OUTSIDE,
@@ -108,8 +108,8 @@ class Comparison:
 def rank_changes(
     first: Mapping[str, int] | None, second: Mapping[str, int] | None
 ) -> list[tuple[str, float, float]] | None:
-    """Return the values whose shares changed most, each with both shares; None if not known."""
-    if first is None or second is None:
+    """Return the values whose shares changed most, each with both shares; None without counts."""
+    if not first or not second:
         return None
     totals = sum(first.values()), sum(second.values())
     shares = [

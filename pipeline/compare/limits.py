@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pipeline.compare.measures import MEASURES, Change
 
 DEFAULT = "default"
-DEFAULT_LIMITS = {each.name: each.limit for each in MEASURES}
+NAMES = tuple(each.name for each in MEASURES)
+DEFAULT_LIMITS = {each.name: each.limit for each in MEASURES if each.limit is not None}
 
 
 def parse_limits(text: str) -> dict[str, float]:
     """Return the limit of each measure that a text names, as `labels>0.1,unknown>0.01`.
 
-    `default` stands for the default limits of all measures.
+    `default` stands for the usual limits of all measures that have one.
 
     Raises:
         ValueError: it is of another form; the message is for users.
@@ -24,10 +25,8 @@ def parse_limits(text: str) -> dict[str, float]:
     limits: dict[str, float] = {}
     for part in text.split(","):
         name, sign, number = (each.strip() for each in part.partition(">"))
-        if name not in DEFAULT_LIMITS or not sign:
-            raise ValueError(
-                f"got {part!r}, expected NAME>NUMBER, with NAME of {', '.join(DEFAULT_LIMITS)}"
-            )
+        if name not in NAMES or not sign:
+            raise ValueError(f"got {part!r}, expected NAME>NUMBER, with NAME of {', '.join(NAMES)}")
         if name in limits:
             raise ValueError(f"got {text!r}, expected {name} once")
         limits[name] = _parse_number(number, part)
@@ -42,6 +41,11 @@ def _parse_number(number: str, part: str) -> float:
     if not 0 <= limit < math.inf:
         raise ValueError(f"got {part!r}, expected a number of 0 or more after >")
     return limit
+
+
+def find_unknown(changes: Mapping[str, Change], limits: Mapping[str, float]) -> list[str]:
+    """Return the measures with a limit whose change is not known."""
+    return [name for name in limits if changes[name].value is None]
 
 
 def find_exceeded(changes: Mapping[str, Change], limits: Mapping[str, float]) -> dict[str, float]:

@@ -18,13 +18,14 @@ Key = TypeVar("Key", bound=Hashable)
 Floats = npt.NDArray[np.float64]
 
 _MAX_NAMED = 5
+_SHOWN_CHARACTERS = 40
 
 
 class Measure(NamedTuple):
-    """A measure of change: its name in --fail-if, its default limit, and what it is."""
+    """A measure of change: its name in --fail-if, its usual limit if any, and what it is."""
 
     name: str
-    limit: float
+    limit: float | None
     meaning: str
 
 
@@ -36,9 +37,17 @@ MEASURES = (
     Measure("characters", 0.1, "Jensen-Shannon divergence of the characters, 0 to 1"),
     Measure("unknown", 0.01, "how much more of the text is outside the alphabet of the first"),
     Measure("lengths", 0.1, "Jensen-Shannon divergence of the lengths, 0 to 1"),
-    Measure("duplicates", 0.1, "change of the share of rows that repeat another"),
+    Measure("duplicates", None, "change of the share of rows that repeat another"),
     Measure("rejected", 0.05, "change of the share of rows that cannot be used"),
 )
+# Reasons that are of the rows, and not of options that the first alone has.
+_LABEL_REASONS = ("missing_label", "line_break", "label_not_text")
+_REASONS = (
+    *("broken_quoting", "wrong_number_of_fields", "repeated_header", "invalid_json"),
+    *("invalid_utf8", "empty_sequence", "too_long"),
+)
+# Of differences of shares, what samples of one distribution hardly show is left out.
+_STANDARD_ERRORS = 3
 
 
 class Change(NamedTuple):
@@ -57,6 +66,8 @@ def measure(first: Profile, second: Profile, alphabet: Iterable[str]) -> dict[st
     alphabet: of the first.
     """
     changes = {each.name: NOT_KNOWN for each in MEASURES}
+    if not first.rows or not second.rows:
+        return changes
     if first.labels is not None and second.labels is not None:
         changes |= _label_changes(first.labels, second.labels)
     known = tuple(alphabet)
@@ -70,11 +81,18 @@ def measure(first: Profile, second: Profile, alphabet: Iterable[str]) -> dict[st
         jensen_shannon(first.lengths, second.lengths),
         f"mean {_mean(first.lengths):.1f} to {_mean(second.lengths):.1f}",
     )
-    for name in ("duplicates", "rejected"):
-        before, after = getattr(first, name), getattr(second, name)
-        if before is not None and after is not None:
-            changes[name] = Change(abs(after - before), _from_to(before, after))
+    if first.duplicates is not None and second.duplicates is not None:
+        changes["duplicates"] = _change_of_share(first.duplicates, second.duplicates)
+    has_labels = first.labels is not None and second.labels is not None
+    reasons = (*_REASONS, *(_LABEL_REASONS if has_labels else ()))
+    changes["rejected"] = _change_of_share(
+        *(profile.share_rejected(reasons) for profile in (first, second))
+    )
     return changes
+
+
+def _change_of_share(before: float, after: float) -> Change:
+    return Change(abs(after - before), _from_to(before, after))
 
 
 def _label_changes(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, Change]:
@@ -102,10 +120,17 @@ def jensen_shannon(first: Mapping[Key, int], second: Mapping[Key, int]) -> float
 
 
 def largest_change(first: Mapping[Key, int], second: Mapping[Key, int]) -> tuple[Key, float]:
-    """Return the value whose share differs most, of equal ones the first, and the difference."""
+    """Return the value whose share differs most, of equal ones the first, and the difference.
+
+    That is less three standard errors of the difference in samples of one distribution, so that few
+    rows are no change.
+    """
     counts = _side_by_side(first, second)
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    differences = np.abs(shares[1] - shares[0])
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = counts / totals
+    pooled = counts.sum(axis=0) / counts.sum()
+    errors = np.sqrt(pooled * (1 - pooled) * (1 / totals).sum())
+    differences = np.maximum(np.abs(shares[1] - shares[0]) - _STANDARD_ERRORS * errors, 0)
     place = int(differences.argmax())
     return list(dict.fromkeys([*first, *second]))[place], float(differences[place])
 
@@ -113,7 +138,7 @@ def largest_change(first: Mapping[Key, int], second: Mapping[Key, int]) -> tuple
 def _largest_change(first: Mapping[str, int], second: Mapping[str, int]) -> tuple[float, str]:
     """Return the largest change of a share, and which it is, as text."""
     name, difference = largest_change(first, second)
-    shown = "outside the alphabet" if name == OUTSIDE else repr(name)
+    shown = "outside the alphabet" if name == OUTSIDE else _show(name)
     return difference, f"{shown}: {_from_to(_share(name, first), _share(name, second))}"
 
 
@@ -130,7 +155,11 @@ def share_of_new(counts: Mapping[Key, int], known: Mapping[Key, int]) -> float:
 
 def _name_new(counts: Mapping[str, int], known: Mapping[str, int]) -> str:
     new = sorted((-rows, value) for value, rows in counts.items() if value not in known)
-    return name_first([f"{value!r} ({-rows:,})" for rows, value in new], _MAX_NAMED) if new else ""
+    return name_first([f"{_show(value)} ({-rows:,})" for rows, value in new], _MAX_NAMED)
+
+
+def _show(name: str) -> str:
+    return repr(name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}…")
 
 
 def _share(key: Key, counts: Mapping[Key, int]) -> float:

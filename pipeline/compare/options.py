@@ -110,6 +110,7 @@ class CompareOptions:
             label_column=self.label_column,
             delimiter=self.delimiter,
             no_header=self.no_header,
+            input_flag="SECOND",
         )
 
 

@@ -12,7 +12,7 @@ from charseq.models.saved_model import CURRENT_VERSION, DATASET_ASSET, POINTER_F
 from pipeline.runtime.filesystems import open_file
 
 # Where a run has its SavedModel.
-_RUN_MODEL = "saved_model"
+RUN_MODEL = "saved_model"
 
 
 class Described(NamedTuple):
@@ -32,7 +32,7 @@ def read_first(path: str) -> Described:
     names = {
         MANIFEST_FILE: path,
         DATASET_ASSET: f"the dataset of {path}",
-        f"{_RUN_MODEL}/{DATASET_ASSET}": f"the dataset of {path}",
+        f"{RUN_MODEL}/{DATASET_ASSET}": f"the dataset of {path}",
     }
     for file, name in names.items():
         manifest = FileSystems.join(path, file)
@@ -45,7 +45,10 @@ def read_first(path: str) -> Described:
             f"{MANIFEST_FILE}, no {DATASET_ASSET} and no {POINTER_FILE}"
         )
     model = FileSystems.join(path, _current_version(pointer))
-    return Described(_read(FileSystems.join(model, DATASET_ASSET)), f"the dataset of {model}")
+    manifest = FileSystems.join(model, DATASET_ASSET)
+    if not FileSystems.exists(manifest):
+        raise DataError(f"{pointer} names {model}, and there is no {manifest}")
+    return Described(_read(manifest), f"the dataset of {model}")
 
 
 def _current_version(pointer: str) -> str:

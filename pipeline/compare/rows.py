@@ -89,11 +89,12 @@ def make_profile(
     code_points, occurrences = rows.characters.code_point, rows.characters.occurrences
     return Profile(
         rows=read.usable,
-        labels=dict(rows.labels) if has_labels else None,
+        labels=dict(rows.labels) if has_labels and rows.labels else None,
         lengths=dict(rows.lengths),
         characters=dict(zip(map(chr, code_points.tolist()), occurrences.tolist(), strict=True)),
-        duplicates=None if distinct is None else 1 - distinct / read.usable,
-        rejected=read.rejected.total() / read.read,
+        duplicates=None if distinct is None else 1 - distinct / max(read.usable, 1),
+        rejected=dict(read.rejected),
+        read_with=read.read,
     )
 
 

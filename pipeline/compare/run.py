@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -11,14 +12,16 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import ChangedData, DataError, UsageError
 from charseq.manifest import MANIFEST_FILE, Manifest
+from charseq.models.saved_model import DATASET_ASSET, POINTER_FILE
 from pipeline.compare.comparison import PAGE_FILE, RESULT_FILE, Comparison
+from pipeline.compare.limits import DEFAULT, find_unknown
 from pipeline.compare.options import CompareOptions
 from pipeline.compare.profile import Named, profile_of_dataset
-from pipeline.compare.read_first import read_first
+from pipeline.compare.read_first import RUN_MODEL, read_first
 from pipeline.compare.rows import build, read_profile, rules_like
 from pipeline.dataset.read_manifest import read_manifest
 from pipeline.rows.sources import find_nonempty_sources
-from pipeline.runtime.filesystems import delete_files, open_file, write_text
+from pipeline.runtime.filesystems import delete_files, is_local, open_file, write_text
 from pipeline.runtime.job import Job, new_job, report_job
 
 
@@ -32,8 +35,9 @@ def compare(options: CompareOptions, beam_flags: Sequence[str]) -> None:
     """
     paths = (options.first, options.second, *([options.output] if options.output else []))
     job = new_job(beam_flags, paths)
+    check_second(options)
     if options.output is not None:
-        _check_output(options.output)
+        _open_output(options.output)
     first = read_first(options.first)
     comparison = Comparison(
         first=profile_of_dataset(first.manifest, options.split, first.name),
@@ -45,6 +49,24 @@ def compare(options: CompareOptions, beam_flags: Sequence[str]) -> None:
     if options.output is not None:
         write_comparison(comparison, options.output)
         print(f"report: {FileSystems.join(options.output, PAGE_FILE)}")
+    _check_limits(comparison, options)
+
+
+def _check_limits(comparison: Comparison, options: CompareOptions) -> None:
+    """Check the changes against the limits of --fail-if.
+
+    Raises:
+        DataError: the change of a measure that --fail-if names is not known.
+        ChangedData: a change is beyond a limit.
+    """
+    unknown = ", ".join(find_unknown(comparison.changes, options.limits))
+    if unknown and options.fail_if == DEFAULT:
+        print(f"note: not known, and without a limit: {unknown}")
+    elif unknown:
+        raise DataError(
+            f"--fail-if: the change of {unknown} is not known: labels and duplicates need "
+            "--label-column, and characters a dataset of this version"
+        )
     if exceeded := comparison.exceeded:
         named = ", ".join(f"{name} > {limit:g}" for name, limit in exceeded.items())
         raise ChangedData(f"{options.second} has changed beyond the limits of --fail-if: {named}")
@@ -70,6 +92,8 @@ def _second_profile(first: Manifest, options: CompareOptions, job: Job) -> Named
         with open_file(path) as file:
             profile = read_profile(file.read())
         delete_files([path])
+    if not profile.rows:
+        raise DataError(f"{options.second}: no row to compare")
     return Named(options.second, profile)
 
 
@@ -89,20 +113,53 @@ def _scratch_directory(job: Job, output: str | None) -> Iterator[str]:
         raise UsageError(f"--output: is missing: {job.runner} needs a place for its result")
 
 
-def _check_output(output: str) -> None:
-    """Check that the files to write are not in the way of others.
+def check_second(options: CompareOptions) -> None:
+    """Check that the second is a dataset or files, with the options of its kind.
 
     Raises:
-        DataError: there is a page that no comparison wrote.
+        UsageError: --other-split is there for files.
+        DataError: it is a model.
     """
-    page, result = (FileSystems.join(output, name) for name in (PAGE_FILE, RESULT_FILE))
-    if FileSystems.exists(page) and not FileSystems.exists(result):
+    for name in (DATASET_ASSET, f"{RUN_MODEL}/{DATASET_ASSET}", POINTER_FILE):
+        if FileSystems.exists(FileSystems.join(options.second, name)):
+            raise DataError(
+                f"{options.second} is a model: it can be the first, and the second is a dataset or "
+                "files of rows"
+            )
+    is_dataset = FileSystems.exists(FileSystems.join(options.second, MANIFEST_FILE))
+    if options.other_split is not None and not is_dataset:
+        raise UsageError(f"--other-split: {options.second} is no dataset, and files have no splits")
+
+
+def _open_output(output: str) -> None:
+    """Make the directory to write to, and check that only a comparison is replaced there.
+
+    Raises:
+        DataError: it cannot be made, is a dataset, or has files of those names that are others.
+    """
+    if is_local(output):
+        try:
+            os.makedirs(output, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"--output {output}: {error.strerror}") from error
+    page, result, manifest = (
+        FileSystems.join(output, name) for name in (PAGE_FILE, RESULT_FILE, MANIFEST_FILE)
+    )
+    if FileSystems.exists(manifest):
+        raise DataError(f"--output {output}: it is a dataset; choose another directory")
+    if FileSystems.exists(result):
+        with open_file(result) as file:
+            is_ours = b'"changes"' in file.read()
+    else:
+        is_ours = not FileSystems.exists(page)
+    if not is_ours:
         raise DataError(
-            f"{page} is there already, and not of a comparison: choose another --output"
+            f"--output {output}: its {PAGE_FILE} or {RESULT_FILE} is not of a comparison; choose "
+            "another directory"
         )
 
 
 def write_comparison(comparison: Comparison, output: str) -> None:
-    """Write `compare.html` and `compare.json` into a directory."""
+    """Write `compare.json` and `compare.html` into a directory."""
     for name, text in comparison.to_files().items():
         write_text(FileSystems.join(output, name), text)

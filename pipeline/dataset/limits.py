@@ -10,6 +10,7 @@ from pipeline.options import MAX_SHARDS, Options
 from pipeline.rows.counts import MIN_SEQUENCES, ReadCounts
 from pipeline.rows.label_counts import MAX_COUNTED_LABELS, LabelCounts
 from pipeline.rows.parts import Part
+from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.rejected_fraction import check_rejected_fraction
 from pipeline.rows.similar_labels import AMOUNTS, are_amounts
 from pipeline.rows.sources import find_format
@@ -30,9 +31,13 @@ def check_sequences(counts: ReadCounts) -> None:
     if len(counts.sequences) < MIN_SEQUENCES:
         raise DataError(
             f"{len(counts.sequences)} distinct sequences in {counts.read:,} rows, of which "
-            f"{counts.usable:,} are usable; expected at least {MIN_SEQUENCES}: fewer are too few "
-            "to train on and to measure with"
+            f"{counts.usable:,} are usable{_describe_rejected(counts)}; expected at least "
+            f"{MIN_SEQUENCES}: fewer are too few to train on and to measure with"
         )
+
+
+def _describe_rejected(counts: ReadCounts) -> str:
+    return f" ({describe_rejected(counts.rejected)})" if counts.rejected else ""
 
 
 def check_counted_labels(num_labels: int, options: Options) -> None:

@@ -142,7 +142,7 @@ def _match_inputs(options: InputOptions) -> tuple[Matches, dict[str, str]]:
         DataError: no file matches one of them, or a file is in two splits.
     """
     if not options.split_inputs:
-        return _match_all(options.input, "--input"), {}
+        return _match_all(options.input, options.input_flag), {}
     sizes: dict[str, int] = {}
     passed_over: set[str] = set()
     split_of_path: dict[str, str] = {}

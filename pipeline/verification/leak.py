@@ -13,6 +13,7 @@ from rapidfuzz.process import cdist
 
 from charseq.console.terminal import escape_terminal
 from charseq.errors import DataError
+from charseq.examples import UNKNOWN_CHARACTER
 from charseq.folds import count_folds, records_of_parts
 from charseq.html.formats import format_share
 from charseq.manifest import Manifest
@@ -24,6 +25,7 @@ SAMPLED_ROWS = 2_000
 _ROWS_AT_ONCE = 4_096
 _LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 _SHOWN_PAIRS = 5
+_LIKE_NO_OTHER = "\U0010ffff"
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,14 @@ class Nearest:
 def find_nearest(rows: Sequence[Record], train: Iterator[Record]) -> Nearest:
     """Return the nearest train row of each row; of equally near ones the first.
 
+    An unknown character matches none.
+
     Args:
         rows: one or more.
         train: all train rows, one or more.
     """
-    sequences = [row.sequence for row in rows]
+    # A character outside the alphabet is like no other: which it was, records do not say.
+    sequences = [row.sequence.replace(UNKNOWN_CHARACTER, _LIKE_NO_OTHER) for row in rows]
     nearest: list[Record] = [rows[0]] * len(rows)
     identity = np.full(len(rows), -1, np.float32)
     num_train = 0

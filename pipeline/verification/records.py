@@ -9,6 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from apache_beam.io.filesystems import FileSystems
 
+from charseq.errors import DataError
 from charseq.examples import WEIGHT, ids_to_text, parse_examples, read_tfrecords, to_ids
 from charseq.manifest import Manifest
 from pipeline.runtime.filesystems import local_file
@@ -51,7 +52,18 @@ def read_records(
 
 
 def _read_batches(dataset: str, manifest: Manifest, split: str) -> Iterator[tf.Tensor]:
-    """Yield serialized records, (batch,) string."""
+    """Yield serialized records, (batch,) string.
+
+    Raises:
+        DataError: a shard is missing or damaged.
+    """
     for shard in manifest.shards_of(split):
-        with local_file(FileSystems.join(dataset, shard.path)) as path:
-            yield from read_tfrecords(path, manifest).batch(_BATCH_RECORDS)
+        try:
+            with local_file(FileSystems.join(dataset, shard.path)) as path:
+                yield from read_tfrecords(path, manifest).batch(_BATCH_RECORDS)
+        except tf.errors.OpError as error:
+            reason = error.message.partition("\n")[0]
+            raise DataError(
+                f"{dataset}: {shard.path} cannot be read: {reason}; python -m pipeline.inspect "
+                f"{dataset} --verify looks at all of it"
+            ) from error

@@ -18,6 +18,7 @@ from charseq.manifest import (
     manifest_from_json,
     parse_manifest,
 )
+from tests.support.manifests import toy_manifest
 
 pytestmark = pytest.mark.unit
 
@@ -102,3 +103,24 @@ def test_an_input_file_of_an_earlier_version_has_no_identity() -> None:
 def test_what_is_no_manifest_is_refused_with_its_path(text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         parse_manifest(text, "d/dataset.json")
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (None, "label_weights and the feature weight do not go together"),
+        ({"train": {"x": 1.0}}, "label_weights of train are of other labels than its records"),
+        ({"train": {"x": 1.0, "y": 0}}, "a weight in label_weights of train is not finite and ab"),
+        ({"train": {"x": 1.0, "y": "2"}}, "not a manifest"),
+        ({"train": 3}, "not a manifest"),
+        ({}, "no 'train' in it"),
+    ],
+)
+def test_damaged_weights_are_refused(weights: object, message: str) -> None:
+    spec = feature_spec("ids", 3, 2, has_weight=True)
+    sound = toy_manifest(feature_spec=spec, label_weights={"train": {"x": 0.5, "y": 3.0}})
+    content = json.loads(sound.to_text())
+    assert manifest_from_json(content, "d") == sound
+    content["label_weights"] = weights
+    with pytest.raises(DataError, match=message):
+        manifest_from_json(content, "d")

@@ -31,7 +31,7 @@ _MANIFEST = Manifest(
 )
 
 
-TRAIN = Named("data (train)", Profile(2, {"x": 1, "y": 1}, {1: 2}, {"A": 2}, 0.0, 0.0))
+TRAIN = Named("data (train)", Profile(2, {"x": 1, "y": 1}, {1: 2}, {"A": 2}, 0.0, {}, 2))
 
 
 def toy_manifest(**changes: Any) -> Manifest:

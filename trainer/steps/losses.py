@@ -24,8 +24,11 @@ def metric_sums(
 
 
 def count_rows(weights: tf.Tensor) -> tf.Tensor:
-    """Return the number of rows of weights (rows,), those that fill up left out: () float32."""
-    return tf.reduce_sum(tf.cast(weights > 0, tf.float32))
+    """Return the number of rows of weights (rows,), those that fill up left out: () float32.
+
+    At least 1: beside a far larger weight those of all other batches may be 0 in float32.
+    """
+    return tf.maximum(tf.reduce_sum(tf.cast(weights > 0, tf.float32)), 1.0)
 
 
 def balance(

@@ -37,8 +37,9 @@ class MetricSums(NamedTuple):
         return MetricSums(*(mine - other for mine, other in zip(self, before, strict=True)))
 
     def score(self) -> Score:
-        """Return the means."""
-        return Score(self.loss / self.rows, self.correct / self.rows)
+        """Return the means; 0 of rows that weigh nothing beside others."""
+        rows = self.rows or 1.0
+        return Score(self.loss / rows, self.correct / rows)
 
 
 NO_METRICS = MetricSums()

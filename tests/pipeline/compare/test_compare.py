@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from charseq.manifest import MANIFEST_FILE
@@ -92,7 +94,12 @@ def test_labels_are_compared_only_if_they_are_read(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = [str(folder / "data"), str(folder / "other.csv"), "--output", str(tmp_path)]
-    assert main([*argv, "--fail-if", "labels>0,duplicates>0"]) == 0
+    assert main([*argv, "--fail-if", "labels>0,lengths>0.9"]) == 1
+    assert "--fail-if: the change of labels is not known: " in capsys.readouterr().err
+    assert main([str(folder / "data"), str(folder / "like.csv"), "--fail-if", "default"]) == 0
+    note = "note: not known, and without a limit: labels, label-change, new-labels, gone-labels\n"
+    assert note in capsys.readouterr().out
+    assert main(argv) == 0
     changes = changes_in(tmp_path)
     unknown = {name for name, value in changes.items() if value is None}
     assert unknown == {"labels", "label-change", "new-labels", "gone-labels", "duplicates"}
@@ -142,8 +149,65 @@ def test_what_cannot_be_compared_is_refused(
     assert "models.config: names no current model" in refusal(str(tmp_path), rows)
     (tmp_path / "compare.html").write_text("mine")
     message = refusal(str(folder / "data"), rows, "--output", str(tmp_path))
-    assert "compare.html is there already, and not of a comparison" in message
+    assert "its compare.html or compare.json is not of a comparison" in message
     assert (tmp_path / "compare.html").read_text() == "mine"
+    (tmp_path / "compare.json").write_text("{}")
+    message = refusal(str(folder / "data"), rows, "--output", str(tmp_path))
+    assert "its compare.html or compare.json is not of a comparison" in message
+    assert (tmp_path / "compare.json").read_text() == "{}"
+    message = refusal(str(folder / "data"), rows, "--output", str(folder / "data"))
+    assert f"--output {folder}/data: it is a dataset; choose another directory" in message
+    assert "--output" in refusal(str(folder / "data"), rows, "--output", rows)
+    (tmp_path / "models.config").write_text("versions: 7")
+    assert f"models.config names {tmp_path}/7, and there is no" in refusal(str(tmp_path), rows)
+    assert f"{tmp_path} is a model: it can be the first" in refusal(
+        str(folder / "data"), str(tmp_path)
+    )
+    empty = tmp_path / "none.parquet"
+    pq.write_table(pa.table({"sequence": pa.array([], pa.string())}), empty)
+    assert f"{empty}: no row to compare" in refusal(str(folder / "data"), str(empty))
+
+
+MEANINGLESS = (
+    ["DATA", "ROWS", "--output", ""],
+    ["DATA", ""],
+    ["DATA", "ROWS", "--other-split", "all"],
+)
+
+
+@pytest.mark.parametrize("argv", MEANINGLESS)
+def test_a_command_line_that_means_nothing_is_refused(folder: Path, argv: list[str]) -> None:
+    names = {"DATA": str(folder / "data"), "ROWS": str(folder / "like.csv")}
+    status: object
+    try:
+        status = main([names.get(word, word) for word in argv])
+    except SystemExit as ended:  # of argparse
+        status = ended.code
+    assert status == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("label_counts", {"train": {"x": 0}}),
+        ("label_counts", {"train": {"x": "3"}}),
+        ("length_histogram", {}),
+        ("length_histogram", {"train": {}}),
+        ("length_histogram", {"train": {"9999999999": 1}}),
+        ("length_histogram", {"train": {"x": 1}}),
+        ("character_counts", {}),
+        ("character_counts", {"train": {}}),
+        ("character_counts", {"train": {"A": "3"}}),
+    ],
+)
+def test_a_damaged_manifest_is_refused(
+    folder: Path, tmp_path: Path, key: str, value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((folder / "data" / MANIFEST_FILE).read_text())
+    content[key] = value
+    (tmp_path / MANIFEST_FILE).write_text(json.dumps(content))
+    assert main([str(tmp_path), str(folder / "data")]) == 1
+    assert f"error: {tmp_path}: damaged, or not the counts of" in capsys.readouterr().err
 
 
 def test_an_earlier_dataset_has_no_counts_of_characters(

@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.compare.limits import DEFAULT_LIMITS, find_exceeded, parse_limits
+from pipeline.compare.limits import (
+    DEFAULT_LIMITS,
+    NAMES,
+    find_exceeded,
+    find_unknown,
+    parse_limits,
+)
 from pipeline.compare.measures import (
     Change,
     jensen_shannon,
@@ -23,13 +30,17 @@ from pipeline.compare.profile import Profile
 
 pytestmark = pytest.mark.unit
 
+# Stands for a float in a dataclass.
+approx: Any = pytest.approx
+
 FIRST = Profile(
     rows=1_000_000,
     labels={"x": 600_000, "y": 400_000},
     lengths={1: 500_000, 3: 500_000},
     characters={"A": 1_500_000, "B": 480_000, "": 20_000},
     duplicates=0.25,
-    rejected=0.0,
+    rejected={"zero_weight": 7_000_000},
+    read_with=8_000_000,
 )
 SECOND = Profile(
     rows=1_000_000,
@@ -37,7 +48,8 @@ SECOND = Profile(
     lengths={1: 500_000, 3: 500_000},
     characters={"A": 1_500_000, "é": 400_000, "B": 80_000, "": 20_000},
     duplicates=0.5,
-    rejected=0.125,
+    rejected={"empty_sequence": 1_000_000, "zero_weight": 500_000, "missing_label": 1_000_000},
+    read_with=16_500_000,
 )
 COUNTS = st.dictionaries(st.integers(0, 9), st.integers(1, 10**6), min_size=1)
 
@@ -48,7 +60,8 @@ def test_each_measure_computed_by_hand() -> None:
     assert values == {
         # x .6 .3, y .4 0, z 0 .7; their means .45, .2, .35
         "labels": pytest.approx(0.58677, abs=1e-5),
-        "label-change": pytest.approx(0.7),
+        # Three standard errors of a share of .35 in samples of a million are .002.
+        "label-change": pytest.approx(0.69798, abs=1e-5),
         "new-labels": pytest.approx(0.7),
         "gone-labels": pytest.approx(0.4),
         # A .75 .75, B .24 .04, outside .01 .21
@@ -70,7 +83,8 @@ def test_what_a_profile_does_not_tell_is_not_known() -> None:
     changes = measure(replace(FIRST, characters=None), second, ["A", "B"])
     known = [name for name, change in changes.items() if change.value is not None]
     assert known == ["lengths", "rejected"]
-    assert list(changes) == list(DEFAULT_LIMITS)
+    assert list(changes) == list(NAMES)
+    assert set(NAMES) - set(DEFAULT_LIMITS) == {"duplicates"}
 
 
 def test_less_of_the_text_outside_the_alphabet_is_no_change() -> None:
@@ -93,8 +107,25 @@ def test_divergence_of_nothing_in_common_is_1_but_for_chance() -> None:
 
 
 def test_the_value_of_the_largest_change() -> None:
-    assert largest_change({"x": 3, "y": 1}, {"x": 1, "y": 1}) == ("x", 0.25)
-    assert largest_change({"x": 1}, {"x": 1, "y": 3}) == ("x", 0.75)
+    half = {"x": 10**9, "y": 10**9}
+    assert largest_change({"x": 3 * 10**9, "y": 10**9}, half) == ("x", approx(0.25, abs=1e-4))
+    assert largest_change(half, {"x": 10**9, "z": 10**9}) == ("y", approx(0.5, abs=1e-4))
+
+
+def test_few_rows_are_no_change_of_a_label() -> None:
+    assert largest_change({"x": 500, "y": 500}, {"x": 1})[1] == 0
+    # 1 - 1 / 2 less three standard errors of 20 rows beside 1,000
+    assert largest_change({"x": 500, "y": 500}, {"x": 20})[1] == approx(0.5 - 3 * 0.1129, abs=1e-3)
+
+
+def test_without_a_row_nothing_is_known() -> None:
+    changes = measure(FIRST, replace(SECOND, rows=0, lengths={}), ["A", "B"])
+    assert {change.value for change in changes.values()} == {None}
+
+
+def test_labels_do_not_count_as_missing_where_they_are_not_read() -> None:
+    reasons = measure(FIRST, replace(SECOND, labels=None), ["A", "B"])["rejected"]
+    assert reasons == Change(approx(1 / 15), "0 % to 6.7 %")
 
 
 def test_new_values_are_those_beyond_what_rare_ones_let_expect() -> None:
@@ -115,7 +146,8 @@ def profile_of(rng: np.random.Generator, rows: int) -> Profile:
         dict(Counter(lengths.tolist())),
         dict(Counter(map(chr, (letters + 100).tolist()))),
         float(rng.binomial(rows, 0.1) / rows),
-        float(rng.binomial(rows, 0.01) / rows),
+        {"invalid_utf8": int(rng.binomial(rows, 0.01))},
+        rows,
     )
 
 
@@ -136,6 +168,7 @@ def test_limits_are_parsed_and_exceeded() -> None:
     assert parse_limits("default") == DEFAULT_LIMITS
     changes = {"labels": Change(0.1), "unknown": Change(None), "rejected": Change(0.001)}
     assert find_exceeded(changes, limits) == {"rejected": 0.0}
+    assert find_unknown(changes, limits) == ["unknown"]
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,12 @@ def test_the_nearest_row_is_found(rows: list[str], train: list[str], chunk: int)
 
 
 @pytest.mark.unit
+def test_an_unknown_character_is_like_no_other() -> None:
+    rows, train = [record("A\ufffdC"), record("AB")], [record("A\ufffdC")]
+    assert find_nearest(rows, iter(train)).identity.tolist() == pytest.approx([2 / 3, 1 / 3])
+
+
+@pytest.mark.unit
 def test_what_is_said_of_near_rows() -> None:
     rows = [record("AAAAA"), record("ABCDE", "y"), record("CC")]
     nearest = [record("AAAAB"), record("ABCDX"), record("AB", "z")]
@@ -106,5 +112,12 @@ def test_train_rows_are_no_test_of_themselves(
     assert prepare_main(["--input", str(tmp_path / "rows.csv"), "--output", data]) == 0
     assert main([data, "--leak", "0.8", "--split", "train"]) == 2
     assert "--split: got 'train', expected one of validation, test" in capsys.readouterr().err
-    assert main([data, "--leak", "1.1"]) == 2
-    assert "--leak: got 1.1, expected" in capsys.readouterr().err
+    assert main([data, "--leak", "0"]) == 2
+    expected = "--leak: got 0.0, expected a number above 0, at most 1"
+    assert expected in capsys.readouterr().err
+    assert main([data, "--leak", "1", "--label", "x"]) == 2
+    for shard in Path(data, "train").iterdir():
+        shard.unlink()
+    capsys.readouterr()
+    assert main([data, "--leak", "1"]) == 1
+    assert "part-00000-of-00001.tfrecord cannot be read: " in capsys.readouterr().err

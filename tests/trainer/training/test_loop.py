@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections import Counter
+from itertools import pairwise
 from types import SimpleNamespace
 
 import keras
@@ -111,6 +112,20 @@ def test_rows_count_as_their_weights(tmp_path, jit_compile):
     assert sums.rows == pytest.approx(ROWS)
     assert sums.score().loss == pytest.approx(np.mean(losses), rel=1e-5)
     assert_same_weights(model, reference)
+
+
+def test_batches_that_weigh_nothing_beside_another_change_nothing(tmp_path):
+    """One row of 33 has all the weight: the others are 0 beside it in float32."""
+    rows = toy_rows(ROWS)
+    heaviest = rows[20][0]
+    weight_of = {text: 1e30 if text == heaviest else 1e-30 for text, _ in rows}
+    dataset = write_dataset(tmp_path, {"train": rows}, weight_of=weight_of.__getitem__)
+    steps, model = new_steps(dataset, steps_per_execution=1)
+    batches = Batches(dataset, "embedding", BATCH).training(1)
+    sums = [sums for _, sums in steps.train(batches, range(3), NO_METRICS, lambda: RATE)]
+    since = [after.since(before).score() for before, after in pairwise([NO_METRICS, *sums])]
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
+    assert min(score.loss for score in since) == 0 < max(score.loss for score in since)
 
 
 @pytest.mark.parametrize("weight", [1.0, 3.0])
