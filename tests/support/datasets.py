@@ -164,7 +164,8 @@ def _label_weights(
         return {}
     sums = {
         split: {
-            name: sum(weight_of(text) for text, label in rows if label == name) for name in LABELS
+            name: sum(weight_of(text) for text, label in rows if label == name)
+            for name in {label for _, label in rows}
         }
         for split, rows in splits.items()
     }
