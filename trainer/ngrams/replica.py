@@ -134,7 +134,7 @@ class NgramReplica:
         lookup, read = self._look_up(buckets_of(hashes, size.num_buckets))
         own = Read(*(self._share(each) for each in read))
         inputs = self._make_inputs(marked, features["length"], lookup.vectors, own)
-        rows = add_in_order([count_rows(weights)])
+        rows = count_rows(weights)
         parts = split_batch((self._pad_inputs(inputs), labels, weights), self._num_parts)
         results = [
             self._gradients(*part, rows, key)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from trainer.steps.replicas import add_in_order
+
 
 def metric_sums(
     labels: tf.Tensor, answers: tf.Tensor, losses: tf.Tensor, weights: tf.Tensor
@@ -24,11 +26,15 @@ def metric_sums(
 
 
 def count_rows(weights: tf.Tensor) -> tf.Tensor:
-    """Return the number of rows of weights (rows,), those that fill up left out: () float32.
+    """Return the number of rows of a batch, those that fill it up left out: () float32.
 
     At least 1: beside a far larger weight those of all other batches may be 0 in float32.
+
+    Args:
+        weights: (rows,), of this replica's share of the batch.
     """
-    return tf.maximum(tf.reduce_sum(tf.cast(weights > 0, tf.float32)), 1.0)
+    here = tf.reduce_sum(tf.cast(weights > 0, tf.float32))
+    return tf.maximum(add_in_order([here]), 1.0)
 
 
 def balance(
