@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -31,7 +32,7 @@ class Comparison:
     alphabet: tuple[str, ...]
     limits: Mapping[str, float]
 
-    @property
+    @cached_property
     def changes(self) -> dict[str, Change]:
         """The change of each measure, by name."""
         return measure(self.first.profile, self.second.profile, self.alphabet)

@@ -41,8 +41,8 @@ MEASURES = (
     Measure("rejected", 0.05, "change of the share of rows that cannot be used"),
 )
 # Reasons that are of the rows, and not of options that the first alone has.
-_LABEL_REASONS = ("missing_label", "line_break", "label_not_text")
-_REASONS = (
+_LABEL_REASONS: tuple[str, ...] = ("missing_label", "line_break", "label_not_text")
+_REASONS: tuple[str, ...] = (
     *("broken_quoting", "wrong_number_of_fields", "repeated_header", "invalid_json"),
     *("invalid_utf8", "empty_sequence", "too_long"),
 )
@@ -68,8 +68,10 @@ def measure(first: Profile, second: Profile, alphabet: Iterable[str]) -> dict[st
     changes = {each.name: NOT_KNOWN for each in MEASURES}
     if not first.rows or not second.rows:
         return changes
+    reasons = _REASONS
     if first.labels is not None and second.labels is not None:
         changes |= _label_changes(first.labels, second.labels)
+        reasons += _LABEL_REASONS
     known = tuple(alphabet)
     characters, others = (each.characters_in(known) for each in (first, second))
     if characters is not None and others is not None:
@@ -83,8 +85,6 @@ def measure(first: Profile, second: Profile, alphabet: Iterable[str]) -> dict[st
     )
     if first.duplicates is not None and second.duplicates is not None:
         changes["duplicates"] = _change_of_share(first.duplicates, second.duplicates)
-    has_labels = first.labels is not None and second.labels is not None
-    reasons = (*_REASONS, *(_LABEL_REASONS if has_labels else ()))
     changes["rejected"] = _change_of_share(
         *(profile.share_rejected(reasons) for profile in (first, second))
     )

@@ -40,7 +40,7 @@ class CompareOptions:
     """
 
     first: str = flag(
-        "what to compare with: a dataset, a run, a SavedModel, or a registry for its newest model",
+        "what to compare with: a dataset, a run, a SavedModel, or a registry for its current model",
         metavar="FIRST",
         is_path=True,
         positional=True,

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.pvalue import AsSingleton, TaggedOutput
@@ -29,22 +28,21 @@ from pipeline.rows.counts import ReadCounts, add_counts
 from pipeline.rows.hashing import hash_sequences, mix
 from pipeline.rows.label_counts import hash_labels
 from pipeline.rows.normalizing import cut_column
+from pipeline.rows.packing import unpack_rows
 from pipeline.rows.parts import Part, cut_into_parts
 from pipeline.rows.rejected import choose_examples, locate_rejected
 from pipeline.rows.rejected_fraction import check_any_usable
 from pipeline.rows.sources import Source
-from pipeline.rows.validation import ValidatedRows, validate_rows
+from pipeline.rows.validation import validate_rows
 from pipeline.runtime import progress
 from pipeline.runtime.filesystems import write_text
 from pipeline.runtime.threads import ThreadedDoFn
 from pipeline.sizes.characters import CharacterCounts, add_character_counts, count_characters
-
-Hashes = npt.NDArray[np.uint64]
+from pipeline.split.plan import cut_ranges
 
 _HASHES = "hashes"
 _PROFILES = "profiles"
-# Hashes are counted in as many ranges, each by one worker.
-_RANGE_BITS = 6
+_HASH = pa.schema([("hash", pa.uint64())])
 # Of more labels the least frequent are not told apart.
 _MAX_LABELS = 100_000
 
@@ -58,14 +56,18 @@ class RowCounts:
     characters: CharacterCounts = field(default_factory=CharacterCounts)
 
 
-def count_rows(rows: ValidatedRows, rules: RowRules) -> RowCounts:
-    """Return the counts of usable rows; without a label, none of a label."""
-    sequence = cut_column(rows.sequence, rules.max_length, rules.normalization)
+def count_rows(sequence: pa.StringArray, label: pa.StringArray) -> RowCounts:
+    """Return the counts of usable rows; those without a label count for none.
+
+    Args:
+        sequence: (n,) string, as they are cut.
+        label: (n,) string, empty where there is none.
+    """
     counts = RowCounts(characters=count_characters(sequence.cast(pa.large_binary())))
     for length in pc.value_counts(pc.utf8_length(sequence)).to_pylist():
         counts.lengths[length["values"]] = length["counts"]
-    for label in pc.value_counts(rows.label.filter(pc.not_equal(rows.label, ""))).to_pylist():
-        counts.labels[label["values"]] = label["counts"]
+    for value in pc.value_counts(label.filter(pc.not_equal(label, ""))).to_pylist():
+        counts.labels[value["values"]] = value["counts"]
     return counts
 
 
@@ -194,23 +196,17 @@ def count_block(block: Block, rules: RowRules) -> CountedBlock:
         rows_in_part=Counter({block.part.index: parsed.rows}),
         found=find_assumed(block, parsed),
     )
-    hashes = [] if rules.label_column is None else _hash_rows(checked, rules)
-    return CountedBlock(read, count_rows(checked, rules), hashes)
+    sequence = cut_column(checked.sequence, rules.max_length, rules.normalization)
+    hashes = [] if rules.label_column is None else _hash_rows(sequence, checked.label)
+    return CountedBlock(read, count_rows(sequence, checked.label), hashes)
 
 
-def _hash_rows(rows: ValidatedRows, rules: RowRules) -> list[tuple[int, bytes]]:
-    """Return the hashes of sequence, as it is cut, and label, each once, by range."""
-    sequence = cut_column(rows.sequence, rules.max_length, rules.normalization)
-    hashes = np.unique(mix(hash_sequences(sequence, 0) ^ mix(hash_labels(rows.label))))
-    ranges = hashes >> np.uint64(64 - _RANGE_BITS)
-    numbers, starts = np.unique(ranges, return_index=True)
-    groups = np.split(hashes, starts[1:])
-    return [
-        (number, group.tobytes()) for number, group in zip(numbers.tolist(), groups, strict=False)
-    ]
+def _hash_rows(sequence: pa.StringArray, label: pa.StringArray) -> list[tuple[int, bytes]]:
+    """Return the hashes of pairs of sequence and label, each once, see `cut_ranges`."""
+    hashes = np.unique(mix(hash_sequences(sequence, 0) ^ mix(hash_labels(label))))
+    return list(cut_ranges(hashes, pa.record_batch([pa.array(hashes)], schema=_HASH)))
 
 
 def count_distinct(groups: Iterable[bytes]) -> int:
-    """Return how many different hashes there are; `groups` hold uint64."""
-    hashes = np.concatenate([np.frombuffer(group, np.uint64) for group in groups])
-    return len(np.unique(hashes))
+    """Return how many different hashes there are; `groups` are of `_hash_rows`."""
+    return len(np.unique(unpack_rows(groups, _HASH)["hash"].to_numpy()))

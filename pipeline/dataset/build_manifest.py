@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import zip_longest
+from operator import attrgetter
 from typing import TypeVar
 
 from charseq.errors import DataError
@@ -45,10 +46,7 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
         check_folds(prepared.shards)
     by_split = _group_by_split(prepared)
     lengths = [str(length) for length in range(options.num_positions + 1)]
-    label_counts: dict[str, Mapping[str, int]] = {
-        split: _name_counts(vocabulary.labels, (shard.label_counts for shard in shards))
-        for split, shards in by_split.items()
-    }
+    label_counts = _sum_by_split(vocabulary.labels, by_split, attrgetter("label_counts"))
     return Manifest(
         format_version=format_version(has_weight=has_weight),
         fingerprint="",
@@ -64,10 +62,7 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
             options.encoding, options.num_positions, options.num_characters, has_weight=has_weight
         ),
         counts=counts,
-        length_histogram={
-            split: _name_counts(lengths, (shard.length_counts for shard in shards))
-            for split, shards in by_split.items()
-        },
+        length_histogram=_sum_by_split(lengths, by_split, attrgetter("length_counts")),
         label_counts=label_counts,
         shards=tuple(
             _describe_shard(shard, options.compression)
@@ -81,10 +76,7 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
             "unicode": UNICODE_VERSION,
         },
         strata=strata.to_json() if isinstance(strata, StratifiedSplits) else None,
-        label_weights={
-            split: _name_counts(vocabulary.labels, (shard.label_weights for shard in shards))
-            for split, shards in by_split.items()
-        }
+        label_weights=_sum_by_split(vocabulary.labels, by_split, attrgetter("label_weights"))
         if has_weight
         else None,
         character_counts={
@@ -149,6 +141,15 @@ def require_all_rows(counts: RowCounts) -> None:
             f"{counts.read} rows were read, but {shown} make {total}; nothing was published. "
             "This is a defect of the pipeline or its runner, please report it"
         )
+
+
+def _sum_by_split(
+    names: Sequence[str],
+    by_split: Mapping[str, Sequence[ShardSummary]],
+    vector: Callable[[ShardSummary], Sequence[Number]],
+) -> dict[str, Mapping[str, Number]]:
+    """Return the sums of a vector of each split's shards, see `_name_counts`."""
+    return {split: _name_counts(names, map(vector, shards)) for split, shards in by_split.items()}
 
 
 def _name_counts(names: Sequence[str], counts: Iterable[Sequence[Number]]) -> Mapping[str, Number]:

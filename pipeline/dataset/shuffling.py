@@ -44,7 +44,8 @@ def partition_rows(usable: UsableRows, plan: Plan, options: Options) -> Partitio
     label, is_rare = _apply_min_label_rows(rows["label"], plan, options)
     raw = _choose_parity(rows, hashes, plan)
     schema = shuffled_schema(options)
-    columns = [sequence, label, raw, *(rows[name] for name in schema.names[3:])]
+    made = {"sequence": sequence, "label": label, "raw": raw}
+    columns = [made[name] if name in made else rows[name] for name in schema.names]
     shuffled = pa.RecordBatch.from_arrays(columns, schema=schema)
     is_known = pc.is_in(label, value_set=pa.array(plan.vocabulary.labels))
     split, is_dropped = _find_splits(rows, hashes, plan, options)

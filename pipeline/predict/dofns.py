@@ -30,7 +30,7 @@ from pipeline.predict.predicted_files import (
 from pipeline.rows.assumed_columns import find_assumed
 from pipeline.rows.blocks import Block, parse_block, read_blocks
 from pipeline.rows.counts import ReadCounts
-from pipeline.rows.normalizing import NormalizedCounts, count_changed
+from pipeline.rows.normalizing import NormalizedCounts, count_changed, cut_column
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected import choose_examples, locate_rejected
@@ -132,7 +132,9 @@ class Predict(ThreadedDoFn):
         self._read.inc(counts.read)
         yield TaggedOutput(COUNTS, counts)
         if self._compares:
-            yield TaggedOutput(COMPARED, count_rows(checked, self._rules))
+            rules = self._rules
+            cut = cut_column(checked.sequence, rules.max_length, rules.normalization)
+            yield TaggedOutput(COMPARED, count_rows(cut, checked.label))
         yield from tag_rejected(rejected)
 
     def emit(self, done: PredictedSlice) -> Iterator[tuple[int, PredictedRows] | TaggedOutput]:
