@@ -130,6 +130,9 @@ class Manifest:
     with --weight-column, the sums of the records' weights, as `label_counts`; else None.
     character_counts: by split, how often each character of the alphabet is in the records, and
     under OUTSIDE how often any other is; None in datasets of versions that did not record it.
+    similar: with --similar, the distinct sequences, those linked, the clusters and the largest of
+    them, or those dropped; and of sampled sequences to measure with, how many have a similar train
+    row (`leak`; by the hash alone `leak_by_hash`); else None.
     """
 
     format_version: int
@@ -156,6 +159,7 @@ class Manifest:
     strata: Mapping[str, Sequence[str | None]] | None = None
     label_weights: Mapping[str, Mapping[str, float]] | None = None
     character_counts: Mapping[str, Mapping[str, int]] | None = None
+    similar: Mapping[str, Any] | None = None
 
     def shards_of(self, split: str) -> tuple[Shard, ...]:
         """Return the shards of a split that hold a record, in the order of the manifest."""
@@ -216,7 +220,7 @@ class Manifest:
         if not self.notes:
             # The SHA-256 of a manifest that was written without the key must stay the same.
             del content["notes"]
-        for name in ("strata", "label_weights", "character_counts"):
+        for name in ("strata", "label_weights", "character_counts", "similar"):
             if content[name] is None:
                 del content[name]
         return content
@@ -318,6 +322,7 @@ def manifest_from_json(content: Any, path: str) -> Manifest:
             strata=content.get("strata"),
             label_weights=content.get("label_weights"),
             character_counts=content.get("character_counts"),
+            similar=content.get("similar"),
         )
         _check_weights(content)
     except KeyError as error:

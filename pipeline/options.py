@@ -18,6 +18,7 @@ from charseq.folds import fold_names
 from charseq.manifest import Manifest
 from charseq.options_file import to_toml
 from charseq.text.normalization import Normalization
+from pipeline.identity import MIN_RANGE_BITS, Identity
 from pipeline.input_options import (
     DEFAULT_COLUMNS,
     DELIMITER_HELP,
@@ -108,7 +109,8 @@ class Options:
     train split. alphabet_of: a dataset; `with_alphabet_of` takes its alphabet. alphabet_size: as
     asked for, None follows `alphabet` or is DEFAULT_ALPHABET_SIZE; read `num_characters`.
     num_shards: None follows the number of rows. chosen_length, chosen_characters: what was chosen
-    for AUTO, None as long as it is not; no flags.
+    for AUTO, None as long as it is not; no flags. range_bits: the keys of --similar are joined in
+    2**range_bits ranges; no flag.
 
     Raises:
         UsageError: a value is outside the limits of its flag, or two values exclude each other.
@@ -252,6 +254,7 @@ class Options:
     )
     overwrite: bool = switch("replace an existing dataset", default=False)
     chosen_length: int | None = None
+    range_bits: int = MIN_RANGE_BITS
     chosen_characters: int | None = None
     splits: SplitOptions = field(default_factory=SplitOptions)
 
@@ -376,6 +379,11 @@ class Options:
         return self.num_characters + 1
 
     @property
+    def identity(self) -> Identity:
+        """What --similar asks of two sequences, where it is given."""
+        return Identity(Fraction(str(self.splits.similar)), self.num_positions)
+
+    @property
     def split_fractions(self) -> dict[str, Fraction]:
         """The exact fraction of each split, in the order train, validation, test; or of folds."""
         if self.splits.folds is not None:
@@ -443,7 +451,14 @@ class Options:
             "alphabet_size": AUTO if self.alphabet_size == AUTO else self.num_characters,
         }
         options |= {name: redact_json(options[name]) for name in INPUT_FIELDS}
-        for name in ("output", "alphabet_of", "chosen_length", "chosen_characters", "splits"):
+        for name in (
+            "output",
+            "alphabet_of",
+            "chosen_length",
+            "chosen_characters",
+            "range_bits",
+            "splits",
+        ):
             del options[name]
         return options
 

@@ -18,6 +18,8 @@ from pipeline.times import check_time, parse_time
 SPLIT_COLUMN, TIME_COLUMN, GROUP_COLUMN = "--split-column", "--time-column", "--group-column"
 MAX_FOLDS = 100
 DROP_FROM_TRAIN, REPORT, FAIL = "drop-from-train", "report", "fail"
+GROUP, DROP = "group", "drop"
+_MAX_CLUSTER_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,28 @@ class SplitOptions:
         default=None,
         metavar="NAME",
     )
+    similar: float | None = flag(
+        "keep sequences of at least this identity, 1 - edit distance / length of the longer one, "
+        "in one split, and those that they link",
+        default=None,
+        metavar="IDENTITY",
+        above=0,
+        maximum=1,
+    )
+    similar_policy: str = flag(
+        "treatment of similar sequences: group puts clusters of them into one split; drop splits "
+        "as without --similar, and rejects train rows that are like one of another split as "
+        "near_other_split, which do not count in --max-rejected-fraction",
+        default=GROUP,
+        choices=(GROUP, DROP),
+    )
+    max_cluster_share: float = flag(
+        "fail if the largest cluster of --similar has a larger share of all sequences",
+        default=_MAX_CLUSTER_SHARE,
+        metavar="SHARE",
+        above=0,
+        maximum=1,
+    )
     folds: int | None = flag(
         "instead of --split: write so many parts of equal size, each of which python -m trainer "
         "--fold can test on",
@@ -124,6 +148,7 @@ class SplitOptions:
             )
         if self.folds and self.are_given:
             raise UsageError("--folds: not allowed where splits are given: all rows are cut alike")
+        self._check_similar()
         ways = [flag for flag, chosen in self._ways.items() if chosen]
         if len(ways) > 1:
             raise UsageError(
@@ -139,6 +164,22 @@ class SplitOptions:
         in_order = validation is None or test is None or validation < test
         require(in_order, "--test-from", self.test_from, "a later time than --validation-from")
 
+    def _check_similar(self) -> None:
+        if self.similar is None and self.similar_policy != GROUP:
+            raise UsageError("--similar-policy: only with --similar")
+        if self.max_cluster_share != _MAX_CLUSTER_SHARE and (
+            self.similar is None or self.similar_policy == DROP
+        ):
+            raise UsageError(
+                "--max-cluster-share: only with --similar and --similar-policy group, which makes "
+                "clusters"
+            )
+        if self.folds and self.similar_policy == DROP:
+            raise UsageError(
+                "--similar-policy: drop is not allowed with --folds, where each part is a train "
+                "split, too"
+            )
+
     @property
     def _ways(self) -> dict[str, bool]:
         return {
@@ -147,6 +188,7 @@ class SplitOptions:
             "--time-column": self.time_column is not None,
             "--stratify": self.stratify,
             "--group-column": self.group_column is not None,
+            "--similar": self.similar is not None,
         }
 
     @property

@@ -44,6 +44,7 @@ _PATTERNS = {
     "alphabet_size": f"auto|{_COUNT}",
     "split": f"{_SHARE}(,{_SHARE})*",
     "num_shards": _COUNT,
+    **dict.fromkeys(("similar", "max_cluster_share"), "1([.]0*)?|0?[.][0-9]*[1-9][0-9]*"),
     "folds": "[3-9]|[1-9][0-9]|100",
     "seed": "0|[1-9][0-9]{0,18}",
     "max_rejected_fraction": "[01]([.]0*)?|0?[.][0-9]+|[1-9]([.][0-9]+)?e-0*[1-9][0-9]*",

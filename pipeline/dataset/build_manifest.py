@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import zip_longest
 from operator import attrgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from charseq.errors import DataError
 from charseq.examples import feature_spec
 from charseq.manifest import OUTSIDE, SPLITS, Manifest, RowCounts, Shard, format_version
 from charseq.text.normalization import UNICODE_VERSION
 from pipeline.dataset.limits import check_folds, check_known_characters
-from pipeline.dataset.notes import note_absent_from_folds, note_absent_labels
+from pipeline.dataset.notes import note_absent_from_folds, note_absent_labels, note_leaks
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.options import Options
 from pipeline.rows.sources import describe_inputs
 from pipeline.shards.write import ShardSummary
 from pipeline.split.given import GivenSplits
+from pipeline.split.similar import SimilarSplits
 from pipeline.split.strata import StratifiedSplits
 
 Number = TypeVar("Number", int, float)
@@ -83,7 +84,12 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
             split: _count_characters(vocabulary.alphabet, shards, options)
             for split, shards in by_split.items()
         },
-        notes=(*prepared.plan.notes, *note_absent(vocabulary.labels, label_counts)),
+        notes=(
+            *prepared.plan.notes,
+            *note_absent(vocabulary.labels, label_counts),
+            *note_leaks(prepared.leaks, options),
+        ),
+        similar=_describe_similar(prepared),
     ).with_fingerprint()
 
 
@@ -169,6 +175,15 @@ def _count_characters(
     counts = _name_counts(alphabet, (of_shard[1:] for of_shard in ids))
     outside = sum(shard.id_counts[options.unknown_id] for shard in shards)
     return {**counts, OUTSIDE: outside} if outside else counts
+
+
+def _describe_similar(prepared: PreparedDataset) -> Mapping[str, Any] | None:
+    """Return `Manifest.similar`."""
+    splits = prepared.plan.splits
+    if not isinstance(splits, SimilarSplits) or prepared.leaks is None:
+        return None
+    after, before = (leak._asdict() for leak in prepared.leaks)
+    return {**splits.to_json(), "leak": after, "leak_by_hash": before}
 
 
 def _describe_shard(summary: ShardSummary, compression: str) -> Shard:

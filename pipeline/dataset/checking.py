@@ -90,7 +90,7 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
     rows = _usable_rows(block, checked, options)
     packed = UsableRows(block.part.index, block.first, pack_rows(rows))
     if split is None:
-        facts = list(pack_facts(rows, hashes, options.splits))
+        facts = list(pack_facts(rows, sequence, hashes, options))
         return CheckedBlock(packed, None, rejected, counts, facts)
     is_train = pa.array(to_roles(split, options.splits) == 0)
     train = to_analyze(sequence.filter(is_train), checked.label.filter(is_train))

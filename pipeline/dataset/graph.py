@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import apache_beam as beam
@@ -37,9 +38,11 @@ from pipeline.dataset.dofns import (
     WriteShard,
 )
 from pipeline.dataset.labels import without_rare
+from pipeline.dataset.leak import measure_leak
 from pipeline.dataset.plan import make_plan
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.dataset.publish import new_transform_dir, publish
+from pipeline.identity import choose_range_bits
 from pipeline.options import AUTO, Options
 from pipeline.output.staging import Staging
 from pipeline.rows.counts import add_counts
@@ -77,6 +80,9 @@ def build(
         The fingerprint of the dataset, once it is published.
     """
     parts = cut_into_parts(sources)
+    options = replace(
+        options, range_bits=choose_range_bits(sum(source.bytes for source in sources))
+    )
     transform = new_transform_dir(staging)
     once = pipeline | "Once" >> beam.Create([None])
     read = _read_and_check(pipeline, parts, options)
@@ -97,6 +103,7 @@ def build(
         )
     characters = _count_characters(train)
     saved = _analyze(train, characters, options, temp_dir, transform)
+    leaks = _measure_leaks(read[ROWS], splits, options)
     plan = once | "Plan" >> beam.Map(
         lambda _, counted, given, of_train, _saved: make_plan(
             counted, given, of_train, transform, parts, options
@@ -120,6 +127,7 @@ def build(
         AsSingleton(plan),
         AsList(shards),
         AsList(rejected_files),
+        leaks,
     )
 
 
@@ -134,6 +142,15 @@ def _read_and_check(
         | "ReadAndCheck"
         >> beam.ParDo(ReadAndCheck(options)).with_outputs(TRAIN, FACTS, COUNTS, REJECTED, main=ROWS)
     )
+
+
+def _measure_leaks(
+    rows: beam.PCollection, splits: AsSingleton | None, options: Options
+) -> AsSingleton | None:
+    """Return the leaks with --similar and without; None where it is not asked for."""
+    if splits is None or options.splits.similar is None:
+        return None
+    return AsSingleton(measure_leak(rows, splits, options))
 
 
 def _count_characters(train: beam.PCollection) -> beam.PCollection:

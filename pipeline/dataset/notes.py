@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from charseq.console.messages import name_first
 from charseq.folds import roles
+from charseq.html.formats import format_share
 from pipeline.dataset.labels import ChosenLabels
 from pipeline.options import Options
 from pipeline.rows.label_counts import LabelCounts
@@ -18,6 +19,7 @@ from pipeline.rows.similar_labels import (
     find_same_spellings,
     find_typing_errors,
 )
+from pipeline.similar.leak import Leak
 
 _MAX_NAMED = 20
 _NAME_CHARACTERS = 40
@@ -40,6 +42,20 @@ def _note_labels(labels: LabelCounts, what: str, outcome: str) -> str:
     return (
         f"labels {what}: {len(labels):,}, and their {labels.total.sum():,} rows are {outcome}: "
         f"{labels.describe(_MAX_NAMED)}"
+    )
+
+
+def note_leaks(leaks: Sequence[Leak] | None, options: Options) -> Iterator[str]:
+    """Yield a note on the rows to measure with that have a similar train row, if that is known."""
+    if leaks is None:
+        return
+    after, before = (
+        f"{leak.near:,} of {leak.sampled:,} ({format_share(leak.near, leak.sampled)})"
+        for leak in leaks
+    )
+    yield (
+        f"sequences to measure with that have a train row of identity {options.splits.similar:g} "
+        f"or more, of a sample: {after}; split by the hash alone {before}"
     )
 
 

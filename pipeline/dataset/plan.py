@@ -65,6 +65,11 @@ class Plan:
     notes: tuple[str, ...] = ()
     splits: SplitPlan | None = None
 
+    @property
+    def drop_reason(self) -> str:
+        """Why rows are dropped by `splits`."""
+        return (self.splits or SplitPlan()).drop_reason
+
     def keeps_duplicates(self, split: str) -> bool:
         """Return whether each of several equal rows of a split becomes a record."""
         if self.splits is None:

@@ -12,6 +12,7 @@ from pipeline.rows.counts import ReadCounts
 from pipeline.rows.rejected_files import RejectedFile
 from pipeline.rows.sources import Source
 from pipeline.shards.write import ShardSummary
+from pipeline.similar.leak import Leak
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class PreparedDataset:
     """A dataset whose files are staged.
 
     staging: of the run. transform_dir: the graph that encodes. counts: of all rows that were read.
-    shards, rejected_files: in any order.
+    shards, rejected_files: in any order. leaks: with --similar, and as they were without it.
     """
 
     options: Options
@@ -30,3 +31,4 @@ class PreparedDataset:
     plan: Plan
     shards: Sequence[ShardSummary]
     rejected_files: Sequence[RejectedFile]
+    leaks: Sequence[Leak] | None = None

@@ -17,7 +17,7 @@ from pipeline.options import Options
 from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.packing import pack_rows, unpack_batch
 from pipeline.rows.rejected import RejectedRow
-from pipeline.rows.validation import IN_OTHER_SPLIT, RARE_LABEL, UNSEEN_LABEL
+from pipeline.rows.validation import RARE_LABEL, UNSEEN_LABEL
 from pipeline.shards.ordering import shuffled_schema
 from pipeline.shards.partition import assign_splits
 
@@ -28,7 +28,7 @@ class PartitionedRows(NamedTuple):
     """What became of `num_rows` usable rows.
 
     by_shard: the number of a shard and its rows, packed, of `shuffled_schema`. rejected: the rows
-    whose label is rare or not in the train split, or whose sequence is in another split.
+    whose label is rare or not in the train split, or whose sequence is in, or near, another split.
     """
 
     num_rows: int
@@ -50,7 +50,7 @@ def partition_rows(usable: UsableRows, plan: Plan, options: Options) -> Partitio
     is_known = pc.is_in(label, value_set=pa.array(plan.vocabulary.labels))
     split, is_dropped = _find_splits(rows, hashes, plan, options)
     reasons = {
-        IN_OTHER_SPLIT: is_dropped,
+        plan.drop_reason: is_dropped,
         RARE_LABEL: is_rare,
         UNSEEN_LABEL: ~is_known.to_numpy(zero_copy_only=False),
     }

@@ -20,7 +20,8 @@ from pipeline.rows.normalizing import NormalizedColumn, normalize_column
 
 Bools = npt.NDArray[np.bool_]
 
-RARE_LABEL, UNSEEN_LABEL, IN_OTHER_SPLIT = "rare_label", "unseen_label", "in_other_split"
+RARE_LABEL, UNSEEN_LABEL = "rare_label", "unseen_label"
+IN_OTHER_SPLIT, NEAR_OTHER_SPLIT = "in_other_split", "near_other_split"
 # By reason, in the words of the report and of error messages.
 REASONS = {
     # From parsing:
@@ -43,6 +44,8 @@ REASONS = {
     ZERO_WEIGHT: "a weight of 0, or below 1e-30; not counted in --max-rejected-fraction",
     # Once all rows with given splits are read:
     IN_OTHER_SPLIT: "a train row whose sequence is in another given split, too",
+    # Once similar sequences are found:
+    NEAR_OTHER_SPLIT: "a train row that is like one of another split, see --similar-policy",
     # Once the labels of the train split are known:
     UNSEEN_LABEL: "a label that no row of the train split has",
     # Once the labels of all rows are counted:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.components import connect
 from pipeline.rows.hashing import mix
 from pipeline.rows.packing import unpack_rows
 from pipeline.shards.partition import assign_splits
@@ -94,27 +94,5 @@ def join_groups(
     none = np.zeros(0, np.uint64)
     first, second = (np.concatenate(parts) for parts in zip((none, none), *links, strict=True))
     check_exceptions(len(first), "links between groups that share a sequence")
-    linked = np.unique(np.concatenate([first, second]))
-    a, b = np.searchsorted(linked, first), np.searchsorted(linked, second)
-    return GroupSplits(linked, linked[_find_roots(len(linked), a, b)], fractions)
-
-
-def _find_roots(
-    nodes: int, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Return the least node of each node's component: (nodes,) int64.
-
-    Each round hooks the greater root of an edge under the lesser one, and shortens all paths.
-
-    Args:
-        nodes: their number.
-        a: a node of each edge, (edges,) int64.
-        b: the other one, (edges,) int64.
-    """
-    root = np.arange(nodes)
-    while (root[a] != root[b]).any():
-        low, high = np.minimum(root[a], root[b]), np.maximum(root[a], root[b])
-        np.minimum.at(root, high, low)
-        while (root[root] != root).any():
-            root = root[root]
-    return root
+    groups = connect(first, second)
+    return GroupSplits(groups.nodes, groups.root, fractions)

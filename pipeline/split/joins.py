@@ -6,11 +6,14 @@ ever where a step that others wait for shares its input with a step that waits f
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
 
 from pipeline.options import Options
-from pipeline.split import given, groups, strata
+from pipeline.runtime.threads import ThreadedDoFn
+from pipeline.split import given, groups, similar, strata
 
 
 def join_facts(facts: beam.PCollection, options: Options) -> beam.PCollection:
@@ -20,6 +23,8 @@ def join_facts(facts: beam.PCollection, options: Options) -> beam.PCollection:
         return _join_strata(ranges, options)
     if options.splits.group_column is not None:
         return _join_groups(ranges, options)
+    if options.splits.similar is not None:
+        return _join_similar(ranges, options)
     return _join_given(ranges, options)
 
 
@@ -42,6 +47,29 @@ def _join_groups(ranges: beam.PCollection, options: Options) -> beam.PCollection
     return _once(ranges.pipeline, "LinksOnce") | "JoinGroups" >> beam.Map(
         lambda _, found: groups.join_groups(found, options.split_fractions), AsList(links)
     )
+
+
+def _join_similar(ranges: beam.PCollection, options: Options) -> beam.PCollection:
+    found = ranges | "FindSimilar" >> beam.ParDo(FindSimilar(options))
+    return _once(ranges.pipeline, "SimilarOnce") | "JoinSimilar" >> beam.Map(
+        lambda _, links: similar.join_links(links, options), AsList(found)
+    )
+
+
+class FindSimilar(ThreadedDoFn):
+    """(Number of a range of hashes, its packed keys) to a RangeLinks."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[similar.RangeLinks]:
+        """See the class."""
+        number, packed = group
+        yield from self.submit(similar.find_links, number, packed, self._options)
+
+    def emit(self, links: similar.RangeLinks) -> Iterator[similar.RangeLinks]:
+        """See the class."""
+        yield links
 
 
 def _join_strata(ranges: beam.PCollection, options: Options) -> beam.PCollection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import pyarrow as pa
 from charseq.errors import DataError
 from pipeline.columns.splits import Places
 from pipeline.rows.packing import pack_rows
+from pipeline.rows.validation import IN_OTHER_SPLIT
 
 T1 = TypeVar("T1", bound=np.generic)
 T2 = TypeVar("T2", bound=np.generic)
@@ -32,7 +33,12 @@ class AssignedSplits(NamedTuple):
 
 
 class SplitPlan:
-    """The splits of all rows."""
+    """The splits of all rows.
+
+    drop_reason: why rows are dropped, of `pipeline.rows.validation.REASONS`.
+    """
+
+    drop_reason: ClassVar[str] = IN_OTHER_SPLIT
 
     def assign(self, rows: pa.RecordBatch, hashes: Hashes) -> AssignedSplits:
         """Return the split of each row.

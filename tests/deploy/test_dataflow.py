@@ -50,6 +50,8 @@ BESIDE = {
     "test_input": {"train_input": "gs://b/train.csv"},
     "split_values": {"split_column": "fold"},
     "leaks": {"split_column": "fold"},
+    "similar_policy": {"similar": "0.8"},
+    "max_cluster_share": {"similar": "0.8"},
     "time_column": {"test_from": "2026-01-31"},
     "validation_from": {"time_column": "when"},
     "test_from": {"time_column": "when"},
@@ -156,6 +158,7 @@ def test_the_console_may_fill_in_all_defaults() -> None:
         *("sequence_column", "label_column"),  # would exclude another
         *("train_input", "validation_input", "test_input", "split_column", "split_values"),
         *("time_column", "validation_from", "test_from", "group_column", "folds"),
+        "similar",
         "split",  # --folds excludes it
     }
 
@@ -212,6 +215,8 @@ def beyond_a_pattern(name: str, value: str) -> bool:
         return int(value) > MAXIMUM[name]
     if name in ("label_pattern", "rare_label_as", "validation_from", "test_from"):
         return True  # not a regular expression, not a date
+    if value.isdecimal():
+        return int(value) >= 1 << 63
     is_column = name.endswith("_column")
     return is_column and value in ("sequence", "label")
 

@@ -179,8 +179,8 @@ def test_options_in_json_hold_the_number_of_characters() -> None:
         *("compression", "seed", "max_rejected_fraction", "max_labels"),
         *("min_label_rows", "rare_label_as", "overwrite"),
         *("train_input", "validation_input", "test_input", "split_column", "split_values"),
-        *("time_column", "validation_from", "test_from", "stratify", "group_column", "folds"),
-        "leaks",
+        *("time_column", "validation_from", "test_from", "stratify", "group_column", "similar"),
+        *("similar_policy", "max_cluster_share", "folds", "leaks"),
     ]
     learned = Options(input=("a", "b"), output="out").to_json()
     assert (learned["input"], learned["alphabet"], learned["alphabet_size"]) == (

@@ -303,9 +303,23 @@ BREAKAGES = (
     Breakage(
         "groups-unlinked",
         "no leak: groups that share a sequence are in one split",
-        "pipeline.split.groups:_find_roots",
+        "pipeline.components:_find_roots",
         lambda _: lambda nodes, a, b: np.arange(nodes),
         "tests/pipeline/split/test_groups.py",
+    ),
+    Breakage(
+        "keys-unshared",
+        "no near-copy of a test row is in the train split with --similar",
+        "pipeline.similar.keys:_variants",
+        lambda original: lambda characters, most: original(characters, 0),
+        "tests/pipeline/similar/test_pairs.py",
+    ),
+    Breakage(
+        "near-rows-stay",
+        "--similar-policy drop: no train row is like one of another split",
+        "pipeline.split.similar:DroppedSplits._is_dropped",
+        lambda _: lambda splits, hashes: np.zeros(len(hashes), np.bool_),
+        "tests/pipeline/dataset/test_row_splits.py -k similar",
     ),
     Breakage(
         "remainders-to-train",

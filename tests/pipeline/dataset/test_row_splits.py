@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter, defaultdict
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rapidfuzz.distance.Levenshtein import distance
 
 from pipeline.__main__ import main
 from pipeline.inspect import main as inspect_main
@@ -63,6 +65,9 @@ FLAGS = {
     "folds": ["--folds", "4"],
     "stratified folds": ["--folds", "4", "--stratify"],
     "folds of groups": ["--folds", "4", "--group-column", "donor"],
+    "similar": ["--similar", "0.8"],
+    "similar, drop": ["--similar", "0.8", "--similar-policy", "drop"],
+    "folds of similar": ["--folds", "4", "--similar", "0.8"],
 }
 
 
@@ -117,6 +122,7 @@ def test_each_row_is_accounted_for(prepared: tuple[str, Path, list[Row]]) -> Non
         "group": {"missing_group": 1},
         "folds of groups": {"missing_group": 1},
         "time": {"unreadable_time": 1, "in_other_split": 2},
+        "similar, drop": {"near_other_split": 6},
     }
     assert counts["rejected_by_reason"] == rejected(dataset) == reasons.get(way, {})
 
@@ -145,6 +151,30 @@ def test_rows_are_in_the_splits_that_were_asked_for(
     elif "group" in way:
         check_groups(of_sequence, rows)
         assert any(note.endswith("6 groups are joined to 3") for note in manifest["notes"])
+
+    if "similar" in way:
+        check_similar(split, manifest)
+
+
+def check_similar(split: dict[tuple[str, str], str], manifest: dict[str, Any]) -> None:
+    """Check that no train sequence is within one edit of six characters of another split."""
+    of_split: dict[str, set[str]] = defaultdict(set)
+    for (sequence, _), name in split.items():
+        of_split[name].add(sequence)
+    near = {
+        (name, other)
+        for (name, some), (other, others) in combinations(of_split.items(), 2)
+        if any(distance(one, another) <= 1 for one in some for another in others)
+    }
+    found = manifest["similar"]
+    assert found["leak"]["near"] == 0
+    assert found["leak_by_hash"]["near"] > 0
+    if manifest["options"]["similar_policy"] == "drop":
+        assert near <= {("validation", "test")}
+        assert found["dropped"] == 6
+    else:
+        assert near == set()
+        assert found["linked"] > found["clusters"] > 1
 
 
 def check_times(split: dict[tuple[str, str], str], rows: list[Row]) -> None:

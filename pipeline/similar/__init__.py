@@ -1,0 +1,1 @@
+"""Sequences that are nearly equal: pairs of a wanted identity, found without comparing all."""
