@@ -2,6 +2,7 @@
 
 DATASET/
 train/part-00000-of-00016.tfrecord   validation/…   test/…
+index/train/part-00000-of-00016.npy …   which rows each shard has, see `index_path`
 rejected/part-….jsonl   parity.jsonl   report.html
 transform/transform_fn/   transform/transformed_metadata/
 dataset.json            written last: where it is, the dataset is complete
@@ -29,6 +30,7 @@ REPORT_FILE = "report.html"
 TRANSFORM_DIR = "transform"
 TRANSFORM_GRAPH_DIR = f"{TRANSFORM_DIR}/transform_fn"
 REJECTED_DIR = "rejected"
+INDEX_DIR = "index"
 SPLITS = ("train", "validation", "test")
 # Stands for all characters outside the alphabet.
 OUTSIDE = ""
@@ -43,6 +45,7 @@ _FINGERPRINTED = (
     "labels",
     "feature_spec",
     "shards",
+    "base",  # only of datasets that have one
 )
 SEAL_KEY = "manifest_sha256"
 
@@ -132,7 +135,8 @@ class Manifest:
     under OUTSIDE how often any other is; None in datasets of versions that did not record it.
     similar: with --similar, the distinct sequences, those linked, the clusters and the largest of
     them, or those dropped; and of sampled sequences to measure with, how many have a similar train
-    row (`leak`; by the hash alone `leak_by_hash`); else None.
+    row (`leak`; by the hash alone `leak_by_hash`); else None. base: of a dataset that adds rows to
+    others, the fingerprints of those, the first one first.
     """
 
     format_version: int
@@ -160,6 +164,7 @@ class Manifest:
     label_weights: Mapping[str, Mapping[str, float]] | None = None
     character_counts: Mapping[str, Mapping[str, int]] | None = None
     similar: Mapping[str, Any] | None = None
+    base: tuple[str, ...] = ()
 
     def shards_of(self, split: str) -> tuple[Shard, ...]:
         """Return the shards of a split that hold a record, in the order of the manifest."""
@@ -223,6 +228,8 @@ class Manifest:
         for name in ("strata", "label_weights", "character_counts", "similar"):
             if content[name] is None:
                 del content[name]
+        if not self.base:
+            del content["base"]
         return content
 
     def to_text(self) -> str:
@@ -232,7 +239,7 @@ class Manifest:
     def compute_fingerprint(self) -> str:
         """Return the SHA-256 of what was produced: equal exactly for equal datasets."""
         content = self.to_json()
-        return sha256_of_json({name: content[name] for name in _FINGERPRINTED})
+        return sha256_of_json({name: content[name] for name in _FINGERPRINTED if name in content})
 
     def compute_seal(self) -> str:
         """Return the SHA-256 of the manifest without `manifest_sha256`."""
@@ -246,6 +253,15 @@ class Manifest:
         """Return the manifest with the digests of all other files, and of itself."""
         complete = replace(self, files=files)
         return replace(complete, manifest_sha256=complete.compute_seal())
+
+
+def index_path(shard_path: str) -> str:
+    """Return where the index of a shard is, a `.npy` file of (records, 2) uint64, little-endian.
+
+    In the order of the records, and of hashes: the hash of the sequence as it is cut, and that of
+    sequence and label.
+    """
+    return f"{INDEX_DIR}/{shard_path.partition('.tfrecord')[0]}.npy"
 
 
 def format_version(*, has_weight: bool) -> int:
@@ -323,6 +339,7 @@ def manifest_from_json(content: Any, path: str) -> Manifest:
             label_weights=content.get("label_weights"),
             character_counts=content.get("character_counts"),
             similar=content.get("similar"),
+            base=tuple(content.get("base", ())),
         )
         _check_weights(content)
     except KeyError as error:

@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Iterable
 
-from charseq.manifest import PARITY_FILE, REPORT_FILE, TRANSFORM_DIR, Manifest
+from charseq.manifest import PARITY_FILE, REPORT_FILE, TRANSFORM_DIR, Manifest, index_path
 from charseq.options_file import OPTIONS_FILE
 from pipeline.dataset.build_manifest import build_manifest
 from pipeline.dataset.prepared import PreparedDataset
@@ -51,6 +51,10 @@ def stage_all_files(prepared: PreparedDataset) -> StagedOutput:
     staging = prepared.staging
     others = [
         *(StagedFile(file.staged_path, file.file_name) for file in prepared.rejected_files),
+        *(
+            StagedFile(shard.staged_index, index_path(shard.shard.file_name(manifest.compression)))
+            for shard in prepared.shards
+        ),
         *_stage_transform(prepared.transform_dir, staging),
         _stage_text(staging, PARITY_FILE, to_parity_lines(prepared.shards)),
         _stage_text(staging, REPORT_FILE, _render(manifest, prepared)),

@@ -37,11 +37,13 @@ class AmbiguousSequence(NamedTuple):
 class OrderedRows(NamedTuple):
     """Rows in hash order, without duplicates.
 
-    duplicates: how many rows were left out. ambiguous: how many sequences have several labels.
-    most_ambiguous: those with the most labels.
+    hashes: of the sequences of the n rows, (n,) uint64, ascending. duplicates: how many rows were
+    left out. ambiguous: how many sequences have several labels. most_ambiguous: those with the most
+    labels.
     """
 
     rows: pa.RecordBatch
+    hashes: npt.NDArray[np.uint64]
     duplicates: int
     ambiguous: int
     most_ambiguous: tuple[AmbiguousSequence, ...]
@@ -73,7 +75,7 @@ def order_rows(rows: pa.RecordBatch, seed: int, keeps_duplicates: bool = False) 
     order = np.argsort(hashes)
     tied = _repeated(hashes[order])
     if not len(tied):
-        return OrderedRows(rows.take(pa.array(order)), 0, 0, ())
+        return OrderedRows(rows.take(pa.array(order)), hashes[order], 0, 0, ())
     ties, settled = _sort_ties(hashes, rows, order[tied])
     order[tied] = settled
     new_sequence = ~_equals_previous(ties["sequence"])
@@ -85,6 +87,7 @@ def order_rows(rows: pa.RecordBatch, seed: int, keeps_duplicates: bool = False) 
     labels_of_sequence = np.bincount(np.cumsum(new_sequence)[new_label])
     return OrderedRows(
         rows.take(pa.array(order)),
+        hashes[order],
         duplicates=int(is_left_out.sum()),
         ambiguous=int((labels_of_sequence > 1).sum()),
         most_ambiguous=most_ambiguous_sequences(

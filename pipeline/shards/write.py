@@ -15,6 +15,7 @@ from pipeline.options import Options
 from pipeline.rows.packing import unpack_rows
 from pipeline.runtime.hashed_file import HashedFile
 from pipeline.shards.counts import ParityRow, ShardCounts
+from pipeline.shards.index import write_index
 from pipeline.shards.ordering import AmbiguousSequence, order_rows, shuffled_schema
 from pipeline.shards.partition import PlannedShard
 from pipeline.tfrecord.framing import frame_records
@@ -28,6 +29,7 @@ _SLICE_BYTES = 4 << 20
 class ShardSummary:
     """A staged shard: its file, and what its records hold.
 
+    staged_index: the file of its index, see `charseq.manifest.index_path`.
     unknown_records: those without a character of the alphabet. duplicates: rows that were left out.
     ambiguous, most_ambiguous: sequences under several labels. label_counts: by label id.
     label_weights: sums of weights by label id, empty without --weight-column. length_counts,
@@ -36,6 +38,7 @@ class ShardSummary:
 
     shard: PlannedShard
     staged_path: str
+    staged_index: str
     records: int
     bytes: int
     sha256: str
@@ -83,6 +86,7 @@ def write_shard(
     return ShardSummary(
         shard=shard,
         staged_path=path,
+        staged_index=write_index(f"{path}-index", ordered, options.seed),
         records=len(ordered.rows),
         bytes=file.bytes,
         sha256=file.sha256.hexdigest(),

@@ -38,6 +38,7 @@ def summary(shard: PlannedShard, **changes: Any) -> ShardSummary:
     values: dict[str, Any] = {
         "shard": shard,
         "staged_path": "",
+        "staged_index": "",
         "records": 0,
         "bytes": 0,
         "sha256": "",

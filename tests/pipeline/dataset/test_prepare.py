@@ -89,6 +89,7 @@ def test_the_manifest_tells_the_truth_about_the_files(dataset: Path) -> None:
 def test_no_staging_is_left_and_the_report_is_there(dataset: Path) -> None:
     assert sorted(path.name for path in dataset.iterdir()) == [
         "dataset.json",
+        "index",
         "options.toml",
         "parity.jsonl",
         "rejected",

@@ -32,7 +32,7 @@ def stage(output: Path, content: str) -> PreparedDataset:
     options = Options(input=("in.csv",), output=str(output), split="train=1", overwrite=True)
     staging = new_staging(DATASET, str(output))
     mark(staging)
-    for name in ("shard-0", "shard-1", "rejected-0"):
+    for name in ("shard-0", "shard-1", "shard-0-index", "shard-1-index", "rejected-0"):
         Path(staging.path(name)).write_text(f"{content} {name}")
     transform = new_transform_dir(staging)
     graph = Path(transform, "transform_fn")
@@ -44,6 +44,7 @@ def stage(output: Path, content: str) -> PreparedDataset:
         ShardSummary(
             shard,
             staging.path(f"shard-{shard.index}"),
+            staging.path(f"shard-{shard.index}-index"),
             records=1,
             bytes=5,
             sha256=content,
@@ -89,6 +90,8 @@ def test_killed_at_any_step_and_called_again(tmp_path: Path, replaced: bool) -> 
     expected = files(whole)
     assert list(expected) == [
         "dataset.json",
+        "index/train/part-00000-of-00002.npy",
+        "index/train/part-00001-of-00002.npy",
         "options.toml",
         "parity.jsonl",
         "rejected/part-00000.jsonl",

@@ -135,6 +135,7 @@ def shard(**changes: Any) -> ShardSummary:
     values: dict[str, Any] = {
         "shard": PlannedShard("train", 0, 1),
         "staged_path": "",
+        "staged_index": "",
         "records": 0,
         "bytes": 0,
         "sha256": "",
