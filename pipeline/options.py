@@ -18,6 +18,7 @@ from charseq.folds import fold_names
 from charseq.manifest import Manifest
 from charseq.options_file import to_toml
 from charseq.text.normalization import Normalization
+from pipeline.base import BASE_OPTIONS, Base
 from pipeline.identity import MIN_RANGE_BITS, Identity
 from pipeline.input_options import (
     DEFAULT_COLUMNS,
@@ -110,7 +111,8 @@ class Options:
     asked for, None follows `alphabet` or is DEFAULT_ALPHABET_SIZE; read `num_characters`.
     num_shards: None follows the number of rows. chosen_length, chosen_characters: what was chosen
     for AUTO, None as long as it is not; no flags. range_bits: the keys of --similar are joined in
-    2**range_bits ranges; no flag.
+    2**range_bits ranges; no flag. base: `with_base` takes the options of these datasets, which are
+    then in added_to; no flag.
 
     Raises:
         UsageError: a value is outside the limits of its flag, or two values exclude each other.
@@ -253,7 +255,16 @@ class Options:
         only_with="min_label_rows",
     )
     overwrite: bool = switch("replace an existing dataset", default=False)
+    base: tuple[str, ...] = flag(
+        "datasets to add rows to, all that add to each other: alphabet, labels, options and seed "
+        "are theirs, rows that they have are duplicates, and only new rows are written",
+        default=(),
+        metavar="DIR",
+        is_path=True,
+        not_with=("alphabet_of", "the alphabet is that of the base"),
+    )
     chosen_length: int | None = None
+    added_to: Base | None = None
     range_bits: int = MIN_RANGE_BITS
     chosen_characters: int | None = None
     splits: SplitOptions = field(default_factory=SplitOptions)
@@ -265,6 +276,25 @@ class Options:
         _ = self.input_options  # which checks itself
         self._check_alphabet()
         self._check_shards()
+        self._check_base()
+
+    def _check_base(self) -> None:
+        if not self.base:
+            return
+        splits = self.splits
+        refused = {
+            "--folds": splits.folds is not None,
+            "--similar": splits.similar is not None,
+            "--group-column": splits.group_column is not None,
+            "--train-input": bool(splits.train_input),
+            "--split-column": splits.split_column is not None,
+            "--time-column": splits.time_column is not None,
+            "--weight-column": self.weight_column is not None,
+            "--min-label-rows": self.min_label_rows > 1,
+        }
+        for name, is_given in refused.items():
+            if is_given:
+                raise UsageError(f"--base: not allowed with {name}: rows are split as the base is")
 
     def _check_shards(self) -> None:
         fractions = list(self.split_fractions.values())
@@ -335,7 +365,7 @@ class Options:
     @property
     def paths(self) -> tuple[str, ...]:
         """The files, directories and globs that a preparation reads or writes."""
-        return tuple(filter(None, (*self.all_inputs, self.output, self.alphabet_of)))
+        return tuple(filter(None, (*self.all_inputs, self.output, self.alphabet_of, *self.base)))
 
     @property
     def all_inputs(self) -> tuple[str, ...]:
@@ -365,6 +395,33 @@ class Options:
         """Return the options with the alphabet of a dataset, and with its size."""
         return replace(
             self, alphabet="".join(manifest.alphabet), alphabet_size=manifest.alphabet_size
+        )
+
+    def with_base(self, base: Base) -> Options:
+        """Return the options that rows have which are added to a base.
+
+        Raises:
+            UsageError: an option is neither left out nor that of the base.
+        """
+        defaults = flag_defaults(Options)
+        for name, value in base.options.items():
+            asked = getattr(self.splits if name == "stratify" else self, name)
+            if asked not in (value, defaults[name]):
+                raise UsageError(
+                    f"--{name.replace('_', '-')}: got {asked!r}, but "
+                    f"{base.members[0].directory} has {value!r}: with --base, leave it out"
+                )
+        manifest = base.first
+        return replace(
+            self,
+            **{name: value for name, value in base.options.items() if name in BASE_OPTIONS}
+            | {
+                "max_length": manifest.max_length,
+                "alphabet": "".join(manifest.alphabet),
+                "alphabet_size": manifest.alphabet_size,
+                "splits": replace(self.splits, stratify=bool(base.options.get("stratify"))),
+                "added_to": base,
+            },
         )
 
     def with_alphabet(self, alphabet: Sequence[str]) -> Options:
@@ -433,8 +490,12 @@ class Options:
         """Return the options that differ from their defaults, without secrets, for `--options`."""
         values = changed_options(self)
         # With --alphabet-of, the alphabet and its size are those of that dataset.
-        of_dataset = ("alphabet", "alphabet_size") if self.alphabet_of is not None else ()
-        for name in ("output", "overwrite", *of_dataset):
+        of_dataset: tuple[str, ...] = ()
+        if self.alphabet_of is not None:
+            of_dataset = ("alphabet", "alphabet_size")
+        if self.base:
+            of_dataset = (*BASE_OPTIONS, "stratify")
+        for name in ("output", "overwrite", "added_to", "range_bits", *of_dataset):
             values.pop(name, None)
         command = "python -m pipeline --options options.toml --output DIR"
         paths = {name: redact_json(values[name]) for name in INPUT_FIELDS if name in values}
@@ -446,7 +507,7 @@ class Options:
         `output` is left out: they are the same in any directory.
         """
         options = {
-            **asdict(self),
+            **asdict(replace(self, added_to=None)),
             **asdict(self.splits),
             "alphabet_size": AUTO if self.alphabet_size == AUTO else self.num_characters,
         }
@@ -457,6 +518,8 @@ class Options:
             "chosen_length",
             "chosen_characters",
             "range_bits",
+            "base",
+            "added_to",
             "splits",
         ):
             del options[name]

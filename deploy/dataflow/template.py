@@ -32,6 +32,7 @@ _PATTERNS = {
     **dict.fromkeys(INPUT_FIELDS, "gs://.+"),
     "output": "gs://.+",
     "alphabet_of": "gs://.+",
+    "base": "gs://.+",
     "sequence_column": _NAME,
     "label_column": _NAME,
     **dict.fromkeys(("split_column", "time_column", "group_column", "weight_column"), _NAME),
@@ -66,6 +67,7 @@ _PICKERS = {
     **dict.fromkeys(INPUT_FIELDS, "GCS_READ_FILE"),
     "output": "GCS_WRITE_FOLDER",
     "alphabet_of": "GCS_READ_FOLDER",
+    "base": "GCS_READ_FOLDER",
     "max_length": "NUMBER",
     **dict.fromkeys(_SWITCHES, "BOOLEAN"),
 }

@@ -14,11 +14,17 @@ from charseq.examples import feature_spec
 from charseq.manifest import OUTSIDE, SPLITS, Manifest, RowCounts, Shard, format_version
 from charseq.text.normalization import UNICODE_VERSION
 from pipeline.dataset.limits import check_folds, check_known_characters
-from pipeline.dataset.notes import note_absent_from_folds, note_absent_labels, note_leaks
+from pipeline.dataset.notes import (
+    note_absent_from_folds,
+    note_absent_labels,
+    note_known,
+    note_leaks,
+)
 from pipeline.dataset.prepared import PreparedDataset
 from pipeline.options import Options
 from pipeline.rows.sources import describe_inputs
 from pipeline.shards.write import ShardSummary
+from pipeline.split.based import BasedSplits
 from pipeline.split.given import GivenSplits
 from pipeline.split.similar import SimilarSplits
 from pipeline.split.strata import StratifiedSplits
@@ -36,7 +42,6 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
         MismatchError: most records have no character of the alphabet.
     """
     options, vocabulary = prepared.plan.options, prepared.plan.vocabulary
-    strata = prepared.plan.splits
     has_folds = options.splits.folds is not None
     has_weight = options.weight_column is not None
     note_absent = note_absent_from_folds if has_folds else note_absent_labels
@@ -76,7 +81,7 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
             **{library: version(library) for library in _LIBRARIES},
             "unicode": UNICODE_VERSION,
         },
-        strata=strata.to_json() if isinstance(strata, StratifiedSplits) else None,
+        strata=_describe_strata(prepared),
         label_weights=_sum_by_split(vocabulary.labels, by_split, attrgetter("label_weights"))
         if has_weight
         else None,
@@ -86,10 +91,15 @@ def build_manifest(prepared: PreparedDataset) -> Manifest:
         },
         notes=(
             *prepared.plan.notes,
-            *note_absent(vocabulary.labels, label_counts),
+            *(
+                note_absent(vocabulary.labels, label_counts)
+                if options.added_to is None
+                else note_known(prepared.shards)
+            ),
             *note_leaks(prepared.leaks, options),
         ),
         similar=_describe_similar(prepared),
+        base=() if options.added_to is None else options.added_to.fingerprints,
     ).with_fingerprint()
 
 
@@ -175,6 +185,14 @@ def _count_characters(
     counts = _name_counts(alphabet, (of_shard[1:] for of_shard in ids))
     outside = sum(shard.id_counts[options.unknown_id] for shard in shards)
     return {**counts, OUTSIDE: outside} if outside else counts
+
+
+def _describe_strata(prepared: PreparedDataset) -> Mapping[str, Sequence[str | None]] | None:
+    """Return `Manifest.strata`; with a base, those of the base."""
+    splits = prepared.plan.splits
+    if isinstance(splits, StratifiedSplits | BasedSplits):
+        return splits.cuts.to_json()
+    return None
 
 
 def _describe_similar(prepared: PreparedDataset) -> Mapping[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from charseq.errors import DataError
@@ -34,6 +34,26 @@ def check_existing_dataset(
             f"{options.output} already holds a dataset, but not this one: {'; '.join(differences)}."
             " Choose another --output, or replace it with --overwrite"
         )
+
+
+def check_same_base(manifest: Manifest, options: Options) -> None:
+    """Check that a dataset adds its rows to the same datasets as `options` say.
+
+    Raises:
+        DataError: it does not.
+    """
+    wanted = () if options.added_to is None else options.added_to.fingerprints
+    if manifest.base != wanted:
+        raise DataError(
+            f"{options.output} already holds a dataset, but not this one: it adds rows to "
+            f"{_describe_base(manifest.base)}, wanted {_describe_base(wanted)}. Choose another "
+            "--output, or replace it with --overwrite"
+        )
+
+
+def _describe_base(fingerprints: Sequence[str]) -> str:
+    shown = ", ".join(fingerprint[:16] for fingerprint in fingerprints)
+    return f"the datasets of fingerprint {shown}" if shown else "no other"
 
 
 def _comparable_options(manifest: Manifest, wanted: Normalization) -> dict[str, Any]:

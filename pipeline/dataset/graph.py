@@ -27,6 +27,7 @@ from apache_beam.pvalue import AsList, AsSingleton, DoOutputsTuple
 from tensorflow_transform import TFTransformOutput
 from tensorflow_transform.beam.tft_beam_io.beam_metadata_io import BeamDatasetMetadata
 
+from pipeline.base import Base
 from pipeline.dataset.dofns import (
     COUNTS,
     FACTS,
@@ -57,6 +58,7 @@ from pipeline.sizes.characters import (
 )
 from pipeline.split.joins import join_facts
 from pipeline.transform.encoding import analyzer_config, encode_text
+from pipeline.transform.extend import add_new_labels, count_new_labels, extend_transform
 from pipeline.transform.save_graph import cut_alphabet, save_graph
 
 
@@ -102,7 +104,11 @@ def build(
             lambda batch, counted: without_rare(batch, counted.labels, options), AsSingleton(counts)
         )
     characters = _count_characters(train)
-    saved = _analyze(train, characters, options, temp_dir, transform)
+    saved = (
+        _analyze(train, characters, options, temp_dir, transform)
+        if options.added_to is None
+        else _extend(train, options.added_to, transform)
+    )
     leaks = _measure_leaks(read[ROWS], splits, options)
     plan = once | "Plan" >> beam.Map(
         lambda _, counted, given, of_train, _saved: make_plan(
@@ -182,6 +188,18 @@ def _analyze(
             AsSingleton(characters),
         )
     return _save_transform((graph, metadata), temp_dir, transform_dir)
+
+
+def _extend(train: beam.PCollection, base: Base, transform_dir: str) -> beam.PCollection:
+    """Write the graph of a base with the labels that only the train rows have."""
+    new = (
+        train
+        | "CountNewLabels" >> beam.Map(count_new_labels, base)
+        | "AddNewLabels" >> beam.CombineGlobally(add_new_labels)
+    )
+    return new | "Extend" >> beam.Map(
+        lambda counts: os.fsencode(extend_transform(base, counts, transform_dir))
+    )
 
 
 def _save_transform(

@@ -33,6 +33,8 @@ def choose_labels(counts: LabelCounts, options: Options) -> ChosenLabels:
     if options.rare_label_as is not None:
         kept = add_label_counts([kept, rare.joined(options.rare_label_as)])
     seen = kept.is_in_train
+    if options.added_to is not None:
+        seen |= np.isin(kept.hash, hash_labels(pa.array(options.added_to.labels)))
     return ChosenLabels(rare, kept.where(seen), kept.where(~seen))
 
 

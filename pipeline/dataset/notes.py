@@ -19,6 +19,7 @@ from pipeline.rows.similar_labels import (
     find_same_spellings,
     find_typing_errors,
 )
+from pipeline.shards.write import ShardSummary
 from pipeline.similar.leak import Leak
 
 _MAX_NAMED = 20
@@ -43,6 +44,24 @@ def _note_labels(labels: LabelCounts, what: str, outcome: str) -> str:
         f"labels {what}: {len(labels):,}, and their {labels.total.sum():,} rows are {outcome}: "
         f"{labels.describe(_MAX_NAMED)}"
     )
+
+
+def note_known(shards: Sequence[ShardSummary]) -> Iterator[str]:
+    """Yield notes on rows that the base has already, and on its sequences under new labels."""
+    rows = sum(shard.known_rows for shard in shards)
+    if rows:
+        yield f"rows that the base has already, counted as duplicates: {rows:,}"
+    relabelled = [pair for shard in shards for pair in shard.relabelled]
+    if relabelled:
+        shown = [
+            f"{sequence[:_NAME_CHARACTERS]!r} ({label[:_NAME_CHARACTERS]!r})"
+            for sequence, label in sorted(relabelled)
+        ]
+        total = sum(shard.num_relabelled for shard in shards)
+        yield (
+            f"rows of sequences that the base has under another label: {total:,}: "
+            f"{name_first(shown, _MAX_NAMED)}"
+        )
 
 
 def note_leaks(leaks: Sequence[Leak] | None, options: Options) -> Iterator[str]:

@@ -155,14 +155,16 @@ def _check_input(
     check_assumed(counts, parts, options.input_options)
     # Rows that cannot be read come first: they may be why there are too few of something else.
     check_rejected_rows(counts, LabelCounts(), parts, options)
-    check_sequences(counts)
+    if options.added_to is None:
+        check_sequences(counts)
     check_counted_labels(len(counts.labels), options)
     if splits is not None:
         splits.check(counts.named)
         splits.check_rows(counts.labels.rows_of_splits())
-    check_label_count(labels.known, options)
+    if options.added_to is None:
+        check_label_count(labels.known, options)
     check_rejected_rows(counts, labels.unseen, parts, options)
     if splits is not None:
         splits.check_rows(labels.known.rows_of_splits())
-    if not options.splits.are_given and options.splits.folds is None:
+    if not options.splits.are_given and options.splits.folds is None and options.added_to is None:
         check_splits(labels.known, options)

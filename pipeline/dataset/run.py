@@ -12,8 +12,9 @@ from charseq.console.messages import shorten_message, shorten_value
 from charseq.flags import flag_names
 from charseq.folds import records_of_parts
 from charseq.manifest import Manifest
-from pipeline.dataset.existing import check_existing_dataset
+from pipeline.dataset.existing import check_existing_dataset, check_same_base
 from pipeline.dataset.graph import build
+from pipeline.dataset.read_base import read_base
 from pipeline.dataset.read_manifest import read_manifest
 from pipeline.options import AUTO, Options
 from pipeline.output.directory import check_inputs_outside, open_output, stage, stage_dry_run
@@ -40,6 +41,8 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     job = new_job(beam_flags, options.paths, flag_names(Options))
     if options.alphabet_of is not None:
         options = options.with_alphabet_of(read_manifest(options.alphabet_of))
+    if options.base:
+        options = options.with_base(read_base(options.base))
     check_record_size(options)
     check_no_template(job, options)
     if job.is_local and options.max_length != AUTO:
@@ -70,6 +73,7 @@ def _confirm_existing(sources: Sequence[Source], options: Options) -> str:
         DataError: the output directory holds another dataset.
     """
     manifest = read_manifest(options.output)
+    check_same_base(manifest, options)
     check_existing_dataset(manifest, options, describe_inputs(sources))
     return (
         f"{options.output} is already prepared from these inputs with these options: nothing to "

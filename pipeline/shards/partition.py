@@ -87,7 +87,7 @@ def plan_partition(fractions: Mapping[str, Fraction], train_shards: int) -> Part
     for split, fraction in fractions.items():
         count = math.ceil(train_shards * fraction / largest)
         shards += [PlannedShard(split, index, count) for index in range(count)]
-        upper_bounds[split] = _cut_evenly(start, fraction, count)
+        upper_bounds[split] = cut_evenly(start, fraction, count)
         start += fraction
     return Partition(tuple(shards), upper_bounds)
 
@@ -100,7 +100,8 @@ def plan_even_partition(rows: Mapping[str, int], train_shards: int) -> Partition
         train_shards: the number of shards of the first split, train, and of the others as for
             `plan_partition`.
     """
-    of_train = next(iter(rows.values()))
+    # Rows that are added to others may be in any split.
+    of_train = max(next(iter(rows.values())), 1)
     counts = {
         split: math.ceil(Fraction(train_shards * count, of_train)) for split, count in rows.items()
     }
@@ -110,11 +111,11 @@ def plan_even_partition(rows: Mapping[str, int], train_shards: int) -> Partition
             for split, count in counts.items()
             for index in range(count)
         ),
-        {split: _cut_evenly(Fraction(0), Fraction(1), count) for split, count in counts.items()},
+        {split: cut_evenly(Fraction(0), Fraction(1), count) for split, count in counts.items()},
     )
 
 
-def _cut_evenly(start: Fraction, size: Fraction, count: int) -> npt.NDArray[np.uint64]:
+def cut_evenly(start: Fraction, size: Fraction, count: int) -> npt.NDArray[np.uint64]:
     """Return the greatest hash of each of `count` equal parts of a range of the hashes."""
     ends = [start + size * (index + 1) / count for index in range(count)]
     return np.array([math.ceil(end * _NUM_HASHES) - 1 for end in ends], np.uint64)

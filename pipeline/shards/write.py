@@ -14,6 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from pipeline.options import Options
 from pipeline.rows.packing import unpack_rows
 from pipeline.runtime.hashed_file import HashedFile
+from pipeline.shards.added_rows import add_to_base
 from pipeline.shards.counts import ParityRow, ShardCounts
 from pipeline.shards.index import write_index
 from pipeline.shards.ordering import AmbiguousSequence, order_rows, shuffled_schema
@@ -33,7 +34,9 @@ class ShardSummary:
     unknown_records: those without a character of the alphabet. duplicates: rows that were left out.
     ambiguous, most_ambiguous: sequences under several labels. label_counts: by label id.
     label_weights: sums of weights by label id, empty without --weight-column. length_counts,
-    id_counts: position i counts length or id i.
+    id_counts: position i counts length or id i. With a base: known_rows: how many of the duplicates
+    it has. num_relabelled, relabelled: rows of sequences that it has under another label, and some
+    of these, sequence and label.
     """
 
     shard: PlannedShard
@@ -52,6 +55,9 @@ class ShardSummary:
     unknown_characters: Counter[str]
     unknown_records: int
     parity: tuple[ParityRow, ...]
+    known_rows: int = 0
+    num_relabelled: int = 0
+    relabelled: tuple[tuple[str, str], ...] = ()
 
 
 def write_shard(
@@ -75,6 +81,8 @@ def write_shard(
     ordered = order_rows(
         unpack_rows(values, shuffled_schema(options)), options.seed, keeps_duplicates
     )
+    added = add_to_base(ordered, shard.split, options)
+    ordered = added.rows
     path = FileSystems.join(staging, f"shard-{uuid.uuid4().hex}")
     counts = ShardCounts(options)
     with HashedFile(path, options.compression) as file:
@@ -100,6 +108,9 @@ def write_shard(
         unknown_characters=counts.unknown_characters,
         unknown_records=counts.unknown_records,
         parity=tuple(counts.parity),
+        known_rows=added.known_rows,
+        num_relabelled=added.num_relabelled,
+        relabelled=added.relabelled,
     )
 
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
 
+from pipeline.base import Base
 from pipeline.options import Options
 from pipeline.runtime.threads import ThreadedDoFn
-from pipeline.split import given, groups, similar, strata
+from pipeline.split import based, given, groups, similar, strata
 
 
 def join_facts(facts: beam.PCollection, options: Options) -> beam.PCollection:
@@ -49,6 +50,16 @@ def _join_groups(ranges: beam.PCollection, options: Options) -> beam.PCollection
     )
 
 
+def _join_based(found: beam.PCollection, base: Base, options: Options) -> beam.PCollection:
+    exceptions = found | "FindExceptions" >> beam.Map(
+        based.find_exceptions, base, options.split_fractions
+    )
+    return _once(found.pipeline, "ExceptionsOnce") | "JoinExceptions" >> beam.Map(
+        lambda _, parts: based.join_exceptions(parts, base, options.split_fractions),
+        AsList(exceptions),
+    )
+
+
 def _join_similar(ranges: beam.PCollection, options: Options) -> beam.PCollection:
     found = ranges | "FindSimilar" >> beam.ParDo(FindSimilar(options))
     return _once(ranges.pipeline, "SimilarOnce") | "JoinSimilar" >> beam.Map(
@@ -74,6 +85,8 @@ class FindSimilar(ThreadedDoFn):
 
 def _join_strata(ranges: beam.PCollection, options: Options) -> beam.PCollection:
     found = ranges | "FindStrata" >> beam.MapTuple(strata.find_strata)
+    if options.added_to is not None:
+        return _join_based(found, options.added_to, options)
     counts = found | "CountStrata" >> beam.Map(lambda each: each.counts)
     cuts = _once(ranges.pipeline, "CutsOnce") | "PlanCuts" >> beam.Map(
         lambda _, counted: strata.plan_cuts(counted, options.split_fractions), AsList(counts)

@@ -32,13 +32,13 @@ from pipeline.split.plan import (
 _MAX_NAMED = 20
 _NAME_CHARACTERS = 40
 _FACTS = pa.schema([("hash", pa.uint64()), ("label", pa.string()), ("rows", pa.int64())])
-_STRATA = pa.schema([("hash", pa.uint64()), ("label", pa.string())])
+STRATA = pa.schema([("hash", pa.uint64()), ("label", pa.string())])
 
 
 class RangeCounts(NamedTuple):
     """The sequences of a range of hashes: how many each stratum has, and those of several labels.
 
-    several: packed, of schema _STRATA.
+    several: packed, of schema STRATA.
     """
 
     number: int
@@ -47,7 +47,7 @@ class RangeCounts(NamedTuple):
 
 
 class RangeStrata(NamedTuple):
-    """The strata of a range; packed: of schema _STRATA, in the order of hashes."""
+    """The strata of a range; packed: of schema STRATA, in the order of hashes."""
 
     counts: RangeCounts
     packed: bytes
@@ -62,18 +62,55 @@ class Cut(NamedTuple):
 
 
 @dataclass(frozen=True)
-class StratifiedSplits(SplitPlan):
-    """Each row in the split of its sequence's stratum and hash.
+class Cuts:
+    """Where the splits of k strata begin.
 
-    labels: of the k strata, (k,) string, ascending. first: the least hash of each split but the
-    first, (k, 2) uint64. is_there: whether there is one, (k, 2) bool. several: the sequences with
-    several labels, (m,) uint64, ascending. stratum_of_several: their positions in `labels`, (m,).
-    few: the labels with fewer sequences than there are splits.
+    labels: of the strata, (k,) string. first: the least hash of each split but the first, (k, n)
+    uint64. is_there: whether there is one, (k, n) bool.
     """
 
     labels: pa.StringArray
     first: npt.NDArray[np.uint64]
     is_there: npt.NDArray[np.bool_]
+
+    def split(self, stratum: npt.NDArray[np.int64], hashes: Hashes) -> npt.NDArray[np.int8]:
+        """Return the place of the split of rows, (n,) int8, of strata (n,) and hashes (n,)."""
+        behind = self.is_there[stratum] & (hashes[:, None] >= self.first[stratum])
+        split: npt.NDArray[np.int8] = behind.sum(axis=1).astype(np.int8)
+        return split
+
+    def to_json(self) -> dict[str, list[str | None]]:
+        """Return where validation and test begin in each stratum: hashes of 16 hex digits."""
+        return {
+            label: [f"{first:016x}" if there else None for first, there in zip(*both, strict=True)]
+            for label, *both in zip(
+                self.labels.to_pylist(), self.first.tolist(), self.is_there.tolist(), strict=True
+            )
+        }
+
+    @classmethod
+    def from_json(cls, strata: Mapping[str, Sequence[str | None]]) -> Cuts:
+        """Return the cuts that `to_json` returned."""
+        texts = list(strata.values())
+        first = [[int(text or "0", 16) for text in of_label] for of_label in texts]
+        is_there = [[text is not None for text in of_label] for of_label in texts]
+        return cls(
+            pa.array(list(strata), pa.string()),
+            np.array(first, np.uint64),
+            np.array(is_there, np.bool_),
+        )
+
+
+@dataclass(frozen=True)
+class StratifiedSplits(SplitPlan):
+    """Each row in the split of its sequence's stratum and hash.
+
+    cuts: of all strata. several: the sequences with several labels, (m,) uint64, ascending.
+    stratum_of_several: their positions in the labels of `cuts`, (m,). few: the labels with fewer
+    sequences than there are splits.
+    """
+
+    cuts: Cuts
     several: Hashes
     stratum_of_several: npt.NDArray[np.int64]
     few: tuple[str, ...]
@@ -81,12 +118,12 @@ class StratifiedSplits(SplitPlan):
     def assign(self, rows: pa.RecordBatch, hashes: Hashes) -> AssignedSplits:
         """See SplitPlan."""
         # A label that is no stratum has only sequences that count with another label.
-        stratum = pc.index_in(rows["label"], value_set=self.labels).fill_null(0).to_numpy()
+        stratum = pc.index_in(rows["label"], value_set=self.cuts.labels).fill_null(0).to_numpy()
         if len(self.several):
             place, is_several = look_up(self.several, hashes)
             stratum = np.where(is_several, self.stratum_of_several[place], stratum)
-        behind = self.is_there[stratum] & (hashes[:, None] >= self.first[stratum])
-        return AssignedSplits(behind.sum(axis=1).astype(np.int8), np.zeros(len(hashes), np.bool_))
+        split = self.cuts.split(stratum, hashes)
+        return AssignedSplits(split, np.zeros(len(hashes), np.bool_))
 
     def notes(self, named: Mapping[int, str]) -> Iterator[str]:
         """See SplitPlan."""
@@ -101,15 +138,6 @@ class StratifiedSplits(SplitPlan):
                 f"sequences with several labels: {len(self.several):,}; --stratify counts each "
                 "with its most frequent label"
             )
-
-    def to_json(self) -> dict[str, list[str | None]]:
-        """Return where validation and test begin in each stratum: hashes of 16 hex digits."""
-        return {
-            label: [f"{first:016x}" if there else None for first, there in zip(*both, strict=True)]
-            for label, *both in zip(
-                self.labels.to_pylist(), self.first.tolist(), self.is_there.tolist(), strict=True
-            )
-        }
 
 
 def pack_facts(hashes: Hashes, label: pa.StringArray) -> Iterator[tuple[int, bytes]]:
@@ -144,8 +172,8 @@ def find_strata(number: int, packed: Iterable[bytes]) -> RangeStrata:
 
 
 def _to_batch(pairs: pa.Table) -> pa.RecordBatch:
-    columns = [pairs[name].combine_chunks() for name in _STRATA.names]
-    return pa.RecordBatch.from_arrays(columns, schema=_STRATA)
+    columns = [pairs[name].combine_chunks() for name in STRATA.names]
+    return pa.RecordBatch.from_arrays(columns, schema=STRATA)
 
 
 def plan_cuts(
@@ -202,7 +230,7 @@ def find_cuts(strata: RangeStrata, cuts: Sequence[Cut]) -> list[tuple[str, int, 
     """Return the label, the split and its first hash of each cut in a range."""
     if not cuts:
         return []
-    rows = unpack_rows([strata.packed], _STRATA)
+    rows = unpack_rows([strata.packed], STRATA)
     labels = rows["label"].dictionary_encode()
     codes = labels.indices.to_numpy()
     order = np.argsort(codes, kind="stable")
@@ -236,15 +264,13 @@ def make_plan(
         for label, split, number in cuts:
             first[place[label], split - 1] = number
             is_there[place[label], split - 1] = True
-    several = unpack_rows([counts.several for counts in ranges], _STRATA)
+    several = unpack_rows([counts.several for counts in ranges], STRATA)
     check_exceptions(len(several), "sequences with several labels")
     order = np.argsort(several["hash"].to_numpy())
     labels = pa.array(names, pa.string())
     splits = sum(fraction > 0 for fraction in fractions.values())
     return StratifiedSplits(
-        labels,
-        first,
-        is_there,
+        Cuts(labels, first, is_there),
         several["hash"].to_numpy()[order],
         pc.index_in(several["label"], value_set=labels).to_numpy()[order].astype(np.int64),
         tuple(label for label in names if totals[label] < splits),

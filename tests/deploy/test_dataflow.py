@@ -158,7 +158,7 @@ def test_the_console_may_fill_in_all_defaults() -> None:
         *("sequence_column", "label_column"),  # would exclude another
         *("train_input", "validation_input", "test_input", "split_column", "split_values"),
         *("time_column", "validation_from", "test_from", "group_column", "folds"),
-        "similar",
+        *("similar", "base"),
         "split",  # --folds excludes it
     }
 

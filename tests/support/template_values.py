@@ -20,6 +20,7 @@ ACCEPTED_AND_REFUSED: list[tuple[str, list[str], list[str]]] = [
     ("encoding", ["ids", "one_hot"], ["one-hot", "onehot"]),
     ("max_length", ["1", "31", "65536"], ["0", "-1", "1.5", "x", "3e1"]),
     ("alphabet", ["A", "ACDE", "ACGT-*", "äöß", "0"], ["ACA"]),
+    ("base", ["gs://b/data", "gs://b/data,gs://b/week"], []),
     ("alphabet_of", ["gs://b/data"], []),
     ("alphabet_size", ["1", "25", "auto"], ["0", "-3", "2.0", "Auto"]),
     ("too_long", ["truncate", "reject"], ["cut", "Reject"]),

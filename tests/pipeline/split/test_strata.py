@@ -56,7 +56,7 @@ def test_each_label_is_cut_in_the_order_of_hashes() -> None:
     rows = [(LOW, "x"), (MIDDLE, "x"), (LOW + 1, "x"), (HIGH, "x"), (LOW + 2, "y"), (HIGH - 1, "y")]
     splits = plan(rows[:3], rows[3:])
     assert assign(splits, rows) == [0, 1, 0, 2, 0, 1]
-    assert splits.to_json() == {
+    assert splits.cuts.to_json() == {
         "x": ["8000000000000000", "ffffffffffffffff"],
         "y": ["fffffffffffffffe", None],
     }
