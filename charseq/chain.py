@@ -127,11 +127,9 @@ def alone_note(directory: str, manifest: Manifest) -> str | None:
     """Return a sentence for users if a dataset that adds rows to others is read without them."""
     if not manifest.base:
         return None
-    others = "another dataset, which is" if len(manifest.base) == 1 else "other datasets, which are"
-    return (
-        f"{directory} adds rows to {len(manifest.base):,} {others} not read: name each with --data "
-        "to read all of them"
-    )
+    number = len(manifest.base)
+    others = "1 other dataset, which is" if number == 1 else f"{number} other datasets, which are"
+    return f"{directory} adds rows to {others} not read: name each with --data to read all rows"
 
 
 def merge(manifests: Sequence[Manifest]) -> Manifest:
@@ -179,9 +177,9 @@ def _merge_shards(manifests: Sequence[Manifest]) -> Iterator[Shard]:
 
 
 def _add_counts(counts: Sequence[RowCounts]) -> RowCounts:
-    outcomes = ("read", *SPLITS, "duplicates", "rejected")
-    numbers = (*outcomes, "truncated", "ambiguous", "unknown_characters")
-    summed: dict[str, Any] = {name: sum(getattr(each, name) for each in counts) for name in numbers}
+    of_rows = ("read", *SPLITS, "duplicates", "rejected", "truncated", "ambiguous")
+    names = (*of_rows, "unknown_characters")
+    summed: dict[str, Any] = {name: sum(getattr(each, name) for each in counts) for name in names}
     leaks = [each.leaks for each in counts if each.leaks is not None]
     return RowCounts(
         **summed,

@@ -423,19 +423,28 @@ def _check_combinations(fields: Sequence[_Field], present: Mapping[str, Any]) ->
 
 
 def _check_encoding(fields: Sequence[_Field], present: Mapping[str, Any]) -> None:
+    for field in fields:
+        value = present.get(field.name)
+        if isinstance(value, str):
+            check_encoding(flag_name(field.name), value, is_path=field.flag.is_path)
+
+
+def check_encoding(name: str, text: str, *, is_path: bool) -> None:
     """Check that a text means to TensorFlow, which takes it as UTF-8, what it means to Python.
+
+    Args:
+        name: of its flag.
+        text: the value.
+        is_path: whether it is a path.
 
     Raises:
         UsageError: the locale has another encoding; or it has bytes that are not UTF-8, as only a
             path may have.
     """
-    for field in fields:
-        value = present.get(field.name)
-        if isinstance(value, str):
-            other_bytes = "surrogateescape" if field.flag.is_path else "backslashreplace"
-            require(
-                value.encode("utf-8", other_bytes) == os.fsencode(value),
-                flag_name(field.name),
-                value,
-                "text in UTF-8; set PYTHONUTF8=1 if it is, and the locale is not",
-            )
+    other_bytes = "surrogateescape" if is_path else "backslashreplace"
+    require(
+        text.encode("utf-8", other_bytes) == os.fsencode(text),
+        name,
+        text,
+        "text in UTF-8; set PYTHONUTF8=1 if it is, and the locale is not",
+    )

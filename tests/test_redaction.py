@@ -80,5 +80,5 @@ def test_no_file_holds_a_secret(tmp_path: Path) -> None:
 
 
 def test_the_options_of_a_run_hold_no_secret() -> None:
-    options = Config(data=ADDRESS, output=f"run?sig={SIGNATURE}").to_json()
+    options = Config(data=(ADDRESS,), output=f"run?sig={SIGNATURE}").to_json()
     assert (options["data"], options["output"]) == (SHOWN, "run?sig=***")

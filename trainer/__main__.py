@@ -9,11 +9,12 @@ if __name__ == "__main__":
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from charseq.cli import exit_status, heavy_imports
 from charseq.files import directory_lock
 from trainer.config import RESUME_REQUIRED, parse_command_line
-from trainer.data.dataset import open_dataset
+from trainer.data.dataset import open_datasets
 from trainer.owner import owned_directory
 from trainer.parent import read_parent
 from trainer.replacement import finish_replacement, is_replacement_interrupted, work_directory
@@ -29,7 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(argv: Sequence[str] | None) -> None:
     config = parse_command_line(argv)
-    with open_dataset(config.data) as whole:
+    with open_datasets(config.data) as whole:
+        if whole.members:
+            # In the order of the chain, so that no output depends on the order of the flags.
+            config = replace(config, data=tuple(each.directory for each in whole.members))
         dataset = whole.of_fold(config.fold)
         dataset.check_not_empty("train")
         if is_replacement_interrupted(config.output):

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from charseq.errors import UsageError
+from charseq.flags import check_encoding
 
 
 def is_address(path: str) -> bool:
     """Return whether `path` names a place in an object store, such as s3://bucket/name."""
     return "://" in path
+
+
+def check_data(paths: Iterable[str]) -> None:
+    """Check the values of `--data`.
+
+    Raises:
+        UsageError: one means something else to TensorFlow.
+    """
+    for path in paths:
+        check_encoding("--data", path, is_path=True)
 
 
 def check_local(flag: str, path: str) -> None:

@@ -10,12 +10,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from charseq.console.redaction import redact
+from charseq.errors import UsageError
 from charseq.flags import changed_options, flag, make_parser, parse, require, validate
 from charseq.models.saved_model import TRUST_MODEL_HELP
 from charseq.options_file import to_toml
-from trainer.addresses import check_local, is_address
+from trainer.addresses import check_data, check_local, is_address
 
-DATA_HELP = "dataset directory that python -m pipeline wrote, local, s3:// or gs://"
+DATA_HELP = (
+    "dataset directory that python -m pipeline wrote, local, s3:// or gs://; where one adds rows "
+    "to others, each of them, in any order"
+)
 # "must" is the first name of "required"; scripts and run.json files of version 0.1.0 hold it.
 RESUME_REQUIRED = ("required", "must")
 NGRAMS = "ngrams"
@@ -62,14 +66,14 @@ def _parse_names(text: str) -> tuple[str, ...]:
 class Config:
     """The options of a training run.
 
-    What is None follows the dataset; see `trainer.settings`. batch_size: of all replicas together.
-    devices: () are all devices of the machine.
+    What is None follows the dataset; see `trainer.settings`. data: of one dataset, or of each of a
+    chain. batch_size: of all replicas together. devices: () are all devices of the machine.
 
     Raises:
         UsageError: a value is outside the limits of its flag, or two values exclude each other.
     """
 
-    data: str = flag(DATA_HELP, metavar="DIR", is_path=True)
+    data: tuple[str, ...] = flag(DATA_HELP, metavar="DIR", is_path=True)
     output: str = flag("run directory to write", metavar="DIR", is_path=True)
     from_: str | None = flag(
         "begin with the weights of this complete run, on a dataset with its alphabet",
@@ -222,6 +226,7 @@ class Config:
     trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
 
     def __post_init__(self) -> None:
+        check_data(self.data)
         check_local("--output", self.output)
         check_local("--from", self.from_ or "")
         validate(self)
@@ -229,6 +234,9 @@ class Config:
         buckets = self.ngram_buckets
         is_power_of_two = buckets is None or buckets & (buckets - 1) == 0
         require(is_power_of_two, "--ngram-buckets", buckets, "a power of two such as 262144")
+        several = len(self.data) > 1
+        if several and self.fold is not None:
+            raise UsageError("--fold: only with one --data: several datasets have no folds")
         self._check_devices()
 
     def _check_devices(self) -> None:
@@ -250,14 +258,26 @@ class Config:
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as they were requested, as `run.json` holds them: without secrets."""
-        # Absolute, so that the dataset is found from any directory.
-        data = self.data if is_address(self.data) else os.path.abspath(self.data)
-        addresses = {"data": redact(data), "output": redact(self.output)}
+        addresses = {"data": data_to_json(self.data), "output": redact(self.output)}
         options = {**asdict(self), **addresses, "checkpoint_every": str(self.checkpoint_every)}
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in options.items()
         }
+
+
+def data_to_json(data: Sequence[str]) -> str | list[str]:
+    """Return `--data` as JSON files hold it, without secrets: several datasets as a list.
+
+    Absolute, so that they are found from any directory.
+    """
+    paths = [redact(path if is_address(path) else os.path.abspath(path)) for path in data]
+    return paths[0] if len(paths) == 1 else paths
+
+
+def data_from_json(data: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the `--data` that `data_to_json` returned."""
+    return (data,) if isinstance(data, str) else tuple(data)
 
 
 def parse_command_line(argv: Sequence[str] | None) -> Config:

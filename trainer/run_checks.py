@@ -128,7 +128,7 @@ def check_existing_run(
     """
     now, requested, resolved = config.to_json(), content.get("asked", {}), content["options"]
     # An option that is newer than the run had its default then.
-    then = {**Settings(data="", output="").to_json(), **resolved}
+    then = {**Settings(data=(), output="").to_json(), **resolved}
     then |= {name: requested[name] for name in requested if now[name] != resolved[name]}
     chosen = settings.chosen()
     now |= {name: chosen[name] for name in chosen if now[name] is None and then[name] is not None}
@@ -195,7 +195,7 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
     """
     then, now = unfinished, json.loads(json.dumps(content))  # JSON turns tuples into lists.
     # An option that is newer than the run had its default then.
-    options = {**Settings(data="", output="").to_json(), **then["options"]}
+    options = {**Settings(data=(), output="").to_json(), **then["options"]}
     if options.get("strategy") == "mirrored" and options.get("replicas") == 1:
         options = {**options, "strategy": "none"}  # As an earlier version called it.
     free = set(_FREE_WHILE_UNFINISHED)
@@ -237,6 +237,8 @@ def reproducibility_warning(directory: str, content: Mapping[str, Any]) -> str |
 
 def format_flag(name: str, value: Any) -> str:
     """Return an option of a `run.json` as on a command line, such as `--units 32,32`."""
+    if name == "data" and isinstance(value, list):
+        return " ".join(f"{flag_name(name)} {each}" for each in value)
     return f"{flag_name(name)} {_format_value(value)}"
 
 

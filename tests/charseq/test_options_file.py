@@ -139,14 +139,17 @@ def test_the_alphabet_of_another_dataset_is_taken_again(tmp_path: Path) -> None:
     assert parse_command_line(["--options", path, "--output", "o"]) == (options, [])
 
 
-def test_the_files_of_runs_and_predictions_repeat_their_commands(tmp_path: Path) -> None:
+@pytest.mark.parametrize("several", [False, True])
+def test_the_files_of_runs_and_predictions_repeat_their_commands(
+    tmp_path: Path, several: bool
+) -> None:
     config = Config(
-        data=str(tmp_path),
+        data=(str(tmp_path), "s3://b/d") if several else (str(tmp_path),),
         output="o",
         units=(8, 4),
         devices=("CPU:0", "CPU:1"),
         checkpoint_every=Interval(steps=5),
-        fold=2,
+        fold=None if several else 2,
         seed=7,
     )
     path = write(tmp_path, config.to_toml())

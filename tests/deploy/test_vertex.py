@@ -33,7 +33,7 @@ def test_each_machine_runs_the_trainer(name: str, strategy: str, machines: list[
     assert all(container == containers[0] for container in containers)
     assert containers[0]["command"] == ["python", "-m", "trainer"]
     config = parse_command_line(containers[0]["args"])
-    assert (config.strategy, config.data) == (strategy, "/gcs/BUCKET/prepared")
+    assert (config.strategy, config.data) == (strategy, ("/gcs/BUCKET/prepared",))
     # What a machine that is taken away costs, and that the same command goes on.
     assert (config.checkpoint_every.seconds, config.resume) == (300, "auto")
     output = job["baseOutputDirectory"]["outputUriPrefix"]

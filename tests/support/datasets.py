@@ -7,6 +7,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,31 @@ def write_dataset(
     manifest["manifest_sha256"] = hashlib.sha256(text.encode()).hexdigest()
     (directory / "dataset.json").write_text(json.dumps(manifest))
     return read_dataset(str(directory))
+
+
+def change_manifest(directory: Path, **changes: Any) -> Dataset:
+    """Change `dataset.json`, as its fingerprint and seal follow from it; read the dataset."""
+    manifest = replace(read_dataset(str(directory)).manifest, **changes).with_fingerprint()
+    (directory / "dataset.json").write_text(manifest.sealed(manifest.files).to_text())
+    return read_dataset(str(directory))
+
+
+def write_chain(folder: Path, *, encoding: str = "ids", **options: Any) -> list[Dataset]:
+    """Write `base`, without a row of z, and `first` and `second`, which add rows to it."""
+    rows = toy_rows(160, seed=1)
+    old = [row for row in rows[:120] if row[1] != "z"]
+    parts: list[Mapping[str, Sequence[Row]]] = [
+        {"train": old[:40], "validation": old[40:50], "test": old[50:]},
+        {"train": rows[120:140], "validation": [], "test": rows[140:145]},
+        {"train": rows[145:155], "validation": rows[155:], "test": []},
+    ]
+    chain: list[Dataset] = []
+    for name, splits in zip(("base", "first", "second"), parts, strict=True):
+        write_dataset(folder / name, splits, encoding=encoding, **options)
+        labels = LABELS if chain else LABELS[:2]
+        base = tuple(each.manifest.fingerprint for each in chain)
+        chain.append(change_manifest(folder / name, labels=labels, base=base))
+    return chain
 
 
 def _digests(directory: Path) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ def test_flags_reach_their_options():
     )
     config = parse_command_line(flags.split())
     assert config == Config(
-        data="d",
+        data=("d",),
         output="o",
         representation="scalar",
         units=(8, 4),
@@ -66,7 +66,7 @@ def test_resume_required_has_a_former_name(name):
 
 
 def test_flags_left_out_take_the_defaults_of_config():
-    assert parse_command_line(["--data", "d", "--output", "o"]) == Config(data="d", output="o")
+    assert parse_command_line(["--data", "d", "--output", "o"]) == Config(data=("d",), output="o")
 
 
 @pytest.mark.parametrize(
@@ -91,13 +91,13 @@ def test_flags_left_out_take_the_defaults_of_config():
 )
 def test_a_value_out_of_range_is_named_with_its_flag(option, value, message):
     with pytest.raises(UsageError) as raised:
-        Config(data="d", output="o", **{option: value})
+        Config(data=("d",), output="o", **{option: value})
     assert str(raised.value) == message
 
 
 def test_several_devices_need_a_strategy_that_uses_them():
     with pytest.raises(UsageError, match="expected one device with --strategy none"):
-        Config(data="d", output="o", strategy="none", devices=("CPU:0", "CPU:1"))
+        Config(data=("d",), output="o", strategy="none", devices=("CPU:0", "CPU:1"))
 
 
 @pytest.mark.parametrize(
@@ -122,5 +122,5 @@ def test_run_json_holds_an_absolute_path_of_the_dataset(
 ) -> None:
     """Other commands look for it, from other directories."""
     monkeypatch.chdir(tmp_path)
-    assert Config(data="ds", output="o").to_json()["data"] == f"{tmp_path}/ds"
-    assert Config(data="s3://b/ds", output="o").to_json()["data"] == "s3://b/ds"
+    assert Config(data=("ds",), output="o").to_json()["data"] == f"{tmp_path}/ds"
+    assert Config(data=("s3://b/ds",), output="o").to_json()["data"] == "s3://b/ds"

@@ -20,7 +20,7 @@ ROWS = {"shards": (Shard("train/part-00000-of-00001.tfrecord", "train", 100_000_
 
 
 def config(**changes: Any) -> Settings:
-    return Settings(data="data", output="run", **changes)
+    return Settings(data=("data",), output="run", **changes)
 
 
 @pytest.mark.parametrize("representation", ["embedding", "one_hot", "scalar"])

@@ -98,7 +98,7 @@ def is_trained_by(config, fingerprint):
 
 
 def write_trained(directory, **options):
-    asked = Config(data="prepared", output=str(directory), **options).to_json()
+    asked = Config(data=("prepared",), output=str(directory), **options).to_json()
     resolved = {
         "representation": "embedding",
         "strategy": "mirrored",
@@ -124,7 +124,7 @@ def write_trained(directory, **options):
 )
 def test_a_complete_run_is_known_again(tmp_path, options):
     write_trained(tmp_path / "run", units=(4, 3), jit_compile="auto")
-    config = Config(data="elsewhere", output=str(tmp_path / "run"), units=(4, 3), **options)
+    config = Config(data=("elsewhere",), output=str(tmp_path / "run"), units=(4, 3), **options)
     assert is_trained_by(config, FINGERPRINT)
     assert not is_trained_by(replace(config, output=str(tmp_path / "other")), FINGERPRINT)
 
@@ -148,7 +148,9 @@ def test_another_complete_run_is_refused_by_its_differences(
     tmp_path, options, fingerprint, message
 ):
     write_trained(tmp_path / "run", units=(4, 3))
-    config = Config(data="prepared", output=str(tmp_path / "run"), **{"units": (4, 3), **options})
+    config = Config(
+        data=("prepared",), output=str(tmp_path / "run"), **{"units": (4, 3), **options}
+    )
     with pytest.raises(DataError) as raised:
         is_trained_by(config, fingerprint)
     assert f"run already holds a run, but not this one: {message}" in str(raised.value)
@@ -159,14 +161,14 @@ def test_an_option_newer_than_a_run_had_its_default_then(tmp_path):
     content = json.loads((tmp_path / "run" / "run.json").read_text())
     del content["options"]["early_stop"]
     (tmp_path / "run" / "run.json").write_text(json.dumps(content))
-    config = Config(data="prepared", output=str(tmp_path / "run"))
+    config = Config(data=("prepared",), output=str(tmp_path / "run"))
     assert is_trained_by(config, FINGERPRINT)
     with pytest.raises(DataError, match="--early-stop 0, now 2"):
         is_trained_by(replace(config, early_stop=2), FINGERPRINT)
 
 
 def content_of(units=(4, 3), fingerprint="ab" * 32, tensorflow="2.21.0", **options):
-    config = Config(data="prepared", output="run", units=units, **options)
+    config = Config(data=("prepared",), output="run", units=units, **options)
     return {
         "options": config.to_json(),
         "dataset": {"fingerprint": fingerprint},

@@ -64,22 +64,22 @@ def test_long_sequences_are_trained_on_in_fewer_epochs() -> None:
 
 
 def test_a_flag_overrides_what_follows_the_rows() -> None:
-    settings = resolve(Config(data="d", output="o", epochs=7, dropout=0.0, seed=3), dataset_of())
+    settings = resolve(Config(data=("d",), output="o", epochs=7, dropout=0.0, seed=3), dataset_of())
     assert (settings.representation, settings.epochs, settings.dropout) == ("ngrams", 7, 0.0)
     assert (settings.schedule, settings.best_by, settings.seed) == ("cosine", "last", 3)
     assert settings.chosen()["units"] == [64]
 
 
 def test_a_plain_representation_has_the_same_values_for_any_rows() -> None:
-    settings = resolve(Config(data="d", output="o", representation="embedding"), dataset_of())
-    assert settings == Settings(data="d", output="o")
+    settings = resolve(Config(data=("d",), output="o", representation="embedding"), dataset_of())
+    assert settings == Settings(data=("d",), output="o")
 
 
 def test_records_decide_the_representation() -> None:
-    config = Config(data="d", output="o")
+    config = Config(data=("d",), output="o")
     assert resolve(config, dataset_of()).representation == "ngrams"
     assert resolve(config, dataset_of(encoding="one_hot")).representation == "one_hot"
     with pytest.raises(DataError, match="'ngrams' needs a dataset of --encoding ids"):
         resolve(
-            Config(data="d", output="o", representation="ngrams"), dataset_of(encoding="one_hot")
+            Config(data=("d",), output="o", representation="ngrams"), dataset_of(encoding="one_hot")
         )

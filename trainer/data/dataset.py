@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+from charseq.chain import Named, merge, order_chain, split_name
 from charseq.errors import DataError
-from charseq.files import FileDigest, sha256_of_file
+from charseq.files import FileDigest, sha256_of_file, sha256_of_json
 from charseq.folds import view_fold
 from charseq.manifest import MANIFEST_FILE, Manifest, Shard, parse_manifest
-from trainer.data.files import Files, LocalFiles, open_files
+from trainer.data.files import ChainFiles, Files, LocalFiles, open_files
 
 _REPLACED = (
     "the rows of two datasets may have been read; begin anew with the dataset that is there now"
@@ -26,21 +27,31 @@ CHOSE_EPOCH = "by which the epoch of a model is chosen"
 class Dataset:
     """A complete dataset, all of whose shards have the size that its manifest says.
 
-    manifest_bytes: the content of its `dataset.json` when it was opened.
+    manifest_bytes: the content of its `dataset.json` when it was opened. members: of several
+    datasets that are read as one, each of them, in the order of their chain; then the manifest is
+    theirs merged, and no file.
     """
 
     manifest: Manifest
     files: Files
     manifest_bytes: bytes
+    members: tuple[Dataset, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Dataset, ...]:
+        """The datasets that are read: its members, or itself."""
+        return self.members or (self,)
 
     @property
     def manifest_sha256(self) -> str:
-        """The SHA-256 of its `dataset.json`, as `sha256sum` prints it."""
+        """The SHA-256 of its `dataset.json`, as `sha256sum` prints it; of a chain, of them all."""
+        if self.members:
+            return sha256_of_json({"chain": [member.manifest_sha256 for member in self.members]})
         return hashlib.sha256(self.manifest_bytes).hexdigest()
 
     @property
     def directory(self) -> str:
-        """The dataset as the user named it: a local directory or an address."""
+        """The dataset as the user named it: a local directory or an address, or several."""
         return self.files.address
 
     def path(self, name: str) -> str:
@@ -82,6 +93,10 @@ class Dataset:
         Raises:
             DataError: another one has taken its place, or is about to, or it is gone.
         """
+        for member in self.members:
+            member.check_unchanged()
+        if self.members:
+            return
         path = self.display_path(MANIFEST_FILE)
         try:
             with self.files.local_copy(MANIFEST_FILE) as copy, open(copy, "rb") as file:
@@ -93,6 +108,9 @@ class Dataset:
 
     def display_path(self, name: str) -> str:
         """Return where a user finds a file of the dataset."""
+        if self.members:
+            place, name = split_name(name)
+            return self.members[place].display_path(name)
         return os.path.join(self.directory, name)
 
     def of_fold(self, fold: int | None) -> Dataset:
@@ -123,6 +141,31 @@ def open_dataset(address: str) -> Iterator[Dataset]:
     """
     with open_files(address) as files:
         yield _read(files)
+
+
+@contextmanager
+def open_datasets(addresses: Sequence[str]) -> Iterator[Dataset]:
+    """Open a dataset, or a chain of them as one dataset; it can be read inside the block.
+
+    Raises:
+        UsageError, DataError: as `open_dataset`, or several are not one chain.
+    """
+    with ExitStack() as stack:
+        datasets = [stack.enter_context(open_dataset(address)) for address in addresses]
+        yield datasets[0] if len(datasets) == 1 else chain_datasets(datasets)
+
+
+def chain_datasets(datasets: Sequence[Dataset]) -> Dataset:
+    """Return two or more datasets as one, in whatever order they are given.
+
+    Raises:
+        DataError: they are not one chain, or do not fit each other.
+    """
+    order = order_chain([Named(each.directory, each.manifest) for each in datasets])
+    members = tuple(datasets[number] for number in order)
+    manifest = merge([member.manifest for member in members])
+    files = ChainFiles([member.files for member in members])
+    return Dataset(manifest, files, manifest.to_text().encode(), members)
 
 
 def read_dataset(directory: str) -> Dataset:

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from typing import Protocol
 
+from charseq.chain import split_name
 from charseq.errors import DataError, UsageError
 from charseq.files import check_name
 from trainer.addresses import is_address
@@ -28,12 +29,16 @@ _DOWNLOADS_AT_ONCE = 8
 class Files(Protocol):
     """The files of a dataset, named relative to its directory.
 
-    address: of the directory, as the user named it. download_error: why a file could not be
-    downloaded, if one could not: TensorFlow passes only a text on.
+    download_error is kept because TensorFlow passes only a text on.
     """
 
-    address: str
-    download_error: DataError | None
+    @property
+    def address(self) -> str:
+        """The directory as the user named it."""
+
+    @property
+    def download_error(self) -> DataError | None:
+        """Why a file could not be downloaded, if one could not."""
 
     def exists(self) -> bool:
         """Return whether the directory exists."""
@@ -78,6 +83,54 @@ class LocalFiles:
     def local_copy(self, name: str) -> AbstractContextManager[str]:
         """Return a context manager of the path of a file."""
         return nullcontext(self.path(name))
+
+
+class ChainFiles:
+    """The files of several datasets as those of one, under the names of `charseq.chain`.
+
+    Args:
+        members: the files of each dataset, in the order of the chain.
+    """
+
+    def __init__(self, members: Sequence[Files]) -> None:
+        self.address = ", ".join(member.address for member in members)
+        self._members = members
+
+    @property
+    def download_error(self) -> DataError | None:
+        """Why a file could not be downloaded, if one could not."""
+        errors = (member.download_error for member in self._members)
+        return next((error for error in errors if error is not None), None)
+
+    def _locate(self, name: str) -> tuple[Files, str]:
+        place, name = split_name(name)
+        return self._members[place], name
+
+    def exists(self) -> bool:
+        """Return whether all directories exist."""
+        return all(member.exists() for member in self._members)
+
+    def size(self, name: str) -> int | None:
+        """Return the bytes of a file, None if there is no such file."""
+        files, name = self._locate(name)
+        return files.size(name)
+
+    def path(self, name: str) -> str:
+        """Return the local path of a small file, or of a directory of small files."""
+        files, name = self._locate(name)
+        return files.path(name)
+
+    def shard_path(self, names: Sequence[str], index: int) -> str:
+        """Return the local path of `names[index]`, which is opened at once; prepare the next."""
+        place, name = split_name(names[index])
+        next_names = map(split_name, names[index + 1 : index + 1 + _SHARDS_AHEAD])
+        ahead = [next_name for next_place, next_name in next_names if next_place == place]
+        return self._members[place].shard_path([name, *ahead], 0)
+
+    def local_copy(self, name: str) -> AbstractContextManager[str]:
+        """Return a context manager of the local path of a file, which stays inside the block."""
+        files, name = self._locate(name)
+        return files.local_copy(name)
 
 
 class StoredFiles:

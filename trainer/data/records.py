@@ -105,10 +105,11 @@ def read_errors_as_data_error(dataset: Dataset) -> Iterator[None]:
         yield
     except tf.errors.DataLossError as error:
         dataset.check_unchanged()
-        where = next(_corrupted_records(dataset), "a shard was, but is not any more")
+        nowhere = (dataset.parts[0].directory, "a shard was, but is not any more")
+        directory, where = next(_corrupted_records(dataset), nowhere)
         raise DataError(
-            f"{dataset.directory}: {where}: corrupted, prepare the dataset again; "
-            f"python -m pipeline.inspect {dataset.directory} --verify looks at all of it"
+            f"{directory}: {where}: corrupted, prepare the dataset again; "
+            f"python -m pipeline.inspect {directory} --verify looks at all of it"
         ) from error
     except tf.errors.OpError as error:
         cause = dataset.files.download_error
@@ -131,19 +132,21 @@ def _raise_if_shard_is_lost(dataset: Dataset, error: tf.errors.OpError) -> None:
         raise DataError(f"{dataset.directory}: {error.message.splitlines()[0]}") from error
 
 
-def _corrupted_records(dataset: Dataset) -> Iterator[str]:
+def _corrupted_records(dataset: Dataset) -> Iterator[tuple[str, str]]:
     """Yield each shard that cannot be read to its end, with its first bad record, from 1.
 
-    The shards are copied anew: a pipeline that has failed may still request others.
+    Before it, the directory of its dataset. The shards are copied anew: a pipeline that has failed
+    may still request others.
     """
-    for shard in dataset.manifest.shards:
-        num_read = 0
-        try:
-            with dataset.files.local_copy(shard.path) as path:
-                for _ in _read_shard(path, dataset.manifest):
-                    num_read += 1
-        except tf.errors.DataLossError:
-            yield f"{shard.path}, record {num_read + 1:,}"
+    for part in dataset.parts:
+        for shard in part.manifest.shards:
+            num_read = 0
+            try:
+                with part.files.local_copy(shard.path) as path:
+                    for _ in _read_shard(path, part.manifest):
+                        num_read += 1
+            except tf.errors.DataLossError:
+                yield part.directory, f"{shard.path}, record {num_read + 1:,}"
 
 
 def _read_shard(path: str | tf.Tensor, manifest: Manifest) -> tf.data.Dataset:

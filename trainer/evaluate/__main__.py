@@ -11,16 +11,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from charseq.chain import alone_note
 from charseq.cli import exit_status, heavy_imports
+from charseq.console.messages import print_error
 from charseq.errors import UsageError
 from charseq.files import write_json
 from charseq.flags import flag, make_parser, parse, validate
 from charseq.folds import count_folds
 from charseq.manifest import SPLITS
 from charseq.models.saved_model import TRUST_MODEL_HELP
-from trainer.addresses import check_local
+from trainer.addresses import check_data, check_local
 from trainer.config import DATA_HELP
-from trainer.data.dataset import CHOSE_EPOCH, open_dataset
+from trainer.data.dataset import CHOSE_EPOCH, open_datasets
 from trainer.evaluate.evaluation import evaluate, format_evaluation
 from trainer.evaluate.predictions import write_predictions_report
 from trainer.evaluate.report import write_report
@@ -57,9 +59,9 @@ class EvaluateOptions:
         is_path=True,
         exclusive=True,
     )
-    data: str | None = flag(
+    data: tuple[str, ...] = flag(
         DATA_HELP,
-        default=None,
+        default=(),
         metavar="DIR",
         is_path=True,
         not_with=("predictions", "the evaluation is in that directory"),
@@ -80,10 +82,11 @@ class EvaluateOptions:
     trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
 
     def __post_init__(self) -> None:
+        check_data(self.data)
         check_local("--model", self.model or "")
         check_local("--output", self.output or "")
         check_local("--predictions", self.predictions or "")
-        if self.data is None and self.predictions is None:
+        if not self.data and self.predictions is None:
             raise UsageError("--data: is missing: the dataset to evaluate on")
         for run in self.folds:
             check_local("--folds", run)
@@ -119,12 +122,12 @@ def _run(options: EvaluateOptions) -> None:
     if options.predictions is not None:
         print(f"report: {write_predictions_report(options.predictions)}")
     elif options.model is None:
-        _evaluate_folds(options, options.data or "")
+        _evaluate_folds(options)
     else:
-        _evaluate(options, options.model, options.data or "")
+        _evaluate(options, options.model)
 
 
-def _evaluate_folds(options: EvaluateOptions, data: str) -> None:
+def _evaluate_folds(options: EvaluateOptions) -> None:
     from trainer.evaluate.folds import (
         evaluate_folds,
         format_folds,
@@ -134,7 +137,7 @@ def _evaluate_folds(options: EvaluateOptions, data: str) -> None:
     )
 
     runs = [read_run(directory) for directory in options.folds]
-    with open_dataset(data) as dataset:
+    with open_datasets(options.data) as dataset:
         by_fold = order_by_fold(runs, dataset)
         directory = open_folds_output(options.output or "")
         with heavy_imports():
@@ -148,9 +151,12 @@ def _evaluate_folds(options: EvaluateOptions, data: str) -> None:
     print(f"report: {report}")
 
 
-def _evaluate(options: EvaluateOptions, model: str, data: str) -> None:
+def _evaluate(options: EvaluateOptions, model: str) -> None:
     run = read_run(model)
-    with open_dataset(data) as whole:
+    data = ", ".join(options.data)
+    with open_datasets(options.data) as whole:
+        if note := alone_note(data, whole.manifest):
+            print_error(f"note: {note}")
         dataset = whole.of_fold(run.fold) if count_folds(whole.manifest) else whole
         with heavy_imports():
             import tensorflow  # noqa: F401

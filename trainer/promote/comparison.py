@@ -104,7 +104,7 @@ def compare(
     if new:
         print(f"note: {candidate} gives labels that {previous} does not know: {name_first(new)}")
     return Comparison(
-        data=_absolute(dataset.directory),
+        data=", ".join(_absolute(part.directory) for part in dataset.parts),
         fingerprint=dataset.manifest.fingerprint,
         split=split,
         candidate=scores_of(evaluation),

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from charseq.chain import fingerprint_of
 from charseq.console.terminal import escape_terminal
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, read_json_object, seal, sha256_of_file
@@ -132,7 +133,7 @@ def read_lineage(version: str) -> list[Link]:
     try:
         return [
             _inputs_link(dataset),
-            _dataset_link(dataset, entry),
+            _dataset_link(dataset, run, entry),
             _run_link(sha256_of_file(os.path.join(version, RUN_ASSET)), run, entry),
             _saved_model_link(sha256_of_files(version), entry),
             _entry_link(entry),
@@ -156,10 +157,18 @@ def _inputs_link(dataset: Mapping[str, Any]) -> Link:
     return Link(f"input files, as {DATASET_ASSET} names them", tuple(lines), problems)
 
 
-def _dataset_link(dataset: Mapping[str, Any], entry: Mapping[str, Any]) -> Link:
+def _dataset_link(
+    dataset: Mapping[str, Any], run: Mapping[str, Any], entry: Mapping[str, Any]
+) -> Link:
     got, expected = dataset["fingerprint"], entry["dataset"]["fingerprint"]
     problems = _mismatch(f"{DATASET_ASSET}: the fingerprint", got, expected)
-    return Link("dataset", (f"fingerprint {got}",), problems)
+    lines = [f"fingerprint {got}"]
+    if fingerprints := run["dataset"].get("fingerprints"):
+        lines += [f"of the dataset of fingerprint {fingerprint}" for fingerprint in fingerprints]
+        problems += _mismatch(
+            f"{RUN_ASSET}: the fingerprint of its datasets", fingerprint_of(fingerprints), got
+        )
+    return Link("dataset", tuple(lines), problems)
 
 
 def _run_link(digest: str, run: Mapping[str, Any], entry: Mapping[str, Any]) -> Link:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from charseq.flags import flag, make_parser, parse, validate
 from charseq.models.saved_model import TRUST_MODEL_HELP
-from trainer.addresses import check_local
+from trainer.addresses import check_data, check_local
 
 # The metrics by weight, and the fields of `WeightedScores`.
 WEIGHTED_METRICS = {f"weighted_{name}": name for name in ("accuracy", "macro_f1", "loss")}
@@ -30,16 +30,16 @@ PREVIOUS = 0  # The value of --rollback without a number.
 class PromotionRules:
     """When a candidate is promoted, and which versions are kept then.
 
-    data: where the dataset is that the candidate was trained on; None for where it was then.
+    data: where the datasets are that the candidate was trained on; () for where they were then.
 
     Raises:
         UsageError: a value is outside the limits of its flag.
     """
 
-    data: str | None = flag(
+    data: tuple[str, ...] = flag(
         "where the dataset that the candidate was trained on is now, whose test split both models "
-        "are measured on (default: where it was then)",
-        default=None,
+        "are measured on; of several, each of them (default: where it was then)",
+        default=(),
         metavar="DIR",
         is_path=True,
         only_with="candidate",
@@ -83,6 +83,7 @@ class PromotionRules:
     trust_model: bool = flag(TRUST_MODEL_HELP, default=False, only_with="candidate")
 
     def __post_init__(self) -> None:
+        check_data(self.data)
         validate(self)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from charseq.console.messages import name_first
+from charseq.chain import alone_note
+from charseq.console.messages import name_first, print_error
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, seal, sha256_of_file, write_json
 from charseq.models.saved_model import ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
-from trainer.data.dataset import Dataset, open_dataset
+from trainer.config import data_from_json
+from trainer.data.dataset import Dataset, open_datasets
 from trainer.promote.comparison import Comparison, compare, is_better
 from trainer.promote.ledger import Event, find_rollback, now
 from trainer.promote.lineage import (
@@ -136,22 +138,22 @@ def _report_rolled_back(
 
 
 @contextmanager
-def _open_dataset(candidate: Candidate, data: str | None) -> Iterator[Dataset]:
-    """Open the dataset of a candidate's training; data: where it lies now, None for where it did.
+def _open_dataset(candidate: Candidate, data: Sequence[str]) -> Iterator[Dataset]:
+    """Open the dataset of a candidate's training; data: where it lies now, () for where it did.
 
     Raises:
         DataError: it is not there.
     """
-    address = data
-    if address is None:
+    addresses = data
+    if not addresses:
         path = os.path.join(candidate.directory, RUN_FILE)
         with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
-            address = str(read_run_json(path)["options"]["data"])
+            addresses = data_from_json(read_run_json(path)["options"]["data"])
     with ExitStack() as stack:
         try:
-            dataset = stack.enter_context(open_dataset(address))
+            dataset = stack.enter_context(open_datasets(addresses))
         except DataError as error:
-            if data is not None:
+            if data:
                 raise
             raise DataError(
                 f"{error}; {candidate.directory} was trained on it, with the fingerprint "
@@ -161,10 +163,12 @@ def _open_dataset(candidate: Candidate, data: str | None) -> Iterator[Dataset]:
         fingerprint = dataset.manifest.fingerprint
         if fingerprint != candidate.fingerprint:
             raise DataError(
-                f"{address}: its fingerprint is {fingerprint[:16]}, and {candidate.directory} was "
-                f"trained on the dataset of {candidate.fingerprint[:16]}: say with --data where "
-                "that is"
+                f"{', '.join(addresses)}: its fingerprint is {fingerprint[:16]}, and "
+                f"{candidate.directory} was trained on the dataset of {candidate.fingerprint[:16]}:"
+                " say with --data where that is"
             )
+        if note := alone_note(dataset.directory, dataset.manifest):
+            print_error(f"note: {note}")
         yield dataset
 
 

@@ -48,6 +48,7 @@ def describe_run(
         **({"parent": parent.identity} if parent else {}),
         "dataset": {
             "fingerprint": manifest.fingerprint,
+            **_fingerprints(dataset),
             "dataset_json_sha256": dataset.manifest_sha256,
             "encoding": manifest.encoding,
             "max_length": manifest.max_length,
@@ -63,3 +64,9 @@ def describe_run(
         },
         "machine": describe_machine(),
     }
+
+
+def _fingerprints(dataset: Dataset) -> dict[str, Any]:
+    """Return the fingerprints of the datasets of a chain, in order; nothing for one dataset."""
+    fingerprints = [member.manifest.fingerprint for member in dataset.members]
+    return {"fingerprints": fingerprints} if fingerprints else {}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import keras
 import tensorflow as tf
 
+from charseq.chain import alone_note
 from charseq.console.messages import print_error
 from charseq.errors import DataError
 from charseq.files import directory_lock, write_text
@@ -108,7 +109,8 @@ def train(config: Config, dataset: Dataset, parent: Parent | None = None) -> Non
 def print_notes(setup: Setup) -> None:
     """Print, on standard error, what is computed otherwise than was requested."""
     requested, device = setup.requested, setup.strategy.extended.worker_devices[0]
-    notes = []
+    alone = alone_note(setup.dataset.directory, setup.dataset.manifest)
+    notes = [alone] if alone else []
     batch_size = setup.settings.batch_size
     if requested.batch_size and requested.batch_size != batch_size:
         notes.append(

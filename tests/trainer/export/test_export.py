@@ -93,7 +93,7 @@ def test_a_graph_or_rows_that_changed_after_the_preparation_are_refused(written,
 
 
 def settings_of(representation, **options):
-    return Settings(data="", output="", representation=representation, **options)
+    return Settings(data=(), output="", representation=representation, **options)
 
 
 def new_classifier(dataset, representation="embedding", seed=0):
@@ -142,7 +142,7 @@ def test_the_served_probabilities_are_those_that_keras_computes(
     """For every length there is, in one batch; and layers of several widths, with dropout."""
     monkeypatch.setattr(forward_pass, "_MAX_TABLE_IDS", max_table_ids)
     config = Settings(
-        data="",
+        data=(),
         output="",
         representation=representation,
         units=(4, 3, 5),
@@ -184,7 +184,7 @@ def test_an_export_has_no_operation_but_those_that_are_allowed(
 ):
     """In all its signatures: what refuses other models must not refuse ours."""
     config = Settings(
-        data="",
+        data=(),
         output="",
         representation=representation,
         units=(4, 3),

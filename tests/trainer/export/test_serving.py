@@ -47,7 +47,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("serving")
     dataset = write_dataset(folder / "data", {"train": toy_rows(9)}, transform=True)
     keras.utils.set_random_seed(0)
-    model = exported_model(dataset.manifest, Settings(data="", output="", units=(4, 3)))
+    model = exported_model(dataset.manifest, Settings(data=(), output="", units=(4, 3)))
     (folder / "run").mkdir()
     begin_run(str(folder / "run"), {})
     export(str(folder / "run"), model, TextEncoder(dataset), "embedding", dataset)

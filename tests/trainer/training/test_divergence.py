@@ -43,14 +43,14 @@ BROKEN = 1e38
 @pytest.mark.unit
 @pytest.mark.parametrize("loss", [0.0, 0.7, 1609.4])
 def test_a_poor_loss_is_sound(loss):
-    check_sound(loss, 5, "in steps 1 to 2", Settings(data="", output=""))
+    check_sound(loss, 5, "in steps 1 to 2", Settings(data=(), output=""))
 
 
 @pytest.mark.unit
 @pytest.mark.parametrize("loss", [1609.5, math.inf, math.nan])
 def test_a_loss_far_above_that_of_guessing_is_an_error(loss):
     assert largest_sound_loss(5) == pytest.approx(1000 * math.log(5))
-    config = Settings(data="", output="", learning_rate=0.5, clip_norm=2.5)
+    config = Settings(data=(), output="", learning_rate=0.5, clip_norm=2.5)
     message = rf"loss {loss:.4g} in steps 3 to 4 with --learning-rate 0\.5, --clip-norm 2\.5:"
     with pytest.raises(DataError, match=message):
         check_sound(loss, 5, "in steps 3 to 4", config)
@@ -68,7 +68,7 @@ def test_a_run_that_diverged_in_an_earlier_version_is_not_gone_on_with(tmp_path)
     checkpoints: Any = SimpleNamespace(output=str(tmp_path), discard_unconfirmed=lambda: None)
     diverged = Epoch(1, Score(math.inf, 0.5), None, 2.0, 2.0, 0.0, 0.01)
     state = TrainState(epoch=2, epochs=(diverged,))
-    config, steps = Settings(data="", output="", epochs=1), SimpleNamespace()
+    config, steps = Settings(data=(), output="", epochs=1), SimpleNamespace()
     loop = TrainingLoop(config, batches, cast(Any, steps), checkpoints, threading.Event(), state)
     with pytest.raises(DataError, match="loss inf in epoch 1 with --learning-rate"):
         loop.run()

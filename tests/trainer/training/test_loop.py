@@ -48,7 +48,7 @@ def dataset(tmp_path_factory):
 def new_steps(
     dataset, *, jit_compile=False, class_weights=None, clip_norm=None, steps_per_execution=16
 ):
-    config = Settings(data="", output="", units=(4, 3), embedding_dim=2)
+    config = Settings(data=(), output="", units=(4, 3), embedding_dim=2)
     keras.utils.set_random_seed(0)
     model = training_model(dataset.manifest, config, jit_compile=jit_compile)
     optimizer = keras.optimizers.SGD(RATE)
@@ -353,9 +353,9 @@ def test_mirrored_on_one_device_is_none():
     ],
 )
 def test_what_is_not_as_requested_is_noted_once(dataset, capsys, name, size, notes):
-    config = Config(data="", output="", strategy=name, batch_size=size)
+    config = Config(data=(), output="", strategy=name, batch_size=size)
     strategy = make_strategy("none", ())
-    settings = Settings(data="", output="", batch_size=16)
+    settings = Settings(data=(), output="", batch_size=16)
     setup = train.Setup(config, settings, dataset, None, strategy, jit_compile=False)
     train.print_notes(setup)
     assert capsys.readouterr().err.splitlines() == [f"note: {note}" for note in notes]
@@ -376,7 +376,7 @@ def test_what_is_not_as_requested_is_noted_once(dataset, capsys, name, size, not
     ],
 )
 def test_flags_that_a_representation_has_no_use_for_are_named(flags, representation, ignored):
-    config = Config(data="", output="", **flags)
+    config = Config(data=(), output="", **flags)
     assert list(train.ignored_flags(config, representation)) == ignored
 
 
@@ -384,7 +384,7 @@ def test_cudnn_takes_the_layers_and_their_masks(monkeypatch):
     """By Keras's own rules; only whether there is a GPU is made up."""
     # The package has a function of that name, which hides the module.
     rnn = importlib.import_module("keras.src.backend.tensorflow.rnn")
-    config = Settings(data="", output="", units=(4, 3))
+    config = Settings(data=(), output="", units=(4, 3))
     monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)
     model = build_model((None,), 3, config.units, embedding=EmbeddingSize(6, 2), dropout=0.1)
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.LSTM)]

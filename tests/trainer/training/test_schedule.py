@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 
 
 def config(**options):
-    return Settings(data="d", output="o", learning_rate=0.4, **options)
+    return Settings(data=("d",), output="o", learning_rate=0.4, **options)
 
 
 def epochs(*losses):
