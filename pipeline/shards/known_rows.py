@@ -102,6 +102,8 @@ def _last_hashes(manifest: Manifest, split: str, shards: int) -> Hashes:
 
 def _read_index(member: Named, name: str) -> Index:
     path = FileSystems.join(member.directory, name)
+    if not FileSystems.exists(path):
+        raise DataError(f"{path}: no such file, but dataset.json names it")
     digests = {file.path: file.sha256 for file in member.manifest.files}
     with open_file(path) as file:
         content = file.read()

@@ -37,6 +37,8 @@ class Comparison:
     data, fingerprint, split: what they were measured on. trivial: why the candidate is no
     better than the label shares alone; None if it is better. lost_labels: those that only the
     previous model gives. new_labels: those that only the candidate gives, if there is another.
+    previous_trained_on: on how many of the rows the previous model was trained; None if there is
+    none, or it cannot be known.
     """
 
     data: str
@@ -47,6 +49,7 @@ class Comparison:
     trivial: str | None = None
     lost_labels: tuple[str, ...] = ()
     new_labels: tuple[str, ...] = ()
+    previous_trained_on: int | None = None
 
     def format(self, metric: str, previous: str) -> str:
         """Return the scores that decide; `previous` is the path of the previous model."""
@@ -112,7 +115,27 @@ def compare(
         trivial=evaluation.trivial,
         lost_labels=tuple(label for label in previous_labels if label not in labels),
         new_labels=new,
+        previous_trained_on=None if previous is None else _trained_on(previous, dataset, split),
     )
+
+
+def _trained_on(saved_model: str, dataset: Dataset, split: str) -> int | None:
+    """Return on how many rows of a split a model was trained, and print it."""
+    from trainer.promote.overlap import count_trained_on
+
+    rows = dataset.manifest.records(split)
+    try:
+        count = count_trained_on(saved_model, dataset, split)
+    except (DataError, OSError) as error:
+        print(
+            f"note: it is not known on how many of the {rows:,} rows of {split} {saved_model} was "
+            f"trained: {error}"
+        )
+        return None
+    print(
+        f"{saved_model} was trained on the sequences of {count:,} of the {rows:,} rows of {split}"
+    )
+    return count
 
 
 def _labels_of(saved_model: str) -> tuple[str, ...]:

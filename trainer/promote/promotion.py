@@ -226,13 +226,15 @@ def _decide(
 def _outcome(
     name: str, number: int | None, current: int, metric: str, comparison: Comparison
 ) -> Outcome:
+    previous = comparison.previous
     return {
         "outcome": name,
         "number": number,
         "current": current,
         "metric": metric,
         "candidate": comparison.candidate[metric],
-        "previous": comparison.previous[metric] if comparison.previous else None,
+        "previous": previous[metric] if previous else None,
+        "previous_trained_on": comparison.previous_trained_on,
     }
 
 

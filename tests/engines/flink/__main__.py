@@ -32,6 +32,8 @@ WAYS_TO_SPLIT = {
     "group": ["--group-column=group"],
     "folds": ["--folds=4", "--stratify"],
     "column": ["--split-column=part"],
+    "similar": ["--similar=0.7"],
+    "similar, drop": ["--similar=0.7", "--similar-policy=drop"],
 }
 UNFIT_ROWS = ",alpha\nACD,\nACD,alpha,more\nACD,alpha\nACD,alpha\nACD,beta\n"
 
@@ -65,8 +67,9 @@ def _run_tests() -> None:
         test_errors_take_one_line(cluster, folder)
         test_the_same_bytes(cluster, folder)
         test_the_same_splits(cluster, folder)
+        test_rows_are_added_to_the_same_base(cluster, folder)
         test_the_same_bytes_though_a_task_manager_is_lost(cluster, folder)
-    print("5 passed, 0 failed")
+    print("6 passed, 0 failed")
 
 
 @contextmanager
@@ -164,6 +167,20 @@ def test_the_same_splits(cluster: Cluster, folder: Path) -> None:
             on_flink = [*flags, *cluster.beam_flags()]
             found = prepare(cluster, sample, folder / f"{name}-flink", *on_flink)
         check_the_same(found, local)
+
+
+def test_rows_are_added_to_the_same_base(cluster: Cluster, folder: Path) -> None:
+    """Rows that Flink adds to a dataset are those that this process's runner adds."""
+    sample, more = write_rows(folder / "base.csv", 20_000), folder / "more.csv"
+    lines = sample.read_text().splitlines()
+    more.write_text("\n".join([lines[0], *lines[1:300], *("B" + x for x in lines[300:900])]) + "\n")
+    with step("20,000 rows, and 899 added to them, in this process's runner and on Flink"):
+        prepare(cluster, sample, folder / "base", "--stratify")
+        base = f"--base={folder / 'base'}"
+        local = prepare(cluster, more, folder / "more-local", base)
+        found = prepare(cluster, more, folder / "more-flink", base, *cluster.beam_flags())
+    check_the_same(found, local)
+    check("rows that the base has", found["counts"]["duplicates"] >= 298, True)
 
 
 def write_columns(path: Path, sample: Path) -> Path:

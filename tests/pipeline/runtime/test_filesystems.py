@@ -88,6 +88,50 @@ def test_s3_gets_the_bytes_that_a_local_run_writes(
     )
 
 
+def test_s3_keeps_near_copies_apart_as_a_local_run_does(s3: Bucket, tmp_path: Path) -> None:
+    rng = random.Random(4)
+    texts = ["".join(rng.choices("ABCDEFGH", k=10)) for _ in range(60)]
+    rows = [f"{text[:9]}{end},{rng.choice('xy')}" for text in texts for end in "ABC"]
+    content = "\n".join(["sequence,label", *rows])
+    s3.put("near/rows.csv", content.encode())
+    (tmp_path / "rows.csv").write_text(content)
+    for place in ("s3://bucket/near", str(tmp_path)):
+        argv = ["--input", f"{place}/rows.csv", "--output", f"{place}/out", "--similar", "0.9"]
+        assert main([*argv, *s3.flags]) == 0
+    on_s3 = json.loads(s3.get("near/out/dataset.json"))
+    local = json.loads((tmp_path / "out/dataset.json").read_text())
+    assert on_s3["similar"] == local["similar"]
+    assert on_s3["similar"]["clusters"] == 60
+    assert on_s3["fingerprint"] == local["fingerprint"]
+
+
+def test_rows_are_added_on_s3_as_locally(
+    s3: Bucket, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fingerprints = []
+    for place in ("s3://bucket/added", str(tmp_path)):
+        for number, base in ((5, []), (6, ["--base", f"{place}/out5"])):
+            text = make_csv(number).replace("\n,x", "") + ("\nBBBB,new" * 2 if base else "")
+            if place == str(tmp_path):
+                (tmp_path / f"rows{number}.csv").write_text(text)
+            else:
+                s3.put(f"added/rows{number}.csv", text.encode())
+            source, output = f"{place}/rows{number}.csv", f"{place}/out{number}"
+            flags = [] if base else FLAGS
+            assert main(["--input", source, "--output", output, *flags, *base, *s3.flags]) == 0
+            assert inspect_main([output, "--verify", *s3.flags]) == 0
+        path = tmp_path / "out6/dataset.json"
+        is_local = place == str(tmp_path)
+        manifest = json.loads(path.read_bytes() if is_local else s3.get("added/out6/dataset.json"))
+        fingerprints.append((manifest["fingerprint"], manifest["base"], manifest["counts"]))
+    assert fingerprints[0] == fingerprints[1]
+    assert fingerprints[0][2]["duplicates"] > 200
+    s3.delete("added/out5/index/train/part-00000-of-00002.npy")
+    again = ["--input", "s3://bucket/added/rows6.csv", "--output", "s3://bucket/added/out7"]
+    assert main([*again, "--base", "s3://bucket/added/out5", *s3.flags]) == 1
+    assert "index/train/part-00000-of-00002.npy" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_dataset_on_s3_is_inspected_and_verified(
     s3: Bucket, dataset: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,6 +75,7 @@ def refused(models, run, capsys, outcome):
         "metric": "accuracy",
         "candidate": 0.75,
         "previous": 0.25,
+        "previous_trained_on": 0,
     }
     return message, captured
 
@@ -106,6 +107,7 @@ def test_the_first_model_of_a_registry_is_promoted(models, new_run, data, capsys
         "metric": "accuracy",
         "candidate": 0.25,
         "previous": None,
+        "previous_trained_on": None,
     }
     assert message == f"promoted: {run} is {models}/1, the current one: accuracy 0.250000"
     assert Registry(str(models)).pointer() == Pointer(1, 1)
@@ -118,6 +120,7 @@ def test_the_first_model_of_a_registry_is_promoted(models, new_run, data, capsys
         "trivial": None,
         "lost_labels": [],
         "new_labels": [],
+        "previous_trained_on": None,
         "split": "test",
         "metric": "accuracy",
         "min_improvement": 0.0,
@@ -160,6 +163,7 @@ def test_only_a_better_model_is_promoted(models, new_run, capsys, metric, worse,
         "metric": metric,
         "candidate": better,
         "previous": worse,
+        "previous_trained_on": 0,
     }
     back = new_run("back", **{metric: worse})
     assert promote(models, back, capsys, *flags)[0]["outcome"] == "not_better"
