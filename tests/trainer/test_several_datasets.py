@@ -140,8 +140,10 @@ def test_a_chain_is_evaluated_and_promoted(
     assert promote(found) == 0
     evaluation = read_json(tmp_path / "registry/1/assets.extra/entry.json")["evaluation"]
     assert evaluation["data"] == ", ".join(dataset.directory for dataset in chain)
-    assert promote([*found, "--again", *data_flags(chain, 2, 1, 0)]) == 0
-    assert promote([*found, "--again", *data_flags(chain, 1, 0)]) == 1
+    other = ["--registry", str(tmp_path / "other"), "--candidate", str(run), "--allow-trivial"]
+    assert promote([*other, *data_flags(chain, 1, 0)]) == 1
+    assert "say with --data where that is" in capsys.readouterr().err
+    assert promote([*other, *data_flags(chain, 2, 1, 0)]) == 0
     capsys.readouterr()
     assert promote(["--registry", registry, "--explain", "1"]) == 0
     out, _ = capsys.readouterr()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,9 @@ def test_the_order_of_rows_does_not_depend_on_the_order_of_the_datasets(
 def test_one_directory_is_opened_as_ever(tmp_path: Path) -> None:
     base, first, _ = write_chain(tmp_path)
     with open_datasets([base.directory]) as dataset:
-        assert dataset == base
+        assert replace(dataset, files=base.files) == base
     with open_datasets([first.directory]) as dataset:  # Without the one that it adds rows to.
-        assert dataset == first
+        assert replace(dataset, files=first.files) == first
 
 
 def test_files_that_are_no_shards_are_those_of_the_last_dataset(tmp_path: Path) -> None:

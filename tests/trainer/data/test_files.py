@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from charseq.errors import DataError
-from tests.support.datasets import rows_of, toy_rows, write_dataset
+from tests.support.datasets import rows_of, toy_rows, write_chain, write_dataset
 from tests.support.killed import Killed
 from tests.support.stores import files_below, gs_server, s3_server
 from trainer.__main__ import main
 from trainer.data import batches
 from trainer.data.batches import Batches
-from trainer.data.dataset import open_dataset, read_dataset
+from trainer.data.dataset import chain_datasets, open_dataset, open_datasets, read_dataset
 from trainer.data.files import StoredFiles
 from trainer.evaluate.__main__ import main as evaluate_main
 from trainer.training.progress import Progress
@@ -193,6 +193,23 @@ def test_rows_kept_in_memory_are_those_of_a_local_copy(s3, local):
 
     with open_dataset(S3) as dataset:
         assert order(dataset) == order(read_dataset(str(local)))
+
+
+def test_a_chain_is_read_from_a_store_and_a_directory(s3, tmp_path, temp):
+    chain = write_chain(tmp_path, shards=SHARDS)
+    base = "s3://bucket/chain/base"
+    for name, content in files_below(tmp_path / "base").items():
+        s3.put(f"chain/base/{name}", content)
+    expected = rows_of(Batches(chain_datasets(chain), "embedding", 16).training(1))
+    others = [dataset.directory for dataset in chain[1:]]
+    with open_datasets([*others, base]) as dataset:
+        assert dataset.directory == ", ".join([base, *others])
+        assert rows_of(Batches(dataset, "embedding", 16).training(1)) == expected
+        dataset.check_unchanged()
+        s3.put("chain/base/dataset.json", b"{}")
+        with pytest.raises(DataError, match=f"^{base}/dataset.json: replaced while it was used"):
+            dataset.check_unchanged()
+    assert ours_in(temp) == []
 
 
 def test_a_dataset_is_read_again_and_left_in_the_middle(s3, local, temp):
