@@ -6,7 +6,6 @@ Identity is 1 - edit distance / length of the longer sequence (Levenshtein 1966)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -48,12 +47,10 @@ class Identity:
         variants = sum(math.comb(length, deleted) for deleted in range(self.edits(length) + 1))
         return variants <= _MAX_VARIANTS
 
-    def longer(self, length: int) -> Iterator[int]:
-        """Yield the lengths, from `length` on, of sequences that are like one of `length`."""
-        for longer in range(length, self.positions + 1):
-            if self.shortest(longer) > length:
-                return
-            yield longer
+    def longest(self, length: int) -> int:
+        """Return the length of the longest sequence that may be like one of `length`."""
+        longest = min(math.floor(length / self.threshold) + 1, self.positions)
+        return longest if self.shortest(longest) <= length else longest - 1
 
 
 def choose_range_bits(input_bytes: int) -> int:
@@ -68,11 +65,14 @@ def gram_lengths(identity: Identity, length: int) -> tuple[int, ...]:
 
     They are those of all longer sequences that it may be like, and that have no variants.
     """
+    longest = identity.longest(length)
     lengths = {
-        _gram_length(identity, min(longer, _LONG))
-        for longer in identity.longer(length)
+        _gram_length(identity, longer)
+        for longer in range(length, min(longest, _LONG) + 1)
         if not identity.has_variants(longer)
     }
+    if longest > _LONG and not identity.has_variants(longest):
+        lengths.add(_gram_length(identity, _LONG))
     return tuple(sorted(lengths))
 
 

@@ -1,7 +1,9 @@
 """Prepare the input of a date, check and compare the dataset, train, evaluate, promote: every day.
 
 Each date has its own dataset and run directories. A task that is started again skips what is
-complete, resumes what is not, and fails if input or options have changed. Airflow's Variables set
+complete, resumes what is not, and fails if input or options have changed. With the Param
+`add_to_earlier`, a date's rows are added to those of the dates before, and all are trained on.
+Airflow's Variables set
 the locations, the Params set the options; see README.md next to this file.
 """
 
@@ -17,6 +19,7 @@ from airflow.providers.apache.beam.operators.beam import BeamRunPythonPipelineOp
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, Variable, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
+from charseq_chain import accept, earlier_datasets
 from charseq_quality import problems
 
 PYTHON = "{{ var.value.get('charseq_python', 'python3') }}"
@@ -46,6 +49,12 @@ PARAMS = {
         items={"type": "string"},
         description="flags of python -m trainer.promote, such as --metric and macro_f1",
     ),
+    "add_to_earlier": Param(
+        False,
+        type="boolean",
+        description="add the rows of a date to the datasets of the dates before that passed the "
+        "checks, and train on all of them",
+    ),
     "min_train_rows": Param(1000, type="integer", minimum=1),
     "min_rows_of_label": Param(
         1, type="integer", minimum=0, description="in each of train, validation and test"
@@ -65,6 +74,8 @@ PARAMS = {
         "labels>0.1,unknown>0.01, beyond which nothing is trained",
     ),
 }
+# What to train and measure on, of the task `accept_dataset`.
+DATA = "{% for path in ti.xcom_pull('accept_dataset') %}--data {{ path | quote }} {% endfor %}"
 # There is nothing to compare with before the first model.
 HAS_MODEL = 'if [ ! -e "$REGISTRY/models.config" ]; then echo "no model yet"; exit; fi; '
 
@@ -77,6 +88,9 @@ class PrepareOperator(BeamRunPythonPipelineOperator):
     def execute(self, context: Any) -> Any:
         beam_options = Variable.get("charseq_beam_options", default={}, deserialize_json=True)
         self.pipeline_options |= beam_options | context["params"]["prepare"]
+        if context["params"]["add_to_earlier"]:
+            # Beam's operator repeats the flag for each, which takes none where there is none.
+            self.pipeline_options["base"] = earlier_datasets(self.pipeline_options["output"])
         return super().execute(context)
 
 
@@ -113,6 +127,15 @@ def check_quality(dataset: str) -> dict[str, Any]:
     if found := problems(manifest, **limits):
         raise AirflowFailException(f"{dataset} is not trained on: {'; '.join(found)}")
     return {"fingerprint": manifest["fingerprint"], **manifest["counts"]}
+
+
+@task(execution_timeout=timedelta(minutes=5))
+def accept_dataset(dataset: str) -> list[str]:
+    """Return the datasets to train on; later dates may add to this one, too."""
+    if not get_current_context()["params"]["add_to_earlier"]:
+        return [dataset]
+    accept(dataset)
+    return [*earlier_datasets(dataset), dataset]
 
 
 with DAG(
@@ -156,17 +179,15 @@ with DAG(
     )
     train = module(
         "train",
-        'trainer --data "$DATASET" --output "$RUN" '
-        "{{ params.train | map('quote') | join(' ') }}",
+        f"trainer {DATA}--output \"$RUN\" {{{{ params.train | map('quote') | join(' ') }}}}",
         timedelta(days=1),
     )
-    evaluate = module(
-        "evaluate", 'trainer.evaluate --model "$RUN" --data "$DATASET"', timedelta(hours=2)
-    )
+    evaluate = module("evaluate", f'trainer.evaluate --model "$RUN" {DATA}', timedelta(hours=2))
     promote = module(
         "promote",
-        'trainer.promote --candidate "$RUN" --registry "$REGISTRY" --data "$DATASET" '
+        f'trainer.promote --candidate "$RUN" --registry "$REGISTRY" {DATA}'
         "{{ params.promote | map('quote') | join(' ') }}",
         timedelta(hours=2),
     )
-    prepare >> check_quality(DATASET) >> compare >> train >> evaluate >> promote
+    accepted = accept_dataset(DATASET)
+    prepare >> check_quality(DATASET) >> compare >> accepted >> train >> evaluate >> promote

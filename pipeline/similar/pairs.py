@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,18 +24,6 @@ _PAIRS_AT_ONCE = 1 << 20
 _KEYED = pa.schema(
     [("hash", pa.uint64()), ("sequence", pa.string()), ("keys", pa.list_(pa.uint64()))]
 )
-
-
-@dataclass(frozen=True)
-class SimilarPairs:
-    """What a range of hashes tells: pairs of similar sequences, each once, as hashes.
-
-    first, second: (k,) uint64. sequences: how many distinct ones have their hash in the range.
-    """
-
-    first: Hashes
-    second: Hashes
-    sequences: int
 
 
 def range_of(hashes: Hashes, bits: int) -> Hashes:
@@ -81,27 +68,40 @@ def pack_keys(
         yield each, pack_rows(pa.RecordBatch.from_arrays(columns, schema=_KEYED))
 
 
-def find_pairs(number: int, packed: Iterable[bytes], identity: Identity, bits: int) -> SimilarPairs:
-    """Return the similar pairs that share a key in range `number`."""
-    rows = unpack_rows(packed, _KEYED)
-    hashes, first, row_of = np.unique(
-        rows["hash"].to_numpy(), return_index=True, return_inverse=True
-    )
-    sequence = rows["sequence"].take(pa.array(first))
-    # From here on, a sequence is its place in the order of text.
-    by_text = pc.sort_indices(sequence).to_numpy()
-    place = np.empty(len(hashes), np.int64)
-    place[by_text] = np.arange(len(hashes))
-    hashes, sequence = hashes[by_text], sequence.take(pa.array(by_text))
-    keys = rows["keys"]
-    members = np.repeat(place[row_of], pc.list_value_length(keys).to_numpy())
-    key, member = _shared_keys(keys.flatten().to_numpy(), members)
-    compare = _Comparison(sequence, identity)
-    found = [compare.similar(pairs) for pairs in _candidates(key, member)]
-    pairs = np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
-    a, b = _unpair(pairs)
-    own = int(np.count_nonzero(range_of(hashes, bits) == number))
-    return SimilarPairs(hashes[a], hashes[b], own)
+class KeyedSequences:
+    """The distinct sequences that have a key in one range of hashes.
+
+    Args:
+        packed: what `pack_keys` yielded for that range.
+        identity: what is wanted.
+    """
+
+    def __init__(self, packed: Iterable[bytes], identity: Identity) -> None:
+        rows = unpack_rows(packed, _KEYED)
+        hashes, first, row_of = np.unique(
+            rows["hash"].to_numpy(), return_index=True, return_inverse=True
+        )
+        sequence = rows["sequence"].take(pa.array(first))
+        # From here on, a sequence is its place in the order of text.
+        by_text = pc.sort_indices(sequence).to_numpy()
+        place = np.empty(len(hashes), np.int64)
+        place[by_text] = np.arange(len(hashes))
+        keys = rows["keys"]
+        members = np.repeat(place[row_of], pc.list_value_length(keys).to_numpy())
+        self._hashes = hashes[by_text]
+        self._keys, self._members = _shared_keys(keys.flatten().to_numpy(), members)
+        self._comparison = _Comparison(sequence.take(pa.array(by_text)), identity)
+
+    def count(self, number: int, bits: int) -> int:
+        """Return how many of the sequences have their hash in range `number` of 2**bits."""
+        return int(np.count_nonzero(range_of(self._hashes, bits) == number))
+
+    def similar_pairs(self) -> Iterator[tuple[Hashes, Hashes]]:
+        """Yield hashes of similar sequences, (k,) and (k,), some pairs more than once."""
+        for candidates in _candidates(self._keys, self._members):
+            a, b = _unpair(self._comparison.similar(candidates))
+            if len(a):
+                yield self._hashes[a], self._hashes[b]
 
 
 def _shared_keys(key: Hashes, member: Places) -> tuple[Hashes, Places]:

@@ -21,7 +21,7 @@ from pipeline.options import Options
 from pipeline.rows.hashing import mix
 from pipeline.rows.validation import NEAR_OTHER_SPLIT
 from pipeline.shards.partition import assign_splits
-from pipeline.similar.pairs import SimilarPairs, find_pairs
+from pipeline.similar.pairs import KeyedSequences
 from pipeline.split.given import TRAIN
 from pipeline.split.plan import AssignedSplits, Bools, Hashes, SplitPlan, check_exceptions, look_up
 from pipeline.split_options import DROP, SplitOptions
@@ -145,24 +145,36 @@ SimilarSplits = ClusterSplits | DroppedSplits
 
 def find_links(number: int, packed: Iterable[bytes], options: Options) -> RangeLinks:
     """Return the links among the sequences with keys in a range of hashes."""
-    pairs = find_pairs(number, packed, options.identity, options.range_bits)
-    if options.splits.similar_policy == DROP:
-        return _links_to_train(pairs, options.split_fractions)
-    # A link from each node to its root has the same components as all pairs.
-    clusters = connect(pairs.first, pairs.second)
+    keyed = KeyedSequences(packed, options.identity)
+    first = second = np.zeros(0, np.uint64)
+    for one, other in keyed.similar_pairs():
+        # After each step as few as tell the same: a range may have millions of pairs.
+        first, second = np.concatenate([first, one]), np.concatenate([second, other])
+        if options.splits.similar_policy == DROP:
+            first, second = _links_to_train(first, second, options.split_fractions)
+        else:
+            first, second = _links_to_roots(first, second)
+    return RangeLinks(first, second, keyed.count(number, options.range_bits))
+
+
+def _links_to_roots(first: Hashes, second: Hashes) -> tuple[Hashes, Hashes]:
+    """Return a link from each node to the root of its component."""
+    clusters = connect(first, second)
     is_below = clusters.nodes != clusters.root
-    return RangeLinks(clusters.nodes[is_below], clusters.root[is_below], pairs.sequences)
+    return clusters.nodes[is_below], clusters.root[is_below]
 
 
-def _links_to_train(pairs: SimilarPairs, fractions: Mapping[str, Fraction]) -> RangeLinks:
-    """Return a link for each train sequence that is like one of another split."""
-    both = np.stack([pairs.first, pairs.second])
+def _links_to_train(
+    first: Hashes, second: Hashes, fractions: Mapping[str, Fraction]
+) -> tuple[Hashes, Hashes]:
+    """Return a link from each train sequence that is like one of another split to one of those."""
+    both = np.stack([first, second])
     is_train = assign_splits(both, fractions) == TRAIN
     is_mixed = is_train[0] != is_train[1]
     of_train = np.where(is_train[0], both[0], both[1])[is_mixed]
     other = np.where(is_train[0], both[1], both[0])[is_mixed]
-    of_train, first = np.unique(of_train, return_index=True)
-    return RangeLinks(of_train, other[first], pairs.sequences)
+    of_train, places = np.unique(of_train, return_index=True)
+    return of_train, other[places]
 
 
 def join_links(ranges: Iterable[RangeLinks], options: Options) -> SimilarSplits:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -105,7 +106,8 @@ def _run_tests() -> None:
         test_a_changed_input_is_refused(run, folder)
         test_bad_data_is_not_trained_on(run, folder)
         test_changed_data_is_not_trained_on(run, folder)
-    print("4 passed, 0 failed")
+        test_a_week_that_adds_up(run, folder)
+    print("5 passed, 0 failed")
 
 
 def test_twice_for_one_date(run: Callable[..., Finished], folder: Path) -> None:
@@ -182,6 +184,66 @@ def test_changed_data_is_not_trained_on(run: Callable[..., Finished], folder: Pa
     if (folder / "data" / "runs" / "20260104").exists():
         raise DataError("changed data was trained on")
     print("2026-01-04, a label by another name: not trained on")
+
+
+def test_a_week_that_adds_up(run: Callable[..., Finished], folder: Path) -> None:
+    """Each day adds its rows to the days before; a day whose rows have changed is left out."""
+    shutil.rmtree(folder / "data" / "registry")
+    week = [f"202602{day:02d}" for day in range(1, 8)]
+    drifted = week[4]
+    added: list[str] = []
+    lines = {}
+    for number, date in enumerate(week):
+        path = sample(folder, date, 9000)
+        header, *rows = path.read_text().splitlines()
+        # 1,200 rows of the day, and 300 of the day before.
+        lines[date] = rows[1200 * number : 1200 * number + 1500]
+        text = "\n".join([header, *lines[date]]) + "\n"
+        path.write_text(text.replace(",amber", ",ochre") if date == drifted else text)
+        conf = {**CONF, "add_to_earlier": True, "min_train_rows": 500}
+        logical = f"{date[:4]}-{date[4:6]}-{date[6:]}"
+        done = run("dags", "test", "charseq", logical, "--conf", json.dumps(conf))
+        dataset = folder / "data" / "datasets" / date
+        manifest = json.loads((dataset / "dataset.json").read_text())
+        if manifest["counts"]["read"] != 1500 or len(manifest.get("base", ())) != len(added):
+            raise DataError(
+                f"{date}: {manifest['counts']}, added to {len(manifest.get('base', ()))}"
+            )
+        if date == drifted:
+            expect(done, 1, "has changed beyond the limits of --fail-if: ", "DagRun failed")
+            print(f"{logical}: 1,500 rows read, changed: not trained on")
+            continue
+        added.append(date)
+        counts = manifest["counts"]
+        new = sum(counts[split] for split in ("train", "validation", "test"))
+        expect(done, 0, f"runs/{date} ")
+        run_json = folder / "data" / "runs" / date / "run.json"
+        trained = json.loads(run_json.read_text())
+        trained_on = trained["dataset"].get("fingerprints", [manifest["fingerprint"]])
+        if trained_on != [*manifest.get("base", ()), manifest["fingerprint"]]:
+            raise DataError(f"{date}: trained on {trained_on}")
+        print(
+            f"{logical}: 1,500 rows read, {counts['duplicates']:,} of them known, {new:,} written, "
+            f"trained on {len(added)} datasets"
+        )
+    check_week(folder, added, lines)
+
+
+def check_week(folder: Path, added: list[str], lines: dict[str, list[str]]) -> None:
+    """Check that the datasets of a week hold each distinct row once."""
+    rows = {
+        (row[: row.index(",")][:24], row.partition(",")[2]) for date in added for row in lines[date]
+    }
+    written = read = 0
+    for date in added:
+        counts = json.loads((folder / "data/datasets" / date / "dataset.json").read_text())[
+            "counts"
+        ]
+        written += sum(counts[split] for split in ("train", "validation", "test"))
+        read += counts["read"]
+    if written != len(rows) or read != 1500 * len(added):
+        raise DataError(f"{written} records of {len(rows)} distinct rows, {read} read")
+    print(f"the week: {read:,} rows read, each once; {written:,} records, each distinct row once")
 
 
 def make_environment() -> Path:

@@ -17,7 +17,7 @@ from rapidfuzz.distance import Levenshtein
 from pipeline.identity import Identity
 from pipeline.rows.hashing import hash_sequences
 from pipeline.similar.keys import by_length, make_keys, make_signatures
-from pipeline.similar.pairs import find_pairs, pack_keys
+from pipeline.similar.pairs import KeyedSequences, pack_keys
 
 pytestmark = pytest.mark.unit
 
@@ -37,13 +37,16 @@ def find(
         texts |= dict(zip(hashes.tolist(), block, strict=True))
         for number, packed in pack_keys(hashes, column, identity, bits):
             ranges[number].append(packed)
-    found = [find_pairs(number, packed, identity, bits) for number, packed in ranges.items()]
     pairs: set[Pair] = set()
-    for each in found:
-        for first, second in zip(each.first.tolist(), each.second.tolist(), strict=True):
-            one, other = sorted((texts[first], texts[second]))
-            pairs.add((one, other))
-    return pairs, sum(each.sequences for each in found)
+    sequences = 0
+    for number, parts in ranges.items():
+        keyed = KeyedSequences(parts, identity)
+        sequences += keyed.count(number, bits)
+        for firsts, seconds in keyed.similar_pairs():
+            for first, second in zip(firsts.tolist(), seconds.tolist(), strict=True):
+                one, other = sorted((texts[first], texts[second]))
+                pairs.add((one, other))
+    return pairs, sequences
 
 
 def compare_all(sequences: list[str], threshold: str) -> set[Pair]:

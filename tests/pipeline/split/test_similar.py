@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from charseq.errors import DataError
 from pipeline.options import Options
 from pipeline.rows.hashing import hash_sequences
 from pipeline.shards.partition import assign_splits
-from pipeline.similar.pairs import SimilarPairs
 from pipeline.split import similar
 from pipeline.split.similar import ClusterSplits, DroppedSplits, RangeLinks, find_links, join_links
 from pipeline.split_options import SplitOptions
@@ -37,6 +37,20 @@ def links(first: list[int], second: list[int], sequences: int) -> RangeLinks:
 
 def join(options: Options, *ranges: RangeLinks) -> Any:
     return join_links(ranges, options)
+
+
+class Keyed:
+    """Sequences whose similar pairs are known."""
+
+    def __init__(self, pairs: list[tuple[list[int], list[int]]], sequences: int) -> None:
+        self._pairs, self._sequences = pairs, sequences
+
+    def count(self, number: int, bits: int) -> int:
+        return self._sequences
+
+    def similar_pairs(self) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
+        for both in self._pairs:
+            yield tuple(np.array(each, np.uint64) for each in both)
 
 
 NO_ROWS = pa.record_batch({"label": pa.array([], pa.string())})
@@ -92,12 +106,11 @@ def test_a_cluster_of_too_many_sequences_is_refused() -> None:
 def test_train_sequences_near_another_split_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     options = make_options(similar_policy="drop")
     train, other_train, validation, test = 5, 6, FAR, 3 << 62
-    pairs = SimilarPairs(
-        np.array([train, validation, other_train, test, train], np.uint64),
-        np.array([other_train, train, 7, validation, test], np.uint64),
-        30,
-    )
-    monkeypatch.setattr(similar, "find_pairs", lambda *_: pairs)
+    pairs = [
+        ([train, validation, other_train], [other_train, train, 7]),
+        ([test, train], [validation, test]),
+    ]
+    monkeypatch.setattr(similar, "KeyedSequences", lambda *_: Keyed(pairs, 30))
     found = find_links(0, [], options)
     assert (found.first.tolist(), found.sequences) == ([train], 30)
     splits = join(options, found, links([other_train], [test], 1))
@@ -113,8 +126,8 @@ def test_train_sequences_near_another_split_are_dropped(monkeypatch: pytest.Monk
 def test_a_link_for_each_sequence_has_the_components_of_all_pairs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first, second = (np.array(c, np.uint64) for c in ([1, 1, 2, 8], [2, 3, 3, 9]))
-    monkeypatch.setattr(similar, "find_pairs", lambda *_: SimilarPairs(first, second, 5))
+    pairs = [([1, 1], [2, 3]), ([2, 8, 2], [3, 9, 3])]
+    monkeypatch.setattr(similar, "KeyedSequences", lambda *_: Keyed(pairs, 5))
     found = find_links(0, [], make_options())
     assert (found.first.tolist(), found.second.tolist()) == ([2, 3, 9], [1, 1, 8])
 
