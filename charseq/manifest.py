@@ -31,6 +31,7 @@ TRANSFORM_DIR = "transform"
 TRANSFORM_GRAPH_DIR = f"{TRANSFORM_DIR}/transform_fn"
 REJECTED_DIR = "rejected"
 INDEX_DIR = "index"
+GROUP_INDEX_FILE = f"{INDEX_DIR}/groups.npy"
 SPLITS = ("train", "validation", "test")
 # Stands for all characters outside the alphabet.
 OUTSIDE = ""

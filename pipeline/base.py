@@ -14,6 +14,8 @@ BASE_OPTIONS = (
     *("normalize", "lowercase", "strip", "encoding", "max_length", "alphabet", "alphabet_size"),
     *("too_long", "split", "compression", "seed"),
 )
+# And is split in the same of these ways; a column may have another name.
+WAYS = ("stratify", "group_column")
 
 
 @dataclass(frozen=True)
@@ -46,4 +48,4 @@ class Base:
     def options(self) -> Mapping[str, Any]:
         """The options that all members have in common, as they were asked for."""
         asked = self.first.options
-        return {name: asked[name] for name in (*BASE_OPTIONS, "stratify") if name in asked}
+        return {name: asked[name] for name in (*BASE_OPTIONS, *WAYS) if name in asked}

@@ -18,7 +18,7 @@ from charseq.folds import fold_names
 from charseq.manifest import Manifest
 from charseq.options_file import to_toml
 from charseq.text.normalization import Normalization
-from pipeline.base import BASE_OPTIONS, Base
+from pipeline.base import BASE_OPTIONS, WAYS, Base
 from pipeline.identity import MIN_RANGE_BITS, Identity
 from pipeline.input_options import (
     DEFAULT_COLUMNS,
@@ -285,7 +285,6 @@ class Options:
         refused = {
             "--folds": splits.folds is not None,
             "--similar": splits.similar is not None,
-            "--group-column": splits.group_column is not None,
             "--train-input": bool(splits.train_input),
             "--split-column": splits.split_column is not None,
             "--time-column": splits.time_column is not None,
@@ -403,9 +402,17 @@ class Options:
         Raises:
             UsageError: an option is neither left out nor that of the base.
         """
+        has_groups = self.splits.group_column is not None
+        if has_groups != (base.options.get("group_column") is not None):
+            raise UsageError(
+                f"--group-column: {'not ' if has_groups else ''}what {base.members[0].directory} "
+                f"was split by: with --base, {'leave it out' if has_groups else 'give it, too'}"
+            )
         defaults = flag_defaults(Options)
         for name, value in base.options.items():
-            asked = getattr(self.splits if name == "stratify" else self, name)
+            if name == "group_column":
+                continue
+            asked = getattr(self.splits if name in WAYS else self, name)
             if asked not in (value, defaults[name]):
                 raise UsageError(
                     f"--{name.replace('_', '-')}: got {asked!r}, but "

@@ -51,11 +51,13 @@ from pipeline.rows.parts import Part, cut_into_parts
 from pipeline.rows.rejected_files import REJECTED, write_all_rejected
 from pipeline.rows.sources import Source
 from pipeline.runtime.filesystems import copy_tree
+from pipeline.shards.group_index import write_group_index
 from pipeline.sizes.characters import (
     add_character_counts,
     choose_alphabet_size,
     count_characters,
 )
+from pipeline.split.groups import add_groups, distinct_groups
 from pipeline.split.joins import join_facts
 from pipeline.transform.encoding import analyzer_config, encode_text
 from pipeline.transform.extend import add_new_labels, count_new_labels, extend_transform
@@ -109,6 +111,7 @@ def build(
         if options.added_to is None
         else _extend(train, options.added_to, transform)
     )
+    group_index = _index_groups(read[FACTS], splits, staging, options)
     leaks = _measure_leaks(read[ROWS], splits, options)
     plan = once | "Plan" >> beam.Map(
         lambda _, counted, given, of_train, _saved: make_plan(
@@ -134,6 +137,7 @@ def build(
         AsList(shards),
         AsList(rejected_files),
         leaks,
+        group_index,
     )
 
 
@@ -148,6 +152,27 @@ def _read_and_check(
         | "ReadAndCheck"
         >> beam.ParDo(ReadAndCheck(options)).with_outputs(TRAIN, FACTS, COUNTS, REJECTED, main=ROWS)
     )
+
+
+def _index_groups(
+    facts: beam.PCollection, splits: AsSingleton | None, staging: Staging, options: Options
+) -> AsSingleton | None:
+    """Return the staged index of groups; None without --group-column."""
+    if splits is None or options.splits.group_column is None:
+        return None
+    index = (
+        facts
+        | "FindGroups" >> beam.MapTuple(lambda _, packed: distinct_groups(packed))
+        | "AddGroups" >> beam.CombineGlobally(add_groups)
+        | "WriteGroups"
+        >> beam.Map(
+            lambda groups, planned: write_group_index(
+                staging.directory, groups, planned.split_of_groups(groups)
+            ),
+            splits,
+        )
+    )
+    return AsSingleton(index)
 
 
 def _measure_leaks(

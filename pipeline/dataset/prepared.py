@@ -21,6 +21,7 @@ class PreparedDataset:
 
     staging: of the run. transform_dir: the graph that encodes. counts: of all rows that were read.
     shards, rejected_files: in any order. leaks: with --similar, and as they were without it.
+    group_index: the staged file, with --group-column.
     """
 
     options: Options
@@ -32,3 +33,4 @@ class PreparedDataset:
     shards: Sequence[ShardSummary]
     rejected_files: Sequence[RejectedFile]
     leaks: Sequence[Leak] | None = None
+    group_index: str | None = None

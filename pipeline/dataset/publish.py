@@ -6,7 +6,14 @@ import json
 import uuid
 from collections.abc import Iterable
 
-from charseq.manifest import PARITY_FILE, REPORT_FILE, TRANSFORM_DIR, Manifest, index_path
+from charseq.manifest import (
+    GROUP_INDEX_FILE,
+    PARITY_FILE,
+    REPORT_FILE,
+    TRANSFORM_DIR,
+    Manifest,
+    index_path,
+)
 from charseq.options_file import OPTIONS_FILE
 from pipeline.dataset.build_manifest import build_manifest
 from pipeline.dataset.prepared import PreparedDataset
@@ -55,6 +62,7 @@ def stage_all_files(prepared: PreparedDataset) -> StagedOutput:
             StagedFile(shard.staged_index, index_path(shard.shard.file_name(manifest.compression)))
             for shard in prepared.shards
         ),
+        *_stage_group_index(prepared),
         *_stage_transform(prepared.transform_dir, staging),
         _stage_text(staging, PARITY_FILE, to_parity_lines(prepared.shards)),
         _stage_text(staging, REPORT_FILE, _render(manifest, prepared)),
@@ -76,6 +84,12 @@ def _render(manifest: Manifest, prepared: PreparedDataset) -> str:
     return render_report(
         manifest.to_json(), prepared.counts.lengths, prepared.shards, prepared.rejected_files
     )
+
+
+def _stage_group_index(prepared: PreparedDataset) -> list[StagedFile]:
+    if prepared.group_index is None:
+        return []
+    return [StagedFile(prepared.group_index, GROUP_INDEX_FILE)]
 
 
 def _stage_text(staging: Staging, name: str, text: str) -> StagedFile:

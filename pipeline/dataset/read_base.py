@@ -14,7 +14,6 @@ from pipeline.dataset.read_manifest import read_manifest
 _REFUSED = {
     "folds": "the parts would no longer be of equal size",
     "similar": "it keeps no sequences that new ones could be compared with",
-    "group_column": "it keeps no groups that new ones could be compared with",
     "train_input": "its splits are given",
     "split_column": "its splits are given",
     "time_column": "its splits are given",

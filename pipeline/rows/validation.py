@@ -22,6 +22,7 @@ Bools = npt.NDArray[np.bool_]
 
 RARE_LABEL, UNSEEN_LABEL = "rare_label", "unseen_label"
 IN_OTHER_SPLIT, NEAR_OTHER_SPLIT = "in_other_split", "near_other_split"
+BETWEEN_SPLITS = "between_splits"
 # By reason, in the words of the report and of error messages.
 REASONS = {
     # From parsing:
@@ -46,6 +47,8 @@ REASONS = {
     IN_OTHER_SPLIT: "a train row whose sequence is in another given split, too",
     # Once similar sequences are found:
     NEAR_OTHER_SPLIT: "a train row that is like one of another split, see --similar-policy",
+    # Once they are compared with the groups of a base:
+    BETWEEN_SPLITS: "a row of a group that is tied to several splits of the base",
     # Once the labels of the train split are known:
     UNSEEN_LABEL: "a label that no row of the train split has",
     # Once the labels of all rows are counted:

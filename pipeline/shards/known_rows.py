@@ -15,7 +15,7 @@ from apache_beam.io.filesystems import FileSystems
 from charseq.chain import Named
 from charseq.errors import DataError
 from charseq.manifest import SPLITS, Manifest, index_path
-from pipeline.base import Base
+from pipeline.base import WAYS, Base
 from pipeline.runtime.filesystems import open_file
 from pipeline.shards.partition import cut_evenly
 from pipeline.split_fractions import parse_split
@@ -82,15 +82,17 @@ def _read_indexes(base: Base, split: str, hashes: Hashes) -> Iterator[Index]:
     for member in base.members:
         shards = [shard for shard in member.manifest.shards if shard.split == split]
         last = _last_hashes(member.manifest, split, len(shards))
-        first = np.append(np.uint64(0), last[:-1])
+        # Each begins where the one before ends.
+        first = np.append(np.zeros(1, np.uint64), last)[: len(shards)]
         for shard, begins, ends in zip(shards, first, last, strict=True):
             if shard.records and begins <= greatest and least <= ends:
-                yield _read_index(member, index_path(shard.path))
+                index = read_verified(member, index_path(shard.path))
+                yield Index(index[:, 0], index[:, 1])
 
 
 def _last_hashes(manifest: Manifest, split: str, shards: int) -> Hashes:
     """Return the greatest hash that belongs to each shard of a split: (shards,) uint64."""
-    if manifest.strata is not None:
+    if any(manifest.options.get(way) for way in WAYS):
         return cut_evenly(Fraction(0), Fraction(1), shards)
     fractions = parse_split(manifest.options["split"])
     before = sum(
@@ -100,7 +102,12 @@ def _last_hashes(manifest: Manifest, split: str, shards: int) -> Hashes:
     return cut_evenly(before, fractions[split], shards)
 
 
-def _read_index(member: Named, name: str) -> Index:
+def read_verified(member: Named, name: str) -> Hashes:
+    """Return the content of a `.npy` file of a dataset.
+
+    Raises:
+        DataError: it is not there, or has changed.
+    """
     path = FileSystems.join(member.directory, name)
     if not FileSystems.exists(path):
         raise DataError(f"{path}: no such file, but dataset.json names it")
@@ -111,5 +118,5 @@ def _read_index(member: Named, name: str) -> Index:
         raise DataError(
             f"{path}: changed after the preparation: its SHA-256 is not that in dataset.json"
         )
-    index = np.load(BytesIO(content), allow_pickle=False)
-    return Index(index[:, 0], index[:, 1])
+    index: Hashes = np.load(BytesIO(content), allow_pickle=False)
+    return index

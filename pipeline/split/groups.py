@@ -14,6 +14,7 @@ from fractions import Fraction
 import numpy as np
 import pyarrow as pa
 
+from pipeline.columns.splits import Places
 from pipeline.components import connect
 from pipeline.rows.hashing import mix
 from pipeline.rows.packing import unpack_rows
@@ -28,7 +29,7 @@ from pipeline.split.plan import (
     look_up,
 )
 
-_FACTS = pa.schema([("hash", pa.uint64()), ("group", pa.uint64())])
+FACTS = pa.schema([("hash", pa.uint64()), ("group", pa.uint64())])
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,16 @@ class GroupSplits(SplitPlan):
 
     def assign(self, rows: pa.RecordBatch, hashes: Hashes) -> AssignedSplits:
         """See SplitPlan."""
-        group = rows["group"].to_numpy()
+        split = self.split_of_groups(rows["group"].to_numpy())
+        return AssignedSplits(split, np.zeros(len(split), np.bool_))
+
+    def split_of_groups(self, group: Hashes) -> Places:
+        """Return the place of the split of groups, (n,) uint64 to (n,) int8."""
         if len(self.linked):
             place, is_linked = look_up(self.linked, group)
             group = np.where(is_linked, self.root[place], group)
         # Hashed once more: the least of several hashes would be a train row's more often.
-        split = assign_splits(mix(group), self.fractions)
-        return AssignedSplits(split.astype(np.int8), np.zeros(len(group), np.bool_))
+        return assign_splits(mix(group), self.fractions).astype(np.int8)
 
     def notes(self, named: Mapping[int, str]) -> Iterator[str]:
         """See SplitPlan."""
@@ -70,14 +74,28 @@ def pack_facts(hashes: Hashes, group: Hashes) -> Iterator[tuple[int, bytes]]:
         group: the hash of each row's group, (n,) uint64.
     """
     hashes, group = distinct_pairs(hashes, group)
-    facts = pa.RecordBatch.from_arrays([pa.array(hashes), pa.array(group)], schema=_FACTS)
+    facts = pa.RecordBatch.from_arrays([pa.array(hashes), pa.array(group)], schema=FACTS)
     yield from cut_ranges(hashes, facts)
+
+
+def distinct_groups(packed: bytes) -> Hashes:
+    """Return the groups of packed facts: (k,) uint64, ascending."""
+    return np.unique(unpack_rows([packed], FACTS)["group"].to_numpy())
+
+
+def add_groups(groups: Iterable[Hashes]) -> Hashes:
+    """Return all distinct groups: (k,) uint64, ascending."""
+    return np.unique(np.concatenate([np.zeros(0, np.uint64), *groups]))
 
 
 def find_links(packed: Iterable[bytes]) -> tuple[Hashes, Hashes]:
     """Return the pairs of groups that a range of hashes links: (k,) and (k,) uint64."""
-    facts = unpack_rows(packed, _FACTS)
-    hashes, group = distinct_pairs(facts["hash"].to_numpy(), facts["group"].to_numpy())
+    facts = unpack_rows(packed, FACTS)
+    return link_groups(*distinct_pairs(facts["hash"].to_numpy(), facts["group"].to_numpy()))
+
+
+def link_groups(hashes: Hashes, group: Hashes) -> tuple[Hashes, Hashes]:
+    """Return the pairs of groups that share a sequence, of distinct pairs in order."""
     # A sequence of several groups links each of them to the one before.
     shared = np.flatnonzero(hashes[1:] == hashes[:-1])
     return distinct_pairs(group[shared], group[shared + 1])

@@ -14,7 +14,7 @@ from apache_beam.pvalue import AsList, AsSingleton
 from pipeline.base import Base
 from pipeline.options import Options
 from pipeline.runtime.threads import ThreadedDoFn
-from pipeline.split import based, given, groups, similar, strata
+from pipeline.split import based, based_groups, given, groups, similar, strata
 
 
 def join_facts(facts: beam.PCollection, options: Options) -> beam.PCollection:
@@ -44,9 +44,20 @@ def _join_given(ranges: beam.PCollection, options: Options) -> beam.PCollection:
 
 
 def _join_groups(ranges: beam.PCollection, options: Options) -> beam.PCollection:
+    if options.added_to is not None:
+        return _join_ties(ranges, options.added_to, options)
     links = ranges | "FindLinks" >> beam.MapTuple(lambda _, packed: groups.find_links(packed))
     return _once(ranges.pipeline, "LinksOnce") | "JoinGroups" >> beam.Map(
         lambda _, found: groups.join_groups(found, options.split_fractions), AsList(links)
+    )
+
+
+def _join_ties(ranges: beam.PCollection, base: Base, options: Options) -> beam.PCollection:
+    ties = ranges | "FindTies" >> beam.MapTuple(
+        lambda _, packed: based_groups.find_ties(packed, base)
+    )
+    return _once(ranges.pipeline, "TiesOnce") | "JoinTies" >> beam.Map(
+        lambda _, found: based_groups.join_ties(found, base, options.split_fractions), AsList(ties)
     )
 
 

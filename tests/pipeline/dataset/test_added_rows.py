@@ -129,6 +129,60 @@ def test_the_index_has_the_rows_of_each_shard(chain: dict[str, Path]) -> None:
             assert len(np.unique(index[:, 1])) == len(index)
 
 
+def write_groups(path: Path, rows: list[tuple[str, str, str]]) -> str:
+    lines = ["sequence,label,donor", *map(",".join, rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_new_rows_stay_with_their_groups(tmp_path: Path) -> None:
+    rng = random.Random(6)
+    texts = ["".join(rng.choices(ALPHABET, k=9)) for _ in range(600)]
+    rows = [(text, rng.choice("xy"), f"d{number // 5}") for number, text in enumerate(texts)]
+    # A group whose only row is a duplicate of another's: no record is of it.
+    rows.append((*rows[7][:2], "shadow"))
+    groups = ["--group-column", "donor"]
+
+    def prepare_groups(name: str, some: list[tuple[str, str, str]], *bases: str) -> dict[str, Any]:
+        source = write_groups(tmp_path / f"{name}.csv", some)
+        base = ["--base", *(str(tmp_path / base) for base in bases)] if bases else []
+        argv = ["--input", source, "--output", str(tmp_path / name), *groups, *base]
+        assert main(argv) == 0
+        assert inspect_main([str(tmp_path / name), "--verify"]) == 0
+        return manifest_of(tmp_path / name)
+
+    prepare_groups("base", rows)
+    of_text = {text: split for split, text, _ in records(tmp_path / "base")}
+    train, *_, other_train = (row for row in rows if of_text[row[0]] == "train")
+    test = next(row for row in rows if of_text[row[0]] == "test")
+    added = [
+        ("AAAAAAAAA", "x", train[2]),
+        ("CCCCCCCCC", "x", test[2]),
+        ("EEEEEEEEE", "x", "shadow"),
+        ("DDDDDDDDD", "x", "new"),
+        (train[0], "x" if train[1] == "y" else "y", "new"),  # ties `new` to train
+        # `both` is tied to train by a sequence, and to test by a link to test's group.
+        (other_train[0], other_train[1], "both"),
+        ("FFFFFFFFF", "y", "both"),
+        ("FFFFFFFFF", "y", test[2]),
+        ("GGGGGGGGG", "y", "free"),
+    ]
+    manifest = prepare_groups("added", added, "base")
+    split = {text: name for name, text, _ in records(tmp_path / "added")}
+    assert (split["AAAAAAAAA"], split["DDDDDDDDD"]) == ("train", "train")
+    assert split["EEEEEEEEE"] == of_text[rows[7][0]]
+    assert "GGGGGGGGG" in split
+    # The rows of `both`, and those of test's group, which is one with it.
+    assert manifest["counts"]["rejected_by_reason"] == {"between_splits": 4}
+    assert "rejected as between_splits" in " ".join(manifest["notes"])
+    more = [("HHHHHHHHH", "x", "new"), ("HHHHHHHHA", "x", "free"), ("HHHHHHHHC", "x", "shadow")]
+    prepare_groups("more", more, "base", "added")
+    later = {text: name for name, text, _ in records(tmp_path / "more")}
+    assert later["HHHHHHHHH"] == "train"
+    assert later["HHHHHHHHA"] == split["GGGGGGGGG"]
+    assert later["HHHHHHHHC"] == of_text[rows[7][0]]
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepare(tmp_path_factory.mktemp("base") / "base", make_rows(1), "--max-length", "6")
