@@ -76,20 +76,30 @@ class Result:
 
 def read_results(path: Path) -> dict[Key, Result]:
     """Return the results of a file, none if there is no file; a line that is torn is removed."""
+    results = (Result.from_json(content) for content in read_lines(path))
+    return {result.key: result for result in results}
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a file of JSON Lines; see `read_results`."""
     if not path.exists():
-        return {}
+        return []
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     if whole != data:
         os.truncate(path, len(whole))
-    results = (Result.from_json(json.loads(line)) for line in whole.splitlines())
-    return {result.key: result for result in results}
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def add_result(path: Path, result: Result) -> None:
     """Append a result, durably."""
+    add_line(path, result.to_json())
+
+
+def add_line(path: Path, content: Mapping[str, Any]) -> None:
+    """Append an object to a file of JSON Lines, durably."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result.to_json(), ensure_ascii=False) + "\n")
+        file.write(json.dumps(content, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
 
