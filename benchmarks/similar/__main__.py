@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.figures import describe_machine, show_command
 from benchmarks.similar.cost import compare, cost_tables
-from benchmarks.similar.leak import DATA, cluster_lines, leak_table, measure
+from benchmarks.similar.leak import DATA, IDENTITY, cluster_lines, leak_table, measure
 from benchmarks.similar.peers import peers_table
 from charseq.cli import exit_status
 
@@ -33,7 +33,7 @@ def _leak(arguments: argparse.Namespace) -> None:
     results = measure(root, path, [name for name in DATA if name in (arguments.only or DATA)])
     _print_head(arguments)
     print(leak_table(results))
-    print()
+    print(f"\nClusters of `--similar {IDENTITY}`:\n")
     print("\n".join(cluster_lines(results)))
 
 

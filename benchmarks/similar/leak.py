@@ -124,14 +124,13 @@ def _run(module: str, *flags: str) -> None:
 def leak_table(results: Sequence[Measured]) -> str:
     """A line for each data set and way to split."""
     by_hash = {one.data: one.similar["leak_by_hash"] for one in results if one.similar}
-    header = ["rows", "split", "train", "test", "near a train row", "accuracy, %", "n-grams, %"]
+    header = ["rows and split", "train", "test", "near a train row", "accuracy, %", "n-grams, %"]
     lines = []
     for one in results:
         leak = one.similar["leak"] if one.similar else by_hash[one.data]
         lines.append(
             [
-                DATA[one.data],
-                one.way,
+                f"{DATA[one.data]}: {one.way}",
                 f"{one.train:,}",
                 f"{one.test:,}",
                 f"{format_share(leak['near'], leak['sampled'])} of {leak['sampled']:,}",

@@ -12,6 +12,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -171,25 +172,31 @@ def peers_table(rows: int, repeats: int) -> str:
             if found is not None:
                 clusters[name] = found
             print(f"{repeat}/{repeats} {rows:,} rows, {name}: {cost.wall:.1f} s", file=sys.stderr)
-    heading = f"{len(sequences):,} sequences"
+    header = [
+        f"{len(sequences):,} sequences",
+        *FIGURES,
+        "largest cluster",
+        f"of {len(pairs):,} pairs",
+    ]
     lines = [
-        [
-            name,
-            *(
-                f"{statistics.median(map(figure, of_one)):{form}}"
-                for figure, form in FIGURES.values()
-            ),
-            _together(pairs, clusters.get(name)),
-        ]
+        [name, *_medians(of_one), *_describe(pairs, clusters.get(name))]
         for name, of_one in costs.items()
     ]
-    return table([heading, *FIGURES, f"of {len(pairs):,} pairs in one cluster"], lines)
+    return table(header, lines)
 
 
-def _together(pairs: Sequence[Pair], clusters: Clusters | None) -> str:
+def _medians(costs: Sequence[Cost]) -> list[str]:
+    return [
+        format(statistics.median(map(figure, costs)), form) for figure, form in FIGURES.values()
+    ]
+
+
+def _describe(pairs: Sequence[Pair], clusters: Clusters | None) -> tuple[str, str]:
+    """Return the size of the largest cluster, and the share of the pairs that are in one."""
     if clusters is None:
-        return "–"
-    return format_share(count_together(pairs, clusters), len(pairs))
+        return "–", "–"
+    ((_, largest),) = Counter(clusters.values()).most_common(1)
+    return f"{largest:,}", format_share(count_together(pairs, clusters), len(pairs))
 
 
 def _read_sequences(path: Path) -> list[str]:
@@ -209,6 +216,8 @@ def _run_all(sequences: Sequence[str]) -> Iterator[tuple[str, Cost, Clusters | N
     for peer in PEERS:
         if shutil.which(peer.command.split()[0]):
             yield peer.name, *_run_peer(peer, sequences)
+        else:
+            print(f"{peer.name}: not installed", file=sys.stderr)
 
 
 def _run_peer(peer: Peer, sequences: Sequence[str]) -> tuple[Cost, Clusters]:

@@ -38,9 +38,9 @@ RESULTS = [
 
 def test_the_leak_by_hash_is_that_of_the_same_data() -> None:
     assert leak_table(RESULTS).splitlines()[2:] == [
-        "| first names by sex | by the hash | 800 | 100 | 15.0 % of 200 | 91.0 | 90.0 |",
-        "| first names by sex | `--similar 0.8` | 700 | 20 | 0 % of 20 | 85.0 | 80.0 |",
-        "| first names by sex | `--similar-policy drop` | 500 | 100 | 0 % of 20 | 87.5 | 86.0 |",
+        "| first names by sex: by the hash | 800 | 100 | 15.0 % of 200 | 91.0 | 90.0 |",
+        "| first names by sex: `--similar 0.8` | 700 | 20 | 0 % of 20 | 85.0 | 80.0 |",
+        "| first names by sex: `--similar-policy drop` | 500 | 100 | 0 % of 20 | 87.5 | 86.0 |",
     ]
 
 
