@@ -34,7 +34,7 @@ from pipeline.identity import MIN_RANGE_BITS, Identity
 from pipeline.options import DEFAULT_MAX_LENGTH, Options
 from pipeline.rows.hashing import hash_sequences
 from pipeline.sample import ALPHABET
-from pipeline.similar.pairs import find_pairs, pack_keys
+from pipeline.similar.pairs import KeyedSequences, pack_keys
 
 # The cluster of each sequence, by their places; one that has none is alone.
 Clusters = Mapping[int, int]
@@ -149,11 +149,12 @@ def cluster(sequences: Sequence[str]) -> Clusters:
     column = pa.array(sequences)
     hashes = hash_sequences(column, Options.seed)
     ranges = pack_keys(hashes, column, identity, MIN_RANGE_BITS)
-    found = [find_pairs(number, [packed], identity, MIN_RANGE_BITS) for number, packed in ranges]
-    nodes, root = connect(
-        np.concatenate([pairs.first for pairs in found]),
-        np.concatenate([pairs.second for pairs in found]),
-    )
+    found = [
+        pairs
+        for _, packed in ranges
+        for pairs in KeyedSequences([packed], identity).similar_pairs()
+    ]
+    nodes, root = connect(*(np.concatenate(part) for part in zip(*found, strict=True)))
     places = {number: place for place, number in enumerate(hashes.tolist())}
     linked = zip(nodes.tolist(), root.tolist(), strict=True)
     return {places[node]: places[least] for node, least in linked}

@@ -40,6 +40,11 @@ class RangeLinks(NamedTuple):
     sequences: int
 
 
+def describe_identity(options: SplitOptions) -> str:
+    """Return what --similar asks for as text."""
+    return "1" if options.similar == 1 else f"{options.similar:g} or more"
+
+
 @dataclass(frozen=True)
 class ClusterSplits(SplitPlan):
     """Each sequence in the split of its cluster, and those that are like no other as without.
@@ -72,8 +77,12 @@ class ClusterSplits(SplitPlan):
         split = assign_splits(own, self.fractions)
         return AssignedSplits(split.astype(np.int8), np.zeros(len(hashes), np.bool_))
 
-    def check(self, named: Mapping[int, str]) -> None:
-        """See SplitPlan: no cluster has too large a share of all sequences."""
+    def check_largest(self) -> None:
+        """Check that no cluster has too large a share of all sequences.
+
+        Raises:
+            DataError: one has.
+        """
         if self.largest > self.options.max_cluster_share * self.sequences:
             raise DataError(
                 f"--similar {self.options.similar:g} links {self.largest:,} of "
@@ -85,12 +94,25 @@ class ClusterSplits(SplitPlan):
 
     def notes(self, named: Mapping[int, str]) -> Iterator[str]:
         """See SplitPlan."""
+        if not len(self.clusters.nodes):
+            yield f"no two of {self.sequences:,} sequences are of identity {self._identity}"
+            return
         yield (
-            f"sequences of identity {self.options.similar:g} or more are in one split: "
+            f"sequences of identity {self._identity} are in one split: "
             f"{len(self.clusters.nodes):,} of {self.sequences:,} are in {len(self.sizes):,} "
-            f"clusters, the largest of {self.largest:,} "
-            f"({format_share(self.largest, self.sequences)})"
+            f"{'cluster' if len(self.sizes) == 1 else 'clusters'}, the largest of "
+            f"{self.largest:,} ({format_share(self.largest, self.sequences)})"
         )
+        least = min(filter(None, self.fractions.values()))
+        if self.largest > least * self.sequences:
+            yield (
+                "the largest cluster has more sequences than the smallest split should have: the "
+                "splits are not of the fractions that were asked for"
+            )
+
+    @property
+    def _identity(self) -> str:
+        return describe_identity(self.options)
 
     def to_json(self) -> dict[str, Any]:
         """Return what was found, as `dataset.json` holds it."""
@@ -130,7 +152,7 @@ class DroppedSplits(SplitPlan):
     def notes(self, named: Mapping[int, str]) -> Iterator[str]:
         """See SplitPlan."""
         yield (
-            f"train sequences of identity {self.options.similar:g} or more to one of another "
+            f"train sequences of identity {describe_identity(self.options)} to one of another "
             f"split: {len(self.dropped):,} of {self.sequences:,} sequences; their rows are "
             f"rejected as {NEAR_OTHER_SPLIT}"
         )
@@ -181,7 +203,7 @@ def join_links(ranges: Iterable[RangeLinks], options: Options) -> SimilarSplits:
     """Return the plan from the links of all ranges of hashes.
 
     Raises:
-        DataError: there are more links than a worker can hold.
+        DataError: there are more links than a worker can hold, or a cluster is too large.
     """
     parts = [RangeLinks(np.zeros(0, np.uint64), np.zeros(0, np.uint64), 0), *ranges]
     first, second = (
@@ -192,4 +214,7 @@ def join_links(ranges: Iterable[RangeLinks], options: Options) -> SimilarSplits:
     fractions = options.split_fractions
     if options.splits.similar_policy == DROP:
         return DroppedSplits(np.unique(first), sequences, options.splits, fractions)
-    return ClusterSplits(connect(first, second), sequences, options.splits, fractions)
+    splits = ClusterSplits(connect(first, second), sequences, options.splits, fractions)
+    # Here, before all rows are compared with a sample of those to measure with.
+    splits.check_largest()
+    return splits

@@ -62,7 +62,7 @@ def test_clusters_are_linked_over_ranges() -> None:
     assert splits.clusters.nodes.tolist() == [2, 4, 9, FAR]
     assert splits.clusters.root.tolist() == [2, 2, 2, 2]
     assert list(splits.notes({})) == [
-        "sequences of identity 0.8 or more are in one split: 4 of 30 are in 1 clusters, the "
+        "sequences of identity 0.8 or more are in one split: 4 of 30 are in 1 cluster, the "
         "largest of 4 (13.3 %)"
     ]
     assert splits.to_json() == {"sequences": 30, "linked": 4, "clusters": 1, "largest": 4}
@@ -91,16 +91,26 @@ def test_clusters_are_in_any_split() -> None:
     np.testing.assert_allclose(found, [0.5, 0.25, 0.25], atol=0.08)
 
 
+def test_notes_say_what_is_not_there_and_what_is_bent() -> None:
+    (note,) = join(make_options(), links([], [], 30)).notes({})
+    assert note == "no two of 30 sequences are of identity 0.8 or more"
+    *_, last = join(make_options(), links([3, 4, 5], [2, 3, 4], 15)).notes({})
+    assert last == (
+        "the largest cluster has more sequences than the smallest split should have: the splits "
+        "are not of the fractions that were asked for"
+    )
+
+
 def test_a_cluster_of_too_many_sequences_is_refused() -> None:
     ranges = links([3, 4, 5], [2, 3, 4], 7)
     with pytest.raises(DataError) as caught:
-        join(make_options(), ranges).check({})
+        join(make_options(), ranges)
     assert str(caught.value) == (
         "--similar 0.8 links 4 of 7 sequences (57.1 %) to one cluster, which must be in one "
         "split; a higher identity links fewer, --similar-policy drop rejects train rows instead, "
         "--max-cluster-share (now 0.5) allows it"
     )
-    join(make_options(max_cluster_share=0.6), ranges).check({})
+    join(make_options(max_cluster_share=0.6), ranges)
 
 
 def test_train_sequences_near_another_split_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
