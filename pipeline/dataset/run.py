@@ -17,7 +17,13 @@ from pipeline.dataset.graph import build
 from pipeline.dataset.read_base import read_base
 from pipeline.dataset.read_manifest import read_manifest
 from pipeline.options import AUTO, Options
-from pipeline.output.directory import check_inputs_outside, open_output, stage, stage_dry_run
+from pipeline.output.directory import (
+    check_inputs_outside,
+    check_is_none_of,
+    open_output,
+    stage,
+    stage_dry_run,
+)
 from pipeline.output.layout import DATASET
 from pipeline.output.staging import Staging
 from pipeline.required_memory import check_memory, check_record_size
@@ -42,6 +48,7 @@ def prepare(options: Options, beam_flags: Sequence[str]) -> None:
     if options.alphabet_of is not None:
         options = options.with_alphabet_of(read_manifest(options.alphabet_of))
     if options.base:
+        check_is_none_of(options.output, "--base", options.base)
         options = options.with_base(read_base(options.base))
     check_record_size(options)
     check_no_template(job, options)

@@ -47,6 +47,23 @@ def check_inputs_outside(output: str, inputs: Iterable[str]) -> None:
             )
 
 
+def check_is_none_of(output: str, flag: str, directories: Iterable[str]) -> None:
+    """Check that the output directory is none of those that are read.
+
+    Raises:
+        UsageError: it is; the message names the flag.
+    """
+    for directory in directories:
+        if _real_path(directory) == _real_path(output):
+            raise UsageError(
+                f"--output {output} is {flag} {directory}, which is read; choose another --output"
+            )
+
+
+def _real_path(path: str) -> str:
+    return os.path.realpath(path) if is_local(path) else path.rstrip("/")
+
+
 def _normalize(path: str) -> str:
     return os.path.abspath(path) if is_local(path) else path.rstrip("/")
 

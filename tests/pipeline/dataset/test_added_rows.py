@@ -250,6 +250,19 @@ def test_what_cannot_be_added_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_base_is_not_written_over(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (base / "dataset.json").read_bytes()
+    source = write(tmp_path / "rows.csv", make_rows(2))
+    (tmp_path / "link").symlink_to(base)
+    for output in (base, f"{base}/", tmp_path / "link"):
+        argv = ["--input", str(source), "--base", str(base), "--output", str(output)]
+        assert main([*argv, "--overwrite"]) == 2
+        assert f"is --base {base}, which is read; choose another" in capsys.readouterr().err
+    assert (base / "dataset.json").read_bytes() == before
+
+
 def test_a_base_that_has_changed_is_refused(
     base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
