@@ -200,7 +200,7 @@ def test_a_week_that_adds_up(run: Callable[..., Finished], folder: Path) -> None
         lines[date] = rows[1200 * number : 1200 * number + 1500]
         text = "\n".join([header, *lines[date]]) + "\n"
         path.write_text(text.replace(",amber", ",ochre") if date == drifted else text)
-        conf = {**CONF, "add_to_earlier": True, "min_train_rows": 500}
+        conf = {**CONF, "add_to_earlier": True, "min_train_rows": 500, "min_rows_of_label": 0}
         logical = f"{date[:4]}-{date[4:6]}-{date[6:]}"
         done = run("dags", "test", "charseq", logical, "--conf", json.dumps(conf))
         dataset = folder / "data" / "datasets" / date
