@@ -55,7 +55,7 @@ help: ## Show this
 	@echo "  that is Python 3.10 to 3.13; name another with make PYTHON=..."
 
 demo: $(READY) ## Write a sample, prepare it, train on it and ask the model (1 minute)
-	@$(VENV_PYTHON) -m demo
+	@$(VENV_PYTHON) -m charseq demo
 
 check: lint ## Lint, types and the unit tests, between two edits (1 minute)
 	$(PYTEST) -m 'unit and not integration'

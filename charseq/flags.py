@@ -47,6 +47,7 @@ from charseq.options_file import (
     to_words,
 )
 from charseq.paths import expand_path
+from charseq.running_as import program_name
 
 T = TypeVar("T")
 _METADATA_KEY = "flag"
@@ -197,7 +198,7 @@ def make_parser(
 ) -> argparse.ArgumentParser:
     """Return a parser with the flags of a dataclass; absent flags are absent in its namespace."""
     parser = _Parser(
-        prog=prog,
+        prog=program_name(prog),
         description=description,
         epilog=epilog,
         allow_abbrev=False,

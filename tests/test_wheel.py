@@ -77,6 +77,25 @@ def test_the_wheel_holds_nothing_but_the_project(unpacked: Path) -> None:
     assert names == {*PACKAGES, "charseq-0"}
 
 
+def test_the_command_works_without_the_checkout(unpacked: Path, tmp_path: Path) -> None:
+    (entry,) = unpacked.glob("charseq-*.dist-info/entry_points.txt")
+    assert "charseq = charseq.command:main" in entry.read_text()
+    # A module of the user's that has the name of ours.
+    (tmp_path / "pipeline.py").write_text("raise SystemExit('of the user')")
+    script = "import sys; sys.argv = ['charseq', 'sample', '--rows', '3', '--output', 'a.csv']\n"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "charseq").write_text(
+        f"{script}from charseq.command import main; sys.exit(main())"
+    )
+    subprocess.run(
+        [sys.executable, "-S", "bin/charseq"],
+        env={"PYTHONPATH": f"{unpacked}:{sysconfig.get_path('purelib')}"},
+        cwd=tmp_path,
+        check=True,
+    )
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 4
+
+
 def test_the_report_of_a_run_is_rendered_without_the_checkout(
     unpacked: Path, tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
 """Run the whole way from a sample to predictions, with the commands a user would type.
 
-Usage: `python -m demo`, or `make demo`.
+Usage: `charseq demo`, or `make demo`.
 """
 
 from __future__ import annotations
@@ -26,22 +26,24 @@ def main() -> int:
     """Run the four commands, predict some rows, and print a summary; return the exit status."""
     started = time.monotonic()
     for title, command in (
-        ("1. Generate labelled sequences", f"pipeline.sample --rows {ROWS} --output {SAMPLE}"),
+        ("1. Generate labelled sequences", f"sample --rows {ROWS} --output {SAMPLE}"),
         (
             "2. Prepare them: split, encode, write TFRecords",
-            f"pipeline --input {SAMPLE} --output {DATASET} --overwrite",
+            f"prepare --input {SAMPLE} --output {DATASET} --overwrite",
         ),
         (
             "3. Train a model on them and export it",
-            f"trainer --data {DATASET} --output {RUN} --overwrite",
+            f"train --data {DATASET} --output {RUN} --overwrite",
         ),
         (
             "4. Evaluate it on the test split",
-            f"trainer.evaluate --model {RUN} --data {DATASET} --split test",
+            f"evaluate --model {RUN} --data {DATASET} --split test",
         ),
     ):
-        print(f"\n{title}\n$ python -m {command}", flush=True)
-        finished = subprocess.run([sys.executable, "-m", *shlex.split(command)], check=False)
+        print(f"\n{title}\n$ charseq {command}", flush=True)
+        finished = subprocess.run(
+            [sys.executable, "-m", "charseq", *shlex.split(command)], check=False
+        )
         if finished.returncode:
             return finished.returncode
     print(
@@ -65,7 +67,10 @@ def predict(rows: list[tuple[str, str]]) -> None:
     with heavy_imports():
         import tensorflow as tf
 
-        serve = tf.saved_model.load(str(RUN / "saved_model")).signatures["serving_default"]
+        from charseq.models.saved_model import load_saved_model
+
+        path = str(RUN / "saved_model")
+        serve = load_saved_model(path, path, trust_model=False).signatures["serving_default"]
         outputs = serve(tf.constant([sequence for sequence, _ in rows]))
     for (sequence, label), predicted, probability in zip(
         rows, outputs["label"].numpy(), outputs["probability"].numpy(), strict=True
