@@ -14,6 +14,7 @@ from pipeline.dataset.checking import UsableRows, cut
 from pipeline.options import Options
 from pipeline.rows.hashing import hash_sequences
 from pipeline.rows.packing import unpack_batch
+from pipeline.runtime import progress
 from pipeline.runtime.threads import ThreadedDoFn
 from pipeline.shards.partition import assign_splits
 from pipeline.similar.leak import (
@@ -95,7 +96,9 @@ def _sample(usable: UsableRows, splits: SplitPlan, options: Options) -> Sample:
 
 def _nearest(usable: UsableRows, splits: SplitPlan, sample: Sample, options: Options) -> Identities:
     rows = _find_roles(usable, splits, options)
-    return find_nearest(sample, rows.sequence, rows.roles.is_train)
+    nearest = find_nearest(sample, rows.sequence, rows.roles.is_train)
+    progress.advance(compared=len(rows.hashes))
+    return nearest
 
 
 def _find_roles(usable: UsableRows, splits: SplitPlan, options: Options) -> _RowsWithRoles:

@@ -22,6 +22,13 @@ from charseq.console.progress import StatusLine
 _SECONDS_ON_A_TERMINAL = 0.5
 _SECONDS_IN_A_LOG = 5.0
 
+# The last one first: each stage, and the rows that it has done, of all that are usable.
+_STAGES = (
+    ("writing", "written"),
+    ("shuffling", "shuffled"),
+    ("comparing with test rows", "compared"),
+    ("finding similar sequences", "clustered"),
+)
 _counts: Counter[str] = Counter()
 _lock = threading.Lock()
 
@@ -30,8 +37,8 @@ def advance(**counts: int) -> None:
     """Add to the counts of this process.
 
     Args:
-        counts: `bytes_read` of the input, or rows that were `read`, `usable`, `shuffled`,
-            `written`.
+        counts: `bytes_read` of the input, or rows that were `read`, `usable`, `clustered`,
+            `compared`, `shuffled`, `written`.
     """
     with _lock:
         _counts.update(counts)
@@ -105,7 +112,7 @@ class ProgressTracker:
 
     def _current_stage(self, counts: Mapping[str, int]) -> tuple[str, int, int, int]:
         """Return the stage, its rows, and its work done and in all, in rows or bytes."""
-        for stage, count in (("writing", "written"), ("shuffling", "shuffled")):
+        for stage, count in _STAGES:
             if counts[count]:
                 return stage, counts[count], counts[count], counts["usable"]
         if counts["read"]:

@@ -13,6 +13,7 @@ from apache_beam.pvalue import AsList, AsSingleton
 
 from pipeline.base import Base
 from pipeline.options import Options
+from pipeline.runtime import progress
 from pipeline.runtime.threads import ThreadedDoFn
 from pipeline.split import based, based_groups, given, groups, similar, strata
 
@@ -91,6 +92,7 @@ class FindSimilar(ThreadedDoFn):
 
     def emit(self, links: similar.RangeLinks) -> Iterator[similar.RangeLinks]:
         """See the class."""
+        progress.advance(clustered=links.sequences)
         yield links
 
 
