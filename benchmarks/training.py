@@ -148,7 +148,7 @@ def prepare_data(sample: Sample, directory: Path) -> Data:
     with heavy_imports():
         import tensorflow as tf
 
-        from pipeline.dataset.read_manifest import read_manifest
+        from pipeline.manifests.read import read_manifest
         from pipeline.verification.records import read_records
     # It would keep the memory of a GPU from those that are measured.
     tf.config.set_visible_devices([], "GPU")

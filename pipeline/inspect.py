@@ -118,7 +118,7 @@ def _verify(options: InspectOptions) -> None:
 
 def _measure_leak(options: InspectOptions, threshold: float) -> None:
     with heavy_imports():
-        from pipeline.dataset.read_manifest import read_manifest
+        from pipeline.manifests.read import read_manifest
         from pipeline.verification.leak import describe_leak, measure_leak
     manifest = read_manifest(options.dataset)
     names = list(records_of_parts(manifest))
@@ -132,7 +132,7 @@ def _measure_leak(options: InspectOptions, threshold: float) -> None:
 
 def _print_dataset(options: InspectOptions) -> None:
     with heavy_imports():
-        from pipeline.dataset.read_manifest import read_manifest
+        from pipeline.manifests.read import read_manifest
         from pipeline.verification.records import read_records
     manifest = read_manifest(options.dataset)
     if options.label is not None:

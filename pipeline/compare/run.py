@@ -19,7 +19,7 @@ from pipeline.compare.options import CompareOptions
 from pipeline.compare.profile import Named, profile_of_dataset
 from pipeline.compare.read_first import RUN_MODEL, read_first
 from pipeline.compare.rows import build, read_profile, rules_like
-from pipeline.dataset.read_manifest import read_manifest
+from pipeline.manifests.read import read_manifest
 from pipeline.rows.sources import find_nonempty_sources
 from pipeline.runtime.filesystems import delete_files, is_local, open_file, write_text
 from pipeline.runtime.job import Job, new_job, report_job

@@ -17,8 +17,8 @@ from charseq.manifest import (
 from charseq.options_file import OPTIONS_FILE
 from pipeline.dataset.build_manifest import build_manifest
 from pipeline.dataset.prepared import PreparedDataset
-from pipeline.dataset.read_manifest import read_manifest
 from pipeline.dataset.report import render_report
+from pipeline.manifests.read import read_manifest
 from pipeline.output.journal import StagedFile, StagedOutput, publish_staged
 from pipeline.output.staging import Staging
 from pipeline.rows.sources import check_unchanged

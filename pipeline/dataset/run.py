@@ -12,10 +12,10 @@ from charseq.console.messages import shorten_message, shorten_value
 from charseq.flags import flag_names
 from charseq.folds import records_of_parts
 from charseq.manifest import Manifest
-from pipeline.dataset.existing import check_existing_dataset, check_same_base
 from pipeline.dataset.graph import build
-from pipeline.dataset.read_base import read_base
-from pipeline.dataset.read_manifest import read_manifest
+from pipeline.manifests.base import read_base
+from pipeline.manifests.existing import check_existing_dataset, check_same_base
+from pipeline.manifests.read import read_manifest
 from pipeline.options import AUTO, Options
 from pipeline.output.directory import (
     check_inputs_outside,

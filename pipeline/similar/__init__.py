@@ -1,1 +1,0 @@
-"""Sequences that are nearly equal: pairs of a wanted identity, found without comparing all."""

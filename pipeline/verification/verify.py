@@ -23,7 +23,7 @@ from charseq.manifest import (
     Shard,
     parse_manifest,
 )
-from pipeline.dataset.read_manifest import read_manifest_text
+from pipeline.manifests.read import read_manifest_text
 from pipeline.runtime.filesystems import digest_file, local_file
 from pipeline.split_options import DROP_FROM_TRAIN
 from pipeline.transform.saved_graph import encode_texts

@@ -382,7 +382,7 @@ BREAKAGES = (
         "twice is once: another content of an input file is refused",
         "pipeline.output.differences:_has_changed",
         compare_sizes_only,
-        "tests/pipeline/dataset/test_existing.py",
+        "tests/pipeline/manifests/test_existing.py",
     ),
     Breakage(
         "digests-unverified",

@@ -10,7 +10,7 @@ import pytest
 
 from charseq.errors import DataError
 from charseq.manifest import InputFile, Manifest, RowCounts
-from pipeline.dataset.existing import check_existing_dataset
+from pipeline.manifests.existing import check_existing_dataset
 from pipeline.options import Options
 from tests.support.manifests import toy_manifest
 

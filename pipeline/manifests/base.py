@@ -8,7 +8,7 @@ from charseq.chain import Named, order_chain
 from charseq.errors import DataError
 from charseq.manifest import INDEX_DIR
 from pipeline.base import Base
-from pipeline.dataset.read_manifest import read_manifest
+from pipeline.manifests.read import read_manifest
 
 # Options of a dataset with which no rows can be added to it, and why.
 _REFUSED = {
