@@ -18,9 +18,10 @@ _MAX_GRAM_LENGTH = 16
 # The share of the pairs of exactly the wanted identity that the length of q-grams may miss.
 _MAX_MISSED = 0.01
 # The keys of sequences are joined in so many ranges of hashes, as a power of two.
-MIN_RANGE_BITS, _MAX_RANGE_BITS = 4, 16
+MIN_RANGE_BITS, _MAX_RANGE_BITS = 2, 16
+# Fewer ranges have fewer copies of a text, which is in each range where it has a key.
 # What the keys of a sequence take with its text, in bytes of the input; and the bytes of a range.
-_BYTES_PER_BYTE, _BYTES_PER_RANGE = 32, 1 << 28
+_BYTES_PER_BYTE, _BYTES_PER_RANGE = 32, 1 << 29
 # Longer sequences have longer runs without an edit: what suits this length suits them.
 _LONG = 128
 

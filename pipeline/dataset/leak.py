@@ -12,7 +12,7 @@ from apache_beam.pvalue import AsIter, AsSingleton
 
 from pipeline.dataset.checking import UsableRows, cut
 from pipeline.options import Options
-from pipeline.rows.hashing import hash_sequences
+from pipeline.rows.hashing import hash_sequences, mix
 from pipeline.rows.packing import unpack_batch
 from pipeline.runtime import progress
 from pipeline.runtime.threads import ThreadedDoFn
@@ -91,7 +91,8 @@ class _RowsWithRoles(NamedTuple):
 
 def _sample(usable: UsableRows, splits: SplitPlan, options: Options) -> Sample:
     rows = _find_roles(usable, splits, options)
-    return take_sample(rows.hashes, rows.sequence, rows.roles.is_measured)
+    # Ordered by the hash itself, sequences that a cluster has moved would come first.
+    return take_sample(mix(rows.hashes), rows.sequence, rows.roles.is_measured)
 
 
 def _nearest(usable: UsableRows, splits: SplitPlan, sample: Sample, options: Options) -> Identities:

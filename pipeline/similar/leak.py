@@ -35,13 +35,13 @@ class Roles(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """The n sequences of the least hashes that are measured with.
+    """The n sequences of the least ranks that are measured with.
 
-    hashes: (n,) uint64, ascending. sequence: (n,) string. is_measured: (n, 2) bool, see `Roles`;
+    rank: (n,) uint64, ascending. sequence: (n,) string. is_measured: (n, 2) bool, see `Roles`;
     at most `SAMPLED_SEQUENCES` in each column.
     """
 
-    hashes: Hashes
+    rank: Hashes
     sequence: pa.StringArray
     is_measured: Bools
 
@@ -53,19 +53,19 @@ class Leak(NamedTuple):
     near: int
 
 
-def take_sample(hashes: Hashes, sequence: pa.StringArray, is_measured: Bools) -> Sample:
+def take_sample(rank: Hashes, sequence: pa.StringArray, is_measured: Bools) -> Sample:
     """Return a sample of n sequences.
 
     Args:
-        hashes: (n,) uint64; equal ones are one sequence.
+        rank: a hash that splits do not follow from, (n,) uint64; equal ones are one sequence.
         sequence: (n,) string.
         is_measured: (n, 2) bool, see `Roles`.
     """
-    hashes, first = np.unique(hashes, return_index=True)
+    rank, first = np.unique(rank, return_index=True)
     chosen = is_measured[first]
     chosen &= np.cumsum(chosen, axis=0) <= SAMPLED_SEQUENCES
     kept = np.flatnonzero(chosen.any(axis=1))
-    return Sample(hashes[kept], sequence.take(pa.array(first[kept])), chosen[kept])
+    return Sample(rank[kept], sequence.take(pa.array(first[kept])), chosen[kept])
 
 
 def add_samples(samples: Iterable[Sample]) -> Sample:
@@ -73,7 +73,7 @@ def add_samples(samples: Iterable[Sample]) -> Sample:
     none = Sample(np.zeros(0, np.uint64), pa.array([], pa.string()), np.zeros((0, 2), np.bool_))
     parts = [none, *samples]
     return take_sample(
-        np.concatenate([part.hashes for part in parts]),
+        np.concatenate([part.rank for part in parts]),
         pa.concat_arrays([part.sequence for part in parts]),
         np.concatenate([part.is_measured for part in parts]),
     )
@@ -89,7 +89,7 @@ def find_nearest(sample: Sample, sequence: pa.StringArray, is_train: Bools) -> I
         sequence: of m rows, (m,) string.
         is_train: (m, 2) bool, see `Roles`.
     """
-    nearest = np.full((len(sample.hashes), 2), -1, np.float32)
+    nearest = np.full((len(sample.rank), 2), -1, np.float32)
     sampled = sample.sequence.to_pylist()
     rows = np.flatnonzero(is_train.any(axis=1))
     for start in range(0, len(rows), _ROWS_AT_ONCE):
@@ -115,7 +115,7 @@ def count_leaks(sample: Sample, nearest: Iterable[Identities], threshold: float)
         nearest: of all rows, what `find_nearest` returned, (n, 2) float32 each.
         threshold: the identity from which on a train row is similar.
     """
-    none = np.full((len(sample.hashes), 2), -1, np.float32)
+    none = np.full((len(sample.rank), 2), -1, np.float32)
     is_near = np.maximum.reduce([none, *nearest]) >= np.float32(threshold)
     return [
         Leak(

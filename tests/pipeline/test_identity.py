@@ -76,7 +76,7 @@ def test_of_all_places_of_edits_one_in_a_hundred_leaves_no_gram_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "bits"), [(0, 4), (1 << 27, 4), ((1 << 27) + 1, 5), (1 << 37, 14), (1 << 60, 16)]
+    ("size", "bits"), [(0, 2), (1 << 26, 2), ((1 << 26) + 1, 3), (1 << 37, 13), (1 << 60, 16)]
 )
 def test_larger_inputs_have_more_ranges(size: int, bits: int) -> None:
     assert choose_range_bits(size) == bits

@@ -12,13 +12,13 @@ from pipeline.similar.leak import Leak, add_samples, count_leaks, find_nearest, 
 pytestmark = pytest.mark.unit
 
 
-def test_the_least_hashes_of_each_column_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_least_ranks_of_each_column_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leak, "SAMPLED_SEQUENCES", 2)
-    hashes = np.array([9, 1, 5, 5, 7, 3], np.uint64)
+    rank = np.array([9, 1, 5, 5, 7, 3], np.uint64)
     sequence = pa.array(["i", "a", "e", "e", "g", "c"])
     measured = np.array([[1, 1], [1, 0], [1, 0], [1, 0], [0, 1], [0, 0]], bool)
-    sample = take_sample(hashes, sequence, measured)
-    assert sample.hashes.tolist() == [1, 5, 7, 9]
+    sample = take_sample(rank, sequence, measured)
+    assert sample.rank.tolist() == [1, 5, 7, 9]
     assert sample.sequence.to_pylist() == ["a", "e", "g", "i"]
     # 9 is the third of the first column, and the second of the other.
     assert sample.is_measured.tolist() == [
@@ -27,9 +27,9 @@ def test_the_least_hashes_of_each_column_are_sampled(monkeypatch: pytest.MonkeyP
         [False, True],
         [False, True],
     ]
-    parts = [take_sample(hashes[n::2], sequence[n::2], measured[n::2]) for n in range(2)]
+    parts = [take_sample(rank[n::2], sequence[n::2], measured[n::2]) for n in range(2)]
     added = add_samples(parts)
-    assert added.hashes.tolist() == [1, 5, 7, 9]
+    assert added.rank.tolist() == [1, 5, 7, 9]
     assert added.is_measured.tolist() == sample.is_measured.tolist()
 
 
