@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from charseq.cli import exit_status, heavy_imports
+from charseq.console.messages import print_error
+from charseq.exclusion import read_exclusion_file
 from charseq.files import directory_lock
 from trainer.config import RESUME_REQUIRED, parse_command_line
 from trainer.data.dataset import open_datasets
+from trainer.data.exclusion import exclude_rows
 from trainer.owner import owned_directory
 from trainer.parent import read_parent
 from trainer.replacement import finish_replacement, is_replacement_interrupted, work_directory
@@ -30,11 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(argv: Sequence[str] | None) -> None:
     config = parse_command_line(argv)
+    exclusion = read_exclusion_file(config.exclude) if config.exclude else None
     with open_datasets(config.data) as whole:
         if whole.members:
             # In the order of the chain, so that no output depends on the order of the flags.
             config = replace(config, data=tuple(each.directory for each in whole.members))
-        dataset = whole.of_fold(config.fold)
+        dataset = exclude_rows(whole, exclusion) if exclusion else whole
+        dataset = dataset.of_fold(config.fold)
         dataset.check_not_empty("train")
         if is_replacement_interrupted(config.output):
             with (
@@ -42,10 +47,14 @@ def _train(argv: Sequence[str] | None) -> None:
                 owned_directory(config.output, locked=locked),
             ):
                 finish_replacement(config.output)
+        if dataset.excluded:
+            print_error(dataset.excluded.describe())
         fingerprint = dataset.manifest.fingerprint
         parent = read_parent(config.from_) if config.from_ else None
         settings = resolve(config, dataset, parent)
-        if not config.overwrite and is_trained(config, settings, fingerprint, parent):
+        if not config.overwrite and is_trained(
+            config, settings, fingerprint, parent, dataset.excluded
+        ):
             print(
                 f"{config.output} is already trained on this dataset with these options: nothing "
                 f"to do; fingerprint of the dataset {fingerprint[:16]}"

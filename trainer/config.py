@@ -20,6 +20,10 @@ DATA_HELP = (
     "dataset directory that python -m pipeline wrote, local, s3:// or gs://; where one adds rows "
     "to others, each of them, in any order"
 )
+EXCLUDE_HELP = (
+    "text file with one sequence a line: rows of these sequences, of any label and in any split, "
+    "are left out as if they had not been prepared"
+)
 # "must" is the first name of "required"; scripts and run.json files of version 0.1.0 hold it.
 RESUME_REQUIRED = ("required", "must")
 NGRAMS = "ngrams"
@@ -135,6 +139,7 @@ class Config:
         metavar="I",
         minimum=0,
     )
+    exclude: str | None = flag(EXCLUDE_HELP, default=None, metavar="FILE", is_path=True)
     epochs: int | None = flag("passes over the train split", default=None, metavar="N", minimum=1)
     batch_size: int | None = flag(
         "sequences per step, over all replicas", default=None, metavar="N", minimum=1
@@ -229,6 +234,7 @@ class Config:
         check_data(self.data)
         check_local("--output", self.output)
         check_local("--from", self.from_ or "")
+        check_local("--exclude", self.exclude or "")
         validate(self)
         require(self.units != (), "--units", self.units, "1 or more each")
         buckets = self.ngram_buckets
@@ -251,7 +257,8 @@ class Config:
 
     def to_toml(self) -> str:
         """Return the options that differ from their defaults, without secrets, for `--options`."""
-        values = {**changed_options(self), "data": self.to_json()["data"]}
+        paths = {name: self.to_json().get(name) for name in ("data", "exclude")}
+        values = {**changed_options(self), **{name: path for name, path in paths.items() if path}}
         for name in ("output", "overwrite", "resume", "trust_model"):
             values.pop(name, None)
         return to_toml(values, "python -m trainer --options options.toml --output DIR")
@@ -260,6 +267,10 @@ class Config:
         """Return the options as they were requested, as `run.json` holds them: without secrets."""
         addresses = {"data": data_to_json(self.data), "output": redact(self.output)}
         options = {**asdict(self), **addresses, "checkpoint_every": str(self.checkpoint_every)}
+        if self.exclude is None:
+            del options["exclude"]  # So that other runs have the run.json that they always had.
+        else:
+            options["exclude"] = os.path.abspath(self.exclude)
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in options.items()

@@ -9,6 +9,7 @@ from typing import Any
 
 from charseq.console.messages import shorten_value
 from charseq.errors import DataError
+from charseq.exclusion import Excluded
 from charseq.files import damage_as_data_error
 from charseq.flags import flag_name
 from charseq.models.saved_model import RUN_FILE
@@ -27,8 +28,19 @@ from trainer.settings import Settings
 # What a file system keeps in a directory of its own, and a run that was killed while it wrote the
 # first of its files leaves: neither makes a directory one of another kind.
 _NO_FILES = {"lost+found", ".snapshot", f"{PARTIAL_RUN_FILE}.tmp"}
-# Options that do not change the result of a run.
-_FREE_OPTIONS = {"data", "output", "checkpoint_every", "keep", "resume", "overwrite", "trust_model"}
+# Options that do not change the result of a run; of the file of `exclude`, the content does.
+_FREE_OPTIONS = {
+    *(
+        "data",
+        "output",
+        "exclude",
+        "checkpoint_every",
+        "keep",
+        "resume",
+        "overwrite",
+        "trust_model",
+    ),
+}
 # Options that do not change the weights after the epochs so far: an unfinished run may get others.
 _FREE_WHILE_UNFINISHED = _FREE_OPTIONS | {"epochs", "early_stop"}
 
@@ -82,7 +94,11 @@ def _check_is_run(path: str) -> None:
 
 
 def is_trained(
-    config: Config, settings: Settings, fingerprint: str, parent: Parent | None = None
+    config: Config,
+    settings: Settings,
+    fingerprint: str,
+    parent: Parent | None = None,
+    excluded: Excluded | None = None,
 ) -> bool:
     """Return whether `config.output` holds the requested run, complete.
 
@@ -91,6 +107,7 @@ def is_trained(
         settings: what they are resolved to on the dataset.
         fingerprint: of the dataset.
         parent: what the run goes on from.
+        excluded: what is left out of the dataset.
 
     Raises:
         DataError: it holds another complete run.
@@ -100,7 +117,7 @@ def is_trained(
         return False
     content = read_run_json(path)
     with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
-        check_existing_run(content, config, settings, fingerprint, parent)
+        check_existing_run(content, config, settings, fingerprint, parent, excluded)
     return True
 
 
@@ -110,6 +127,7 @@ def check_existing_run(
     settings: Settings,
     fingerprint: str,
     parent: Parent | None = None,
+    excluded: Excluded | None = None,
 ) -> None:
     """Check that a complete run has the requested options and dataset.
 
@@ -122,6 +140,7 @@ def check_existing_run(
         settings: what they are resolved to on the dataset.
         fingerprint: of the requested dataset.
         parent: what the requested run goes on from.
+        excluded: what it leaves out of the dataset.
 
     Raises:
         DataError: it does not; the message names the differences.
@@ -135,6 +154,7 @@ def check_existing_run(
     differences = [
         *_option_differences(then, now, _FREE_OPTIONS),
         *_parent_differences(content, parent.identity if parent else None),
+        *_exclusion_differences(content, excluded.to_json() if excluded else None),
         *_dataset_differences(content["dataset"]["fingerprint"], fingerprint),
     ]
     if differences:
@@ -207,6 +227,7 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
     return [
         *_option_differences(options, now["options"], free),
         *_parent_differences(then, now.get("parent")),
+        *_exclusion_differences(then, now.get("excluded")),
         *_dataset_differences(then["dataset"]["fingerprint"], now["dataset"]["fingerprint"]),
     ]
 
@@ -260,6 +281,18 @@ def _option_differences(
 def _parent_differences(then: Mapping[str, Any], now: Mapping[str, str] | None) -> Iterator[str]:
     if "parent" in then and now and then["parent"] != now:
         yield "--from as it was then, which has changed since"
+
+
+def _exclusion_differences(then: Mapping[str, Any], now: Mapping[str, Any] | None) -> Iterator[str]:
+    before = then.get("excluded")
+    if (before and before["sha256"]) != (now and now["sha256"]):
+        yield f"{_describe_exclusion(before)}, now {_describe_exclusion(now)}"
+
+
+def _describe_exclusion(excluded: Mapping[str, Any] | None) -> str:
+    if not excluded:
+        return "no --exclude"
+    return f"an --exclude file of SHA-256 {excluded['sha256'][:16]}…"
 
 
 def _dataset_differences(then: str, now: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from charseq.chain import Named, merge, order_chain, split_name
 from charseq.errors import DataError
+from charseq.exclusion import Excluded
 from charseq.files import FileDigest, sha256_of_file, sha256_of_json
 from charseq.folds import view_fold
 from charseq.manifest import MANIFEST_FILE, Manifest, Shard, parse_manifest
@@ -29,13 +30,15 @@ class Dataset:
 
     manifest_bytes: the content of its `dataset.json` when it was opened. members: of several
     datasets that are read as one, each of them, in the order of their chain; then the manifest is
-    theirs merged, and no file.
+    theirs merged, and no file. excluded: rows that are left out, which the manifest does not count;
+    the members still do.
     """
 
     manifest: Manifest
     files: Files
     manifest_bytes: bytes
     members: tuple[Dataset, ...] = ()
+    excluded: Excluded | None = None
 
     @property
     def parts(self) -> tuple[Dataset, ...]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from charseq.errors import DataError
@@ -46,17 +48,39 @@ def read_records(dataset: Dataset, shards: Sequence[str], batch_size: int) -> tf
     The path of a shard is requested inside `interleave`, which opens the shard at once and
     requests the paths in order; TensorFlow may run a `map` before it in parallel and far ahead.
     """
+    by_path = {shard.path: shard for shard in dataset.manifest.shards}
 
     def shard_path(index: int) -> bytes:
         return os.fsencode(dataset.files.shard_path(shards, index))
 
+    def is_kept(index: int) -> npt.NDArray[np.bool_]:
+        assert dataset.excluded is not None
+        return dataset.excluded.is_kept(by_path[shards[index]])
+
     def read(index: tf.Tensor) -> tf.data.Dataset:
         path = tf.ensure_shape(call_python(shard_path, index, tf.string), [])
         # In chunks: tf.data spends more on an element than reading a record takes.
-        return _read_shard(path, dataset.manifest).batch(_CHUNK)
+        chunks = _read_shard(path, dataset.manifest).batch(_CHUNK)
+        if not dataset.excluded:
+            return chunks
+        return _keep(chunks, tf.ensure_shape(call_python(is_kept, index, tf.bool), [None]))
 
     indices = tf.data.Dataset.range(len(shards))
     return indices.interleave(read, cycle_length=OPEN_SHARDS).rebatch(batch_size)
+
+
+def _keep(chunks: tf.data.Dataset, is_kept: tf.Tensor) -> tf.data.Dataset:
+    """Return the records of a shard without some, in chunks as of a shard that never had them.
+
+    is_kept: which records stay, (records,) bool.
+    """
+
+    def keep(number: tf.Tensor, chunk: tf.Tensor) -> tf.Tensor:
+        first = number * _CHUNK
+        return tf.boolean_mask(chunk, is_kept[first : first + tf.size(chunk, tf.int64)])
+
+    kept = chunks.enumerate().map(tf.autograph.experimental.do_not_convert(keep))
+    return kept.rebatch(_CHUNK)
 
 
 def parse_rows(records: tf.data.Dataset, manifest: Manifest) -> tf.data.Dataset:

@@ -8,21 +8,24 @@ if __name__ == "__main__":
     watch_signals()  # Before the other imports, which take a moment.
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from charseq.chain import alone_note
 from charseq.cli import exit_status, heavy_imports
 from charseq.console.messages import print_error
 from charseq.errors import UsageError
+from charseq.exclusion import read_exclusion_file
 from charseq.files import write_json
 from charseq.flags import flag, make_parser, parse, validate
 from charseq.folds import count_folds
 from charseq.manifest import SPLITS
 from charseq.models.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_data, check_local
-from trainer.config import DATA_HELP
-from trainer.data.dataset import CHOSE_EPOCH, open_datasets
+from trainer.config import DATA_HELP, EXCLUDE_HELP
+from trainer.data.dataset import CHOSE_EPOCH, Dataset, open_datasets
+from trainer.data.exclusion import exclude_rows
 from trainer.evaluate.evaluation import evaluate, format_evaluation
 from trainer.evaluate.predictions import write_predictions_report
 from trainer.evaluate.report import write_report
@@ -79,6 +82,13 @@ class EvaluateOptions:
         is_path=True,
         only_with="folds",
     )
+    exclude: str | None = flag(
+        EXCLUDE_HELP,
+        default=None,
+        metavar="FILE",
+        is_path=True,
+        not_with=("predictions", "the evaluation is in that directory"),
+    )
     trust_model: bool = flag(TRUST_MODEL_HELP, default=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +96,7 @@ class EvaluateOptions:
         check_local("--model", self.model or "")
         check_local("--output", self.output or "")
         check_local("--predictions", self.predictions or "")
+        check_local("--exclude", self.exclude or "")
         if not self.data and self.predictions is None:
             raise UsageError("--data: is missing: the dataset to evaluate on")
         for run in self.folds:
@@ -127,6 +138,17 @@ def _run(options: EvaluateOptions) -> None:
         _evaluate(options, options.model)
 
 
+@contextmanager
+def _open(options: EvaluateOptions) -> Iterator[Dataset]:
+    """Open the dataset, or the chain, without the rows to exclude, and say how many these are."""
+    exclusion = read_exclusion_file(options.exclude) if options.exclude else None
+    with open_datasets(options.data) as whole:
+        dataset = exclude_rows(whole, exclusion) if exclusion else whole
+        if dataset.excluded:
+            print_error(dataset.excluded.describe())
+        yield dataset
+
+
 def _evaluate_folds(options: EvaluateOptions) -> None:
     from trainer.evaluate.folds import (
         evaluate_folds,
@@ -137,7 +159,7 @@ def _evaluate_folds(options: EvaluateOptions) -> None:
     )
 
     runs = [read_run(directory) for directory in options.folds]
-    with open_datasets(options.data) as dataset:
+    with _open(options) as dataset:
         by_fold = order_by_fold(runs, dataset)
         directory = open_folds_output(options.output or "")
         with heavy_imports():
@@ -154,7 +176,7 @@ def _evaluate_folds(options: EvaluateOptions) -> None:
 def _evaluate(options: EvaluateOptions, model: str) -> None:
     run = read_run(model)
     data = ", ".join(options.data)
-    with open_datasets(options.data) as whole:
+    with _open(options) as whole:
         if note := alone_note(data, whole.manifest):
             print_error(f"note: {note}")
         dataset = whole.of_fold(run.fold) if count_folds(whole.manifest) else whole

@@ -188,6 +188,11 @@ def _run_link(digest: str, run: Mapping[str, Any], entry: Mapping[str, Any]) -> 
     lines = [f"sha256:{digest}", flags]
     if "parent" in run:
         lines.append(f"began with the weights of sha256:{run['parent']['run_json_sha256']}")
+    if "excluded" in run:
+        lines.append(
+            f"without {run['excluded']['rows']:,} rows, of the sequences in the --exclude file of "
+            f"sha256:{run['excluded']['sha256']}"
+        )
     return Link("run.json", tuple(lines), problems)
 
 

@@ -46,6 +46,7 @@ def describe_run(
         "options": {**requested, **resolved, "replicas": strategy.num_replicas_in_sync},
         "asked": {name: requested[name] for name in resolved},
         **({"parent": parent.identity} if parent else {}),
+        **({"excluded": dataset.excluded.to_json()} if dataset.excluded else {}),
         "dataset": {
             "fingerprint": manifest.fingerprint,
             **_fingerprints(dataset),
