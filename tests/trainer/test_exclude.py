@@ -25,6 +25,7 @@ from trainer.data.batches import Batches
 from trainer.data.dataset import open_datasets, read_dataset
 from trainer.data.exclusion import exclude_rows
 from trainer.evaluate.__main__ import main as evaluate
+from trainer.promote.__main__ import main as promote
 from trainer.training.progress import Progress
 
 MAX_LENGTH = 6
@@ -183,6 +184,34 @@ def test_an_evaluation_leaves_the_rows_out(
     assert f"excluded {data.rows} rows of" in capsys.readouterr().err
     assert found[0] == found[1]
     assert found[0]["rows"] < manifest_of(data.whole)["counts"]["test"]
+
+
+def test_a_promotion_leaves_the_rows_out(
+    data: Prepared, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = ["--registry", str(tmp_path / "registry"), "--allow-trivial"]
+    assert promote([*registry, "--candidate", str(run), "--exclude", str(data.file)]) == 0
+    out, err = capsys.readouterr()
+    assert f"excluded {data.rows} rows of" in err
+    entry = read_json(tmp_path / "registry/1/assets.extra/entry.json")
+    digest = hashlib.sha256(data.file.read_bytes()).hexdigest()
+    assert entry["evaluation"]["excluded"]["sha256"] == digest
+    rows = manifest_of(data.without)["counts"]["test"]
+    assert entry["evaluation"]["candidate"]["rows"] == rows
+    assert promote(["--registry", str(tmp_path / "registry"), "--explain", "1"]) == 0
+    out, _ = capsys.readouterr()
+    assert (
+        f"without {data.rows} rows, of the sequences in the --exclude file of sha256:{digest}"
+        in out
+    )
+    assert f", without the rows of the --exclude file of sha256:{digest}" in out
+    # Another model on the same rows: how many of them the current one was trained on is known.
+    assert train(data.whole, tmp_path / "other", "--seed", "1") == 0
+    capsys.readouterr()
+    other = [*registry, "--candidate", str(tmp_path / "other"), "--exclude", str(data.file)]
+    assert promote([*other, "--allow-fewer-labels"]) == 0
+    out, _ = capsys.readouterr()
+    assert f"was trained on the sequences of 0 of the {rows} rows of test" in out
 
 
 def read_rows(data: list[str], file: Path, split: str = "train", fold: int | None = None) -> Any:

@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+
 from charseq.chain import Named, merge, order_chain, split_name
 from charseq.errors import DataError
 from charseq.exclusion import Excluded
@@ -123,6 +126,12 @@ class Dataset:
             DataError: it has no such fold, or has folds and `fold` is None.
         """
         return replace(self, manifest=view_fold(self.manifest, fold, self.directory))
+
+    def is_kept(self, shard: Shard) -> npt.NDArray[np.bool_]:
+        """Return which records of the file of a shard are not left out, (records,) bool."""
+        if self.excluded is None:
+            return np.ones(shard.records, np.bool_)
+        return self.excluded.is_kept(shard)
 
     def check_not_empty(self, split: str) -> None:
         """Check that a split has a record.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from charseq.cli import heavy_imports
@@ -38,7 +38,8 @@ class Comparison:
     better than the label shares alone; None if it is better. lost_labels: those that only the
     previous model gives. new_labels: those that only the candidate gives, if there is another.
     previous_trained_on: on how many of the rows the previous model was trained; None if there is
-    none, or it cannot be known.
+    none, or it cannot be known. excluded: the rows of the dataset that were left out, as in
+    `run.json`.
     """
 
     data: str
@@ -50,6 +51,14 @@ class Comparison:
     lost_labels: tuple[str, ...] = ()
     new_labels: tuple[str, ...] = ()
     previous_trained_on: int | None = None
+    excluded: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as `entry.json` holds it."""
+        content = asdict(self)
+        if self.excluded is None:
+            del content["excluded"]
+        return content
 
     def format(self, metric: str, previous: str) -> str:
         """Return the scores that decide; `previous` is the path of the previous model."""
@@ -116,6 +125,7 @@ def compare(
         lost_labels=tuple(label for label in previous_labels if label not in labels),
         new_labels=new,
         previous_trained_on=None if previous is None else _trained_on(previous, dataset, split),
+        excluded=dataset.excluded.to_json() if dataset.excluded else None,
     )
 
 

@@ -224,6 +224,8 @@ def _entry_link(entry: Mapping[str, Any]) -> Link:
     scores = f"{metric} {candidate[metric]:.6f}"
     if evaluation["previous"]:
         scores += f", {entry['previous']} had {evaluation['previous'][metric]:.6f}"
+    if excluded := evaluation.get("excluded"):
+        scores += f", without the rows of the --exclude file of sha256:{excluded['sha256']}"
     lines = (
         f"sha256:{digest}",
         f"promoted {entry['promoted']} from {entry['run']['directory']}",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from charseq.flags import flag, make_parser, parse, validate
 from charseq.models.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_data, check_local
+from trainer.config import EXCLUDE_HELP
 
 # The metrics by weight, and the fields of `WeightedScores`.
 WEIGHTED_METRICS = {f"weighted_{name}": name for name in ("accuracy", "macro_f1", "loss")}
@@ -43,6 +44,9 @@ class PromotionRules:
         metavar="DIR",
         is_path=True,
         only_with="candidate",
+    )
+    exclude: str | None = flag(
+        EXCLUDE_HELP, default=None, metavar="FILE", is_path=True, only_with="candidate"
     )
     metric: str = flag(
         "metric that decides; weighted_… in a dataset with weights",
@@ -84,6 +88,7 @@ class PromotionRules:
 
     def __post_init__(self) -> None:
         check_data(self.data)
+        check_local("--exclude", self.exclude or "")
         validate(self)
 
 

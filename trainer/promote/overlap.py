@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from charseq.chain import split_name
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error
 from charseq.manifest import Manifest, index_path
@@ -73,13 +74,14 @@ def _read_hashes(dataset: Dataset, split: str) -> Iterator[Hashes]:
         DataError: an index is missing, or of another number of rows.
         OSError, ValueError: it cannot be read.
     """
-    for part in dataset.parts:
-        for shard in part.manifest.shards_of(split):
-            name = index_path(shard.path)
-            if part.files.size(name) is None:
-                raise DataError(f"{part.directory} has no index of its rows")
-            with part.files.local_copy(name) as path:
-                index = np.load(path, allow_pickle=False)
-            if index.shape != (shard.records, 2):
-                raise DataError(f"{part.display_path(name)} is not the index of its shard")
-            yield index[:, 0]
+    for shard in dataset.manifest.shards_of(split):
+        place, path_in_part = split_name(shard.path)
+        part, name = dataset.parts[place], index_path(path_in_part)
+        if part.files.size(name) is None:
+            raise DataError(f"{part.directory} has no index of its rows")
+        with part.files.local_copy(name) as path:
+            index = np.load(path, allow_pickle=False)
+        is_kept = dataset.is_kept(shard)
+        if index.shape != (len(is_kept), 2):
+            raise DataError(f"{part.display_path(name)} is not the index of its shard")
+        yield index[is_kept, 0]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from charseq.chain import alone_note
 from charseq.console.messages import name_first, print_error
 from charseq.errors import DataError
+from charseq.exclusion import read_exclusion_file
 from charseq.files import damage_as_data_error, seal, sha256_of_file, write_json
 from charseq.models.saved_model import ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
 from trainer.config import data_from_json
 from trainer.data.dataset import Dataset, open_datasets
+from trainer.data.exclusion import exclude_rows
 from trainer.promote.comparison import Comparison, compare, is_better
 from trainer.promote.ledger import Event, find_rollback, now
 from trainer.promote.lineage import (
@@ -92,7 +94,7 @@ def promote(directory: str, registry: Registry, rules: PromotionRules) -> Outcom
         digest = sha256_of_tree(candidate.files)
         if (event := find_rollback(registry.events(), digest)) and not rules.again:
             return _report_rolled_back(candidate, event, current, registry)
-        with _open_dataset(candidate, rules.data) as dataset:
+        with _open_dataset(candidate, rules) as dataset:
             previous = _path_of_current(registry, current)
             comparison = compare(candidate.saved_model, previous, dataset, rules)
         return _decide(candidate, registry, current, rules, comparison)
@@ -138,13 +140,14 @@ def _report_rolled_back(
 
 
 @contextmanager
-def _open_dataset(candidate: Candidate, data: Sequence[str]) -> Iterator[Dataset]:
-    """Open the dataset of a candidate's training; data: where it lies now, () for where it did.
+def _open_dataset(candidate: Candidate, rules: PromotionRules) -> Iterator[Dataset]:
+    """Open the dataset of a candidate's training, where the rules say that it lies now.
 
     Raises:
-        DataError: it is not there.
+        DataError: it is not there, or rows that are to be left out cannot be.
     """
-    addresses = data
+    exclusion = read_exclusion_file(rules.exclude) if rules.exclude else None
+    addresses = data = rules.data
     if not addresses:
         path = os.path.join(candidate.directory, RUN_FILE)
         with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
@@ -159,6 +162,8 @@ def _open_dataset(candidate: Candidate, data: Sequence[str]) -> Iterator[Dataset
                 f"{error}; {candidate.directory} was trained on it, with the fingerprint "
                 f"{candidate.fingerprint[:16]}: say with --data where it is now"
             ) from error
+        if exclusion:
+            dataset = exclude_rows(dataset, exclusion)
         dataset = dataset.of_fold(read_run(candidate.directory).fold)
         fingerprint = dataset.manifest.fingerprint
         if fingerprint != candidate.fingerprint:
@@ -169,6 +174,8 @@ def _open_dataset(candidate: Candidate, data: Sequence[str]) -> Iterator[Dataset
             )
         if note := alone_note(dataset.directory, dataset.manifest):
             print_error(f"note: {note}")
+        if dataset.excluded:
+            print_error(dataset.excluded.describe())
         yield dataset
 
 
@@ -255,7 +262,7 @@ def make_entry(
         "run": {"directory": os.path.abspath(candidate.directory), "sha256": candidate.sha256},
         "saved_model": {"sha256": sha256_of_tree(candidate.files), "files": candidate.files},
         "evaluation": {
-            **asdict(comparison),
+            **comparison.to_json(),
             "metric": rules.metric,
             "min_improvement": rules.min_improvement,
         },
