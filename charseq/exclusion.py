@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charseq.errors import DataError
-from charseq.hashing import Hashes, hash_pairs, hash_text
+from charseq.hashing import Hashes, hash_pairs
 from charseq.manifest import SPLITS, Manifest, Shard
 from charseq.text.normalization import BLANKS
 from charseq.text.sequences import cut, normalize
@@ -24,9 +24,8 @@ Positions = npt.NDArray[np.int64]
 
 
 class ExclusionFile(NamedTuple):
-    """A file of sequences to leave out: its path, its SHA-256, and its lines that are not blank."""
+    """A file of sequences to leave out: its SHA-256, and its lines that are not blank."""
 
-    path: str
     sha256: str
     texts: tuple[str, ...]
 
@@ -101,7 +100,7 @@ def read_exclusion_file(path: str) -> ExclusionFile:
         raise DataError(f"--exclude {path}: line {line:,} is not UTF-8") from error
     lines = (line.removesuffix("\r") for line in text.split("\n"))
     kept = tuple(line for line in lines if line.strip(BLANKS))
-    return ExclusionFile(path, hashlib.sha256(content).hexdigest(), kept)
+    return ExclusionFile(hashlib.sha256(content).hexdigest(), kept)
 
 
 def prepared_sequences(texts: Sequence[str], manifest: Manifest) -> tuple[str, ...]:
@@ -116,28 +115,24 @@ def prepared_sequences(texts: Sequence[str], manifest: Manifest) -> tuple[str, .
 
 
 def find_records(
-    index: npt.NDArray[np.uint64], sequences: Iterable[str], labels: Iterable[str], seed: int
+    index: Hashes, sequences: Mapping[int, str], labels: Iterable[str], seed: int
 ) -> Records:
     """Return the records of a shard that have one of some sequences, under any label.
 
     Args:
         index: of the shard, (records, 2) uint64; see `charseq.manifest.index_path`.
-        sequences: as records hold them.
+        sequences: as records hold them, by their hashes.
         labels: of the dataset.
         seed: of the hash.
 
     Raises:
         ValueError: a record has none of the labels.
     """
-    by_hash = {hash_text(sequence, seed): sequence for sequence in sequences}
-    wanted = np.array(sorted(by_hash), np.uint64)
-    first, last = (np.searchsorted(index[:, 0], wanted, side) for side in ("left", "right"))
-    spans = [np.arange(*span, dtype=np.int64) for span in zip(first, last, strict=True)]
-    positions = np.concatenate([np.zeros(0, np.int64), *spans])
+    positions = np.flatnonzero(np.isin(index[:, 0], np.array(list(sequences), np.uint64)))
     found = index[positions]
     return Records(
         positions,
-        tuple(by_hash[value] for value in found[:, 0].tolist()),
+        tuple(sequences[value] for value in found[:, 0].tolist()),
         tuple(_find_labels(found, labels, seed)),
     )
 

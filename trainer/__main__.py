@@ -13,11 +13,9 @@ from dataclasses import replace
 
 from charseq.cli import exit_status, heavy_imports
 from charseq.console.messages import print_error
-from charseq.exclusion import read_exclusion_file
 from charseq.files import directory_lock
 from trainer.config import RESUME_REQUIRED, parse_command_line
 from trainer.data.dataset import open_datasets
-from trainer.data.exclusion import exclude_rows
 from trainer.owner import owned_directory
 from trainer.parent import read_parent
 from trainer.replacement import finish_replacement, is_replacement_interrupted, work_directory
@@ -33,13 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(argv: Sequence[str] | None) -> None:
     config = parse_command_line(argv)
-    exclusion = read_exclusion_file(config.exclude) if config.exclude else None
     with open_datasets(config.data) as whole:
         if whole.members:
             # In the order of the chain, so that no output depends on the order of the flags.
             config = replace(config, data=tuple(each.directory for each in whole.members))
-        dataset = exclude_rows(whole, exclusion) if exclusion else whole
-        dataset = dataset.of_fold(config.fold)
+        if config.exclude:
+            from trainer.data.exclusion import exclude_rows  # Late, as it imports numpy.
+
+            whole = exclude_rows(whole, config.exclude)
+        dataset = whole.of_fold(config.fold)
         dataset.check_not_empty("train")
         if is_replacement_interrupted(config.output):
             with (

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from charseq.console.messages import shorten_value
 from charseq.errors import DataError
-from charseq.exclusion import Excluded
 from charseq.files import damage_as_data_error
 from charseq.flags import flag_name
 from charseq.models.saved_model import RUN_FILE
@@ -24,6 +23,9 @@ from trainer.run_directory import (
     unfinished_run_file,
 )
 from trainer.settings import Settings
+
+if TYPE_CHECKING:
+    from charseq.exclusion import Excluded
 
 # What a file system keeps in a directory of its own, and a run that was killed while it wrote the
 # first of its files leaves: neither makes a directory one of another kind.

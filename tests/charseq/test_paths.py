@@ -18,7 +18,7 @@ from trainer.config import Config
 from trainer.evaluate.__main__ import EvaluateOptions
 from trainer.promote.options import PromoteOptions, PromotionRules
 
-PATH_METAVARS = {"DIR", "GLOB", "RUN", "PATH", "FILE.csv"}
+PATH_METAVARS = {"DIR", "GLOB", "RUN", "PATH", "FILE", "FILE.csv"}
 
 pytestmark = pytest.mark.unit
 

@@ -13,7 +13,6 @@ import keras
 import numpy as np
 import pytest
 
-from charseq.exclusion import read_exclusion_file
 from charseq.models.saved_model import DATASET_ASSET
 from pipeline.__main__ import main as prepare_main
 from tests.support.datasets import rows_of, write_dataset
@@ -215,9 +214,8 @@ def test_a_promotion_leaves_the_rows_out(
 
 
 def read_rows(data: list[str], file: Path, split: str = "train", fold: int | None = None) -> Any:
-    exclusion = read_exclusion_file(str(file))
     with open_datasets(data) as whole:
-        dataset = exclude_rows(whole, exclusion).of_fold(fold)
+        dataset = exclude_rows(whole, str(file)).of_fold(fold)
         assert dataset.excluded
         rows = rows_of(Batches(dataset, "embedding", 16).evaluation(split))
         assert (

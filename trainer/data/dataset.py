@@ -7,17 +7,17 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from charseq.chain import Named, merge, order_chain, split_name
 from charseq.errors import DataError
-from charseq.exclusion import Excluded
 from charseq.files import FileDigest, sha256_of_file, sha256_of_json
 from charseq.folds import view_fold
 from charseq.manifest import MANIFEST_FILE, Manifest, Shard, parse_manifest
 from trainer.data.files import ChainFiles, Files, LocalFiles, open_files
+
+if TYPE_CHECKING:
+    from charseq.exclusion import Excluded
 
 _REPLACED = (
     "the rows of two datasets may have been read; begin anew with the dataset that is there now"
@@ -126,12 +126,6 @@ class Dataset:
             DataError: it has no such fold, or has folds and `fold` is None.
         """
         return replace(self, manifest=view_fold(self.manifest, fold, self.directory))
-
-    def is_kept(self, shard: Shard) -> npt.NDArray[np.bool_]:
-        """Return which records of the file of a shard are not left out, (records,) bool."""
-        if self.excluded is None:
-            return np.ones(shard.records, np.bool_)
-        return self.excluded.is_kept(shard)
 
     def check_not_empty(self, split: str) -> None:
         """Check that a split has a record.

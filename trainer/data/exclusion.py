@@ -15,24 +15,25 @@ from charseq.cli import heavy_imports
 from charseq.errors import DataError
 from charseq.exclusion import (
     Excluded,
-    ExclusionFile,
     Records,
     find_records,
     prepared_sequences,
+    read_exclusion_file,
     view_without,
 )
-from charseq.hashing import Hashes
+from charseq.hashing import Hashes, hash_text
 from charseq.manifest import MANIFEST_FILE, Shard, index_path
 from trainer.data.dataset import Dataset
 
 
-def exclude_rows(dataset: Dataset, file: ExclusionFile) -> Dataset:
-    """Return a dataset, or a chain, without the rows of the sequences of a file.
+def exclude_rows(dataset: Dataset, path: str) -> Dataset:
+    """Return a dataset, or a chain, without the rows of the sequences in the file at `path`.
 
     Raises:
-        DataError: it has no index of its rows, or an index that has changed; its records have
-            weights; or a split has no other rows.
+        DataError: the file cannot be read or is not UTF-8; the dataset has no index of its rows, or
+            one that has changed; its records have weights; or a split has no other rows.
     """
+    file = read_exclusion_file(path)
     for part in dataset.parts:
         _check_can_exclude(part)
     normalization = dataset.manifest.normalization
@@ -50,11 +51,12 @@ def exclude_rows(dataset: Dataset, file: ExclusionFile) -> Dataset:
 def _find_all(dataset: Dataset, sequences: tuple[str, ...]) -> Iterator[tuple[str, Records]]:
     """Yield the path of each shard that has records of some sequences, and these."""
     for place, part in enumerate(dataset.parts):
-        manifest = part.manifest
+        manifest, seed = part.manifest, part.manifest.options["seed"]
+        by_hash = {hash_text(sequence, seed): sequence for sequence in sequences}
         for shard in manifest.shards:
             index = _read_index(part, shard)
             try:
-                records = find_records(index, sequences, manifest.labels, manifest.options["seed"])
+                records = find_records(index, by_hash, manifest.labels, seed)
             except ValueError as error:
                 where = part.display_path(index_path(shard.path))
                 raise DataError(f"{where}: not the index of its shard: {error}") from error

@@ -54,7 +54,8 @@ def read_records(dataset: Dataset, shards: Sequence[str], batch_size: int) -> tf
         return os.fsencode(dataset.files.shard_path(shards, index))
 
     def is_kept(index: int) -> npt.NDArray[np.bool_]:
-        return dataset.is_kept(by_path[shards[index]])
+        assert dataset.excluded is not None
+        return dataset.excluded.is_kept(by_path[shards[index]])
 
     def read(index: tf.Tensor) -> tf.data.Dataset:
         path = tf.ensure_shape(call_python(shard_path, index, tf.string), [])

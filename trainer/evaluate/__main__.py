@@ -16,7 +16,6 @@ from charseq.chain import alone_note
 from charseq.cli import exit_status, heavy_imports
 from charseq.console.messages import print_error
 from charseq.errors import UsageError
-from charseq.exclusion import read_exclusion_file
 from charseq.files import write_json
 from charseq.flags import flag, make_parser, parse, validate
 from charseq.folds import count_folds
@@ -25,7 +24,6 @@ from charseq.models.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_data, check_local
 from trainer.config import DATA_HELP, EXCLUDE_HELP
 from trainer.data.dataset import CHOSE_EPOCH, Dataset, open_datasets
-from trainer.data.exclusion import exclude_rows
 from trainer.evaluate.evaluation import evaluate, format_evaluation
 from trainer.evaluate.predictions import write_predictions_report
 from trainer.evaluate.report import write_report
@@ -141,9 +139,11 @@ def _run(options: EvaluateOptions) -> None:
 @contextmanager
 def _open(options: EvaluateOptions) -> Iterator[Dataset]:
     """Open the dataset, or the chain, without the rows to exclude, and say how many these are."""
-    exclusion = read_exclusion_file(options.exclude) if options.exclude else None
-    with open_datasets(options.data) as whole:
-        dataset = exclude_rows(whole, exclusion) if exclusion else whole
+    with open_datasets(options.data) as dataset:
+        if options.exclude:
+            from trainer.data.exclusion import exclude_rows  # Late, as it imports numpy.
+
+            dataset = exclude_rows(dataset, options.exclude)
         if dataset.excluded:
             print_error(dataset.excluded.describe())
         yield dataset

@@ -81,7 +81,8 @@ def _read_hashes(dataset: Dataset, split: str) -> Iterator[Hashes]:
             raise DataError(f"{part.directory} has no index of its rows")
         with part.files.local_copy(name) as path:
             index = np.load(path, allow_pickle=False)
-        is_kept = dataset.is_kept(shard)
-        if index.shape != (len(is_kept), 2):
+        excluded = dataset.excluded
+        kept = excluded.is_kept(shard) if excluded else np.ones(shard.records, np.bool_)
+        if index.shape != (len(kept), 2):
             raise DataError(f"{part.display_path(name)} is not the index of its shard")
-        yield index[is_kept, 0]
+        yield index[kept, 0]

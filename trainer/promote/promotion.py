@@ -11,12 +11,10 @@ from typing import Any
 from charseq.chain import alone_note
 from charseq.console.messages import name_first, print_error
 from charseq.errors import DataError
-from charseq.exclusion import read_exclusion_file
 from charseq.files import damage_as_data_error, seal, sha256_of_file, write_json
 from charseq.models.saved_model import ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
 from trainer.config import data_from_json
 from trainer.data.dataset import Dataset, open_datasets
-from trainer.data.exclusion import exclude_rows
 from trainer.promote.comparison import Comparison, compare, is_better
 from trainer.promote.ledger import Event, find_rollback, now
 from trainer.promote.lineage import (
@@ -146,7 +144,6 @@ def _open_dataset(candidate: Candidate, rules: PromotionRules) -> Iterator[Datas
     Raises:
         DataError: it is not there, or rows that are to be left out cannot be.
     """
-    exclusion = read_exclusion_file(rules.exclude) if rules.exclude else None
     addresses = data = rules.data
     if not addresses:
         path = os.path.join(candidate.directory, RUN_FILE)
@@ -162,8 +159,10 @@ def _open_dataset(candidate: Candidate, rules: PromotionRules) -> Iterator[Datas
                 f"{error}; {candidate.directory} was trained on it, with the fingerprint "
                 f"{candidate.fingerprint[:16]}: say with --data where it is now"
             ) from error
-        if exclusion:
-            dataset = exclude_rows(dataset, exclusion)
+        if rules.exclude:
+            from trainer.data.exclusion import exclude_rows  # Late, as it imports numpy.
+
+            dataset = exclude_rows(dataset, rules.exclude)
         dataset = dataset.of_fold(read_run(candidate.directory).fold)
         fingerprint = dataset.manifest.fingerprint
         if fingerprint != candidate.fingerprint:
