@@ -103,8 +103,8 @@ def test_a_chain_with_a_hole_writes_nothing(
     assert train(chain, tmp_path / "run", 2, 0) == 1
     assert capsys.readouterr().err == (
         f"error: {chain[2].directory} adds rows to the dataset of fingerprint "
-        f"{chain[1].manifest.fingerprint[:16]}, which is not given: name its directory with "
-        "--data, too\n"
+        f"{chain[1].manifest.fingerprint[:16]}, which is not given: give its "
+        "directory, too\n"
     )
     assert not (tmp_path / "run").exists()
 
