@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charseq.errors import DataError
-from charseq.hashing import Hashes, hash_pairs
 from charseq.manifest import SPLITS, Manifest, Shard
+from charseq.text.hashing import Hashes, hash_pairs
 from charseq.text.normalization import BLANKS
 from charseq.text.sequences import cut, normalize
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from charseq.metrics import MetricsAccumulator
+from charseq.measures.metrics import MetricsAccumulator
 from pipeline.predict.model import Model
 
 _SPLIT = "predictions"

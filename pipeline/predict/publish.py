@@ -13,7 +13,7 @@ from apache_beam.io.filesystems import FileSystems
 from charseq.console.redaction import redact, redact_json
 from charseq.errors import DataError
 from charseq.files import FileDigest, parse_json_object, to_json_text
-from charseq.metrics import EVALUATION_FILE
+from charseq.measures.metrics import EVALUATION_FILE
 from charseq.options_file import OPTIONS_FILE
 from pipeline.compare.comparison import Comparison
 from pipeline.compare.profile import Named

@@ -17,7 +17,7 @@ from charseq.examples import UNKNOWN_CHARACTER
 from charseq.folds import count_folds, records_of_parts
 from charseq.html.formats import format_share
 from charseq.manifest import Manifest
-from charseq.metrics import wilson_interval
+from charseq.measures.metrics import wilson_interval
 from charseq.process.machine import cpu_count
 from pipeline.verification.records import Record, read_records
 

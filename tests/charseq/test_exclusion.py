@@ -17,8 +17,8 @@ from charseq.exclusion import (
     read_exclusion_file,
     view_without,
 )
-from charseq.hashing import hash_pairs, hash_text
 from charseq.manifest import RowCounts, Shard
+from charseq.text.hashing import hash_pairs, hash_text
 from tests.support.manifests import toy_manifest
 
 pytestmark = pytest.mark.unit

@@ -548,14 +548,14 @@ BREAKAGES = (
     Breakage(
         "trivial-unnamed",
         "no misleading numbers: a model that learned nothing is called trivial",
-        "charseq.baseline:explain_trivial",
+        "charseq.measures.baseline:explain_trivial",
         always(None),
         "tests/trainer/test_command.py -k trivial_first",
     ),
     Breakage(
         "not-better-unnamed",
         "no misleading numbers: a model that n-grams are as good as is called so",
-        "charseq.baseline:explain_not_better",
+        "charseq.measures.baseline:explain_not_better",
         always(None),
         "tests/trainer/test_command.py -k trivial_first",
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from charseq.files import seal, sha256_of_file
-from charseq.metrics import Confusion, Evaluation
+from charseq.measures.metrics import Confusion, Evaluation
 from charseq.models.saved_model import ENTRY_FILE, RUN_ASSET
 from trainer.data.dataset import Dataset
 from trainer.promote.lineage import read_model_json, sha256_of_files, sha256_of_tree

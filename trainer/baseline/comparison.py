@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charseq.baseline import NgramBaseline, explain_not_better
-from charseq.gains import Floats, GainAccumulator, Ints
-from charseq.metrics import Evaluation, MetricsAccumulator, Probabilities, losses_of
+from charseq.measures.baseline import NgramBaseline, explain_not_better
+from charseq.measures.gains import Floats, GainAccumulator, Ints
+from charseq.measures.metrics import Evaluation, MetricsAccumulator, Probabilities, losses_of
 from trainer.baseline.linear import LinearModel
 from trainer.baseline.ngrams import distinct_ngrams
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from charseq.baseline import label_shares
-from charseq.gains import Ints
+from charseq.measures.baseline import label_shares
+from charseq.measures.gains import Ints
 from trainer.baseline.ngrams import BUCKETS, Ngrams
 
 Floats32 = npt.NDArray[np.float32]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from charseq.gains import Ints
+from charseq.measures.gains import Ints
 
 MAX_N = 4
 BUCKETS = 1 << 18

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charseq.examples import WEIGHT
-from charseq.gains import Ints
+from charseq.measures.gains import Ints
 from trainer.baseline.linear import fit
 from trainer.baseline.ngrams import Ngrams, distinct_ngrams
 from trainer.baseline.saved import save_baseline

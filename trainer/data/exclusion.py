@@ -21,8 +21,8 @@ from charseq.exclusion import (
     read_exclusion_file,
     view_without,
 )
-from charseq.hashing import Hashes, hash_text
 from charseq.manifest import MANIFEST_FILE, Shard, index_path
+from charseq.text.hashing import Hashes, hash_text
 from trainer.data.dataset import Dataset
 
 

@@ -12,8 +12,8 @@ from charseq.console.messages import compare_names
 from charseq.console.terminal import escape_terminal
 from charseq.errors import DataError
 from charseq.examples import WEIGHT
-from charseq.gains import Floats, Ints
-from charseq.metrics import Evaluation, MetricsAccumulator, worst_labels
+from charseq.measures.gains import Floats, Ints
+from charseq.measures.metrics import Evaluation, MetricsAccumulator, worst_labels
 from trainer.baseline.comparison import NgramAccumulator
 from trainer.baseline.saved import load_baseline
 from trainer.data.dataset import Dataset

@@ -14,8 +14,8 @@ from charseq.examples import ids_to_text
 from charseq.files import write_json, write_text
 from charseq.folds import count_folds
 from charseq.html import render
-from charseq.intervals import Summary, summarize_folds
-from charseq.metrics import RELIABILITY_BINS, Evaluation, MetricsAccumulator
+from charseq.measures.intervals import Summary, summarize_folds
+from charseq.measures.metrics import RELIABILITY_BINS, Evaluation, MetricsAccumulator
 from trainer.data.dataset import Dataset
 from trainer.evaluate.evaluation import Predictions, evaluate
 from trainer.evaluate.report import describe_split

@@ -15,7 +15,13 @@ from charseq.html import render
 from charseq.html.charts import PERCENT_LEVELS, Bar, Chart, chart_epochs, round_counts
 from charseq.html.formats import format_plural, format_range, is_finite, shorten
 from charseq.manifest import SPLITS
-from charseq.metrics import RELIABILITY_BINS, Evaluation, LabelScore, wilson_interval, worst_labels
+from charseq.measures.metrics import (
+    RELIABILITY_BINS,
+    Evaluation,
+    LabelScore,
+    wilson_interval,
+    worst_labels,
+)
 from charseq.models.saved_model import RUN_FILE
 from trainer.run_directory import METRICS_FILE, REPORT_FILE, evaluation_file, read_run_json
 

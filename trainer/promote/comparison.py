@@ -19,7 +19,7 @@ from trainer.promote.lineage import read_model_dataset
 from trainer.promote.options import METRICS, WEIGHTED_METRICS, PromotionRules, Scores
 
 if TYPE_CHECKING:
-    from charseq.metrics import Evaluation
+    from charseq.measures.metrics import Evaluation
 
 # Options of a preparation with which a row's split does not follow from its sequence.
 _GIVEN_SPLITS = ("split_column", "train_input")

@@ -17,7 +17,7 @@ from charseq.console.terminal import escape_terminal
 from charseq.errors import DataError
 from charseq.examples import to_ids
 from charseq.manifest import Manifest
-from charseq.metrics import Evaluation, MetricsAccumulator
+from charseq.measures.metrics import Evaluation, MetricsAccumulator
 from charseq.models.saved_model import (
     CLASSIFY,
     PROBABILITIES,

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from charseq.baseline import label_shares
 from charseq.manifest import Manifest
+from charseq.measures.baseline import label_shares
 from trainer.data.batches import Batches
 from trainer.data.representation import input_shape
 from trainer.model.network import EmbeddingSize, build_model, build_xla_model

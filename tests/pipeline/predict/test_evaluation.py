@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charseq.metrics import MetricsAccumulator
+from charseq.measures.metrics import MetricsAccumulator
 from pipeline.predict.__main__ import main
 from tests.support.toy_model import LABELS, save_toy_model
 from trainer.evaluate.__main__ import main as evaluate_main

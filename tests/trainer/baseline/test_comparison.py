@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from charseq.metrics import Evaluation, MetricsAccumulator
+from charseq.measures.metrics import Evaluation, MetricsAccumulator
 from trainer.baseline.comparison import NgramAccumulator
 from trainer.baseline.linear import LinearModel
 from trainer.baseline.ngrams import BUCKETS, distinct_ngrams

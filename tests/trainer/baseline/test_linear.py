@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from charseq.gains import Ints
+from charseq.measures.gains import Ints
 from trainer.baseline.linear import LinearModel, fit
 from trainer.baseline.ngrams import BUCKETS, Ngrams, distinct_ngrams
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from charseq.baseline import Baseline, NgramBaseline
 from charseq.errors import DataError
-from charseq.metrics import Confusion, Evaluation, LabelScore
+from charseq.measures.baseline import Baseline, NgramBaseline
+from charseq.measures.metrics import Confusion, Evaluation, LabelScore
 from tests.support.datasets import toy_rows, write_dataset
 from trainer.data.batches import Batches
 from trainer.data.dataset import read_dataset

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charseq.baseline import NgramBaseline
 from charseq.errors import DataError
-from charseq.metrics import MetricsAccumulator
+from charseq.measures.baseline import NgramBaseline
+from charseq.measures.metrics import MetricsAccumulator
 from trainer.evaluate.report import render_report, write_report
 
 pytestmark = pytest.mark.unit

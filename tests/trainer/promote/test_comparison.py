@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from charseq.metrics import MetricsAccumulator
+from charseq.measures.metrics import MetricsAccumulator
 from trainer.promote.comparison import Comparison, comparability_warnings, scores_of
 
 pytestmark = pytest.mark.unit

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from charseq.intervals import student_quantile, summarize_folds
+from charseq.measures.intervals import student_quantile, summarize_folds
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from charseq.hashing import hash_pairs, hash_text
+from charseq.text.hashing import hash_pairs, hash_text
 from pipeline.rows.hashing import hash_sequences
 from pipeline.shards.index import hash_pairs as hash_pairs_of_pipeline
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from charseq.gains import Floats, Ints
+from charseq.measures.gains import Floats, Ints
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charseq.baseline import (
+from charseq.measures.baseline import (
     Baseline,
     BaselineAccumulator,
     NgramBaseline,
     explain_trivial,
     label_shares,
 )
-from charseq.gains import Floats, Ints
-from charseq.weighted import WeightedAccumulator, WeightedScores
+from charseq.measures.gains import Floats, Ints
+from charseq.measures.weighted import WeightedAccumulator, WeightedScores
 
 Probabilities = npt.NDArray[np.floating]
 

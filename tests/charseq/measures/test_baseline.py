@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charseq.baseline import (
+from charseq.measures.baseline import (
     Baseline,
     BaselineAccumulator,
     NgramBaseline,

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charseq.baseline import Baseline, NgramBaseline
-from charseq.metrics import (
+from charseq.measures.baseline import Baseline, NgramBaseline
+from charseq.measures.metrics import (
     Confusion,
     Evaluation,
     LabelScore,

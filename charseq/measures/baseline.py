@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charseq.console.terminal import escape_terminal
-from charseq.gains import Floats, GainAccumulator, Ints
+from charseq.measures.gains import Floats, GainAccumulator, Ints
 
 # Of the rows: from here on a model gives one label to all of them but a few.
 _NEARLY_ALL = 0.999

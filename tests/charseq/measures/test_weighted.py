@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charseq.metrics import Evaluation, MetricsAccumulator
-from charseq.weighted import WeightedScores
+from charseq.measures.metrics import Evaluation, MetricsAccumulator
+from charseq.measures.weighted import WeightedScores
 
 pytestmark = pytest.mark.unit
 
