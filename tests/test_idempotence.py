@@ -189,6 +189,7 @@ def test_two_at_once(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert prepare(preparation) == 1
     assert "datasets: another run is writing there; let it end" in capsys.readouterr().err
     with directory_lock(str(folder / "runs")):
-        assert train([*training, "--data", str(whole / "datasets")]) == 1
+        of_whole = {str(folder / "datasets"): str(whole / "datasets")}
+        assert train([of_whole.get(word, word) for word in training]) == 1
     assert "runs: another run is writing there; let it end" in capsys.readouterr().err
     assert listing(folder, REWRITTEN) == {}
