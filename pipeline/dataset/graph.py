@@ -6,8 +6,11 @@ read ─▶ check ─▶ partition by hash ─▶ GroupByKey(shard) ─▶ write
 The characters of the train rows are counted beside the analysis: with --alphabet-size auto, TFT
 learns as many as there may be, and the vocabulary is cut to those that are needed.
 
-Where the split of a row depends on others (given splits, --stratify, --group-column), train rows
-are known once all rows are read. What that takes is joined by ranges of hashes first.
+Where the split of a row depends on others (given splits, --stratify, --group-column, --similar),
+train rows are known once all rows are read. What that takes is joined by ranges of hashes first.
+
+With --base nothing is analyzed: the graph is that of the base, with the labels that are new. Rows
+that it has are left out where shards are written.
 
 With --min-label-rows, the rows of rare labels are taken out (or renamed) before the analysis, which
 then waits until all rows are read and the rows of each label are known.
