@@ -52,7 +52,7 @@ def split_name(name: str) -> tuple[int, str]:
 
 
 def order_chain(datasets: Sequence[Named]) -> list[int]:
-    """Return the numbers of two or more datasets in the order of their chain.
+    """Return the numbers of one or more datasets in the order of their chain.
 
     Raises:
         DataError: they are not one chain, whole and without repetition, or do not fit each other.
@@ -86,8 +86,7 @@ def _check_distinct(datasets: Iterable[Named]) -> None:
             )
 
 
-def _check_whole(datasets: Iterable[Named]) -> None:
-    datasets = list(datasets)
+def _check_whole(datasets: Sequence[Named]) -> None:
     given = set(_fingerprints(datasets))
     for directory, manifest in datasets:
         for fingerprint in manifest.base:

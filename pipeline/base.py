@@ -14,8 +14,16 @@ BASE_OPTIONS = (
     *("normalize", "lowercase", "strip", "encoding", "max_length", "alphabet", "alphabet_size"),
     *("too_long", "split", "compression", "seed"),
 )
-# And is split in the same of these ways; a column may have another name.
-WAYS = ("stratify", "group_column")
+# Options with which no rows can be added, and why.
+REFUSED = {
+    "folds": "the parts would no longer be of equal size",
+    "similar": "it keeps no sequences that new ones could be compared with",
+    "train_input": "its splits are given",
+    "split_column": "its splits are given",
+    "time_column": "its splits are given",
+    "weight_column": "the weights of duplicates could not be added to records that are written",
+    "min_label_rows": "rows of rare labels were left out, and new ones cannot join",
+}
 
 
 @dataclass(frozen=True)
@@ -48,4 +56,9 @@ class Base:
     def options(self) -> Mapping[str, Any]:
         """The options that all members have in common, as they were asked for."""
         asked = self.first.options
-        return {name: asked[name] for name in (*BASE_OPTIONS, *WAYS) if name in asked}
+        return {name: asked[name] for name in (*BASE_OPTIONS, "stratify") if name in asked}
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether all members are split by group; the column may have several names."""
+        return self.first.options.get("group_column") is not None

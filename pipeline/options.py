@@ -12,13 +12,21 @@ from typing import Any, Final, Literal
 
 from charseq.console.redaction import redact_json
 from charseq.errors import UsageError
-from charseq.flags import changed_options, flag, flag_defaults, parse_known, require, validate
+from charseq.flags import (
+    changed_options,
+    flag,
+    flag_defaults,
+    flag_name,
+    parse_known,
+    require,
+    validate,
+)
 from charseq.flags import make_parser as make_flag_parser
 from charseq.folds import fold_names
 from charseq.manifest import Manifest
 from charseq.options_file import to_toml
 from charseq.text.normalization import Normalization
-from pipeline.base import BASE_OPTIONS, WAYS, Base
+from pipeline.base import BASE_OPTIONS, REFUSED, Base
 from pipeline.identity import MIN_RANGE_BITS, Identity
 from pipeline.input_options import (
     DEFAULT_COLUMNS,
@@ -281,19 +289,12 @@ class Options:
     def _check_base(self) -> None:
         if not self.base:
             return
-        splits = self.splits
-        refused = {
-            "--folds": splits.folds is not None,
-            "--similar": splits.similar is not None,
-            "--train-input": bool(splits.train_input),
-            "--split-column": splits.split_column is not None,
-            "--time-column": splits.time_column is not None,
-            "--weight-column": self.weight_column is not None,
-            "--min-label-rows": self.min_label_rows > 1,
-        }
-        for name, is_given in refused.items():
-            if is_given:
-                raise UsageError(f"--base: not allowed with {name}: rows are split as the base is")
+        changed = changed_options(self)
+        for name in REFUSED:
+            if name in changed:
+                raise UsageError(
+                    f"--base: not allowed with {flag_name(name)}: rows are split as the base is"
+                )
 
     def _check_shards(self) -> None:
         fractions = list(self.split_fractions.values())
@@ -403,19 +404,17 @@ class Options:
             UsageError: an option is neither left out nor that of the base.
         """
         has_groups = self.splits.group_column is not None
-        if has_groups != (base.options.get("group_column") is not None):
+        if has_groups != base.has_groups:
             raise UsageError(
                 f"--group-column: {'not ' if has_groups else ''}what {base.members[0].directory} "
                 f"was split by: with --base, {'leave it out' if has_groups else 'give it, too'}"
             )
         defaults = flag_defaults(Options)
         for name, value in base.options.items():
-            if name == "group_column":
-                continue
-            asked = getattr(self.splits if name in WAYS else self, name)
+            asked = getattr(self.splits if name == "stratify" else self, name)
             if asked not in (value, defaults[name]):
                 raise UsageError(
-                    f"--{name.replace('_', '-')}: got {asked!r}, but "
+                    f"{flag_name(name)}: got {asked!r}, but "
                     f"{base.members[0].directory} has {value!r}: with --base, leave it out"
                 )
         manifest = base.first
@@ -502,7 +501,7 @@ class Options:
             of_dataset = ("alphabet", "alphabet_size")
         if self.base:
             of_dataset = (*BASE_OPTIONS, "stratify")
-        for name in ("output", "overwrite", "added_to", "range_bits", *of_dataset):
+        for name in ("output", "overwrite", *of_dataset):
             values.pop(name, None)
         command = "python -m pipeline --options options.toml --output DIR"
         paths = {name: redact_json(values[name]) for name in INPUT_FIELDS if name in values}

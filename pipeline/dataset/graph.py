@@ -22,6 +22,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import apache_beam as beam
 import tensorflow_transform.beam as tft_beam
@@ -67,6 +68,14 @@ from pipeline.transform.extend import add_new_labels, count_new_labels, extend_t
 from pipeline.transform.save_graph import cut_alphabet, save_graph
 
 
+class _Assigned(NamedTuple):
+    """splits: the SplitPlan, None if no row's split depends on others. train: rows to analyze."""
+
+    splits: AsSingleton | None
+    train: beam.PCollection
+    counts: beam.PCollection
+
+
 def build(
     pipeline: beam.Pipeline,
     sources: Sequence[Source],
@@ -93,17 +102,7 @@ def build(
     transform = new_transform_dir(staging)
     once = pipeline | "Once" >> beam.Create([None])
     read = _read_and_check(pipeline, parts, options)
-    splits, train = None, read[TRAIN]
-    counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
-    if options.splits.need_all_rows:
-        splits = AsSingleton(join_facts(read[FACTS], options))
-        assigned = read[ROWS] | "AssignRows" >> beam.ParDo(
-            AssignRows(options), splits
-        ).with_outputs(COUNTS, main=TRAIN)
-        train = assigned[TRAIN]
-        counts = counts | "AddAssigned" >> beam.Map(
-            lambda read, of_assigned: add_counts([read, *of_assigned]), AsList(assigned[COUNTS])
-        )
+    splits, train, counts = _assign(read, options)
     if options.min_label_rows > 1:
         train = train | "WithoutRare" >> beam.Map(
             lambda batch, counted: without_rare(batch, counted.labels, options), AsSingleton(counts)
@@ -155,6 +154,21 @@ def _read_and_check(
         | "ReadAndCheck"
         >> beam.ParDo(ReadAndCheck(options)).with_outputs(TRAIN, FACTS, COUNTS, REJECTED, main=ROWS)
     )
+
+
+def _assign(read: DoOutputsTuple, options: Options) -> _Assigned:
+    """Return what is known of all rows once each has a split."""
+    counts = read[COUNTS] | "AddCounts" >> beam.CombineGlobally(add_counts)
+    if not options.splits.need_all_rows:
+        return _Assigned(None, read[TRAIN], counts)
+    splits = AsSingleton(join_facts(read[FACTS], options))
+    assigned = read[ROWS] | "AssignRows" >> beam.ParDo(AssignRows(options), splits).with_outputs(
+        COUNTS, main=TRAIN
+    )
+    counts = counts | "AddAssigned" >> beam.Map(
+        lambda of_read, of_assigned: add_counts([of_read, *of_assigned]), AsList(assigned[COUNTS])
+    )
+    return _Assigned(splits, assigned[TRAIN], counts)
 
 
 def _index_groups(

@@ -63,10 +63,6 @@ class SampleRows(ThreadedDoFn):
         """See the class."""
         yield from self.submit(_sample, rows, splits, self._options)
 
-    def emit(self, sample: Sample) -> Iterator[Sample]:
-        """See the class."""
-        yield sample
-
 
 class FindNearest(ThreadedDoFn):
     """UsableRows to the identities of those train rows among them that are nearest to a sample."""
@@ -77,10 +73,6 @@ class FindNearest(ThreadedDoFn):
     def process(self, rows: UsableRows, splits: SplitPlan, sample: Sample) -> Iterator[Identities]:
         """See the class."""
         yield from self.submit(_nearest, rows, splits, sample, self._options)
-
-    def emit(self, nearest: Identities) -> Iterator[Identities]:
-        """See the class."""
-        yield nearest
 
 
 class _RowsWithRoles(NamedTuple):

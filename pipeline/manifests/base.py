@@ -6,19 +6,10 @@ from collections.abc import Sequence
 
 from charseq.chain import Named, order_chain
 from charseq.errors import DataError
+from charseq.flags import flag_name
 from charseq.manifest import INDEX_DIR
-from pipeline.base import Base
+from pipeline.base import REFUSED, Base
 from pipeline.manifests.read import read_manifest
-
-# Options of a dataset with which no rows can be added to it, and why.
-_REFUSED = {
-    "folds": "the parts would no longer be of equal size",
-    "similar": "it keeps no sequences that new ones could be compared with",
-    "train_input": "its splits are given",
-    "split_column": "its splits are given",
-    "time_column": "its splits are given",
-    "weight_column": "the weights of duplicates could not be added to records that are written",
-}
 
 
 def read_base(directories: Sequence[str]) -> Base:
@@ -42,11 +33,11 @@ def read_base(directories: Sequence[str]) -> Base:
 
 def _check_options(member: Named) -> None:
     options = member.manifest.options
-    reasons = {name: reason for name, reason in _REFUSED.items() if options.get(name)}
-    if options.get("min_label_rows", 1) > 1:
-        reasons["min_label_rows"] = "rows of rare labels were left out, and new ones cannot join"
-    for name, reason in reasons.items():
-        raise DataError(
-            f"--base {member.directory}: prepared with --{name.replace('_', '-')}, and then no "
-            f"rows can be added: {reason}"
-        )
+    # Of --min-label-rows, 1 leaves no label out.
+    used = {**options, "min_label_rows": options.get("min_label_rows", 1) > 1}
+    for name, reason in REFUSED.items():
+        if used.get(name):
+            raise DataError(
+                f"--base {member.directory}: prepared with {flag_name(name)}, and then no rows "
+                f"can be added: {reason}"
+            )

@@ -54,8 +54,8 @@ class ThreadedDoFn(beam.DoFn):
             yield from self.emit(self._pending.popleft().result())
 
     def emit(self, result: Any) -> Iterator[Any]:
-        """Yield the outputs of a result of `work`."""
-        raise NotImplementedError
+        """Yield the outputs of a result of `work`: the result, if a subclass has no others."""
+        yield result
 
     def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
         """Yield the outputs of all work that is pending."""

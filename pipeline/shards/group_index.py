@@ -11,7 +11,7 @@ from apache_beam.io.filesystems import FileSystems
 from charseq.manifest import GROUP_INDEX_FILE
 from pipeline.base import Base
 from pipeline.runtime.filesystems import create
-from pipeline.shards.known_rows import read_verified
+from pipeline.shards.known_rows import read_array
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int8]
@@ -40,7 +40,7 @@ def find_groups(base: Base, groups: Hashes) -> tuple[Hashes, Places]:
     """
     found = [np.zeros((0, 2), np.uint64)]
     for member in base.members:
-        index = read_verified(member, GROUP_INDEX_FILE)
+        index = read_array(member, GROUP_INDEX_FILE)
         found.append(index[np.isin(index[:, 0], groups)])
     known = np.concatenate(found)
     return known[:, 0], known[:, 1].astype(np.int8)

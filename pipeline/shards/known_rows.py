@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from hashlib import sha256
 from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from apache_beam.io.filesystems import FileSystems
 
 from charseq.chain import Named
-from charseq.errors import DataError
 from charseq.manifest import SPLITS, Manifest, index_path
-from pipeline.base import WAYS, Base
-from pipeline.runtime.filesystems import open_file
+from pipeline.base import Base
+from pipeline.manifests.verified import read_verified
 from pipeline.shards.partition import cut_evenly
 from pipeline.split_fractions import parse_split
 
@@ -86,13 +83,13 @@ def _read_indexes(base: Base, split: str, hashes: Hashes) -> Iterator[Index]:
         first = np.append(np.zeros(1, np.uint64), last)[: len(shards)]
         for shard, begins, ends in zip(shards, first, last, strict=True):
             if shard.records and begins <= greatest and least <= ends:
-                index = read_verified(member, index_path(shard.path))
+                index = read_array(member, index_path(shard.path))
                 yield Index(index[:, 0], index[:, 1])
 
 
 def _last_hashes(manifest: Manifest, split: str, shards: int) -> Hashes:
     """Return the greatest hash that belongs to each shard of a split: (shards,) uint64."""
-    if any(manifest.options.get(way) for way in WAYS):
+    if manifest.options.get("stratify") or manifest.options.get("group_column"):
         return cut_evenly(Fraction(0), Fraction(1), shards)
     fractions = parse_split(manifest.options["split"])
     before = sum(
@@ -102,21 +99,11 @@ def _last_hashes(manifest: Manifest, split: str, shards: int) -> Hashes:
     return cut_evenly(before, fractions[split], shards)
 
 
-def read_verified(member: Named, name: str) -> Hashes:
+def read_array(dataset: Named, name: str) -> Hashes:
     """Return the content of a `.npy` file of a dataset.
 
     Raises:
         DataError: it is not there, or has changed.
     """
-    path = FileSystems.join(member.directory, name)
-    if not FileSystems.exists(path):
-        raise DataError(f"{path}: no such file, but dataset.json names it")
-    digests = {file.path: file.sha256 for file in member.manifest.files}
-    with open_file(path) as file:
-        content = file.read()
-    if sha256(content).hexdigest() != digests.get(name):
-        raise DataError(
-            f"{path}: changed after the preparation: its SHA-256 is not that in dataset.json"
-        )
-    index: Hashes = np.load(BytesIO(content), allow_pickle=False)
-    return index
+    array: Hashes = np.load(BytesIO(read_verified(dataset, name)), allow_pickle=False)
+    return array

@@ -5,7 +5,7 @@ With the splits of --similar, and with those that the hash alone would give.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +20,21 @@ Bools = npt.NDArray[np.bool_]
 Identities = npt.NDArray[np.float32]
 
 SAMPLED_SEQUENCES = 2_000
-_ROWS_AT_ONCE = 4_096
+ROWS_AT_ONCE = 4_096
+
+
+def identities(first: Sequence[str], second: Sequence[str], threads: int) -> Identities:
+    """Return the identity of each of n sequences with each of m: (n, m) float32.
+
+    It is 1 - edit distance / length of the longer one (Levenshtein 1966).
+    """
+    return cdist(
+        first,
+        second,
+        scorer=Levenshtein.normalized_similarity,
+        dtype=np.float32,
+        workers=threads,
+    )
 
 
 class Roles(NamedTuple):
@@ -92,15 +106,9 @@ def find_nearest(sample: Sample, sequence: pa.StringArray, is_train: Bools) -> I
     nearest = np.full((len(sample.rank), 2), -1, np.float32)
     sampled = sample.sequence.to_pylist()
     rows = np.flatnonzero(is_train.any(axis=1))
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        some = rows[start : start + _ROWS_AT_ONCE]
-        found = cdist(
-            sampled,
-            sequence.take(pa.array(some)).to_pylist(),
-            scorer=Levenshtein.normalized_similarity,
-            dtype=np.float32,
-            workers=1,
-        )
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows[start : start + ROWS_AT_ONCE]
+        found = identities(sampled, sequence.take(pa.array(some)).to_pylist(), threads=1)
         for column in range(2):
             best = found[:, is_train[some, column]].max(axis=1, initial=-1)
             nearest[:, column] = np.maximum(nearest[:, column], best)

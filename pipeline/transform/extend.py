@@ -12,11 +12,11 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0.schema_pb2 import Schema
 from tensorflow_transform import TFTransformOutput
 
-from charseq.errors import DataError
 from charseq.manifest import TRANSFORM_DIR
 from charseq.models.saved_model import ASSETS_DIR
 from pipeline.base import Base
-from pipeline.runtime.filesystems import copy_tree, create, digest_file, open_file
+from pipeline.manifests.verified import read_verified
+from pipeline.runtime.filesystems import copy_tree, create, open_file
 from pipeline.transform.encoding import LABELS_FILE, from_analyzed
 
 _SCHEMA_FILE = "schema.pbtxt"
@@ -49,7 +49,9 @@ def extend_transform(base: Base, new: Mapping[str, int], directory: str) -> str:
         DataError: a file of the base's graph is missing or has changed.
     """
     source = FileSystems.join(base.last.directory, TRANSFORM_DIR)
-    _check_unchanged(base)
+    for listed in base.last.manifest.files:
+        if listed.path.startswith(f"{TRANSFORM_DIR}/"):
+            read_verified(base.last, listed.path)
     copy_tree(source, directory)
     if new:
         labels = [*base.labels, *sorted(new, key=lambda label: (-new[label], label))]
@@ -59,19 +61,6 @@ def extend_transform(base: Base, new: Mapping[str, int], directory: str) -> str:
         metadata = FileSystems.join(directory, TFTransformOutput.TRANSFORMED_METADATA_DIR)
         _write_number_of_labels(FileSystems.join(metadata, _SCHEMA_FILE), len(labels))
     return directory
-
-
-def _check_unchanged(base: Base) -> None:
-    for file in base.last.manifest.files:
-        if file.path.startswith(f"{TRANSFORM_DIR}/"):
-            path = FileSystems.join(base.last.directory, file.path)
-            if not FileSystems.exists(path):
-                raise DataError(f"{path}: no such file, but dataset.json names it")
-            if digest_file(path, file.path).sha256 != file.sha256:
-                raise DataError(
-                    f"{path}: changed after the preparation: its SHA-256 is not that in "
-                    "dataset.json"
-                )
 
 
 def _write_number_of_labels(path: str, labels: int) -> None:

@@ -8,8 +8,6 @@ from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
-from rapidfuzz.distance import Levenshtein
-from rapidfuzz.process import cdist
 
 from charseq.console.terminal import escape_terminal
 from charseq.errors import DataError
@@ -19,10 +17,9 @@ from charseq.html.formats import format_share
 from charseq.manifest import Manifest
 from charseq.measures.metrics import wilson_interval
 from charseq.process.machine import cpu_count
+from pipeline.similar.leak import ROWS_AT_ONCE, SAMPLED_SEQUENCES, identities
 from pipeline.verification.records import Record, read_records
 
-SAMPLED_ROWS = 2_000
-_ROWS_AT_ONCE = 4_096
 _LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 _SHOWN_PAIRS = 5
 _LIKE_NO_OTHER = "\U0010ffff"
@@ -56,15 +53,9 @@ def find_nearest(rows: Sequence[Record], train: Iterator[Record]) -> Nearest:
     nearest: list[Record] = [rows[0]] * len(rows)
     identity = np.full(len(rows), -1, np.float32)
     num_train = 0
-    while chunk := list(islice(train, _ROWS_AT_ONCE)):
+    while chunk := list(islice(train, ROWS_AT_ONCE)):
         num_train += len(chunk)
-        found = cdist(
-            sequences,
-            [record.sequence for record in chunk],
-            scorer=Levenshtein.normalized_similarity,
-            dtype=np.float32,
-            workers=cpu_count(),
-        )
+        found = identities(sequences, [record.sequence for record in chunk], cpu_count())
         places = found.argmax(axis=1)
         best = found[np.arange(len(rows)), places]
         for row in np.flatnonzero(best > identity).tolist():
@@ -88,7 +79,7 @@ def measure_leak(dataset: str, manifest: Manifest, split: str) -> Nearest:
     for part in (split, train[0]):
         if not manifest.records(part):
             raise DataError(f"{dataset}: no row in the split {part}")
-    rows = list(islice(read_records(dataset, manifest, split), SAMPLED_ROWS))
+    rows = list(islice(read_records(dataset, manifest, split), SAMPLED_SEQUENCES))
     others = (record for part in train for record in read_records(dataset, manifest, part))
     return find_nearest(rows, others)
 

@@ -40,7 +40,7 @@ def edit_distance(one: str, other: str) -> int:
 @given(TEXTS, TEXTS, st.integers(1, 5))
 def test_the_nearest_row_is_found(rows: list[str], train: list[str], chunk: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leak, "_ROWS_AT_ONCE", chunk)
+        patch.setattr(leak, "ROWS_AT_ONCE", chunk)
         found = find_nearest([*map(record, rows)], iter([*map(record, train)]))
     assert found.num_train == len(train)
     for row, nearest, identity in zip(rows, found.nearest, found.identity, strict=True):
