@@ -1,7 +1,7 @@
 """The directory of a run: the names of its files, and how a run begins and becomes complete.
 
     checkpoints/  model.keras  saved_model/  logs/  metrics.json  metrics.csv
-    ngram_baseline.npz  evaluation-SPLIT.json  report.html  run.json
+    calibration.json  ngram_baseline.npz  evaluation-SPLIT.json  report.html  run.json
 
 `run.json.partial` is written first and renamed to `run.json` last: where `run.json` is, the run is
 complete. All other files but the growing `logs/` appear by a rename, too. A run that did not finish

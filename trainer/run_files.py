@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from charseq.files import sync
 from charseq.manifest import SPLITS
+from charseq.models.calibration import CALIBRATION_FILE
 from charseq.options_file import OPTIONS_FILE
 from trainer.run_directory import (
     CHECKPOINTS,
@@ -30,6 +31,7 @@ _WHOLE_FILES = (
     METRICS_FILE,
     CSV_FILE,
     NGRAM_BASELINE_FILE,
+    CALIBRATION_FILE,
     REPORT_FILE,
     OPTIONS_FILE,
     *(evaluation_file(split) for split in SPLITS),

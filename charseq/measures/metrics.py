@@ -210,10 +210,7 @@ class MetricsAccumulator:
         cells, counts = np.unique(labels * self._num_labels + predicted, return_counts=True)
         self._cells.update(dict(zip(cells.tolist(), counts.tolist(), strict=True)))
         self._lengths += _count(lengths, self._lengths.shape[1], hits).astype(np.int64)
-        highest = probabilities.max(axis=1).astype(np.float64)
-        bins = _bin_of(highest)
-        self._bins[:2] += _count(bins, RELIABILITY_BINS, hits)
-        self._bins[2] += np.bincount(bins, highest, RELIABILITY_BINS)
+        self._bins += _sum_by_bin(probabilities, hits)
 
     @property
     def rows(self) -> int:
@@ -271,6 +268,12 @@ class MetricsAccumulator:
         return label, predicted, np.array([self._cells[cell] for cell in cells], np.int64)
 
 
+def measure_calibration(probabilities: Probabilities, labels: Ints) -> float:
+    """Return the calibration error, as in `Evaluation`, of (rows, labels) with labels (rows,)."""
+    hits = probabilities.argmax(axis=1) == labels
+    return _calibration_error(reliability_bins(*_sum_by_bin(probabilities, hits)), len(labels))
+
+
 def losses_of(of_label: Probabilities) -> Floats:
     """Return the losses, in nats, of the probabilities of rows' own labels, (batch,) each."""
     losses: Floats = -np.log(np.maximum(of_label, _EPSILON), dtype=np.float64)
@@ -289,6 +292,14 @@ def _ranks(labels: Ints, probabilities: Probabilities, of_label: Probabilities) 
 def _count(places: Ints, size: int, hits: npt.NDArray[np.bool_]) -> Floats:
     """Return the rows at each place and the hits among them, (2, size) float64."""
     return np.stack([np.bincount(places, weights, size) for weights in (None, hits)])
+
+
+def _sum_by_bin(probabilities: Probabilities, hits: npt.NDArray[np.bool_]) -> Floats:
+    """Return rows, hits and summed confidence of each reliability bin, (3, 15) float64."""
+    highest = probabilities.max(axis=1).astype(np.float64)
+    bins = _bin_of(highest)
+    confidence = np.bincount(bins, highest, RELIABILITY_BINS)
+    return np.vstack([_count(bins, RELIABILITY_BINS, hits), confidence])
 
 
 def _bin_of(highest: Floats) -> Ints:

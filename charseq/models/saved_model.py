@@ -6,6 +6,10 @@
 | `top_k` | `sequence` (batch,) string, `k` () int32 | `labels` (batch, k) string, `probabilities` (batch, k) float32 |
 | `encode` | `sequence` (batch,) string | `ids` (batch, max_length) int64, `length` (batch,) int64 |
 | `classify_ids` | `ids` and `length`, as `encode` gives them | `probabilities` (batch, labels) float32 |
+| `predict_set`, `predict_set_adaptive` | `sequence` (batch,) string, `coverage` () float32, 0 to 1 | `labels` (batch, labels) string, most probable first, their `probabilities` (batch, labels) float32, and `size` (batch,) int32: the set is the first `size` labels |
+
+The last two are of models that had validation rows: sets of labels that hold the right one as often as `coverage` says, by the
+methods `lac` and `aps` of `charseq.measures.conformal`.
 
 `sequence` is in NFC if the dataset in the assets was prepared with `--normalize nfc`; see `charseq.text.normalization`.
 """  # noqa: E501 - a table
@@ -19,6 +23,7 @@ from typing import Any
 from charseq.errors import DataError
 from charseq.files import literal_path
 from charseq.manifest import MANIFEST_FILE
+from charseq.models.calibration import CALIBRATION_FILE
 from charseq.models.graph_check import check_graph
 
 SAVED_MODEL_FILE = "saved_model.pb"
@@ -30,9 +35,13 @@ CLASSIFY = "serving_default"
 TOP_K = "top_k"
 ENCODE = "encode"
 CLASSIFY_IDS = "classify_ids"
+PREDICT_SET = "predict_set"
+PREDICT_SET_ADAPTIVE = "predict_set_adaptive"
 
 SEQUENCE = "sequence"
 K = "k"
+COVERAGE = "coverage"
+SIZE = "size"
 LABEL = "label"
 LABELS = "labels"
 PROBABILITY = "probability"
@@ -47,6 +56,7 @@ RUN_FILE = "run.json"
 ASSETS_DIR = "assets"
 DATASET_ASSET = f"{ASSETS_DIR}/{MANIFEST_FILE}"
 RUN_ASSET = f"{ASSETS_DIR}/{RUN_FILE}"
+CALIBRATION_ASSET = f"{ASSETS_DIR}/{CALIBRATION_FILE}"
 # Where a SavedModel has room for files of its owner, which a server does not read.
 EXTRA_DIR = "assets.extra"
 ENTRY_FILE = f"{EXTRA_DIR}/entry.json"

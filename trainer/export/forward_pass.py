@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from trainer.model.network import PROBABILITIES_LAYER
+
 # From ids (batch,) int64 to the input of a model: these ids, or (batch, features) float32.
 Represent = Callable[[tf.Tensor], tf.Tensor]
 # From (batch, 4 · units) float32, in Keras's order, to the input, forget, cell and output gates,
@@ -92,7 +94,7 @@ def forward(
         *(lstm_layer(cell.kernel, cell.recurrent_kernel, cell.bias) for cell in cells[1:]),
     ]
     last = last_output(layers, gates, ids, length)
-    dense = model.get_layer("probabilities")
+    dense = model.get_layer(PROBABILITIES_LAYER)
     return tf.nn.softmax(last @ tf.convert_to_tensor(dense.kernel) + dense.bias)
 
 

@@ -18,8 +18,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from charseq.errors import DataError
-from charseq.files import literal_path, sync, sync_tree
+from charseq.files import literal_path, sync, sync_tree, write_json
+from charseq.models.calibration import CALIBRATION_FILE, Calibration
 from charseq.models.saved_model import (
+    CALIBRATION_ASSET,
     CLASSIFY,
     CLASSIFY_IDS,
     DATASET_ASSET,
@@ -52,8 +54,9 @@ def export(
     encoder: TextEncoder,
     representation: str,
     dataset: Dataset,
+    calibration: Calibration | None = None,
 ) -> int:
-    """Write `model.keras` and `saved_model/` into the directory of a run.
+    """Write `model.keras`, `calibration.json` and `saved_model/` into the directory of a run.
 
     Each appears by a rename, as far as `move_directory` can.
 
@@ -64,13 +67,17 @@ def export(
         DataError: the SavedModel does not agree with the encoder and the model.
     """
     _save_keras_model(directory, model)
+    if calibration:
+        write_json(os.path.join(directory, CALIBRATION_FILE), calibration.to_json())
     unfinished = os.path.join(directory, UNFINISHED_SAVED_MODEL)
     shutil.rmtree(unfinished, ignore_errors=True)  # An earlier export may have been cut short.
-    classifier = TextClassifier(encoder, model, representation, dataset.manifest)
+    classifier = TextClassifier(encoder, model, representation, dataset.manifest, calibration)
     path = os.path.join(literal_path(directory), UNFINISHED_SAVED_MODEL)
     tf.saved_model.save(classifier, path, classifier.signatures())
     Path(unfinished, DATASET_ASSET).write_bytes(dataset.manifest_bytes)
     shutil.copyfile(unfinished_run_file(directory), os.path.join(unfinished, RUN_ASSET))
+    if calibration:
+        write_json(os.path.join(unfinished, CALIBRATION_ASSET), calibration.to_json())
     check_export(unfinished, classifier, read_parity(dataset))
     sync_tree(unfinished)
     size = sum(file.stat().st_size for file in Path(unfinished).rglob("*") if file.is_file())

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from charseq.manifest import TRANSFORM_GRAPH_DIR, Manifest
+from charseq.models.calibration import Calibration
 from charseq.models.saved_model import (
     CLASSIFY,
     CLASSIFY_IDS,
@@ -36,6 +37,7 @@ from trainer.data.dataset import Dataset
 from trainer.data.representation import represent
 from trainer.export.forward_pass import Gates, forward, sigmoid_gates, tanh_gates
 from trainer.export.parity import read_parity
+from trainer.export.prediction_sets import PredictionSets
 
 _TEXTS = tf.TensorSpec([None], tf.string, name=SEQUENCE)
 _IDS = tf.TensorSpec([None, None], tf.int64, name=IDS)
@@ -81,7 +83,12 @@ class TextClassifier(tf.Module):
     """
 
     def __init__(
-        self, encoder: TextEncoder, model: keras.Model, representation: str, manifest: Manifest
+        self,
+        encoder: TextEncoder,
+        model: keras.Model,
+        representation: str,
+        manifest: Manifest,
+        calibration: Calibration | None = None,
     ) -> None:
         super().__init__()
         self._encoder = encoder
@@ -95,15 +102,19 @@ class TextClassifier(tf.Module):
         self._alphabet_size = manifest.alphabet_size
         self._num_ids = manifest.unknown_id + 1
         self._labels = tf.constant(manifest.labels)
+        self._sets = None
+        if calibration:
+            self._sets = PredictionSets(calibration, self._labels, self._classify_texts)
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """Return the signatures of the SavedModel, by name; see `charseq.models.saved_model`."""
-        return {
+        signatures = {
             CLASSIFY: self.classify,
             TOP_K: self.top_k,
             ENCODE: self.encode,
             CLASSIFY_IDS: self.classify_ids,
         }
+        return {**signatures, **(self._sets.signatures() if self._sets else {})}
 
     @tf.function(input_signature=[_TEXTS], autograph=False)
     def classify(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -113,7 +124,7 @@ class TextClassifier(tf.Module):
             `label` (batch,) string, its `probability` (batch,) float32, and `probabilities`
             (batch, labels) float32, in the order of the manifest's labels.
         """
-        probabilities = self._probabilities(sigmoid_gates, *self._encoder.encode(sequence))
+        probabilities = self._classify_texts(sequence)
         return {
             LABEL: tf.gather(self._labels, tf.argmax(probabilities, axis=1)),
             PROBABILITY: tf.reduce_max(probabilities, axis=1),
@@ -131,7 +142,7 @@ class TextClassifier(tf.Module):
         Returns:
             `labels` (batch, k) string and their `probabilities` (batch, k) float32.
         """
-        probabilities = self._probabilities(sigmoid_gates, *self._encoder.encode(sequence))
+        probabilities = self._classify_texts(sequence)
         best = tf.math.top_k(probabilities, tf.minimum(k, tf.size(self._labels)))
         return {LABELS: tf.gather(self._labels, best.indices), PROBABILITIES: best.values}
 
@@ -152,6 +163,9 @@ class TextClassifier(tf.Module):
     def keras_probabilities(self, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         """Return the probabilities (batch, labels) that Keras computes for encoded text."""
         return self._model()({"sequence": self._represent(ids), "length": length}, training=False)
+
+    def _classify_texts(self, texts: tf.Tensor) -> tf.Tensor:
+        return self._probabilities(sigmoid_gates, *self._encoder.encode(texts))
 
     def _probabilities(self, gates: Gates, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         if self._representation == NGRAMS:

@@ -10,6 +10,9 @@ import keras
 from trainer.model.xla_dropout import XlaDropout
 from trainer.model.xla_lstm import XlaLSTM
 
+# The layer that gives them, the last one.
+PROBABILITIES_LAYER = "probabilities"
+
 
 class EmbeddingSize(NamedTuple):
     """num_ids: with padding and unknown among them. dim: the width of a vector."""
@@ -91,7 +94,9 @@ def _embed(x: keras.KerasTensor, embedding: EmbeddingSize | None) -> keras.Keras
 
 
 def _softmax(x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
-    layer = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")
+    layer = keras.layers.Dense(
+        classes, activation="softmax", dtype="float32", name=PROBABILITIES_LAYER
+    )
     return layer(x)
 
 

@@ -16,6 +16,8 @@ from charseq.files import directory_lock, write_text
 from charseq.options_file import OPTIONS_FILE
 from charseq.process.machine import format_bytes
 from trainer.baseline.training import BaselineTraining
+from trainer.calibration.fit import calibrate, describe_calibration
+from trainer.calibration.scale import divide_scores
 from trainer.config import NGRAMS, Config
 from trainer.data.batches import Batches, count_batches, resolve_batch_size
 from trainer.data.dataset import Dataset
@@ -201,9 +203,12 @@ def train_in(
         baseline.save(directory)
     checkpoints.restore_best()
     keras.config.set_dtype_policy("float32")
-    size = export(
-        directory, learner.to_keras(), encoder, setup.settings.representation, setup.dataset
-    )
+    model, representation = learner.to_keras(), settings.representation
+    calibration = calibrate(model, representation, setup.dataset)
+    if calibration:
+        divide_scores(model, representation, calibration.temperature)
+    print(describe_calibration(calibration), flush=True)
+    size = export(directory, model, encoder, representation, setup.dataset, calibration)
     print(f"{SAVED_MODEL}: exported, {format_bytes(size)}", flush=True)
     ownership.check()
 

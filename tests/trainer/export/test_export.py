@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from charseq.errors import DataError
+from charseq.models.calibration import Calibration, Sureness, read_calibration
 from charseq.models.graph_check import check_graph
 from tests.support.datasets import LABELS, encode, toy_rows, write_dataset
 from trainer.data.files import LocalFiles
@@ -23,6 +24,14 @@ from trainer.export.serving_model import TextClassifier, TextEncoder
 from trainer.replacement import begin_run
 from trainer.settings import Settings
 from trainer.training.build import exported_model
+
+CALIBRATION = Calibration(
+    rows=3,
+    temperature=1.25,
+    before=Sureness(1.5, 0.25),
+    after=Sureness(1.0, 0.125),
+    scores={"lac": (0.1, 0.66, 0.8), "aps": (0.4, 0.75, 0.9)},
+)
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +202,9 @@ def test_an_export_has_no_operation_but_those_that_are_allowed(
     )
     with dtype_policy(dtype):
         model = exported_model(written.manifest, config)
-    classifier = TextClassifier(TextEncoder(written), model, representation, written.manifest)
+    classifier = TextClassifier(
+        TextEncoder(written), model, representation, written.manifest, CALIBRATION
+    )
     tf.saved_model.save(classifier, str(tmp_path / "model"), classifier.signatures())
     check_graph((tmp_path / "model" / "saved_model.pb").read_bytes(), "model")
     model.save(tmp_path / "model.keras")
@@ -225,7 +236,9 @@ def test_a_transform_graph_that_does_more_than_compute_is_refused(dataset, tmp_p
     assert (tmp_path / "stolen").read_text() == "secret"
 
 
-def test_an_export_has_four_signatures_and_the_files_of_its_origin(written, tmp_path):
+def test_an_export_without_validation_rows_has_four_signatures_and_the_files_of_its_origin(
+    written, tmp_path
+):
     begin_run(str(tmp_path), {"options": {"units": [4]}})
     classifier, model = new_classifier(written)
     for _ in range(2):  # The second: after a run was killed before it was complete.
@@ -241,6 +254,30 @@ def test_an_export_has_four_signatures_and_the_files_of_its_origin(written, tmp_
         assert (saved / "assets" / "dataset.json").read_bytes() == file.read()
     run = json.loads((saved / "assets" / "run.json").read_text())
     assert run == {"format_version": 1, "options": {"units": [4]}}
+
+
+def test_an_export_with_validation_scores_answers_with_sets(written, tmp_path):
+    begin_run(str(tmp_path), {})
+    _, model = new_classifier(written)
+    export(str(tmp_path), model, TextEncoder(written), "embedding", written, CALIBRATION)
+    signatures = tf.saved_model.load(str(tmp_path / "saved_model")).signatures
+    assert sorted(signatures) == [
+        *("classify_ids", "encode", "predict_set", "predict_set_adaptive"),
+        *("serving_default", "top_k"),
+    ]
+    texts = tf.constant(["AC?", "B"])
+    best = signatures["top_k"](sequence=texts, k=tf.constant(3))
+    answer = signatures["predict_set"](sequence=texts, coverage=tf.constant(0.5))
+    for name in ("labels", "probabilities"):
+        np.testing.assert_array_equal(answer[name], best[name])
+    scores = 1 - best["probabilities"].numpy()
+    assert answer["size"].numpy().tolist() == np.maximum((scores <= 0.66).sum(axis=1), 1).tolist()
+    adaptive = signatures["predict_set_adaptive"](sequence=texts, coverage=tf.constant(0.5))
+    assert adaptive["size"].numpy().tolist() == [2, 2]
+    everything = signatures["predict_set"](sequence=texts, coverage=tf.constant(0.9))
+    assert everything["size"].numpy().tolist() == [3, 3]
+    assert read_calibration(str(tmp_path)) == CALIBRATION
+    assert read_calibration(str(tmp_path / "saved_model" / "assets")) == CALIBRATION
 
 
 def test_files_move_where_directories_cannot_be_renamed(written, tmp_path, monkeypatch):

@@ -1,0 +1,83 @@
+"""Sets of labels that hold the right one as often as wanted: split conformal prediction.
+
+A row's score says how unlike its label the model thought it. If the rows to answer are exchangeable
+with those whose scores are known, the labels whose score is at most the k-th smallest known one,
+k = ceil((rows + 1) · coverage), hold the right label with at least that probability.
+
+Two scores, of which the first gives the smallest sets on average, and the second sets whose
+coverage differs less between easy and hard rows:
+
+- `lac`: 1 minus the probability of the label (Sadinle, Lei and Wasserman, 2019).
+- `aps`: the sum of the probabilities of the label and of all that are more probable (Romano, Sesia
+  and Candès, 2020, without randomisation).
+
+Both sets are the most probable labels, down to some number. The most probable one is always among
+them, so a model that is right more often than wanted has sets of one label that hold the right one
+more often than wanted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from charseq.measures.gains import Floats, Ints
+
+LAC, APS = "lac", "aps"
+SET_METHODS = (LAC, APS)
+# Of a rank: coverages such as 0.8 are not exact in float32.
+RANK_TOLERANCE = 1e-3
+
+Probabilities = npt.NDArray[np.floating]
+
+
+def label_scores(probabilities: Probabilities, labels: Ints, method: str) -> Floats:
+    """Return the scores of rows' own labels, (rows,) float64.
+
+    Args:
+        probabilities: (rows, labels).
+        labels: (rows,) int64, ids.
+        method: one of `SET_METHODS`.
+    """
+    of_label = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    if method == LAC:
+        return 1 - of_label
+    is_in = probabilities >= of_label[:, np.newaxis]
+    total: Floats = np.where(is_in, probabilities, 0).sum(axis=1, dtype=np.float64)
+    return total
+
+
+def find_threshold(scores: Sequence[float], coverage: float) -> float:
+    """Return the highest score that a label of a set has; infinity where all labels are in it.
+
+    Args:
+        scores: of rows that the model was not fitted to, ascending.
+        coverage: the share of sets that are to hold the right label, 0 to 1.
+    """
+    rank = find_rank(len(scores), coverage)
+    return scores[rank - 1] if rank <= len(scores) else math.inf
+
+
+def find_rank(rows: int, coverage: float) -> int:
+    """Return which of the scores of `rows` rows is the threshold, from 1; rows + 1 for none."""
+    return max(math.ceil((rows + 1) * coverage - RANK_TOLERANCE), 1)
+
+
+def count_in_sets(probabilities: Probabilities, threshold: float, method: str) -> Ints:
+    """Return how many of the most probable labels are in each row's set, (rows,) int64, 1 or more.
+
+    Args:
+        probabilities: (rows, labels).
+        threshold: of `find_threshold`.
+        method: one of `SET_METHODS`.
+    """
+    if method == LAC:
+        is_in = 1 - probabilities.astype(np.float64) <= threshold
+    else:
+        falling = -np.sort(-probabilities.astype(np.float64), axis=1)
+        is_in = np.cumsum(falling, axis=1) <= threshold
+    sizes: Ints = np.maximum(is_in.sum(axis=1, dtype=np.int64), 1)
+    return sizes

@@ -1,0 +1,86 @@
+"""`calibration.json`, of a run and in the assets of its SavedModel: how sure its answers may be.
+
+| key | value |
+|---|---|
+| `format_version` | 1 |
+| `rows` | of the validation split, on which all was fitted and measured |
+| `temperature` | by which the model's scores were divided before they were exported |
+| `before`, `after` | `log_loss` (nats) and `calibration_error` on these rows, without and with it |
+| `scores` | of the rows' own labels, ascending, for sets of labels: `lac` and `aps` |
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from charseq.errors import DataError
+from charseq.files import damage_as_data_error, read_json_object
+from charseq.measures.conformal import SET_METHODS, find_threshold
+
+CALIBRATION_FILE = "calibration.json"
+_FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """How far probabilities can be relied on: log loss in nats, and calibration error, 0 to 1."""
+
+    log_loss: float
+    calibration_error: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The content of `calibration.json`.
+
+    rows: on which all was fitted. temperature: in the exported weights. before, after: without and
+    with it, on these rows. scores: by method, ascending; see `charseq.measures.conformal`.
+    """
+
+    rows: int
+    temperature: float
+    before: Sureness
+    after: Sureness
+    scores: Mapping[str, tuple[float, ...]]
+
+    def threshold(self, method: str, coverage: float) -> float:
+        """Return the highest score of a label in a set; see `find_threshold`."""
+        return find_threshold(self.scores[method], coverage)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of the file."""
+        return {"format_version": _FORMAT_VERSION, **asdict(self)}
+
+
+def read_calibration(directory: str) -> Calibration | None:
+    """Return the calibration in a local directory; None if there is none.
+
+    Raises:
+        DataError: it is damaged, or a newer version of charseq wrote it.
+    """
+    path = os.path.join(directory, CALIBRATION_FILE)
+    return parse_calibration(read_json_object(path), path) if os.path.exists(path) else None
+
+
+def parse_calibration(content: Mapping[str, Any], path: str) -> Calibration:
+    """Return what a `calibration.json` says.
+
+    Raises:
+        DataError: as `read_calibration`; `path` is named.
+    """
+    with damage_as_data_error(path, f"a {CALIBRATION_FILE} of a training"):
+        if (version := int(content["format_version"])) > _FORMAT_VERSION:
+            raise DataError(
+                f"{path}: got format version {version}, expected {_FORMAT_VERSION}: a newer "
+                "version of charseq wrote it"
+            )
+        return Calibration(
+            int(content["rows"]),
+            float(content["temperature"]),
+            Sureness(**content["before"]),
+            Sureness(**content["after"]),
+            {method: tuple(map(float, content["scores"][method])) for method in SET_METHODS},
+        )
