@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from charseq.files import sync
 from charseq.manifest import SPLITS
-from charseq.models.calibration import CALIBRATION_FILE
+from charseq.models.saved_model import CALIBRATION_FILE
 from charseq.options_file import OPTIONS_FILE
 from trainer.run_directory import (
     CHECKPOINTS,

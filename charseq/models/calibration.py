@@ -19,8 +19,8 @@ from typing import Any
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, read_json_object
 from charseq.measures.conformal import SET_METHODS, find_threshold
+from charseq.models.saved_model import CALIBRATION_FILE
 
-CALIBRATION_FILE = "calibration.json"
 _FORMAT_VERSION = 1
 
 

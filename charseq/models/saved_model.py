@@ -23,7 +23,6 @@ from typing import Any
 from charseq.errors import DataError
 from charseq.files import literal_path
 from charseq.manifest import MANIFEST_FILE
-from charseq.models.calibration import CALIBRATION_FILE
 from charseq.models.graph_check import check_graph
 
 SAVED_MODEL_FILE = "saved_model.pb"
@@ -53,6 +52,7 @@ LENGTH = "length"
 PROBABILITY_TOLERANCE = 1e-5
 
 RUN_FILE = "run.json"
+CALIBRATION_FILE = "calibration.json"
 ASSETS_DIR = "assets"
 DATASET_ASSET = f"{ASSETS_DIR}/{MANIFEST_FILE}"
 RUN_ASSET = f"{ASSETS_DIR}/{RUN_FILE}"

@@ -50,6 +50,7 @@ def read_json(path):
 def test_a_run_leaves_its_files_and_nothing_unfinished(run):
     names = {"checkpoints", "model.keras", "saved_model", "logs", "run.json"}
     names |= {"metrics.json", "metrics.csv", "ngram_baseline.npz", "options.toml"}
+    names.add("calibration.json")
     evaluated = ("evaluation-test.json", "evaluation-validation.json", "report.html")
     assert names == {path.name for path in run.iterdir() if path.name not in evaluated}
 
@@ -131,7 +132,9 @@ def test_the_model_of_the_best_epoch_is_exported(data, tmp_path, monkeypatch):
     arguments = ["--model", tmp_path / "run", "--data", data, "--split", "validation"]
     assert evaluate_main([str(argument) for argument in arguments]) == 0
     evaluation = read_json(tmp_path / "run" / "evaluation-validation.json")
-    assert evaluation["loss"] == pytest.approx(losses[0], rel=1e-4)
+    calibration = read_json(tmp_path / "run" / "calibration.json")
+    assert calibration["before"]["log_loss"] == pytest.approx(losses[0], rel=1e-4)
+    assert evaluation["loss"] == pytest.approx(calibration["after"]["log_loss"], rel=1e-4)
 
 
 def test_tensorboard_logs_hold_what_metrics_json_holds(run):
@@ -161,7 +164,9 @@ def test_evaluation_agrees_with_the_last_validation(run, data, capsys):
     validation = read_json(run / "metrics.json")["final"]["validation"]
     evaluation = read_json(run / "evaluation-validation.json")
     assert evaluation["rows"] == 100
-    assert evaluation["loss"] == pytest.approx(validation["loss"], rel=1e-5)
+    calibration = read_json(run / "calibration.json")
+    assert calibration["before"]["log_loss"] == pytest.approx(validation["loss"], rel=1e-5)
+    assert evaluation["loss"] == pytest.approx(calibration["after"]["log_loss"], rel=1e-5)
     assert evaluation["accuracy"] == pytest.approx(validation["accuracy"])
     assert evaluation["ngram_baseline"]["accuracy"] > 0.95
     assert sum(label["support"] for label in evaluation["labels"]) == 100
@@ -247,7 +252,10 @@ def test_without_a_validation_split_there_is_no_validation(tmp_path, capsys):
     flags = ["--data", str(tmp_path / "data"), "--output", str(output), "--units", "2"]
     assert main([*flags, "--epochs", "1", "--representation", "scalar"]) == 0
     assert read_json(output / "metrics.json")["final"]["validation"] is None
-    assert "validation" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "not calibrated: the dataset has no validation row\n" in out
+    assert "validation loss" not in out
+    assert not (output / "calibration.json").exists()
     assert evaluate_main(["--model", str(output), "--data", str(tmp_path / "data")]) == 1
     assert "its split 'test' has no row" in capsys.readouterr().err
 

@@ -19,9 +19,10 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from charseq.files import literal_path, sync, sync_tree, write_json
-from charseq.models.calibration import CALIBRATION_FILE, Calibration
+from charseq.models.calibration import Calibration
 from charseq.models.saved_model import (
     CALIBRATION_ASSET,
+    CALIBRATION_FILE,
     CLASSIFY,
     CLASSIFY_IDS,
     DATASET_ASSET,
