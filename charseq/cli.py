@@ -6,11 +6,11 @@ import gc
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from charseq.console.messages import print_error
+from charseq.console.native import without_native_messages
 from charseq.console.terminal import escaped_output
 from charseq.errors import (
     ChangedData,
@@ -90,9 +90,11 @@ def heavy_imports() -> Iterator[None]:
     """
     limit_thread_pools()
     _ignore_keras_settings()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     gc.disable()
     try:
-        with _without_native_messages():
+        with without_native_messages():
             yield
         # A million objects that live as long as the process: collecting them takes a second.
         gc.freeze()
@@ -108,28 +110,3 @@ def _ignore_keras_settings() -> None:
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["KERAS_HOME"] = os.devnull  # No directory: nothing is read from it or written.
-
-
-@contextmanager
-def _without_native_messages() -> Iterator[None]:
-    """Hold back what native code writes to standard error; print it if the block fails.
-
-    Importing TensorFlow prints messages about oneDNN and missing GPUs before its own settings for
-    the log level apply.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as messages:
-        os.dup2(messages.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            if not was_signalled():  # A user who interrupts does not need them.
-                messages.seek(0)
-                os.write(stderr, messages.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)

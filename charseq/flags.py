@@ -52,7 +52,7 @@ from charseq.running_as import program_name
 T = TypeVar("T")
 _METADATA_KEY = "flag"
 _MAX_PARSER_ERROR = 700
-_OPTIONS_HELP = "file of flags in TOML, before those of the command line"
+_OPTIONS_HELP = "file of flags in TOML or JSON, before those of the command line"
 # The limit of whole numbers that have no other: TensorFlow and Arrow count in 64 bits.
 _MAX_COUNT = 2**63 - 1
 
@@ -211,7 +211,7 @@ def make_parser(
         exclusive = parser.add_mutually_exclusive_group(required=True)
     for field in fields:
         _add_argument(exclusive if field.flag.exclusive else parser, field)
-    parser.add_argument("--options", metavar="FILE.toml", help=_OPTIONS_HELP)
+    parser.add_argument("--options", metavar="FILE", help=_OPTIONS_HELP)
     return parser
 
 

@@ -265,6 +265,23 @@ def index_path(shard_path: str) -> str:
     return f"{INDEX_DIR}/{shard_path.partition('.tfrecord')[0]}.npy"
 
 
+def check_shard(path: str, size: int | None, shard: Shard) -> None:
+    """Check the size of a shard's file.
+
+    Args:
+        path: of the file, for the message.
+        size: its bytes; None if there is no such file.
+        shard: what the manifest says of it.
+
+    Raises:
+        DataError: there is no file, or it is of another size.
+    """
+    if size is None:
+        raise DataError(f"{path}: no such file, but {MANIFEST_FILE} names it as a shard")
+    if size != shard.bytes:
+        raise DataError(f"{path}: got {size} bytes, expected {shard.bytes} by {MANIFEST_FILE}")
+
+
 def format_version(*, has_weight: bool) -> int:
     """Return the version of a manifest: the least that its readers must know."""
     return FORMAT_VERSION if has_weight else _WITHOUT_WEIGHTS

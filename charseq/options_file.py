@@ -1,4 +1,4 @@
-"""`--options FILE.toml`: the flags of a command in a file, and the file that an output keeps.
+"""`--options FILE`: the flags of a command in a file, and the file that an output keeps.
 
     input = ["data/*.csv"]
     max-length = "auto"
@@ -7,6 +7,7 @@
     [beam]
     runner = "FlinkRunner"
 
+A file whose name ends in `.json` holds the same as a JSON object; `charseq.api` writes such files.
 Keys are names of flags, without dashes in front. What stands on the command line as well counts
 there. The table `beam`, of commands that pass flags to Apache Beam, holds such flags.
 """
@@ -17,7 +18,7 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, BinaryIO
 
 from charseq.errors import UsageError
 from charseq.paths import expand_path
@@ -52,17 +53,17 @@ def read_options_file(path: str) -> dict[str, Any]:
     """Return the content of a file of options, its keys with underscores.
 
     Raises:
-        UsageError: it is not TOML, or this Python is older than 3.11, which reads TOML.
+        UsageError: it is neither TOML nor, by its name, a JSON object; or it is TOML, and this
+            Python is older than 3.11, which reads TOML.
     """
-    try:
-        import tomllib
-    except ImportError:
-        raise UsageError("--options: needs Python 3.11 or later, which reads TOML") from None
+    load = json.load if path.endswith(".json") else _load_toml
     try:
         with open(path, "rb") as file:
-            content = tomllib.load(file)
-    except (OSError, ValueError) as error:  # of UTF-8 and TOML alike
+            content = load(file)
+    except (OSError, ValueError) as error:  # of UTF-8, TOML and JSON alike
         raise UsageError(f"--options: {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"--options: {path}: got {content!r}, expected a JSON object")
     names = [key.replace("-", "_") for key in content]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -70,12 +71,20 @@ def read_options_file(path: str) -> dict[str, Any]:
     return dict(zip(names, content.values(), strict=True))
 
 
+def _load_toml(file: BinaryIO) -> dict[str, Any]:
+    try:
+        import tomllib
+    except ImportError:
+        raise UsageError("--options: needs Python 3.11 or later, which reads TOML") from None
+    return tomllib.load(file)
+
+
 def to_words(name: str, value: object, *, is_repeated: bool, is_switch: bool) -> list[str]:
     """Return the words of a command line that set the flag `name` to the value of a file.
 
     Args:
         name: such as `--max-length`.
-        value: of TOML.
+        value: of TOML or JSON.
         is_repeated: whether it takes several words.
         is_switch: whether it takes none.
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.unit
 
 PACKAGES = ("charseq", "pipeline", "trainer")
 # Seconds each, and memory: a module of charseq that needs one imports it in the function.
-HEAVY = {"apache_beam", "keras", "pyarrow", "tensorflow", "tensorflow_transform"}
+HEAVY = {"apache_beam", "keras", "pandas", "pyarrow", "tensorflow", "tensorflow_transform"}
 
 
 def modules_of(package: str) -> dict[str, Path]:

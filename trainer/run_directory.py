@@ -20,11 +20,12 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, read_json_object, sync, write_json
+from charseq.models.runs import RUN_MODEL
 from charseq.models.saved_model import RUN_FILE
 
 FORMAT_VERSION = 1
 MODEL_FILE = "model.keras"
-SAVED_MODEL = "saved_model"
+SAVED_MODEL = RUN_MODEL
 LOGS = "logs"
 CHECKPOINTS = "checkpoints"
 BEST_WEIGHTS = "best.npz"
@@ -58,11 +59,6 @@ class Run:
     def path(self, name: str) -> str:
         """Return the path of a file of the run."""
         return os.path.join(self.directory, name)
-
-
-def evaluation_file(split: str) -> str:
-    """Return the name of the file that holds the `Evaluation` of a split."""
-    return f"evaluation-{split}.json"
 
 
 def unfinished_run_file(directory: str) -> str:

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from charseq.files import sync
 from charseq.manifest import SPLITS
+from charseq.models.runs import evaluation_file
 from charseq.models.saved_model import CALIBRATION_FILE
 from charseq.options_file import OPTIONS_FILE
 from trainer.run_directory import (
@@ -23,7 +24,6 @@ from trainer.run_directory import (
     SAVED_MODEL,
     UNFINISHED_MODEL,
     UNFINISHED_SAVED_MODEL,
-    evaluation_file,
 )
 
 _WHOLE_FILES = (

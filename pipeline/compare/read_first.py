@@ -8,11 +8,9 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import DataError
 from charseq.manifest import MANIFEST_FILE, Manifest, parse_manifest
+from charseq.models.runs import RUN_MODEL
 from charseq.models.saved_model import CURRENT_VERSION, DATASET_ASSET, POINTER_FILE
 from pipeline.runtime.filesystems import open_file
-
-# Where a run has its SavedModel.
-RUN_MODEL = "saved_model"
 
 
 class Described(NamedTuple):

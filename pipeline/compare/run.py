@@ -12,12 +12,13 @@ from apache_beam.io.filesystems import FileSystems
 
 from charseq.errors import ChangedData, DataError, UsageError
 from charseq.manifest import MANIFEST_FILE, Manifest
+from charseq.models.runs import RUN_MODEL
 from charseq.models.saved_model import DATASET_ASSET, POINTER_FILE
 from pipeline.compare.comparison import PAGE_FILE, RESULT_FILE, Comparison
 from pipeline.compare.limits import DEFAULT, find_unknown
 from pipeline.compare.options import CompareOptions
 from pipeline.compare.profile import Named, profile_of_dataset
-from pipeline.compare.read_first import RUN_MODEL, read_first
+from pipeline.compare.read_first import read_first
 from pipeline.compare.rows import build, read_profile, rules_like
 from pipeline.manifests.read import read_manifest
 from pipeline.rows.sources import find_nonempty_sources

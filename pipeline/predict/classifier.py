@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from charseq.errors import DataError
+from charseq.models.batches import batch_rows
 from charseq.models.saved_model import (
     CLASSIFY,
     CLASSIFY_IDS,
@@ -30,7 +31,6 @@ from pipeline.predict.characters import CharacterCounts, add_characters, count_c
 from pipeline.predict.model import Model, read_model
 from pipeline.predict.probabilities import (
     Probabilities,
-    batch_rows,
     find_probabilities,
     use_calling_threads,
 )

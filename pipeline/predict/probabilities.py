@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from charseq.models.batches import batch_rows
 from charseq.models.saved_model import (
     CLASSIFY_IDS,
     IDS,
@@ -21,16 +22,7 @@ from pipeline.predict.model import Model
 # From ids (rows, max_length) int64 and lengths (rows,) int64 to (rows, labels) float32.
 Probabilities = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
-# Of 256 to 4,096 rows, sequences per CPU second were most at 1,024 and 2,048. More ids than these
-# would take gigabytes in a model of n-grams.
-_MAX_ROWS, _MIN_ROWS = 1024, 64
-_MAX_IDS = 1 << 18
 _LONGEST_TRIED = 32
-
-
-def batch_rows(max_length: int) -> int:
-    """Return the rows of every batch: XLA compiles a program for each shape, so there is one."""
-    return max(_MIN_ROWS, min(_MAX_ROWS, _MAX_IDS // max_length))
 
 
 def use_calling_threads() -> None:

@@ -8,16 +8,15 @@ rest.
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 
 from charseq.console.progress import StatusLine
+from charseq.console.status import Status
 
 _SECONDS_ON_A_TERMINAL = 0.5
 _SECONDS_IN_A_LOG = 5.0
@@ -42,36 +41,6 @@ def advance(**counts: int) -> None:
     """
     with _lock:
         _counts.update(counts)
-
-
-@dataclass(frozen=True)
-class Status:
-    """The progress of a stage.
-
-    rows: that it has done. percent, seconds_left: of this stage, None where they are not known.
-    seconds: since the run began.
-    """
-
-    stage: str
-    rows: int = 0
-    rows_per_second: int | None = None
-    percent: float | None = None
-    seconds_left: float | None = None
-    seconds: float = 0.0
-
-    def __str__(self) -> str:
-        known = [f"{self.stage}: {self.rows:,} rows" if self.rows else self.stage]
-        if self.percent is not None:
-            known.append(f"{self.percent:.0f} %")
-        if self.rows_per_second is not None:
-            known.append(f"{self.rows_per_second:,} rows/s")
-        if self.seconds_left is not None:
-            known.append(f"{self.seconds_left:.0f} s left in this stage")
-        return ", ".join([*known, f"{self.seconds:.0f} s so far"])
-
-    def to_json(self) -> str:
-        """Return the status as a line of a log, without what is not known."""
-        return json.dumps({key: value for key, value in asdict(self).items() if value is not None})
 
 
 class ProgressTracker:

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from charseq.errors import DataError
+from charseq.models.runs import evaluation_file
 from trainer.replacement import begin_run
-from trainer.run_directory import Run, complete_run, evaluation_file, read_run
+from trainer.run_directory import Run, complete_run, read_run
 
 pytestmark = pytest.mark.unit
 

@@ -13,7 +13,7 @@ from charseq.chain import Named, merge, order_chain, split_name
 from charseq.errors import DataError
 from charseq.files import FileDigest, sha256_of_file, sha256_of_json
 from charseq.folds import view_fold
-from charseq.manifest import MANIFEST_FILE, Manifest, Shard, parse_manifest
+from charseq.manifest import MANIFEST_FILE, Manifest, check_shard, parse_manifest
 from trainer.data.files import ChainFiles, Files, LocalFiles, open_files
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def _read(files: Files) -> Dataset:
     manifest = parse_manifest(content, os.path.join(files.address, MANIFEST_FILE))
     dataset = Dataset(manifest, files, content)
     for shard in dataset.manifest.shards:
-        _check_shard(dataset.display_path(shard.path), files.size(shard.path), shard)
+        check_shard(dataset.display_path(shard.path), files.size(shard.path), shard)
     return dataset
 
 
@@ -203,10 +203,3 @@ def _read_manifest(files: Files) -> bytes:
         )
     with open(files.path(MANIFEST_FILE), "rb") as file:
         return file.read()
-
-
-def _check_shard(path: str, size: int | None, shard: Shard) -> None:
-    if size is None:
-        raise DataError(f"{path}: no such file, but {MANIFEST_FILE} names it as a shard")
-    if size != shard.bytes:
-        raise DataError(f"{path}: got {size} bytes, expected {shard.bytes} by {MANIFEST_FILE}")

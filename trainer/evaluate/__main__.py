@@ -20,6 +20,7 @@ from charseq.files import write_json
 from charseq.flags import flag, make_parser, parse, validate
 from charseq.folds import count_folds
 from charseq.manifest import SPLITS
+from charseq.models.runs import evaluation_file
 from charseq.models.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_data, check_local
 from trainer.config import DATA_HELP, EXCLUDE_HELP
@@ -27,7 +28,7 @@ from trainer.data.dataset import CHOSE_EPOCH, Dataset, open_datasets
 from trainer.evaluate.evaluation import evaluate, format_evaluation
 from trainer.evaluate.predictions import write_predictions_report
 from trainer.evaluate.report import write_report
-from trainer.run_directory import evaluation_file, read_run
+from trainer.run_directory import read_run
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from charseq.measures.metrics import (
     wilson_interval,
     worst_labels,
 )
+from charseq.models.runs import evaluation_file
 from charseq.models.saved_model import RUN_FILE
-from trainer.run_directory import METRICS_FILE, REPORT_FILE, evaluation_file, read_run_json
+from trainer.run_directory import METRICS_FILE, REPORT_FILE, read_run_json
 
 # Up to here a matrix can be read and a table be looked through; beyond, only extremes are shown.
 _FEW_LABELS = 30

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from charseq.models.batches import batch_rows
 from charseq.text.normalization import Normalization
 from pipeline.predict.model import Model
-from pipeline.predict.probabilities import batch_rows, find_probabilities
+from pipeline.predict.probabilities import find_probabilities
 from tests.support.manifests import TRAIN
 
 NOT_NORMALIZED = Normalization(nfc=False, lowercase=False, strip=False)

@@ -8,8 +8,9 @@ from collections import Counter
 
 import pytest
 
+from charseq.console.status import Status
 from pipeline.runtime import progress
-from pipeline.runtime.progress import ProgressTracker, Status
+from pipeline.runtime.progress import ProgressTracker
 
 pytestmark = pytest.mark.unit
 

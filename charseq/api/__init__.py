@@ -1,0 +1,1 @@
+"""What `import charseq` offers; the commands run in processes of their own."""
