@@ -14,7 +14,7 @@ from charseq.api.locate import locate_model
 from charseq.api.predictions import Explanations, Predictions
 from charseq.api.tensorflow import import_tensorflow
 from charseq.api.texts import check_sequences
-from charseq.console.messages import name_first
+from charseq.console.messages import name_first, shorten_message
 from charseq.errors import DataError, UsageError
 from charseq.files import read_json_object
 from charseq.manifest import REPORT_FILE, SPLITS, Manifest, manifest_from_json
@@ -37,6 +37,7 @@ _EXPLAIN = "explain"
 _LOG_PROBABILITY = "log_probability"
 _INFLUENCE = "influence"
 _SHOWN_LABELS = 12
+_REASON_CHARACTERS = 500
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -194,7 +195,7 @@ class Model:
             try:
                 computed = signature(**{SEQUENCE: tf.constant(batch, tf.string)})
             except tf.errors.OpError as error:
-                reason = str(error.message).strip().partition("\n")[0]
+                reason = shorten_message(" ".join(str(error.message).split()), _REASON_CHARACTERS)
                 raise DataError(f"{self.saved_model}: the model fails: {reason}") from error
             yield {output: computed[output].numpy() for output in outputs}
 
