@@ -6,7 +6,7 @@ from typing import Any
 
 from charseq.files import read_json_object
 
-_NAMES = ("accuracy", "macro_f1", "loss")
+_COMPARED = {"accuracy": "accuracy", "macro_f1": "macro F1", "loss": "loss"}
 _SHOWN = ("rows", "accuracy", "top3_accuracy", "macro_f1", "loss", "calibration_error")
 
 
@@ -41,7 +41,7 @@ class EvaluationFigures(dict[str, Any]):
             "notebook_evaluation.html",
             split=self["split"],
             rows=self["rows"],
-            names=_NAMES,
+            names=_COMPARED,
             compared={name: scores for name, scores in compared.items() if scores},
             warnings=[text for name in ("trivial", "not_better") if (text := self.get(name))],
             report=self.report,

@@ -18,6 +18,7 @@ from charseq.api import commands
 from charseq.api.commands import options_to_json, run_command
 from charseq.api.output import Output
 from charseq.errors import DataError, MismatchError, UsageError
+from trainer.config import parse_command_line
 
 
 def replace_command(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -158,3 +159,17 @@ def test_a_stream_that_a_grandchild_holds_open_is_not_waited_for() -> None:
         with Output(process) as output:
             output.show()
         assert time.monotonic() - started < 15
+
+
+@pytest.mark.unit
+def test_a_file_of_json_holds_options_with_every_python(tmp_path: Path) -> None:
+    path = tmp_path / "options.json"
+    path.write_text('{"data": ["d"], "output": "o", "from": "r", "overwrite": false, "units": [8]}')
+    config = parse_command_line(["--options", str(path)])
+    assert (config.data, config.from_, config.overwrite, config.units) == (("d",), "r", False, (8,))
+    path.write_text("[1]")
+    with pytest.raises(UsageError, match=r"options.json: got \[1\], expected a JSON object$"):
+        parse_command_line(["--options", str(path)])
+    path.write_text("{")
+    with pytest.raises(UsageError, match=r"^--options: .*options.json: Expecting property name"):
+        parse_command_line(["--options", str(path)])
