@@ -235,7 +235,7 @@ def test_help_shows_placeholders_choices_and_defaults(monkeypatch: pytest.Monkey
         "--overwrite [OVERWRITE]",
         "replace",
         "--keep KEEP           number of versions (default: 5)",
-        "--options FILE.toml   file of flags in TOML, before those of the command line",
+        "--options FILE        file of flags in TOML or JSON, before those of the command line",
         "",
         "The end.",
     ]

@@ -25,11 +25,12 @@ pytestmark = pytest.mark.unit
 
 
 PAGES = ("compare", "dataset", "evaluation", "folds", "predictions", "run")
+PARTS = ("notebook_evaluation", "notebook_explanations", "notebook_facts", "notebook_predictions")
 
 
 def test_every_template_is_valid() -> None:
     names = {file.name for file in files("charseq.html").joinpath("templates").iterdir()}
-    pages = {f"{name}.html" for name in PAGES}
+    pages = {f"{name}.html" for name in (*PAGES, *PARTS)}
     assert names == {"base.html", "macros.html", "style.css", *pages}
     for file in files("charseq.html").joinpath("templates").iterdir():
         Environment().parse(file.read_text(encoding="utf-8"))
