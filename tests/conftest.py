@@ -24,6 +24,8 @@ settings.load_profile("charseq")
 # With several processes, each takes one file after the other: those of most seconds come first, so
 # that no process is left alone with one of them.
 LONGEST_FIRST = (
+    "charseq/api/test_notebook.py",
+    "charseq/api/test_end_to_end.py",
     "trainer/training/test_checkpoint.py",
     "trainer/training/test_loop.py",
     "trainer/data/test_files.py",
