@@ -2,13 +2,14 @@
 
 | signature | input | outputs |
 |---|---|---|
-| `serving_default` | `sequence` (batch,) string | `label` (batch,) string, `probability` (batch,) float32, `probabilities` (batch, labels) float32 |
+| `serving_default` | `sequence` (batch,) string | `label` (batch,) string, `probability` (batch,) float32, `probabilities` (batch, labels) float32; `surprise` and `strangeness` (batch,) float32 |
 | `top_k` | `sequence` (batch,) string, `k` () int32 | `labels` (batch, k) string, `probabilities` (batch, k) float32 |
 | `encode` | `sequence` (batch,) string | `ids` (batch, max_length) int64, `length` (batch,) int64 |
 | `classify_ids` | `ids` and `length`, as `encode` gives them | `probabilities` (batch, labels) float32 |
+| `strangeness_ids` | the same | `surprise` and `strangeness` (batch,) float32 |
 | `predict_set`, `predict_set_adaptive` | `sequence` (batch,) string, `coverage` () float32, 0 to 1 | `labels` (batch, labels) string, most probable first, their `probabilities` (batch, labels) float32, and `size` (batch,) int32: the set is the first `size` labels |
 
-The last two are of models that had validation rows: sets of labels that hold the right one as often as `coverage` says, by the
+`surprise` and `strangeness`, of `trainer.strangeness.model`, and the last three signatures are of models that had validation rows: sets of labels that hold the right one as often as `coverage` says, by the
 methods `lac` and `aps` of `charseq.measures.conformal`.
 
 `sequence` is in NFC if the dataset in the assets was prepared with `--normalize nfc`; see `charseq.text.normalization`.
@@ -34,6 +35,7 @@ CLASSIFY = "serving_default"
 TOP_K = "top_k"
 ENCODE = "encode"
 CLASSIFY_IDS = "classify_ids"
+STRANGENESS_IDS = "strangeness_ids"
 PREDICT_SET = "predict_set"
 PREDICT_SET_ADAPTIVE = "predict_set_adaptive"
 
@@ -41,6 +43,8 @@ SEQUENCE = "sequence"
 K = "k"
 COVERAGE = "coverage"
 SIZE = "size"
+SURPRISE = "surprise"
+STRANGENESS = "strangeness"
 LABEL = "label"
 LABELS = "labels"
 PROBABILITY = "probability"

@@ -429,7 +429,7 @@ BREAKAGES = (
     Breakage(
         "one-step-too-far",
         "served: a row's answer is of its last character",
-        "trainer.export.forward_pass:last_output",
+        "trainer.model.forward_pass:last_output",
         read_one_step_further,
         "tests/trainer/export/test_export.py -k keras_computes",
     ),

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from charseq.examples import WEIGHT
 from charseq.measures.gains import Ints
 from trainer.baseline.linear import fit
 from trainer.baseline.ngrams import Ngrams, distinct_ngrams
 from trainer.baseline.saved import save_baseline
 from trainer.data.dataset import Dataset
-from trainer.data.records import first_shards, read_errors_as_data_error, read_rows
-from trainer.data.representation import restore_ids
+from trainer.data.id_rows import read_id_rows
+from trainer.data.records import read_errors_as_data_error
 
 # More rows, or more characters, would take longer than seconds; memory follows the characters.
 MAX_ROWS = 200_000
 MAX_CHARACTERS = 4_000_000
-_ROWS_AT_ONCE = 2048
 
 Weights = npt.NDArray[np.float32]
 
@@ -56,15 +52,6 @@ class BaselineTraining:
         print(f"n-gram baseline: trained on {self._rows:,} rows", flush=True)
 
 
-class _Rows(NamedTuple):
-    """Some rows: ids (rows, max_length) int64; lengths, labels (rows,) int64; weights (rows,)."""
-
-    ids: npt.NDArray[np.int64]
-    lengths: Ints
-    labels: Ints
-    weights: Weights | None
-
-
 def read_ngrams(dataset: Dataset, max_rows: int = MAX_ROWS) -> tuple[Ngrams, Ints, Weights | None]:
     """Return n-grams, labels (rows,) and weights (rows,) of the first rows of the train split.
 
@@ -73,7 +60,7 @@ def read_ngrams(dataset: Dataset, max_rows: int = MAX_ROWS) -> tuple[Ngrams, Int
     """
     ngrams, labels, weights = [], [], []
     rows = characters = 0
-    for read in _read_rows(dataset, max_rows):
+    for read in read_id_rows(dataset, max_rows):
         kept = np.cumsum(read.lengths) <= MAX_CHARACTERS - characters
         kept[max_rows - rows :] = False
         ngrams.append(distinct_ngrams(read.ids[kept], read.lengths[kept]))
@@ -85,15 +72,3 @@ def read_ngrams(dataset: Dataset, max_rows: int = MAX_ROWS) -> tuple[Ngrams, Int
             break
     together = Ngrams(*(np.concatenate(column) for column in zip(*ngrams, strict=True)))
     return together, np.concatenate(labels), np.concatenate(weights) if weights else None
-
-
-def _read_rows(dataset: Dataset, max_rows: int) -> Iterator[_Rows]:
-    """Yield the rows of the first shards of the train split, `max_rows` or more if it has them."""
-    manifest = dataset.manifest
-    scale = manifest.weight_scale("train")
-    representation = "one_hot" if manifest.encoding == "one_hot" else "embedding"
-    for rows in read_rows(dataset, first_shards(manifest, max_rows), _ROWS_AT_ONCE):
-        lengths = rows["length"].numpy()
-        ids = restore_ids(rows["sequence"].numpy(), lengths, representation, manifest)
-        weights = rows[WEIGHT].numpy() * np.float32(scale) if WEIGHT in rows else None
-        yield _Rows(ids, lengths, rows["label"].numpy(), weights)

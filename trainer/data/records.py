@@ -25,10 +25,10 @@ PARALLEL_CALLS = 2
 Rows = dict[str, tf.Tensor]
 
 
-def first_shards(manifest: Manifest, rows: int) -> list[str]:
-    """Return the paths of the first shards of the train split that hold `rows` rows, or of all."""
+def first_shards(manifest: Manifest, rows: int, split: str = "train") -> list[str]:
+    """Return the paths of the first shards of a split that hold `rows` rows, or of all."""
     paths = []
-    for shard in manifest.shards_of("train"):
+    for shard in manifest.shards_of(split):
         if rows <= 0:
             break
         paths.append(shard.path)

@@ -19,7 +19,6 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from charseq.files import literal_path, sync, sync_tree, write_json
-from charseq.models.calibration import Calibration
 from charseq.models.saved_model import (
     CALIBRATION_ASSET,
     CALIBRATION_FILE,
@@ -36,6 +35,7 @@ from charseq.models.saved_model import (
 )
 from trainer.data.dataset import Dataset
 from trainer.export.parity import Parity, read_parity
+from trainer.export.reference import Reference
 from trainer.export.serving_model import TextClassifier, TextEncoder
 from trainer.run_directory import (
     MODEL_FILE,
@@ -55,7 +55,7 @@ def export(
     encoder: TextEncoder,
     representation: str,
     dataset: Dataset,
-    calibration: Calibration | None = None,
+    reference: Reference | None = None,
 ) -> int:
     """Write `model.keras`, `calibration.json` and `saved_model/` into the directory of a run.
 
@@ -68,17 +68,18 @@ def export(
         DataError: the SavedModel does not agree with the encoder and the model.
     """
     _save_keras_model(directory, model)
-    if calibration:
-        write_json(os.path.join(directory, CALIBRATION_FILE), calibration.to_json())
+    if reference:
+        path = os.path.join(directory, CALIBRATION_FILE)
+        write_json(path, reference.calibration.to_json())
     unfinished = os.path.join(directory, UNFINISHED_SAVED_MODEL)
     shutil.rmtree(unfinished, ignore_errors=True)  # An earlier export may have been cut short.
-    classifier = TextClassifier(encoder, model, representation, dataset.manifest, calibration)
+    classifier = TextClassifier(encoder, model, representation, dataset.manifest, reference)
     path = os.path.join(literal_path(directory), UNFINISHED_SAVED_MODEL)
     tf.saved_model.save(classifier, path, classifier.signatures())
     Path(unfinished, DATASET_ASSET).write_bytes(dataset.manifest_bytes)
     shutil.copyfile(unfinished_run_file(directory), os.path.join(unfinished, RUN_ASSET))
-    if calibration:
-        write_json(os.path.join(unfinished, CALIBRATION_ASSET), calibration.to_json())
+    if reference:
+        write_json(os.path.join(unfinished, CALIBRATION_ASSET), reference.calibration.to_json())
     check_export(unfinished, classifier, read_parity(dataset))
     sync_tree(unfinished)
     size = sum(file.stat().st_size for file in Path(unfinished).rglob("*") if file.is_file())

@@ -15,7 +15,6 @@ import tensorflow as tf
 
 from charseq.errors import DataError
 from charseq.manifest import TRANSFORM_GRAPH_DIR, Manifest
-from charseq.models.calibration import Calibration
 from charseq.models.saved_model import (
     CLASSIFY,
     CLASSIFY_IDS,
@@ -28,6 +27,9 @@ from charseq.models.saved_model import (
     PROBABILITY,
     SAVED_MODEL_FILE,
     SEQUENCE,
+    STRANGENESS,
+    STRANGENESS_IDS,
+    SURPRISE,
     TOP_K,
     K,
     load_saved_model,
@@ -35,9 +37,10 @@ from charseq.models.saved_model import (
 from trainer.config import NGRAMS
 from trainer.data.dataset import Dataset
 from trainer.data.representation import represent
-from trainer.export.forward_pass import Gates, forward, sigmoid_gates, tanh_gates
 from trainer.export.parity import read_parity
 from trainer.export.prediction_sets import PredictionSets
+from trainer.export.reference import Reference
+from trainer.model.forward_pass import Gates, forward, sigmoid_gates, tanh_gates
 
 _TEXTS = tf.TensorSpec([None], tf.string, name=SEQUENCE)
 _IDS = tf.TensorSpec([None, None], tf.int64, name=IDS)
@@ -88,7 +91,7 @@ class TextClassifier(tf.Module):
         model: keras.Model,
         representation: str,
         manifest: Manifest,
-        calibration: Calibration | None = None,
+        reference: Reference | None = None,
     ) -> None:
         super().__init__()
         self._encoder = encoder
@@ -102,9 +105,10 @@ class TextClassifier(tf.Module):
         self._alphabet_size = manifest.alphabet_size
         self._num_ids = manifest.unknown_id + 1
         self._labels = tf.constant(manifest.labels)
-        self._sets = None
-        if calibration:
-            self._sets = PredictionSets(calibration, self._labels, self._classify_texts)
+        self._sets = self._strangeness = None
+        if reference:
+            self._sets = PredictionSets(reference.calibration, self._labels, self._classify_texts)
+            self._strangeness = reference.strangeness
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """Return the signatures of the SavedModel, by name; see `charseq.models.saved_model`."""
@@ -114,6 +118,8 @@ class TextClassifier(tf.Module):
             ENCODE: self.encode,
             CLASSIFY_IDS: self.classify_ids,
         }
+        if self._strangeness:
+            signatures[STRANGENESS_IDS] = self._strangeness.strangeness_ids
         return {**signatures, **(self._sets.signatures() if self._sets else {})}
 
     @tf.function(input_signature=[_TEXTS], autograph=False)
@@ -122,14 +128,20 @@ class TextClassifier(tf.Module):
 
         Returns:
             `label` (batch,) string, its `probability` (batch,) float32, and `probabilities`
-            (batch, labels) float32, in the order of the manifest's labels.
+            (batch, labels) float32, in the order of the manifest's labels. Of a model that had
+            validation rows also `surprise` and `strangeness` (batch,) float32; see
+            `trainer.strangeness.model`.
         """
-        probabilities = self._classify_texts(sequence)
-        return {
+        ids, length = self._encoder.encode(sequence)
+        probabilities = self._probabilities(sigmoid_gates, ids, length)
+        answer = {
             LABEL: tf.gather(self._labels, tf.argmax(probabilities, axis=1)),
             PROBABILITY: tf.reduce_max(probabilities, axis=1),
             PROBABILITIES: probabilities,
         }
+        if self._strangeness:
+            answer[SURPRISE], answer[STRANGENESS] = self._strangeness.measure(ids, length)
+        return answer
 
     @tf.function(input_signature=[_TEXTS, tf.TensorSpec([], tf.int32, name=K)], autograph=False)
     def top_k(self, sequence: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:

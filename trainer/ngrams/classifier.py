@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from trainer.export.forward_pass import last_and_mean_output, lstm_layer, sigmoid_gates
+from trainer.model.forward_pass import last_and_mean_output, lstm_layer, sigmoid_gates
 from trainer.ngrams.counts import FEW
 from trainer.ngrams.experts import Experts, Layer, Size, average_lstms, mix
 from trainer.ngrams.hashing import buckets_of

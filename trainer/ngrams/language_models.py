@@ -68,7 +68,7 @@ def label_log_probabilities(
     places = find_ngrams(statistics.ngrams, hashes)
 
     def read(places: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        return _log_likelihoods(statistics, places, length, num_symbols)
+        return log_likelihoods(statistics, places, length, num_symbols)
 
     if statistics.codes.shape[2] > _MANY_LABELS:
         alone = (places[:, tf.newaxis], length[:, tf.newaxis])
@@ -78,10 +78,17 @@ def label_log_probabilities(
     return tf.nn.log_softmax(statistics.log_shares + likelihoods)
 
 
-def _log_likelihoods(
+def log_likelihoods(
     statistics: Statistics, places: tf.Tensor, length: tf.Tensor, num_symbols: int
 ) -> tf.Tensor:
-    """Return the logarithm of the probability of each sequence by each label, (rows, labels)."""
+    """Return the logarithm of the probability of each sequence by each label, (rows, labels).
+
+    Args:
+        statistics: of the language models.
+        places: (rows, positions, sizes) int32, of the n-grams that end at each position.
+        length: (rows,) int32, with both marks.
+        num_symbols: that can follow another one.
+    """
     probability = tf.constant(1 / num_symbols)
     contexts = statistics.symbols
     for of_size in tf.unstack(places, axis=2):

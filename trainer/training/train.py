@@ -16,12 +16,13 @@ from charseq.files import directory_lock, write_text
 from charseq.options_file import OPTIONS_FILE
 from charseq.process.machine import format_bytes
 from trainer.baseline.training import BaselineTraining
-from trainer.calibration.fit import calibrate, describe_calibration
+from trainer.calibration.fit import describe_calibration
 from trainer.calibration.scale import divide_scores
 from trainer.config import NGRAMS, Config
 from trainer.data.batches import Batches, count_batches, resolve_batch_size
 from trainer.data.dataset import Dataset
 from trainer.data.records import read_errors_as_data_error
+from trainer.export.reference import make_reference
 from trainer.export.saved_model import export
 from trainer.export.serving_model import TextEncoder
 from trainer.ngrams.counting import count_train_rows
@@ -204,11 +205,11 @@ def train_in(
     checkpoints.restore_best()
     keras.config.set_dtype_policy("float32")
     model, representation = learner.to_keras(), settings.representation
-    calibration = calibrate(model, representation, setup.dataset)
-    if calibration:
-        divide_scores(model, representation, calibration.temperature)
-    print(describe_calibration(calibration), flush=True)
-    size = export(directory, model, encoder, representation, setup.dataset, calibration)
+    reference = make_reference(model, representation, setup.dataset)
+    if reference:
+        divide_scores(model, representation, reference.calibration.temperature)
+    print(describe_calibration(reference.calibration if reference else None), flush=True)
+    size = export(directory, model, encoder, representation, setup.dataset, reference)
     print(f"{SAVED_MODEL}: exported, {format_bytes(size)}", flush=True)
     ownership.check()
 

@@ -15,6 +15,7 @@ from tests.support.datasets import LABELS, MAX_LENGTH, encode, toy_rows, write_d
 from trainer.baseline.linear import fit
 from trainer.baseline.ngrams import distinct_ngrams
 from trainer.baseline.training import BaselineTraining, read_ngrams
+from trainer.data import id_rows
 from trainer.data.records import first_shards
 
 pytestmark = pytest.mark.unit
@@ -58,7 +59,7 @@ def test_it_stops_at_so_many_characters(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(training, "MAX_CHARACTERS", 9)
     assert len(read_ngrams(dataset)[1]) == 2
     monkeypatch.setattr(training, "MAX_CHARACTERS", 10)
-    monkeypatch.setattr(training, "_ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(id_rows, "_ROWS_AT_ONCE", 1)
     assert len(read_ngrams(dataset)[1]) == 3
 
 

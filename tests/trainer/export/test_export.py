@@ -16,13 +16,17 @@ from charseq.models.calibration import Calibration, Sureness, read_calibration
 from charseq.models.graph_check import check_graph
 from tests.support.datasets import LABELS, encode, toy_rows, write_dataset
 from trainer.data.files import LocalFiles
+from trainer.data.id_rows import IdRows
 from trainer.evaluate.keras_file import load_keras_model
-from trainer.export import forward_pass
 from trainer.export.parity import read_parity
+from trainer.export.reference import Reference
 from trainer.export.saved_model import check_export, export
 from trainer.export.serving_model import TextClassifier, TextEncoder
+from trainer.model import forward_pass
 from trainer.replacement import begin_run
 from trainer.settings import Settings
+from trainer.strangeness.fit import count_all_ngrams
+from trainer.strangeness.model import StrangenessModel, SurpriseModel
 from trainer.training.build import exported_model
 
 CALIBRATION = Calibration(
@@ -32,6 +36,14 @@ CALIBRATION = Calibration(
     after=Sureness(1.0, 0.125),
     scores={"lac": (0.1, 0.66, 0.8), "aps": (0.4, 0.75, 0.9)},
 )
+
+
+def new_reference(dataset):
+    """Return the calibration above, and that two rows are known: of 1 nat, and of 9."""
+    rows = IdRows(np.array([encode("ABC")]), np.array([3]), np.array([0]), None)
+    unknown_id = dataset.manifest.unknown_id
+    surprise = SurpriseModel(count_all_ngrams(iter([rows]), unknown_id), unknown_id)
+    return Reference(CALIBRATION, StrangenessModel(surprise, np.array([9, 1], np.float32)))
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +215,7 @@ def test_an_export_has_no_operation_but_those_that_are_allowed(
     with dtype_policy(dtype):
         model = exported_model(written.manifest, config)
     classifier = TextClassifier(
-        TextEncoder(written), model, representation, written.manifest, CALIBRATION
+        TextEncoder(written), model, representation, written.manifest, new_reference(written)
     )
     tf.saved_model.save(classifier, str(tmp_path / "model"), classifier.signatures())
     check_graph((tmp_path / "model" / "saved_model.pb").read_bytes(), "model")
@@ -259,11 +271,18 @@ def test_an_export_without_validation_rows_has_four_signatures_and_the_files_of_
 def test_an_export_with_validation_scores_answers_with_sets(written, tmp_path):
     begin_run(str(tmp_path), {})
     _, model = new_classifier(written)
-    export(str(tmp_path), model, TextEncoder(written), "embedding", written, CALIBRATION)
+    export(
+        str(tmp_path),
+        model,
+        TextEncoder(written),
+        "embedding",
+        written,
+        new_reference(written),
+    )
     signatures = tf.saved_model.load(str(tmp_path / "saved_model")).signatures
     assert sorted(signatures) == [
         *("classify_ids", "encode", "predict_set", "predict_set_adaptive"),
-        *("serving_default", "top_k"),
+        *("serving_default", "strangeness_ids", "top_k"),
     ]
     texts = tf.constant(["AC?", "B"])
     best = signatures["top_k"](sequence=texts, k=tf.constant(3))
@@ -276,6 +295,14 @@ def test_an_export_with_validation_scores_answers_with_sets(written, tmp_path):
     assert adaptive["size"].numpy().tolist() == [2, 2]
     everything = signatures["predict_set"](sequence=texts, coverage=tf.constant(0.9))
     assert everything["size"].numpy().tolist() == [3, 3]
+    answer = signatures["serving_default"](sequence=tf.constant(["ABC", "CB", "???"]))
+    assert answer["strangeness"].numpy().tolist() == [0, 0.5, 1]
+    assert answer["surprise"].numpy()[1] == pytest.approx(1.8, abs=0.8)
+    by_ids = signatures["strangeness_ids"](
+        **signatures["encode"](tf.constant(["ABC", "CB", "???"]))
+    )
+    for name in ("surprise", "strangeness"):
+        np.testing.assert_array_equal(by_ids[name], answer[name])
     assert read_calibration(str(tmp_path)) == CALIBRATION
     assert read_calibration(str(tmp_path / "saved_model" / "assets")) == CALIBRATION
 
