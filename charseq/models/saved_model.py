@@ -11,6 +11,7 @@
 
 `surprise` and `strangeness`, of `trainer.strangeness.model`, and the last three signatures are of models that had validation rows: sets of labels that hold the right one as often as `coverage` says, by the
 methods `lac` and `aps` of `charseq.measures.conformal`.
+| `explain` | `sequence` (batch,) string | `label` (batch,) string, `log_probability` (batch,) float32, `influence` (batch, max_length) float32, `length` (batch,) int64 |
 
 `sequence` is in NFC if the dataset in the assets was prepared with `--normalize nfc`; see `charseq.text.normalization`.
 """  # noqa: E501 - a table
@@ -38,6 +39,7 @@ CLASSIFY_IDS = "classify_ids"
 STRANGENESS_IDS = "strangeness_ids"
 PREDICT_SET = "predict_set"
 PREDICT_SET_ADAPTIVE = "predict_set_adaptive"
+EXPLAIN = "explain"
 
 SEQUENCE = "sequence"
 K = "k"
@@ -51,6 +53,8 @@ PROBABILITY = "probability"
 PROBABILITIES = "probabilities"
 IDS = "ids"
 LENGTH = "length"
+LOG_PROBABILITY = "log_probability"
+INFLUENCE = "influence"
 
 # How far probabilities may differ when float32 sums are added in another order.
 PROBABILITY_TOLERANCE = 1e-5

@@ -26,8 +26,12 @@ from charseq.models.saved_model import (
     CLASSIFY_IDS,
     DATASET_ASSET,
     ENCODE,
+    EXPLAIN,
     IDS,
+    INFLUENCE,
+    LABEL,
     LENGTH,
+    LOG_PROBABILITY,
     PROBABILITIES,
     PROBABILITY_TOLERANCE,
     RUN_ASSET,
@@ -47,6 +51,8 @@ from trainer.run_directory import (
 from trainer.run_files import move_directory
 
 _Arrays = Mapping[str, npt.NDArray[Any]]
+# The rows of `parity.jsonl` that are explained: the model is asked once for each character.
+_EXPLAINED_ROWS = 4
 
 
 def export(
@@ -98,8 +104,8 @@ def check_export(path: str, classifier: TextClassifier, parity: Parity) -> None:
     """Check that a SavedModel, loaded as a server does, agrees with `classifier`.
 
     Raises:
-        DataError: it encodes a row of `parity.jsonl` differently from the pipeline, or predicts
-            other probabilities for it than the Keras model.
+        DataError: it encodes a row of `parity.jsonl` differently from the pipeline, predicts other
+            probabilities for it than the Keras model, or explains it by others.
     """
     outputs = _run_in_session(path, parity.sequences.numpy())
     ids, length = (tf.constant(outputs[ENCODE][name]) for name in (IDS, LENGTH))
@@ -114,17 +120,48 @@ def check_export(path: str, classifier: TextClassifier, parity: Parity) -> None:
                 f"probabilities {got[wrong[0]]}, expected {expected[wrong[0]]}: this is not to be "
                 "served"
             )
+    _check_explanations(path, outputs, classifier, parity)
+
+
+def _check_explanations(
+    path: str, outputs: Mapping[str, _Arrays], classifier: TextClassifier, parity: Parity
+) -> None:
+    """Check the probabilities by which a SavedModel explains the first rows.
+
+    Raises:
+        DataError: one is not what the Keras model predicts.
+    """
+    explained, ids = outputs[EXPLAIN], outputs[ENCODE][IDS][:_EXPLAINED_ROWS]
+    rows, places = np.nonzero((ids > 0) & (ids != classifier.unknown_id))
+    changed, one_each = ids[rows], np.arange(len(rows))
+    changed[one_each, places] = classifier.unknown_id
+    length = tf.constant(outputs[ENCODE][LENGTH][rows])
+    # Of two labels that are as probable, the Keras model may prefer the other.
+    number_of = {name: number for number, name in enumerate(classifier.labels.numpy())}
+    label = np.array([number_of[name] for name in explained[LABEL]])
+    expected = classifier.keras_probabilities(tf.constant(changed), length).numpy()
+    expected = expected[one_each, label[rows]]
+    got = np.exp(explained[LOG_PROBABILITY][rows] - explained[INFLUENCE][rows, places])
+    wrong = np.flatnonzero(~np.isclose(got, expected, atol=PROBABILITY_TOLERANCE))
+    if wrong.size:
+        first = wrong[0]
+        raise DataError(
+            f"{path}: for line {rows[first] + 1} of {parity.path} without its character "
+            f"{places[first] + 1} signature {EXPLAIN} gives the probability {got[first]}, expected "
+            f"{expected[first]}: this is not to be served"
+        )
 
 
 def _run_in_session(path: str, sequences: npt.NDArray[np.object_]) -> dict[str, _Arrays]:
-    """Return the outputs of three signatures of a SavedModel, by signature and name.
+    """Return the outputs of four signatures of a SavedModel, by signature and name.
 
     They run in a session, as in TensorFlow Serving: `tf.saved_model.load` also loads models that a
     session cannot run.
 
     Args:
         path: of the model.
-        sequences: (batch,) bytes, the input of two of them. `classify_ids` gets what `encode` gave.
+        sequences: (batch,) bytes. `classify_ids` gets what `encode` gave for them, and `explain`
+            the first of them.
     """
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         plain = literal_path(path)
@@ -143,4 +180,5 @@ def _run_in_session(path: str, sequences: npt.NDArray[np.object_]) -> dict[str, 
             ENCODE: encoded,
             CLASSIFY: run(CLASSIFY, {SEQUENCE: sequences}),
             CLASSIFY_IDS: run(CLASSIFY_IDS, encoded),
+            EXPLAIN: run(EXPLAIN, {SEQUENCE: sequences[:_EXPLAINED_ROWS]}),
         }

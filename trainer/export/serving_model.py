@@ -19,10 +19,13 @@ from charseq.models.saved_model import (
     CLASSIFY,
     CLASSIFY_IDS,
     ENCODE,
+    EXPLAIN,
     IDS,
+    INFLUENCE,
     LABEL,
     LABELS,
     LENGTH,
+    LOG_PROBABILITY,
     PROBABILITIES,
     PROBABILITY,
     SAVED_MODEL_FILE,
@@ -37,6 +40,7 @@ from charseq.models.saved_model import (
 from trainer.config import NGRAMS
 from trainer.data.dataset import Dataset
 from trainer.data.representation import represent
+from trainer.export.explanation import explain
 from trainer.export.parity import read_parity
 from trainer.export.prediction_sets import PredictionSets
 from trainer.export.reference import Reference
@@ -103,11 +107,11 @@ class TextClassifier(tf.Module):
         self._weights = [variable.value for variable in model.weights]
         self._representation = representation
         self._alphabet_size = manifest.alphabet_size
-        self._num_ids = manifest.unknown_id + 1
-        self._labels = tf.constant(manifest.labels)
+        self.unknown_id = manifest.unknown_id
+        self.labels = tf.constant(manifest.labels)
         self._sets = self._strangeness = None
         if reference:
-            self._sets = PredictionSets(reference.calibration, self._labels, self._classify_texts)
+            self._sets = PredictionSets(reference.calibration, self.labels, self._classify_texts)
             self._strangeness = reference.strangeness
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
@@ -117,6 +121,7 @@ class TextClassifier(tf.Module):
             TOP_K: self.top_k,
             ENCODE: self.encode,
             CLASSIFY_IDS: self.classify_ids,
+            EXPLAIN: self.explain,
         }
         if self._strangeness:
             signatures[STRANGENESS_IDS] = self._strangeness.strangeness_ids
@@ -133,9 +138,9 @@ class TextClassifier(tf.Module):
             `trainer.strangeness.model`.
         """
         ids, length = self._encoder.encode(sequence)
-        probabilities = self._probabilities(sigmoid_gates, ids, length)
+        probabilities = self._probabilities(ids, length)
         answer = {
-            LABEL: tf.gather(self._labels, tf.argmax(probabilities, axis=1)),
+            LABEL: tf.gather(self.labels, tf.argmax(probabilities, axis=1)),
             PROBABILITY: tf.reduce_max(probabilities, axis=1),
             PROBABILITIES: probabilities,
         }
@@ -155,8 +160,8 @@ class TextClassifier(tf.Module):
             `labels` (batch, k) string and their `probabilities` (batch, k) float32.
         """
         probabilities = self._classify_texts(sequence)
-        best = tf.math.top_k(probabilities, tf.minimum(k, tf.size(self._labels)))
-        return {LABELS: tf.gather(self._labels, best.indices), PROBABILITIES: best.values}
+        best = tf.math.top_k(probabilities, tf.minimum(k, tf.size(self.labels)))
+        return {LABELS: tf.gather(self.labels, best.indices), PROBABILITIES: best.values}
 
     @tf.function(input_signature=[_TEXTS], autograph=False)
     def encode(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -170,22 +175,45 @@ class TextClassifier(tf.Module):
 
         It is XLA that compiles this.
         """
-        return {PROBABILITIES: self._probabilities(tanh_gates, ids, length)}
+        return {PROBABILITIES: self._compute(tanh_gates, ids, length)}
+
+    @tf.function(input_signature=[_TEXTS], autograph=False)
+    def explain(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return how much each character of each text (batch,) string speaks for its label.
+
+        Returns:
+            `label` (batch,) string, its `log_probability` (batch,) float32 in nats, `length`
+            (batch,) int64 of the text as it is encoded, and the `influence` (batch, max_length)
+            float32 of each of its characters; see `trainer.export.explanation`.
+        """
+        ids, length = self._encoder.encode(sequence)
+        found = explain(self._probabilities, ids, length, self.unknown_id)
+        return {
+            LABEL: tf.gather(self.labels, found.label),
+            LOG_PROBABILITY: found.log_probability,
+            INFLUENCE: found.influence,
+            LENGTH: length,
+        }
 
     def keras_probabilities(self, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         """Return the probabilities (batch, labels) that Keras computes for encoded text."""
         return self._model()({"sequence": self._represent(ids), "length": length}, training=False)
 
     def _classify_texts(self, texts: tf.Tensor) -> tf.Tensor:
-        return self._probabilities(sigmoid_gates, *self._encoder.encode(texts))
+        return self._probabilities(*self._encoder.encode(texts))
 
-    def _probabilities(self, gates: Gates, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    # One function for all signatures from text: each further copy would make the file larger.
+    @tf.function(input_signature=[_IDS, _LENGTHS], autograph=False)
+    def _probabilities(self, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        return self._compute(sigmoid_gates, ids, length)
+
+    def _compute(self, gates: Gates, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         if self._representation == NGRAMS:
             return self.keras_probabilities(ids, length)
         # `forward` computes in float32 only.
         if self._model().get_layer("lstm_1").compute_dtype != "float32":
             return self.keras_probabilities(ids, length)
-        return forward(self._model(), self._represent, self._num_ids, gates, ids, length)
+        return forward(self._model(), self._represent, self.unknown_id + 1, gates, ids, length)
 
     def _represent(self, ids: tf.Tensor) -> tf.Tensor:
         return represent(ids, self._representation, self._alphabet_size)

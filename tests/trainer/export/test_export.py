@@ -199,6 +199,32 @@ def test_the_best_labels_come_first(written):
 
 
 @pytest.mark.parametrize("representation", ["embedding", "one_hot", "scalar"])
+def test_influence_is_the_difference_to_a_text_with_a_character_that_is_unknown(
+    written, representation
+):
+    classifier, model = new_classifier(written, representation)
+    for variable in model.weights:
+        variable.assign(2 * keras.random.normal(variable.shape, seed=1))
+    texts = tf.constant(["ACB", "ABCABCABC", "A?", ""])
+    answer = classifier.explain(texts)
+    whole = classifier.classify(texts)
+    assert answer["label"].numpy().tolist() == whole["label"].numpy().tolist()
+    assert answer["length"].numpy().tolist() == [3, 6, 2, 1]
+    log_probability = np.log(whole["probability"].numpy())
+    np.testing.assert_allclose(answer["log_probability"], log_probability, atol=1e-5)
+    label = LABELS.index(answer["label"].numpy()[0].decode())
+    without = classifier.classify(tf.constant(["?CB", "A?B", "AC?"]))["probabilities"].numpy()
+    expected = log_probability[0] - np.log(without[:, label])
+    influence = answer["influence"].numpy()
+    assert abs(expected).min() > 1e-4
+    np.testing.assert_allclose(influence[0], [*expected, 0, 0, 0], atol=1e-5)
+    assert (influence[1] != 0).all()
+    assert influence[2, 0] != 0
+    assert not influence[2, 1:].any()
+    assert not influence[3].any()
+
+
+@pytest.mark.parametrize("representation", ["embedding", "one_hot", "scalar"])
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_an_export_has_no_operation_but_those_that_are_allowed(
     written, representation, dtype, tmp_path
@@ -248,16 +274,14 @@ def test_a_transform_graph_that_does_more_than_compute_is_refused(dataset, tmp_p
     assert (tmp_path / "stolen").read_text() == "secret"
 
 
-def test_an_export_without_validation_rows_has_four_signatures_and_the_files_of_its_origin(
-    written, tmp_path
-):
+def test_an_export_without_validation_rows_has_five_signatures(written, tmp_path):
     begin_run(str(tmp_path), {"options": {"units": [4]}})
     classifier, model = new_classifier(written)
     for _ in range(2):  # The second: after a run was killed before it was complete.
         export(str(tmp_path), model, TextEncoder(written), "embedding", written)
     saved = tmp_path / "saved_model"
     signatures = tf.saved_model.load(str(saved)).signatures
-    assert sorted(signatures) == ["classify_ids", "encode", "serving_default", "top_k"]
+    assert sorted(signatures) == ["classify_ids", "encode", "explain", "serving_default", "top_k"]
     texts = tf.constant(["AC?", "CBA"])
     best = signatures["top_k"](sequence=texts, k=tf.constant(1))
     np.testing.assert_array_equal(best["labels"][:, 0], classifier.classify(texts)["label"])
@@ -281,7 +305,7 @@ def test_an_export_with_validation_scores_answers_with_sets(written, tmp_path):
     )
     signatures = tf.saved_model.load(str(tmp_path / "saved_model")).signatures
     assert sorted(signatures) == [
-        *("classify_ids", "encode", "predict_set", "predict_set_adaptive"),
+        *("classify_ids", "encode", "explain", "predict_set", "predict_set_adaptive"),
         *("serving_default", "strangeness_ids", "top_k"),
     ]
     texts = tf.constant(["AC?", "B"])
@@ -345,5 +369,17 @@ def test_an_export_that_predicts_differently_is_refused(written, tmp_path, signa
     tf.saved_model.save(classifier, str(tmp_path), signatures)
     with pytest.raises(
         DataError, match=rf"line 1 of .*parity\.jsonl signature {signature} gives the probabilities"
+    ):
+        check_export(str(tmp_path), classifier, read_parity(written))
+
+
+def test_an_export_that_is_explained_by_another_model_is_refused(written, tmp_path):
+    classifier, _ = new_classifier(written)
+    other, _ = new_classifier(written, seed=1)
+    signatures = classifier.signatures() | {"explain": other.explain}
+    classifier.other = other
+    tf.saved_model.save(classifier, str(tmp_path), signatures)
+    with pytest.raises(
+        DataError, match=r"line 1 of .*parity\.jsonl without its character . signature explain"
     ):
         check_export(str(tmp_path), classifier, read_parity(written))

@@ -168,7 +168,7 @@ def run_cli(*argv: str) -> str:
 
 def test_saved_model_cli_shows_and_runs_it(registry: Path, answers: dict[str, list[Any]]) -> None:
     shown = run_cli("show", "--dir", str(registry / "10"), "--all")
-    for signature in ("serving_default", "top_k", "encode", "classify_ids"):
+    for signature in ("serving_default", "top_k", "encode", "classify_ids", "explain"):
         assert f"signature_def['{signature}']" in shown
     default = shown.split("signature_def['serving_default']")[1].split("Method name is:")[0]
     assert (

@@ -110,6 +110,16 @@ def test_a_server_with_tensorflow_alone_answers_as_the_keras_model(
     np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-5)
 
 
+def test_it_says_which_characters_speak_for_the_label(run: Path) -> None:
+    signatures = tf.saved_model.load(str(run / "saved_model")).signatures
+    explained = signatures["explain"](tf.constant(["CAB"]))
+    outputs = signatures["serving_default"](tf.constant(["CAB", "?AB", "C?B", "CA?"]))
+    probability = outputs["probabilities"].numpy()[:, outputs["probabilities"][0].numpy().argmax()]
+    assert explained["label"].numpy()[0] == outputs["label"].numpy()[0]
+    expected = np.log(probability[0] / probability[1:])
+    np.testing.assert_allclose(explained["influence"][0, :3], expected, atol=1e-5)
+
+
 def test_the_export_only_computes(run: Path) -> None:
     """So that prediction and promotion load it without --trust-model."""
     load_saved_model(str(run / "saved_model"), "the export", trust_model=False)
