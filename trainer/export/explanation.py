@@ -1,7 +1,8 @@
 """Why a model gives its label: how much its probability falls when a character becomes unknown.
 
 Each character is replaced by the unknown one, which a model has learned from train rows (see
-`trainer.data.unknown`), and the model is asked again: occlusion, after Zeiler and Fergus, 2014.
+`trainer.data.unknown`), and the model is asked again: occlusion, after Zeiler and Fergus, 2014. How
+well it finds the characters that matter is measured by `benchmarks.explain`.
 """
 
 from __future__ import annotations
