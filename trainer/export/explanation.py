@@ -19,9 +19,9 @@ Classify = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 # A probability that float32 cannot hold counts as its least normal number: -87.3 nats.
 FLOOR = float(np.finfo(np.float32).tiny)
 _PADDING_ID = 0
-# The ids of the texts that are classified at once: enough for all characters of a text of 128. A
-# model of n-grams takes some 2 KB for each.
-_MAX_IDS = 1 << 14
+# The ids of the texts that are classified at once: enough for all characters of a text of 256. A
+# model of n-grams takes some 3 KB for each, 200 MB in all.
+_MAX_IDS = 1 << 16
 
 
 class Explanation(NamedTuple):
