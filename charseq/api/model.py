@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,24 +18,31 @@ from charseq.console.messages import name_first, shorten_message
 from charseq.errors import DataError, UsageError
 from charseq.files import read_json_object
 from charseq.manifest import REPORT_FILE, SPLITS, Manifest, manifest_from_json
+from charseq.measures.conformal import LAC, SET_METHODS
 from charseq.models.batches import batch_rows
 from charseq.models.runs import evaluation_file
 from charseq.models.saved_model import (
     CLASSIFY,
+    COVERAGE,
     DATASET_ASSET,
+    EXPLAIN,
+    INFLUENCE,
     LABEL,
+    LABELS,
     LENGTH,
+    LOG_PROBABILITY,
+    PREDICT_SET,
+    PREDICT_SET_ADAPTIVE,
     PROBABILITIES,
     PROBABILITY,
     RUN_ASSET,
     SEQUENCE,
+    SIZE,
+    STRANGENESS,
     load_saved_model,
 )
 from charseq.text.sequences import cut, normalize
 
-_EXPLAIN = "explain"
-_LOG_PROBABILITY = "log_probability"
-_INFLUENCE = "influence"
 _SHOWN_LABELS = 12
 _REASON_CHARACTERS = 500
 
@@ -75,19 +82,61 @@ class Model:
 
         Returns:
             labels (rows,) object, probability (rows,) float32, probabilities (rows, labels)
-            float32.
+            float32, strangeness (rows,) float32.
 
         Raises:
             UsageError: it is one text and not several, or one of them is not text.
             DataError: the model fails, or gives something that is no probability.
         """
         texts = check_sequences(sequences)
-        outputs = self._compute(CLASSIFY, texts, (LABEL, PROBABILITY, PROBABILITIES))
+        names = [LABEL, PROBABILITY, PROBABILITIES]
+        if STRANGENESS in self._loaded.signatures[CLASSIFY].structured_outputs:
+            names.append(STRANGENESS)
+        outputs = self._compute(CLASSIFY, texts, names)
         probabilities = outputs[PROBABILITIES]
         if not ((probabilities >= 0) & (probabilities <= 1)).all():
             raise DataError(f"{self.saved_model}: the model gives a probability outside 0 to 1")
         labels = _to_texts(outputs[LABEL])
-        return Predictions(tuple(texts), labels, outputs[PROBABILITY], probabilities)
+        return Predictions(
+            tuple(texts), labels, outputs[PROBABILITY], probabilities, outputs.get(STRANGENESS)
+        )
+
+    def predict_set(
+        self, sequences: Iterable[str], coverage: float = 0.95, method: str = LAC
+    ) -> list[tuple[str, ...]]:
+        """Return a set of labels for each sequence that holds the right one as often as wanted.
+
+        That is, of sequences like those of the validation split; see "How sure" in docs/models.md.
+
+        Args:
+            sequences: as of `predict`.
+            coverage: how often, 0 to 1.
+            method: `lac` for the smallest sets, `aps` for sets whose coverage differs less between
+                easy and hard sequences.
+
+        Returns:
+            The labels of each set, the most probable first; at least one.
+
+        Raises:
+            UsageError: as `predict`, or there is no such coverage or method.
+            DataError: the model fails, or had no validation rows.
+        """
+        if not 0 <= coverage <= 1:
+            raise UsageError(f"coverage: got {coverage}, expected 0 to 1")
+        if method not in SET_METHODS:
+            raise UsageError(f"method: got {method!r}, expected one of {', '.join(SET_METHODS)}")
+        signature = PREDICT_SET if method == LAC else PREDICT_SET_ADAPTIVE
+        if signature not in self._loaded.signatures:
+            raise DataError(
+                f"{self.saved_model}: had no validation rows, or was exported by an earlier "
+                "version; train it again, on a dataset with a validation split"
+            )
+        texts = check_sequences(sequences)
+        outputs = self._compute(signature, texts, (LABELS, SIZE), {COVERAGE: coverage})
+        return [
+            tuple(label.decode("utf-8") for label in labels[:size])
+            for labels, size in zip(outputs[LABELS], outputs[SIZE], strict=True)
+        ]
 
     def explain(self, sequences: Iterable[str]) -> Explanations:
         """Return how much each character speaks for the label that the model gives.
@@ -104,20 +153,20 @@ class Model:
             DataError: the model fails, or was exported by a version that could not explain.
         """
         texts = check_sequences(sequences)
-        if _EXPLAIN not in self._loaded.signatures:
+        if EXPLAIN not in self._loaded.signatures:
             raise DataError(
                 f"{self.saved_model}: was exported by an earlier version, without the signature "
-                f"{_EXPLAIN!r}; train it again to have its labels explained"
+                f"{EXPLAIN!r}; train it again to have its labels explained"
             )
-        names = (LABEL, _LOG_PROBABILITY, _INFLUENCE, LENGTH)
-        outputs = self._compute(_EXPLAIN, texts, names)
+        names = (LABEL, LOG_PROBABILITY, INFLUENCE, LENGTH)
+        outputs = self._compute(EXPLAIN, texts, names)
         normalization = self.manifest.normalization
         read = cut(normalize(texts, normalization), self.manifest.max_length, normalization)
         return Explanations(
             tuple(read),
             _to_texts(outputs[LABEL]),
-            outputs[_LOG_PROBABILITY],
-            outputs[_INFLUENCE],
+            outputs[LOG_PROBABILITY],
+            outputs[INFLUENCE],
             outputs[LENGTH],
         )
 
@@ -156,14 +205,24 @@ class Model:
         path = os.path.join(self.run, evaluation_file(split))
         return EvaluationFigures(path, os.path.join(self.run, REPORT_FILE))
 
-    def _compute(self, name: str, texts: list[str], outputs: Sequence[str]) -> dict[str, Any]:
-        """Return outputs of a signature as arrays (rows, …), in the order of the texts."""
+    def _compute(
+        self,
+        name: str,
+        texts: list[str],
+        outputs: Sequence[str],
+        others: Mapping[str, float] | None = None,
+    ) -> dict[str, Any]:
+        """Return outputs of a signature as arrays (rows, …), in the order of the texts.
+
+        others: the inputs besides the texts.
+        """
         import numpy as np
 
         normalized = self.manifest.normalization.before_graph(texts)
         # A batch takes as long as its longest sequence.
         order = np.argsort([len(text) for text in normalized], kind="stable")
-        batches = list(self._compute_batches(name, [normalized[row] for row in order], outputs))
+        by_length = [normalized[row] for row in order]
+        batches = list(self._compute_batches(name, by_length, outputs, others or {}))
         place = np.argsort(order)
         return {
             output: np.concatenate([batch[output] for batch in batches])[place]
@@ -171,7 +230,11 @@ class Model:
         }
 
     def _compute_batches(
-        self, name: str, texts: list[str], outputs: Sequence[str]
+        self,
+        name: str,
+        texts: list[str],
+        outputs: Sequence[str],
+        others: Mapping[str, float],
     ) -> Iterator[dict[str, Any]]:
         """Yield outputs of a signature for some texts at a time, at least once.
 
@@ -188,12 +251,13 @@ class Model:
                 f"{self.saved_model}: signature {name} gives no {', '.join(sorted(missing))}; is "
                 "it a model of the trainer?"
             )
+        constants = {key: tf.constant(value, tf.float32) for key, value in others.items()}
         rows = batch_rows(self.manifest.max_length)
         for start in range(0, max(1, len(texts)), rows):
             # As objects: numpy's own type for bytes would drop a NUL at the end.
             batch = np.array([text.encode("utf-8") for text in texts[start : start + rows]], object)
             try:
-                computed = signature(**{SEQUENCE: tf.constant(batch, tf.string)})
+                computed = signature(**{SEQUENCE: tf.constant(batch, tf.string)}, **constants)
             except tf.errors.OpError as error:
                 reason = shorten_message(" ".join(str(error.message).split()), _REASON_CHARACTERS)
                 raise DataError(f"{self.saved_model}: the model fails: {reason}") from error

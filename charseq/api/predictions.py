@@ -19,13 +19,15 @@ class Predictions:
 
     sequences: (rows,), as they were given. labels: (rows,) object, the most probable label of each
     as text. probability: (rows,) float32, that of the label. probabilities: (rows, labels) float32,
-    of all labels, in the order of `Model.labels`.
+    of all labels, in the order of `Model.labels`. strangeness: (rows,) float32, the share of the
+    validation rows that are less strange, 0 to 1; None of a model that had none.
     """
 
     sequences: tuple[str, ...]
     labels: npt.NDArray[np.object_]
     probability: npt.NDArray[np.float32]
     probabilities: npt.NDArray[np.float32]
+    strangeness: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.sequences)

@@ -117,6 +117,45 @@ def test_a_model_of_another_program(tmp_path: Path) -> None:
         model.predict(["A"])
 
 
+def test_an_earlier_model_gives_no_sets(model: Model) -> None:
+    with pytest.raises(DataError, match="had no validation rows, or was exported by an earlier"):
+        model.predict_set(["A"])
+    assert model.predict(["A"]).strangeness is None
+
+
+def test_coverages_and_methods_that_do_not_exist_are_refused(model: Model) -> None:
+    with pytest.raises(UsageError, match="coverage: got 95, expected 0 to 1"):
+        model.predict_set(["A"], coverage=95)
+    with pytest.raises(UsageError, match="method: got 'best', expected one of lac, aps"):
+        model.predict_set(["A"], method="best")
+
+
+def test_sets_are_the_first_labels(tmp_path: Path, directory: Path) -> None:
+    class Sets(ToyModel):
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None], tf.string, name="sequence"),
+                tf.TensorSpec([], tf.float32, name="coverage"),
+            ]
+        )
+        def sets(self, sequence: tf.Tensor, coverage: tf.Tensor) -> dict[str, tf.Tensor]:
+            length = tf.strings.length(sequence)
+            labels = tf.repeat(tf.constant([["is A", "is B", "is C"]]), tf.size(sequence), axis=0)
+            return {
+                "labels": labels,
+                "probabilities": tf.zeros_like(labels, tf.float32),
+                "size": tf.where(coverage > 0.9, length, 1),
+            }
+
+    toy = Sets()
+    tf.saved_model.save(toy, str(tmp_path), {"predict_set": toy.sets})
+    asset = (directory / "assets" / "dataset.json").read_text()
+    (tmp_path / "assets" / "dataset.json").write_text(asset)
+    loaded = load_model(tmp_path)
+    assert loaded.predict_set(["ABC", "B"]) == [("is A", "is B", "is C"), ("is A",)]
+    assert loaded.predict_set(["ABC"], coverage=0.5) == [("is A",)]
+
+
 def test_an_earlier_model_explains_nothing(model: Model) -> None:
     message = "was exported by an earlier version, without the signature 'explain'; train it again"
     with pytest.raises(DataError, match=message):
