@@ -16,7 +16,7 @@ import tensorflow as tf
 from trainer.ngrams.counts import CODE_BASE, CODE_SHIFT
 from trainer.ngrams.index import NgramIndex, find_ngrams
 
-_TINY = 1e-30
+TINY = 1e-30
 # Of more, rows are computed one after another: all at once they would take gigabytes.
 _MANY_LABELS = 256
 
@@ -72,16 +72,19 @@ def label_log_probabilities(
 
     if statistics.codes.shape[2] > _MANY_LABELS:
         alone = (places[:, tf.newaxis], length[:, tf.newaxis])
-        likelihoods = tf.map_fn(lambda row: read(*row)[0], alone, fn_output_signature=tf.float32)
+        likelihoods = tf.map_fn(lambda row: read(*row)[0], alone, fn_output_signature=tf.float64)
     else:
         likelihoods = read(places, length)
-    return tf.nn.log_softmax(statistics.log_shares + likelihoods)
+    log_shares = tf.cast(statistics.log_shares, tf.float64)
+    return tf.cast(tf.nn.log_softmax(log_shares + likelihoods), tf.float32)
 
 
 def log_likelihoods(
     statistics: Statistics, places: tf.Tensor, length: tf.Tensor, num_symbols: int
 ) -> tf.Tensor:
     """Return the logarithm of the probability of each sequence by each label, (rows, labels).
+
+    It is float64: of a thousand symbols, the sum in float32 would depend on its order.
 
     Args:
         statistics: of the language models.
@@ -99,7 +102,7 @@ def log_likelihoods(
         probability = tf.where(seen > 0, longer, probability)
         contexts = counts[:, :-1]
     is_inside = tf.range(1, tf.shape(places)[1]) < length[:, tf.newaxis]
-    logarithms = tf.math.log(tf.maximum(probability, _TINY))
+    logarithms = tf.cast(tf.math.log(tf.maximum(probability, TINY)), tf.float64)
     return tf.reduce_sum(tf.where(is_inside[..., tf.newaxis], logarithms, 0), axis=1)
 
 

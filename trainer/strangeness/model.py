@@ -57,6 +57,7 @@ class SurpriseModel(tf.Module):
         places = find_ngrams(self._statistics.ngrams, hash_ngrams(marked, NGRAM_MAX))
         with_marks, num_symbols = tf.cast(length, tf.int32) + 2, self._unknown_id + 1
         known = log_likelihoods(self._statistics, places, with_marks, num_symbols)[:, 0]
+        known = tf.cast(known, tf.float32)
         is_unknown = tf.cast(ids == self._unknown_id, tf.float32)
         unknown = tf.reduce_sum(is_unknown, axis=1) * math.log(_UNKNOWN_CHARACTERS)
         return (unknown - known) / (tf.cast(length, tf.float32) + 1)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -140,6 +142,15 @@ def test_xla_computes_the_same() -> None:
     counts = count(ROWS)
     plain, compiled = (log_probabilities(counts, asked, jit=jit) for jit in (False, True))
     np.testing.assert_allclose(compiled, plain, atol=1e-5)
+
+
+def test_of_many_symbols_no_digit_is_lost_in_their_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "SIZE", replace(SIZE, max_length=2000))
+    asked = [np.random.default_rng(0).integers(1, 4, 2000).tolist()]
+    rows = [([1, 2, 1, 2], 0), ([1, 2, 3], 0), ([2, 1, 2, 1], 1), ([2, 1, 3], 1)]
+    [expected] = WittenBell(rows).log_probabilities(asked[0])[np.newaxis]
+    [found] = log_probabilities(count(rows), asked, jit=False)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-5)
 
 
 def test_rows_are_computed_one_by_one_where_labels_are_many(
