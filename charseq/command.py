@@ -33,6 +33,7 @@ COMMANDS = {
     "train": Command("trainer", "a dataset in, a trained and exported model out"),
     "evaluate": Command("trainer.evaluate", "measure a model on a split, and write a report"),
     "promote": Command("trainer.promote", "put a model into a registry if it is better"),
+    "export": Command("trainer.onnx", "write a model for ONNX, to run without TensorFlow"),
     "predict": Command("pipeline.predict", "labels and probabilities for the rows of text files"),
     "demo": Command("charseq.demo", "the whole way from a sample to predictions, in a minute"),
 }

@@ -14,6 +14,7 @@ from pipeline.predict.__main__ import main as predict
 from tests.support.paths import ROOT
 from trainer.__main__ import main as train
 from trainer.evaluate.__main__ import main as evaluate
+from trainer.onnx.__main__ import main as export
 from trainer.promote.__main__ import main as promote
 
 ARCHIVE = ROOT / "tests" / "earlier" / "0.1.0.tar.gz"
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[[], int]] = {
         ["--model", "run/saved_model", "--input", "rows.csv", "--output", "new"]
     ),
     "inspect": lambda: inspect(["dataset"]),
+    "export": lambda: export(["--model", "run", "--data", "dataset", "--output", "new"]),
 }
 SMALL = b'{"format_version": 1}'
 
@@ -58,6 +60,10 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("resume", "dataset/transform/transform_fn/saved_model.pb", None),
         ("evaluate", "run/run.json", None),
         ("evaluate", "run/model.keras", None),
+        ("export", "run/model.keras", None),
+        ("export", "run/saved_model/assets/dataset.json", None),
+        ("export", "run/saved_model/assets/dataset.json", SMALL),
+        ("export", "dataset/parity.jsonl", None),
         ("evaluate", "run/model.keras", b""),
         ("evaluate", "run/metrics.json", None),
         ("evaluate", "run/metrics.json", SMALL),

@@ -20,6 +20,7 @@ from pipeline.predict.__main__ import main as predict
 from pipeline.sample import main as write_sample
 from tests.support.toy_model import save_toy_model
 from trainer.__main__ import main as train
+from trainer.onnx.__main__ import main as export
 from trainer.promote.__main__ import main as promote
 
 pytestmark = [
@@ -100,6 +101,7 @@ COMMANDS = [
     (prepare, "--input {}/sample.csv --output", "dataset.json"),
     (predict, "--model {}/model --input {}/sample.csv --output", "predictions.json"),
     (train, f"--data {{}}/dataset {SMALL} --output", "run.json"),
+    (export, "--model {}/run --output", "model.onnx"),
     (promote, "--candidate {}/run --allow-trivial --registry", "models.config"),
 ]
 

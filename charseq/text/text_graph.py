@@ -27,11 +27,11 @@ _REORDERED = (
     *("\u0125\u0331", "\u021f\u0331", "\u1e23\u0331", "\u1e27\u0331"),
     *("\u1fb3\u0342", "\u1fc3\u0342", "\u1ff3\u0342"),
 )
-_DECOMPOSED = {
+COMPOSITIONS = {
     "".join(chr(int(code, 16)) for code in unicodedata.decomposition(character).split()): character
     for character in _COMPOSED
 } | {pair: unicodedata.normalize("NFC", pair) for pair in _REORDERED}
-_MARKS = "".join(sorted({pair[1] for pair in _DECOMPOSED}))
+_MARKS = "".join(sorted({pair[1] for pair in COMPOSITIONS}))
 
 
 def strip(text: tf.Tensor) -> tf.Tensor:
@@ -104,7 +104,7 @@ def _lower_between_nuls(text: tf.Tensor) -> tf.Tensor:
 def _compose(text: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
 
-    for pair, character in _DECOMPOSED.items():
+    for pair, character in COMPOSITIONS.items():
         text = tf.strings.regex_replace(text, pair, character)
     return text
 

@@ -69,7 +69,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     "module",
     [
         *("pipeline", "pipeline.inspect", "pipeline.predict", "pipeline.sample"),
-        *("trainer", "trainer.evaluate", "trainer.promote"),
+        *("trainer", "trainer.evaluate", "trainer.onnx", "trainer.promote"),
     ],
 )
 def test_python_without_docstrings_is_refused(module: str) -> None:

@@ -31,6 +31,11 @@ class Parity:
     _rows: tuple[dict[str, Any], ...]
     _labels: tuple[str, ...]
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The sequences as the pipeline read them."""
+        return tuple(row["sequence"] for row in self._rows)
+
     def replay(self, encode: Encode) -> None:
         """Check that `encode` gives the features that the pipeline computed.
 

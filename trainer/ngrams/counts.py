@@ -27,7 +27,7 @@ FEW = 4
 # A code is a floating-point number of 4 bits of exponent and 4 of mantissa: bits of a float32 from
 # `CODE_SHIFT` on, above those of 16, from which 16 is then taken.
 CODE_SHIFT, CODE_BASE = 19, 16.0
-_DECODED = (
+DECODED = (
     (np.arange(256, dtype=np.uint32) << CODE_SHIFT) + np.float32(CODE_BASE).view(np.uint32)
 ).view(np.float32) - CODE_BASE
 # What the continuations of a sequence's beginning are counted for: it is no n-gram.
@@ -92,7 +92,7 @@ def count_ngrams(
 
 def encode_counts(counts: Int64s) -> npt.NDArray[np.uint8]:
     """Return a byte for each count: exact up to 16, and within 6 % up to a million."""
-    middles = (_DECODED[1:] + _DECODED[:-1]) / 2
+    middles = (DECODED[1:] + DECODED[:-1]) / 2
     return np.searchsorted(middles, counts).astype(np.uint8)
 
 

@@ -17,7 +17,7 @@ Int32s = npt.NDArray[np.int32]
 
 # So many n-grams are compared with one. There is a slot for each n-gram, so that more than these
 # share a slot once in a million times; the last of them are not found then.
-_COMPARED = 8
+COMPARED = 8
 
 
 class NgramIndex(NamedTuple):
@@ -44,13 +44,13 @@ def index_ngrams(hashes: Int32s) -> NgramIndex:
     order = np.argsort(slots, kind="stable").astype(np.int32)
     starts = np.searchsorted(slots[order], np.arange(num_slots)).astype(np.int32)
     return NgramIndex(
-        starts, np.pad(hashes[order], (0, _COMPARED)), np.pad(order + 1, (0, _COMPARED))
+        starts, np.pad(hashes[order], (0, COMPARED)), np.pad(order + 1, (0, COMPARED))
     )
 
 
 def find_ngrams(index: NgramIndex, hashes: tf.Tensor) -> tf.Tensor:
     """Return the places of n-grams by their hashes, int32 of any shape; 0 for what is not there."""
     starts = tf.gather(index.starts, hashes & (tf.shape(index.starts)[0] - 1))
-    compared = starts[..., tf.newaxis] + tf.range(_COMPARED)
+    compared = starts[..., tf.newaxis] + tf.range(COMPARED)
     is_key = tf.gather(index.keys, compared) == hashes[..., tf.newaxis]
     return tf.reduce_sum(tf.where(is_key, tf.gather(index.places, compared), 0), axis=-1)
