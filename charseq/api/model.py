@@ -90,7 +90,8 @@ class Model:
         """
         texts = check_sequences(sequences)
         names = [LABEL, PROBABILITY, PROBABILITIES]
-        if STRANGENESS in self._loaded.signatures[CLASSIFY].structured_outputs:
+        signature = self._loaded.signatures.get(CLASSIFY)
+        if signature is not None and STRANGENESS in signature.structured_outputs:
             names.append(STRANGENESS)
         outputs = self._compute(CLASSIFY, texts, names)
         probabilities = outputs[PROBABILITIES]
