@@ -147,6 +147,17 @@ def flag(help: str, *, default: Any = MISSING, **settings: Any) -> Any:
     return dataclasses.field(default=default, metadata={_METADATA_KEY: Flag(help, **settings)})
 
 
+def parse_boolean(text: str) -> bool:
+    """Return the value of `--overwrite=true`, the form in which templates pass a switch.
+
+    Raises:
+        ValueError: it is neither true nor false.
+    """
+    if text not in ("true", "false"):
+        raise ValueError(f"got {text!r}, expected true or false")
+    return text == "true"
+
+
 def flag_name(field_name: str) -> str:
     """Return the flag of a field: `--max-length` of `max_length`, `--from` of `from_`."""
     return f"--{field_name.rstrip('_').replace('_', '-')}"

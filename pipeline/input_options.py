@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from charseq.errors import UsageError
-from charseq.flags import flag
+from charseq.flags import flag, parse_boolean
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "text", "fasta")
 TABLE_FORMATS = ("csv", "tsv")
@@ -90,17 +90,6 @@ class InputOptions:
 
 def _is_column_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and not text.startswith("0")
-
-
-def parse_boolean(text: str) -> bool:
-    """Return the value of `--overwrite=true`, the form in which templates pass a switch.
-
-    Raises:
-        ValueError: it is neither true nor false.
-    """
-    if text not in ("true", "false"):
-        raise ValueError(f"got {text!r}, expected true or false")
-    return text == "true"
 
 
 def switch(help: str, *, default: bool) -> bool:

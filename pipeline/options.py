@@ -17,6 +17,7 @@ from charseq.flags import (
     flag,
     flag_defaults,
     flag_name,
+    parse_boolean,
     parse_known,
     require,
     validate,
@@ -39,7 +40,6 @@ from pipeline.input_options import (
     NO_LABEL_FROM,
     WEIGHT_COLUMN,
     InputOptions,
-    parse_boolean,
     parse_delimiter,
     switch,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from charseq.flags import flag, make_parser, parse_known, validate
+from charseq.flags import flag, make_parser, parse_boolean, parse_known, validate
 from charseq.manifest import SPLITS
 from pipeline.compare.limits import parse_limits
 from pipeline.compare.profile import ALL
@@ -15,7 +15,6 @@ from pipeline.input_options import (
     FORMATS,
     NO_HEADER_HELP,
     InputOptions,
-    parse_boolean,
     parse_delimiter,
 )
 from pipeline.options import BEAM_FLAGS_HELP, Options

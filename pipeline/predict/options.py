@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from charseq.console.redaction import redact_json
 from charseq.errors import UsageError
-from charseq.flags import changed_options, flag, make_parser, parse_known, validate
+from charseq.flags import changed_options, flag, make_parser, parse_boolean, parse_known, validate
 from charseq.models.saved_model import TRUST_MODEL_HELP
 from charseq.options_file import to_toml
 from pipeline.input_options import (
@@ -17,7 +17,6 @@ from pipeline.input_options import (
     INPUT_HELP,
     NO_HEADER_HELP,
     InputOptions,
-    parse_boolean,
     parse_delimiter,
 )
 from pipeline.options import BEAM_FLAGS_HELP, Options

@@ -415,9 +415,9 @@ BREAKAGES = (
     Breakage(
         "xla-unchecked",
         "served: a prediction is what the model's own graph computes",
-        "pipeline.predict.probabilities:_agree",
+        "charseq.models.probabilities:_agree",
         always(True),
-        "tests/pipeline/predict/test_probabilities.py -k graph",
+        "tests/charseq/models/test_probabilities.py -k graph",
     ),
     Breakage(
         "model-tracked",

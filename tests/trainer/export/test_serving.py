@@ -26,9 +26,9 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from charseq.models.probabilities import find_probabilities
 from pipeline.predict.__main__ import main as predict
 from pipeline.predict.model import read_model
-from pipeline.predict.probabilities import find_probabilities
 from tests.support.datasets import LABELS, toy_rows, write_dataset
 from tests.support.model_server import ModelServer
 from trainer.export.saved_model import export

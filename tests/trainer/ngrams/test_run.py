@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from charseq.models.probabilities import find_probabilities
 from charseq.models.saved_model import load_saved_model
 from pipeline.predict.model import read_model
-from pipeline.predict.probabilities import find_probabilities
 from tests.support.datasets import toy_rows, write_dataset
 from trainer.__main__ import main
 from trainer.data.dataset import Dataset

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import tensorflow as tf
 
 from charseq.models.batches import batch_rows
 from charseq.models.saved_model import (
@@ -17,30 +15,34 @@ from charseq.models.saved_model import (
     PROBABILITIES,
     PROBABILITY_TOLERANCE,
 )
-from pipeline.predict.model import Model
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # From ids (rows, max_length) int64 and lengths (rows,) int64 to (rows, labels) float32.
-Probabilities = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Probabilities = Callable[["tf.Tensor", "tf.Tensor"], "tf.Tensor"]
 
 _LONGEST_TRIED = 32
 
 
-def use_calling_threads() -> None:
-    """Have TensorFlow compute in the threads that call it, unless it has begun to compute.
+class Reader(Protocol):
+    """What a model reads: sequences of at most so many ids, of which `unknown_id` is the last."""
 
-    They are as many as the cores. That several of them share TensorFlow's own threads as well, for
-    operations of microseconds, costs XLA a fifth more CPU time.
-    """
-    with suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(1)
+    @property
+    def max_length(self) -> int: ...
+
+    @property
+    def unknown_id(self) -> int: ...
 
 
-def find_probabilities(loaded: Any, model: Model) -> Probabilities:
+def find_probabilities(loaded: Any, model: Reader) -> Probabilities:
     """Return the function that a loaded model's signature `classify_ids` computes.
 
     XLA computes it if it can compile it, and agrees with the model's own graph: bfloat16, for
     instance, it rounds less often. On GPUs, where that was never measured, the graph does.
     """
+    import tensorflow as tf
+
     signature = loaded.signatures[CLASSIFY_IDS]
 
     def in_graph(ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
@@ -56,6 +58,8 @@ def _agree(
     in_xla: Probabilities, in_graph: Probabilities, inputs: tuple[tf.Tensor, tf.Tensor]
 ) -> bool:
     """Return whether XLA can compute probabilities, and they are those of the graph."""
+    import tensorflow as tf
+
     try:
         got, expected = in_xla(*inputs), in_graph(*inputs)
     except tf.errors.OpError:
@@ -63,8 +67,10 @@ def _agree(
     return np.allclose(got, expected, rtol=0, atol=PROBABILITY_TOLERANCE)
 
 
-def _sequences_to_try(model: Model) -> tuple[tf.Tensor, tf.Tensor]:
+def _sequences_to_try(model: Reader) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the ids and lengths of a batch: with every character, and of many lengths."""
+    import tensorflow as tf
+
     number, position = np.ogrid[: batch_rows(model.max_length), : model.max_length]
     length = 1 + number % min(model.max_length, _LONGEST_TRIED)
     ids = np.where(position < length, 1 + (number + position) % model.unknown_id, 0)

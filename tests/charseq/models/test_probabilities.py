@@ -11,13 +11,9 @@ import pytest
 import tensorflow as tf
 
 from charseq.models.batches import batch_rows
-from charseq.text.normalization import Normalization
-from pipeline.predict.model import Model
-from pipeline.predict.probabilities import find_probabilities
-from tests.support.manifests import TRAIN
+from charseq.models.probabilities import find_probabilities
 
-NOT_NORMALIZED = Normalization(nfc=False, lowercase=False, strip=False)
-MODEL = Model("models/1", "fp", 5, "AB", 3, ("x", "y"), NOT_NORMALIZED, (), TRAIN)
+MODEL = SimpleNamespace(max_length=5, unknown_id=3)
 ROWS = 1024
 IDS = np.tile([[1, 2, 3, 0, 0]], (ROWS, 1))
 LENGTH = np.full(ROWS, 3)
