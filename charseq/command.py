@@ -35,6 +35,7 @@ COMMANDS = {
     "promote": Command("trainer.promote", "put a model into a registry if it is better"),
     "export": Command("trainer.onnx", "write a model for ONNX, to run without TensorFlow"),
     "predict": Command("pipeline.predict", "labels and probabilities for the rows of text files"),
+    "ask": Command("charseq.ask", "labels for sequences that you type, and why these"),
     "demo": Command("charseq.demo", "the whole way from a sample to predictions, in a minute"),
 }
 _USAGE = "usage: charseq COMMAND [OPTIONS]"

@@ -87,6 +87,7 @@ def prepare_commands(folder: Path, rows: int) -> Iterator[Command]:
     yield Command("inspect", ("pipeline.inspect", str(dataset), "--verify"))
     yield Command("train", (*train, "--epochs", "3", "--output", str(run)), run)
     yield Command("evaluate", ("trainer.evaluate", "--model", str(run), "--data", str(dataset)))
+    yield Command("ask", ("charseq.ask", "--model", str(run), "ACDEF", "GHIKL"))
     registry, predicted = folder / "registry", folder / "predicted"
     promote = ("trainer.promote", "--registry", str(registry), "--candidate", str(run))
     yield Command("promote", promote, registry)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from charseq.ask.__main__ import main as ask
 from pipeline.__main__ import main as prepare
 from pipeline.inspect import main as inspect
 from pipeline.predict.__main__ import main as predict
@@ -93,6 +94,10 @@ def test_nothing_reaches_a_terminal_with_its_control_characters(
         (1, promote, ("--registry", registry, "--rollback", "7")),
         (0, predict, ("--model", run / "saved_model", *predictions)),
         (1, predict, ("--model", run, *predictions)),
+        (0, ask, ("--model", registry, "--influence=true", "AB\x1b[2J", "\u202eCł日\n")),
+        (0, ask, ("--model", run, "--json", "AB\x1b[2J")),
+        (3, ask, ("--model", run, "AB", "\udcf1")),
+        (1, ask, ("--model", f"{run}x", "AB")),
     ]
     for expected, main, argv in steps:
         status, printed = console(main, *argv)

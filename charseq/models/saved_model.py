@@ -40,6 +40,8 @@ STRANGENESS_IDS = "strangeness_ids"
 PREDICT_SET = "predict_set"
 PREDICT_SET_ADAPTIVE = "predict_set_adaptive"
 EXPLAIN = "explain"
+# Models of some versions have these, too.
+PREDICT_SET = "predict_set"
 
 SEQUENCE = "sequence"
 K = "k"
@@ -55,6 +57,9 @@ IDS = "ids"
 LENGTH = "length"
 LOG_PROBABILITY = "log_probability"
 INFLUENCE = "influence"
+COVERAGE = "coverage"
+SIZE = "size"
+STRANGENESS = "strangeness"
 
 # How far probabilities may differ when float32 sums are added in another order.
 PROBABILITY_TOLERANCE = 1e-5

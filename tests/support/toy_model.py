@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
@@ -60,15 +62,46 @@ class ToyModel(tf.Module):
         is_best = tf.one_hot(ids[:, 0] - 1, len(LABELS), True, False, dtype=tf.bool)
         return {"probabilities": tf.where(is_best, best, (1 - best) / (len(LABELS) - 1))}
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sequence")])
+    def explain(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Say that each character has a quarter less influence than the one before it, from 0.5."""
+        length = self.encode(sequence)["length"]
+        falling = 0.5 - 0.25 * tf.range(MAX_LENGTH, dtype=tf.float32)
+        return {
+            "influence": tf.where(tf.sequence_mask(length, MAX_LENGTH), falling, 0),
+            "length": length,
+        }
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="sequence"),
+            tf.TensorSpec([], tf.float32, name="coverage"),
+        ]
+    )
+    def predict_set(self, sequence: tf.Tensor, coverage: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Give the label of each text, and `is unknown` too if the coverage is above 0.9."""
+        label = self.classify(sequence)["label"]
+        return {
+            "labels": tf.stack([label, tf.fill(tf.shape(label), LABELS[-1])], axis=1),
+            "size": tf.fill(tf.shape(label), tf.where(coverage > 0.9, 2, 1)),
+        }
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def other(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"label": text}
 
 
-def save_toy_model(directory: Path, signature: str = "classify", with_ids: bool = False) -> Path:
+def save_toy_model(
+    directory: Path,
+    signature: str = "classify",
+    with_ids: bool = False,
+    more: Sequence[str] = (),
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> Path:
     """Write the model with one of its methods as `serving_default`, and return the directory.
 
-    with_ids: with the signature `classify_ids`, which earlier versions did not export.
+    with_ids: with the signature `classify_ids`, which earlier versions did not export. more: other
+    signatures. options: of the dataset that it was trained on.
     """
     model = ToyModel()
     signatures: dict[str, Any] = {
@@ -77,6 +110,7 @@ def save_toy_model(directory: Path, signature: str = "classify", with_ids: bool 
     }
     if with_ids:
         signatures["classify_ids"] = model.classify_ids
+    signatures.update({name: getattr(model, name) for name in more})
     tf.saved_model.save(model, str(directory), signatures)
     (directory / "assets" / "dataset.json").write_text(
         toy_manifest(
@@ -86,6 +120,7 @@ def save_toy_model(directory: Path, signature: str = "classify", with_ids: bool 
             alphabet_size=len(ALPHABET),
             unknown_id=UNKNOWN,
             labels=LABELS,
+            options=dict(options),
         ).to_text()
     )
     return directory
