@@ -10,7 +10,6 @@ from typing import Any
 from charseq.api.commands import run_command
 from charseq.api.dataset import local_path
 from charseq.api.evaluation import EvaluationFigures
-from charseq.api.locate import locate_model
 from charseq.api.predictions import Explanations, Predictions
 from charseq.api.tensorflow import import_tensorflow
 from charseq.api.texts import check_sequences
@@ -20,6 +19,7 @@ from charseq.files import read_json_object
 from charseq.manifest import REPORT_FILE, SPLITS, Manifest, manifest_from_json
 from charseq.measures.conformal import LAC, SET_METHODS
 from charseq.models.batches import batch_rows
+from charseq.models.locate import locate_model
 from charseq.models.runs import evaluation_file
 from charseq.models.saved_model import (
     CLASSIFY,

@@ -23,7 +23,7 @@ from charseq.console.terminal import unescaped
 from charseq.errors import DataError, MismatchError, UsageError
 from charseq.flags import flag, make_parser, parse, parse_boolean, validate
 from charseq.manifest import parse_manifest
-from charseq.models.find import find_saved_model
+from charseq.models.locate import locate_model
 from charseq.models.saved_model import DATASET_ASSET, TRUST_MODEL_HELP
 
 _STANDARD_INPUT = "-"
@@ -98,7 +98,7 @@ def _parse(argv: Sequence[str] | None) -> AskOptions:
 
 def _ask(argv: Sequence[str] | None) -> None:
     options = _parse(argv)
-    directory = find_saved_model(options.model)
+    directory = locate_model(options.model).directory
     if not find_spec("tensorflow"):
         raise DataError("charseq ask needs TensorFlow: pip install 'charseq[trainer]'")
     path = os.path.join(directory, DATASET_ASSET)

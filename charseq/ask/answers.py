@@ -28,6 +28,7 @@ from charseq.models.saved_model import (
     SEQUENCE,
     SIZE,
     STRANGENESS,
+    STRANGENESS_IDS,
     load_saved_model,
 )
 from charseq.text.normalization import BLANKS
@@ -170,29 +171,33 @@ class Asked:
         """Return labels, their probabilities, and strangeness if the model gives it."""
         self._rows_answered += len(texts)
         if 2 * len(texts) > self._batch_rows and self._may_compile():
-            of_all = self._compute_in_xla(texts)
+            encoded = self._call(ENCODE, texts)
+            of_all = self._compute_in_xla(encoded)
+            strangeness = None
+            if STRANGENESS in self._outputs_of(STRANGENESS_IDS):
+                strangeness = self._run(STRANGENESS_IDS, encoded)[STRANGENESS]
             names = self._manifest.labels
-            return [names[best] for best in of_all.argmax(axis=1)], of_all.max(axis=1), None
+            labels = [names[best] for best in of_all.argmax(axis=1)]
+            return labels, of_all.max(axis=1), strangeness
         outputs = self._call(CLASSIFY, texts)
         labels = [_decode(label) for label in outputs[LABEL].tolist()]
         return labels, outputs[PROBABILITY], outputs.get(STRANGENESS)
 
     def _may_compile(self) -> bool:
         has_all = LENGTH in self._outputs_of(ENCODE) and self._outputs_of(CLASSIFY_IDS)
-        is_enough = STRANGENESS not in self._outputs_of(CLASSIFY)
-        return bool(has_all) and is_enough and self._rows_answered > _ROWS_BEFORE_XLA
+        return bool(has_all) and self._rows_answered > _ROWS_BEFORE_XLA
 
-    def _compute_in_xla(self, texts: list[str]) -> _Floats:
-        """Return the probabilities (rows, labels) of as many texts as a batch has, or fewer."""
+    def _compute_in_xla(self, encoded: _Arrays) -> _Floats:
+        """Return the probabilities (rows, labels) of what `encode` gave for a batch, or fewer."""
         import tensorflow as tf
 
         self._compiled = self._compiled or find_probabilities(self._loaded, self._manifest)
-        encoded = self._call(ENCODE, texts)
-        missing = self._batch_rows - len(texts)
+        rows = len(encoded[LENGTH])
+        missing = self._batch_rows - rows
         ids = np.pad(encoded[IDS], ((0, missing), (0, 0)))
         length = np.pad(encoded[LENGTH], (0, missing), constant_values=1)
         of_all: _Floats = self._compiled(tf.constant(ids), tf.constant(length)).numpy()
-        return of_all[: len(texts)]
+        return of_all[:rows]
 
     def _sets(self, texts: list[str], coverage: float) -> list[tuple[str, ...]]:
         outputs = self._call(PREDICT_SET, texts, **{COVERAGE: np.float32(coverage)})
@@ -220,13 +225,16 @@ class Asked:
         return set() if found is None else set(found.structured_outputs)
 
     def _call(self, signature: str, texts: list[str], **more: Any) -> _Arrays:
+        # As objects: numpy's own type for bytes would drop a NUL at the end.
+        sequence = np.array([text.encode("utf-8") for text in texts], object)
+        return self._run(signature, {SEQUENCE: sequence, **more})
+
+    def _run(self, signature: str, inputs: _Arrays) -> _Arrays:
         import tensorflow as tf
 
-        # As objects: numpy's own type for bytes would drop a NUL at the end.
-        sequence = tf.constant(np.array([text.encode("utf-8") for text in texts], object))
-        inputs = {SEQUENCE: sequence, **{name: tf.constant(value) for name, value in more.items()}}
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
         try:
-            outputs = self._loaded.signatures[signature](**inputs)
+            outputs = self._loaded.signatures[signature](**tensors)
         except tf.errors.OpError as error:
             raise DataError(f"{self._directory}: the model fails: {_reason(error)}") from error
         return {name: value.numpy() for name, value in outputs.items()}

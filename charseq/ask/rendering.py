@@ -30,6 +30,8 @@ _UNDERLINED = 0.5
 # tenth, or more.
 _LEAST_SCALE = -math.log(0.9)
 _NO_ANSWER = "–"
+# Of what is like the training, one in a hundred has this strangeness or more.
+_STRANGE = 0.99
 _END = "\x1b[0m"
 
 
@@ -94,11 +96,12 @@ def to_json(answer: Answer | Rejected) -> str:
 
 def to_lines(answers: Sequence[Answer | Rejected], layout: Layout) -> list[str]:
     """Return a line for each answer; the columns of all of them are as wide."""
-    sets = [_show_set(answer) for answer in answers]
-    set_columns = max(map(_columns, sets), default=0)
+    columns = [
+        _fit_column([show(answer) for answer in answers]) for show in (_show_set, _show_strange)
+    ]
     heads = [
-        _head(answer, shown, set_columns, layout.label_columns)
-        for answer, shown in zip(answers, sets, strict=True)
+        _head(answer, "".join(shown), layout.label_columns)
+        for answer, *shown in zip(answers, *columns, strict=True)
     ]
     return [
         head + _tail(answer, _columns(head), layout)
@@ -106,12 +109,17 @@ def to_lines(answers: Sequence[Answer | Rejected], layout: Layout) -> list[str]:
     ]
 
 
-def _head(answer: Answer | Rejected, shown_set: str, set_columns: int, label_columns: int) -> str:
+def _fit_column(texts: Sequence[str]) -> list[str]:
+    """Return texts as a column, two blanks before it; nothing if all of them are empty."""
+    width = max(map(_columns, texts), default=0)
+    return [f"  {_pad(text, width)}" if width else "" for text in texts]
+
+
+def _head(answer: Answer | Rejected, middle: str, label_columns: int) -> str:
     if isinstance(answer, Rejected):
         label, probability = _NO_ANSWER, ""
     else:
         label, probability = answer.label, f"{100 * answer.probability:.1f} %"
-    middle = f"  {_pad(shown_set, set_columns)}" if set_columns else ""
     return f"{_pad(_shorten(label, label_columns), label_columns)}  {probability:>7}{middle}  "
 
 
@@ -213,6 +221,13 @@ def _show_set(answer: Answer | Rejected) -> str:
     names = [_shorten(label, _LABEL_COLUMNS) for label in answer.labels[:_SHOWN_LABELS]]
     more = len(answer.labels) - len(names)
     return f"{{{', '.join([*names, *([f'{more} more'] if more else [])])}}}"
+
+
+def _show_strange(answer: Answer | Rejected) -> str:
+    """Return a word for a sequence that is unlike those of the training."""
+    if isinstance(answer, Rejected) or answer.strangeness is None:
+        return ""
+    return "strange" if answer.strangeness >= _STRANGE else ""
 
 
 def _shorten(text: str, room: int) -> str:

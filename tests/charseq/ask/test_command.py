@@ -22,6 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory."""
     folder = tmp_path_factory.mktemp("run")
     save_toy_model(folder / "saved_model", with_ids=True, more=("explain", "predict_set"))
+    (folder / "run.json").write_text("{}")
     return folder
 
 

@@ -146,3 +146,17 @@ def test_marks_are_those_that_the_output_can_show(
     is_terminal: bool, environment: dict[str, str], marks: Marks
 ) -> None:
     assert choose_marks(is_terminal, environment) is marks
+
+
+def test_what_is_strange_says_so_in_a_column() -> None:
+    answers: list[Answer | Rejected] = [
+        Answer("ABC", "alpha", 0.5, strangeness=0.98),
+        Answer("???", "beta", 0.9, strangeness=0.99),
+        Rejected("", "empty_sequence"),
+    ]
+    assert to_lines(answers, Layout(5)) == [
+        "alpha   50.0 %           ABC",
+        "beta    90.0 %  strange  ???",
+        "–                        no answer: no character in the sequence, or nothing but blanks",
+    ]
+    assert to_lines(answers[:1], Layout(5)) == ["alpha   50.0 %  ABC"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from charseq.api.locate import Located, locate_model
 from charseq.errors import DataError
+from charseq.models.locate import Located, locate_model
 
 pytestmark = pytest.mark.unit
 

@@ -33,9 +33,11 @@ def locate_model(path: str) -> Located:
     directory of another program, the one of the highest number.
 
     Raises:
-        DataError: it is none of these, the run is not complete, or the SavedModel is not one that
-            the trainer exported.
+        DataError: it is none of these or not on this machine, the run is not complete, or the
+            SavedModel is not one that the trainer exported.
     """
+    if "://" in path:
+        raise DataError(f"{path}: only a model on this machine can be loaded; copy it here")
     if not os.path.isdir(path):
         raise DataError(f"{path}: no such directory")
     located = _locate(path)
