@@ -184,6 +184,31 @@ def chart_epochs(
     )
 
 
+def chart_answered(points: Sequence[tuple[float, float, float]]) -> Chart:
+    """Return a curve of the accuracy on the surest rows by the share of the rows that they are.
+
+    points: share, accuracy and the least probability of each, by share; one or more.
+    """
+    levels = round_levels([min(0.99, *(accuracy for _, accuracy, _ in points)), 1.0])
+    edges = pairwise([0.0, *(100 * share for share, _, _ in points)])
+    return Chart(
+        "Accuracy by the share answered",
+        low=levels[0],
+        high=levels[-1],
+        levels=[(level, f"{100 * level:g} %") for level in levels],
+        ticks=[(100 * level, text) for level, text in PERCENT_LEVELS],
+        curves={"train": [(100 * share, accuracy) for share, accuracy, _ in points]},
+        hovers=[
+            (
+                left,
+                right,
+                f"the surest {right:g} %: accuracy {accuracy:.3f}, probability {least:.3f} or more",
+            )
+            for (left, right), (_, accuracy, least) in zip(edges, points, strict=True)
+        ],
+    )
+
+
 def _format_level(level: float, levels: Sequence[float]) -> str:
     if levels[-1] < 0.001:
         return f"{level:.1e}" if level else "0"

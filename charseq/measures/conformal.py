@@ -66,18 +66,31 @@ def find_rank(rows: int, coverage: float) -> int:
     return max(math.ceil((rows + 1) * coverage - RANK_TOLERANCE), 1)
 
 
-def count_in_sets(probabilities: Probabilities, threshold: float, method: str) -> Ints:
+def sort_falling(probabilities: Probabilities) -> Probabilities:
+    """Return the probabilities of each row, (rows, labels), the highest first."""
+    return -np.sort(-probabilities, axis=1)
+
+
+def rank_labels(labels: Ints, probabilities: Probabilities) -> Ints:
+    """Return how many labels come before a row's own, (rows,) int64, ordered as argmax does."""
+    of_label = probabilities[np.arange(len(labels)), labels][:, np.newaxis]
+    is_lower_id = np.arange(probabilities.shape[1]) < labels[:, np.newaxis]
+    is_before = (probabilities > of_label) | ((probabilities == of_label) & is_lower_id)
+    ranks: Ints = is_before.sum(axis=1, dtype=np.int64)
+    return ranks
+
+
+def count_in_sets(falling: Probabilities, threshold: float, method: str) -> Ints:
     """Return how many of the most probable labels are in each row's set, (rows,) int64, 1 or more.
 
     Args:
-        probabilities: (rows, labels).
+        falling: (rows, labels), their probabilities, the highest first.
         threshold: of `find_threshold`.
         method: one of `SET_METHODS`.
     """
     if method == LAC:
-        is_in = 1 - probabilities.astype(np.float64) <= threshold
+        is_in = 1 - falling.astype(np.float64) <= threshold
     else:
-        falling = -np.sort(-probabilities.astype(np.float64), axis=1)
-        is_in = np.cumsum(falling, axis=1) <= threshold
+        is_in = np.cumsum(falling, axis=1, dtype=np.float64) <= threshold
     sizes: Ints = np.maximum(is_in.sum(axis=1, dtype=np.int64), 1)
     return sizes

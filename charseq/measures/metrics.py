@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from charseq.measures.baseline import (
     Baseline,
@@ -18,19 +17,24 @@ from charseq.measures.baseline import (
     explain_trivial,
     label_shares,
 )
+from charseq.measures.conformal import Probabilities, rank_labels
 from charseq.measures.gains import Floats, Ints
+from charseq.measures.reliability import (
+    RELIABILITY_BINS,
+    ReliabilityBin,
+    calibration_error,
+    count_hits,
+    losses_of,
+    reliability_bins,
+    sum_by_bin,
+)
+from charseq.measures.sureness import Answered, AnsweredAccumulator, SetScore, Uncalibrated
 from charseq.measures.weighted import WeightedAccumulator, WeightedScores
-
-Probabilities = npt.NDArray[np.floating]
 
 # The evaluation beside predictions of batch prediction.
 EVALUATION_FILE = "evaluation.json"
-RELIABILITY_BINS = 15
-# Probabilities are clipped from below, as Keras's loss does: no single row makes it infinite.
-_EPSILON = 1e-7
 _TOP_K = 3
 _NORMAL_95 = 1.959964  # 95 % of a normal distribution lie within this many standard deviations.
-_UPPER_BOUNDS = np.arange(1, RELIABILITY_BINS + 1) / RELIABILITY_BINS
 
 
 @dataclass(frozen=True)
@@ -83,20 +87,6 @@ class LengthScore:
 
 
 @dataclass(frozen=True)
-class ReliabilityBin:
-    """The rows whose highest probability is above `lower` and at most `upper`.
-
-    confidence: the mean of that probability.
-    """
-
-    lower: float
-    upper: float
-    rows: int
-    confidence: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """A model on every row of a split: the keys and values of `evaluation-SPLIT.json`.
 
@@ -112,7 +102,9 @@ class Evaluation:
     better than they are; None if it is better. ngram_baseline: n-grams on the same rows; None where
     the run has none. not_better: why the model is no better than they are; None if it is, or there
     are none. Files of earlier versions have none of these. weighted: the metrics by the weights of
-    the rows; None where they have none.
+    the rows; None where they have none. answered: the accuracy on the surest rows, by their share.
+    uncalibrated, sets: without the temperature of the run, and of sets of labels by its validation
+    scores; None and empty where it has no calibration. Files of earlier versions have none.
     """
 
     split: str
@@ -132,6 +124,9 @@ class Evaluation:
     ngram_baseline: NgramBaseline | None = None
     not_better: str | None = None
     weighted: WeightedScores | None = None
+    answered: tuple[Answered, ...] = ()
+    uncalibrated: Uncalibrated | None = None
+    sets: tuple[SetScore, ...] = ()
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Evaluation:
@@ -149,6 +144,8 @@ class Evaluation:
             "confusion": Confusion.from_json(content["confusion"]),
             "lengths": tuple(LengthScore(**row) for row in content["lengths"]),
             "reliability": tuple(ReliabilityBin(**row) for row in content["reliability"]),
+            "answered": tuple(Answered(**point) for point in content.get("answered", ())),
+            "sets": tuple(map(SetScore.from_json, content.get("sets", ()))),
         }
         if baseline := content.get("baseline"):
             tables["baseline"] = Baseline(**baseline)
@@ -156,6 +153,8 @@ class Evaluation:
             tables["ngram_baseline"] = NgramBaseline(**ngram_baseline)
         if weighted := content.get("weighted"):
             tables["weighted"] = WeightedScores(**weighted)
+        if uncalibrated := content.get("uncalibrated"):
+            tables["uncalibrated"] = Uncalibrated(**uncalibrated)
         return cls(**{**content, **tables})
 
 
@@ -181,6 +180,7 @@ class MetricsAccumulator:
         self._lengths = np.zeros((2, max_length + 1), np.int64)
         self._bins = np.zeros((3, RELIABILITY_BINS))
         self._weighted = WeightedAccumulator(num_labels)
+        self._answered = AnsweredAccumulator()
 
     def add(
         self,
@@ -203,14 +203,15 @@ class MetricsAccumulator:
         losses = losses_of(of_label)
         self._loss += float(losses.sum())
         self._baseline.add(labels, losses)
-        is_top_k = _ranks(labels, probabilities, of_label) < _TOP_K
+        is_top_k = rank_labels(labels, probabilities) < _TOP_K
         self._top_k_hits += int(is_top_k.sum())
         if weights is not None:
             self._weighted.add(weights, labels, predicted, losses, is_top_k)
         cells, counts = np.unique(labels * self._num_labels + predicted, return_counts=True)
         self._cells.update(dict(zip(cells.tolist(), counts.tolist(), strict=True)))
-        self._lengths += _count(lengths, self._lengths.shape[1], hits).astype(np.int64)
-        self._bins += _sum_by_bin(probabilities, hits)
+        self._lengths += count_hits(lengths, self._lengths.shape[1], hits).astype(np.int64)
+        self._bins += sum_by_bin(probabilities, hits)
+        self._answered.add(probabilities.max(axis=1), hits)
 
     @property
     def rows(self) -> int:
@@ -226,6 +227,7 @@ class MetricsAccumulator:
         self._lengths += other._lengths
         self._bins += other._bins
         self._weighted.merge(other._weighted)
+        self._answered.merge(other._answered)
 
     def evaluation(self, split: str, fingerprint: str, labels: Sequence[str]) -> Evaluation:
         """Return the metrics of the rows so far; there must be at least one.
@@ -249,7 +251,7 @@ class MetricsAccumulator:
             accuracy=int(counts[label == predicted].sum()) / rows,
             top3_accuracy=self._top_k_hits / rows,
             macro_f1=_macro_f1(scores, {*label.tolist(), *predicted.tolist()}),
-            calibration_error=_calibration_error(bins, rows),
+            calibration_error=calibration_error(bins, rows),
             labels=scores,
             confusion=Confusion(
                 tuple(label.tolist()), tuple(predicted.tolist()), tuple(counts.tolist())
@@ -259,6 +261,7 @@ class MetricsAccumulator:
             baseline=baseline,
             trivial=explain_trivial(loss, baseline, labels, support, predictions),
             weighted=self._weighted.scores(),
+            answered=self._answered.curve(),
         )
 
     def _confusion_columns(self) -> tuple[Ints, Ints, Ints]:
@@ -266,60 +269,6 @@ class MetricsAccumulator:
         cells = sorted(self._cells)
         label, predicted = np.divmod(np.array(cells, np.int64), self._num_labels)
         return label, predicted, np.array([self._cells[cell] for cell in cells], np.int64)
-
-
-def measure_calibration(probabilities: Probabilities, labels: Ints) -> float:
-    """Return the calibration error, as in `Evaluation`, of (rows, labels) with labels (rows,)."""
-    hits = probabilities.argmax(axis=1) == labels
-    return _calibration_error(reliability_bins(*_sum_by_bin(probabilities, hits)), len(labels))
-
-
-def losses_of(of_label: Probabilities) -> Floats:
-    """Return the losses, in nats, of the probabilities of rows' own labels, (batch,) each."""
-    losses: Floats = -np.log(np.maximum(of_label, _EPSILON), dtype=np.float64)
-    return losses
-
-
-def _ranks(labels: Ints, probabilities: Probabilities, of_label: Probabilities) -> Ints:
-    """Return how many labels come before a row's own, (batch,) int64, ordered as argmax does."""
-    is_lower_id = np.arange(probabilities.shape[1]) < labels[:, np.newaxis]
-    of_label = of_label[:, np.newaxis]
-    is_before = (probabilities > of_label) | ((probabilities == of_label) & is_lower_id)
-    ranks: Ints = is_before.sum(axis=1, dtype=np.int64)
-    return ranks
-
-
-def _count(places: Ints, size: int, hits: npt.NDArray[np.bool_]) -> Floats:
-    """Return the rows at each place and the hits among them, (2, size) float64."""
-    return np.stack([np.bincount(places, weights, size) for weights in (None, hits)])
-
-
-def _sum_by_bin(probabilities: Probabilities, hits: npt.NDArray[np.bool_]) -> Floats:
-    """Return rows, hits and summed confidence of each reliability bin, (3, 15) float64."""
-    highest = probabilities.max(axis=1).astype(np.float64)
-    bins = _bin_of(highest)
-    confidence = np.bincount(bins, highest, RELIABILITY_BINS)
-    return np.vstack([_count(bins, RELIABILITY_BINS, hits), confidence])
-
-
-def _bin_of(highest: Floats) -> Ints:
-    """Return the bin of each probability; a float32 may be just above 1 and is in the last."""
-    return np.minimum(np.searchsorted(_UPPER_BOUNDS, highest), RELIABILITY_BINS - 1)
-
-
-def reliability_bins(rows: Floats, hits: Floats, confidence: Floats) -> tuple[ReliabilityBin, ...]:
-    """Return the bins that hold a row; each argument is (15,) float64, a sum by bin."""
-    lower = (0.0, *_UPPER_BOUNDS[:-1].tolist())
-    columns = (lower, _UPPER_BOUNDS.tolist(), rows.tolist(), hits.tolist(), confidence.tolist())
-    return tuple(
-        ReliabilityBin(low, high, int(count), confidence=total / count, accuracy=correct / count)
-        for low, high, count, correct, total in zip(*columns, strict=True)
-        if count
-    )
-
-
-def _calibration_error(bins: Sequence[ReliabilityBin], rows: int) -> float:
-    return math.fsum(item.rows * abs(item.accuracy - item.confidence) for item in bins) / rows
 
 
 def _macro_f1(scores: Sequence[LabelScore], occurring: Collection[int]) -> float:

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -49,6 +49,14 @@ class Calibration:
     def threshold(self, method: str, coverage: float) -> float:
         """Return the highest score of a label in a set; see `find_threshold`."""
         return find_threshold(self.scores[method], coverage)
+
+    def thresholds(self, coverages: Sequence[float]) -> dict[tuple[str, float], float]:
+        """Return the thresholds of all methods, by method and coverage."""
+        return {
+            (method, coverage): self.threshold(method, coverage)
+            for method in SET_METHODS
+            for coverage in coverages
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of the file."""

@@ -180,6 +180,37 @@ def test_evaluation_agrees_with_the_last_validation(run, data, capsys):
     assert sum(one["rows"] for one in evaluation["reliability"]) == 100
 
 
+def test_what_the_calibration_gives_is_measured_where_it_was_fitted_and_on_test(run, data, capsys):
+    arguments = ["--model", str(run), "--data", str(data), "--split"]
+    assert evaluate_main([*arguments, "validation"]) == 0
+    calibration = read_json(run / "calibration.json")
+    evaluation = read_json(run / "evaluation-validation.json")
+    before = evaluation["uncalibrated"]
+    assert before["temperature"] == calibration["temperature"] != 1
+    for name, key in (("log_loss", "loss"), ("calibration_error", "calibration_error")):
+        assert before[key] == pytest.approx(calibration["before"][name], abs=1e-5)
+        assert evaluation[key] == pytest.approx(calibration["after"][name], abs=1e-5)
+    assert [(one["method"], one["target"]) for one in evaluation["sets"]] == [
+        *(("lac", 0.8), ("lac", 0.9), ("lac", 0.95)),
+        *(("aps", 0.8), ("aps", 0.9), ("aps", 0.95)),
+    ]
+    # 101 · 0.95 is 96 of these 100 rows.
+    assert evaluation["sets"][2]["coverage"] >= 0.96
+    capsys.readouterr()
+    assert evaluate_main([*arguments, "test"]) == 0
+    (score,) = (
+        one
+        for one in read_json(run / "evaluation-test.json")["sets"]
+        if (one["method"], one["target"]) == ("lac", 0.95)
+    )
+    assert sum(score["covered"]) == round(100 * score["coverage"])
+    assert (
+        "sets of labels at 0.95: hold the right one of "
+        f"{100 * score['coverage']:.1f} % of the rows, {score['mean_size']:.2f} labels on average"
+    ) in capsys.readouterr().out.splitlines()
+    assert "Sets of labels" in (run / "report.html").read_text(encoding="utf-8")
+
+
 def test_exported_model_answers_alone_as_evaluation_does(run, data, tmp_path):
     script = """
 import json, sys

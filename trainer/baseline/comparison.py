@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from charseq.measures.baseline import NgramBaseline, explain_not_better
+from charseq.measures.conformal import Probabilities
 from charseq.measures.gains import Floats, GainAccumulator, Ints
-from charseq.measures.metrics import Evaluation, MetricsAccumulator, Probabilities, losses_of
+from charseq.measures.metrics import Evaluation, MetricsAccumulator
+from charseq.measures.reliability import losses_of
 from trainer.baseline.linear import LinearModel
 from trainer.baseline.ngrams import distinct_ngrams
 

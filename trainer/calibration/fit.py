@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from charseq.measures.conformal import SET_METHODS, label_scores
 from charseq.measures.gains import Floats, Ints
-from charseq.measures.metrics import losses_of, measure_calibration
+from charseq.measures.reliability import losses_of, measure_calibration
 from charseq.measures.temperature import fit_temperature, rescale
 from charseq.models.calibration import Calibration, Sureness
 from trainer.data.batches import Batches, resolve_batch_size

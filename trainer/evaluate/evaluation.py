@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,13 @@ from charseq.errors import DataError
 from charseq.examples import WEIGHT
 from charseq.measures.gains import Floats, Ints
 from charseq.measures.metrics import Evaluation, MetricsAccumulator, worst_labels
+from charseq.measures.sureness import (
+    TARGETS,
+    SetsAccumulator,
+    UncalibratedAccumulator,
+    find_set_score,
+)
+from charseq.models.calibration import Calibration, read_calibration
 from trainer.baseline.comparison import NgramAccumulator
 from trainer.baseline.saved import load_baseline
 from trainer.data.dataset import Dataset
@@ -64,7 +72,7 @@ def evaluate(
     Raises:
         DataError: the dataset does not fit the model, the split has no row, a shard is corrupted,
             the model has other layers than the trainer uses, its outputs are not finite, or the
-            n-gram baseline of the run is damaged.
+            n-gram baseline or the calibration of the run is damaged.
     """
     from trainer.data.representation import restore_ids
 
@@ -72,15 +80,37 @@ def evaluate(
     metrics = MetricsAccumulator(len(run.labels), run.max_length, train_counts)
     baseline = load_baseline(run)
     beside = baseline and NgramAccumulator(baseline, run.max_length, train_counts)
+    calibration = read_calibration(run.directory)
+    calibrated = calibration and _Calibrated(calibration, len(run.labels))
     for batch in predict(run, dataset, split, trust_model):
         metrics.add(batch.labels, batch.probabilities, batch.lengths, batch.weights)
+        if calibrated:
+            calibrated.add(batch)
         if observe:
             observe(batch)
         if beside:
             ids = restore_ids(batch.inputs, batch.lengths, run.representation, dataset.manifest)
             beside.add(ids, batch.labels, batch.probabilities, batch.lengths)
     evaluation = metrics.evaluation(split, dataset.manifest.fingerprint, run.labels)
+    if calibrated:
+        evaluation = calibrated.add_to(evaluation)
     return beside.add_to(evaluation) if beside else evaluation
+
+
+class _Calibrated:
+    """Sums over the rows so far of what the calibration of a run gives them."""
+
+    def __init__(self, calibration: Calibration, num_labels: int) -> None:
+        self._uncalibrated = UncalibratedAccumulator(calibration.temperature)
+        self._sets = SetsAccumulator(calibration.thresholds(TARGETS), num_labels)
+
+    def add(self, batch: Predictions) -> None:
+        self._uncalibrated.add(batch.labels, batch.probabilities)
+        self._sets.add(batch.labels, batch.probabilities)
+
+    def add_to(self, evaluation: Evaluation) -> Evaluation:
+        uncalibrated, sets = self._uncalibrated.uncalibrated(), self._sets.scores()
+        return replace(evaluation, uncalibrated=uncalibrated, sets=sets)
 
 
 def format_evaluation(evaluation: Evaluation) -> str:
@@ -94,6 +124,7 @@ def format_evaluation(evaluation: Evaluation) -> str:
         f"loss {evaluation.loss:.4f}, calibration error {evaluation.calibration_error:.4f}",
         *_format_baselines(evaluation),
         *_format_weighted(evaluation),
+        *_format_calibrated(evaluation),
         f"{'label':<{width}}  {'support':>9}  precision  recall      F1",
     ]
     lines += [
@@ -125,6 +156,21 @@ def _format_weighted(evaluation: Evaluation) -> Iterator[str]:
         yield (
             f"by weight, {scores.weight:g} in all: accuracy {scores.accuracy:.4f}, top-3 accuracy "
             f"{scores.top3_accuracy:.4f}, macro F1 {scores.macro_f1:.4f}, loss {scores.loss:.4f}"
+        )
+
+
+def _format_calibrated(evaluation: Evaluation) -> Iterator[str]:
+    """Yield what the calibration of a run gives the rows, if it has one."""
+    if (before := evaluation.uncalibrated) is not None:
+        yield (
+            f"calibrated by temperature {before.temperature:.3f}: log loss {before.loss:.4f} to "
+            f"{evaluation.loss:.4f}, calibration error {before.calibration_error:.4f} to "
+            f"{evaluation.calibration_error:.4f}"
+        )
+    if (score := find_set_score(evaluation.sets)) is not None:
+        yield (
+            f"sets of labels at {score.target:g}: hold the right one of "
+            f"{100 * score.coverage:.1f} % of the rows, {score.mean_size:.2f} labels on average"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,7 +15,9 @@ from charseq.files import write_json, write_text
 from charseq.folds import count_folds
 from charseq.html import render
 from charseq.measures.intervals import Summary, summarize_folds
-from charseq.measures.metrics import RELIABILITY_BINS, Evaluation, MetricsAccumulator
+from charseq.measures.metrics import Evaluation, MetricsAccumulator
+from charseq.measures.reliability import RELIABILITY_BINS
+from charseq.measures.sureness import pool_sets
 from trainer.data.dataset import Dataset
 from trainer.evaluate.evaluation import Predictions, evaluate
 from trainer.evaluate.report import describe_split
@@ -131,12 +133,10 @@ def evaluate_folds(
 
             evaluations[fold] = evaluate(run, of_fold, "test", trust_model, observe)
     os.replace(unfinished, os.path.join(directory, PREDICTIONS_FILE))
-    fingerprint = dataset.manifest.fingerprint
+    together = pooled.evaluation("test", dataset.manifest.fingerprint, first.labels)
+    sets = pool_sets([(one.rows, one.sets) for one in evaluations.values()])
     return FoldsEvaluation(
-        runs,
-        evaluations,
-        pooled.evaluation("test", fingerprint, first.labels),
-        count_folds(dataset.manifest),
+        runs, evaluations, replace(together, sets=sets), count_folds(dataset.manifest)
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, read_json_object, write_text
 from charseq.html import render
-from charseq.measures.metrics import EVALUATION_FILE, RELIABILITY_BINS, Evaluation
+from charseq.measures.metrics import EVALUATION_FILE, Evaluation
+from charseq.measures.reliability import RELIABILITY_BINS
 from trainer.evaluate.report import describe_headline, describe_split
 from trainer.run_directory import REPORT_FILE
 

@@ -12,16 +12,25 @@ from typing import Any, NamedTuple
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, read_json_object, write_text
 from charseq.html import render
-from charseq.html.charts import PERCENT_LEVELS, Bar, Chart, chart_epochs, round_counts
+from charseq.html.charts import (
+    PERCENT_LEVELS,
+    Bar,
+    Chart,
+    chart_answered,
+    chart_epochs,
+    round_counts,
+)
 from charseq.html.formats import format_plural, format_range, is_finite, shorten
 from charseq.manifest import SPLITS
+from charseq.measures.conformal import LAC
 from charseq.measures.metrics import (
-    RELIABILITY_BINS,
     Evaluation,
     LabelScore,
     wilson_interval,
     worst_labels,
 )
+from charseq.measures.reliability import RELIABILITY_BINS
+from charseq.measures.sureness import SetScore
 from charseq.models.runs import evaluation_file
 from charseq.models.saved_model import RUN_FILE
 from trainer.run_directory import METRICS_FILE, REPORT_FILE, read_run_json
@@ -30,6 +39,8 @@ from trainer.run_directory import METRICS_FILE, REPORT_FILE, read_run_json
 _FEW_LABELS = 30
 _SHOWN_EXTREMES = 20
 _LENGTH_COLUMNS = 50
+# Of the rows that are answered, in percent.
+_SHOWN_SHARES = (100, 95, 90, 80, 50)
 # The split that matters most stands first.
 _ORDER = ("test", "validation", "train")
 _MEASURES = (
@@ -171,7 +182,56 @@ def describe_split(evaluation: Evaluation, max_length: int) -> dict[str, Any]:
         "reliability": _reliability(evaluation),
         "length_width": length_width,
         "lengths": _lengths(evaluation, max_length, length_width),
+        **_describe_sureness(evaluation, few_labels),
     }
+
+
+class _ShownSet(NamedTuple):
+    """Sets of one method and target. low, high: the 95 % confidence interval of the coverage."""
+
+    score: SetScore
+    low: float
+    high: float
+
+
+class _Covered(NamedTuple):
+    """How often the sets of each target hold a label, on the rows that have it."""
+
+    label: LabelScore
+    coverage: tuple[float, ...]
+
+
+def _describe_sureness(evaluation: Evaluation, few_labels: bool) -> dict[str, Any]:
+    answered, rows = evaluation.answered, evaluation.rows
+    points = [(point.share, point.accuracy, point.min_probability) for point in answered]
+    by_share = {round(100 * point.share): point for point in answered}
+    return {
+        "answered_chart": chart_answered(points) if points else None,
+        "answered": [by_share[share] for share in _SHOWN_SHARES if share in by_share],
+        "sets": [
+            _ShownSet(score, *wilson_interval(score.coverage, rows)) for score in evaluation.sets
+        ],
+        "targets": [score.target for score in evaluation.sets if score.method == LAC],
+        "covered": _cover_labels(evaluation, _FEW_LABELS if few_labels else _SHOWN_EXTREMES),
+    }
+
+
+def _cover_labels(evaluation: Evaluation, most: int) -> list[_Covered]:
+    """Return the coverage of labels with rows by the sets of the default method.
+
+    If there are more than `most`, those of the lowest coverage beyond chance at the last target.
+    """
+    by_target = [score.covered for score in evaluation.sets if score.method == LAC]
+    covered = [
+        _Covered(label, tuple(rows / label.support for rows in counts))
+        for label, *counts in zip(evaluation.labels, *by_target, strict=True)
+        if by_target and label.support
+    ]
+    if len(evaluation.labels) <= most:
+        return sorted(covered, key=lambda one: -one.label.support)
+    return sorted(covered, key=lambda one: wilson_interval(one.coverage[-1], one.label.support)[1])[
+        :most
+    ]
 
 
 def _count_by_tenth(scores: Iterable[float]) -> list[int]:

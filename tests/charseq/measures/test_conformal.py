@@ -13,11 +13,14 @@ from charseq.measures.conformal import (
     find_rank,
     find_threshold,
     label_scores,
+    rank_labels,
+    sort_falling,
 )
 
 pytestmark = pytest.mark.unit
 
 PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]], np.float32)
+FALLING = np.array([[0.5, 0.3, 0.2], [0.7, 0.2, 0.1]], np.float32)
 
 
 def test_the_scores_of_rows_own_labels() -> None:
@@ -42,15 +45,23 @@ def test_the_threshold_is_a_score_or_infinite() -> None:
 
 
 def test_the_labels_in_a_set() -> None:
-    assert count_in_sets(PROBABILITIES, 0.75, LAC).tolist() == [2, 1]
-    assert count_in_sets(PROBABILITIES, 0.85, APS).tolist() == [2, 1]
-    assert count_in_sets(PROBABILITIES, math.inf, LAC).tolist() == [3, 3]
-    assert count_in_sets(PROBABILITIES, math.inf, APS).tolist() == [3, 3]
+    assert count_in_sets(FALLING, 0.75, LAC).tolist() == [2, 1]
+    assert count_in_sets(FALLING, 0.85, APS).tolist() == [2, 1]
+    assert count_in_sets(FALLING, math.inf, LAC).tolist() == [3, 3]
+    assert count_in_sets(FALLING, math.inf, APS).tolist() == [3, 3]
+
+
+def test_a_set_begins_with_the_most_probable_label() -> None:
+    assert sort_falling(PROBABILITIES).tolist() == FALLING.tolist()
+    assert rank_labels(np.array([1, 0]), PROBABILITIES).tolist() == [1, 2]
+    # Of equal probabilities the lower id comes first.
+    equal = np.array([[0.25, 0.5, 0.25]] * 2)
+    assert rank_labels(np.array([0, 2]), equal).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("method", SET_METHODS)
 def test_a_set_is_never_empty(method: str) -> None:
-    assert count_in_sets(PROBABILITIES, 0.05, method).tolist() == [1, 1]
+    assert count_in_sets(FALLING, 0.05, method).tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("method", SET_METHODS)
@@ -69,8 +80,8 @@ def test_sets_of_exchangeable_rows_cover_as_often_as_wanted(method, coverage, se
     exact = int((scores[known:] <= threshold).sum())
     low, high = central_range(new, find_rank(known, coverage), known)
     assert low <= exact <= high
-    sizes = count_in_sets(sure[known:], threshold, method)
-    rank = (sure[known:] > sure[known:][np.arange(new), own[known:], np.newaxis]).sum(axis=1)
+    sizes = count_in_sets(sort_falling(sure[known:]), threshold, method)
+    rank = rank_labels(own[known:], sure[known:])
     assert int((rank < sizes).sum()) >= exact
 
 

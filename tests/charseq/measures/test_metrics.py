@@ -21,10 +21,11 @@ from charseq.measures.metrics import (
     LabelScore,
     LengthScore,
     MetricsAccumulator,
-    ReliabilityBin,
     wilson_interval,
     worst_labels,
 )
+from charseq.measures.reliability import ReliabilityBin
+from charseq.measures.sureness import Answered, SetScore, Uncalibrated
 
 pytestmark = pytest.mark.unit
 
@@ -87,6 +88,12 @@ def test_metrics_computed_by_hand():
     assert measured.trivial == (
         "beyond chance, its loss of 1.2405 is no better than 1.1025, that of the label shares alone"
     )
+    # In two batches: 0.7 and 0.5 are right, 0.45 and 0.4 wrong.
+    assert [point.accuracy for point in measured.answered if point.share in (0.5, 1.0)] == [
+        1.0,
+        0.5,
+    ]
+    assert measured.answered[-1] == Answered(1.0, 0.5, approx(0.4, abs=4e-3))
     assert measured.lengths == (LengthScore(1, 1, 1.0), LengthScore(3, 3, approx(1 / 3)))
     assert measured.reliability == (
         ReliabilityBin(5 / 15, 6 / 15, 1, 0.4, 0.0),
@@ -178,6 +185,9 @@ def test_an_evaluation_is_read_back_from_json(drawn):
     assert Evaluation.from_json(json.loads(json.dumps(asdict(measured)))) == measured
     beside = replace(measured, ngram_baseline=NgramBaseline(*range(7)), not_better="why")
     assert Evaluation.from_json(json.loads(json.dumps(asdict(beside)))) == beside
+    uncalibrated, sets = Uncalibrated(1.5, 0.5, 0.25), (SetScore("lac", 0.9, 0.75, 1.5, (3, 0)),)
+    calibrated = replace(measured, uncalibrated=uncalibrated, sets=sets)
+    assert Evaluation.from_json(json.loads(json.dumps(asdict(calibrated)))) == calibrated
 
 
 def test_an_evaluation_of_an_earlier_version_is_read():

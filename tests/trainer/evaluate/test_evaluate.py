@@ -7,6 +7,7 @@ import pytest
 from charseq.errors import DataError
 from charseq.measures.baseline import Baseline, NgramBaseline
 from charseq.measures.metrics import Confusion, Evaluation, LabelScore
+from charseq.measures.sureness import SetScore, Uncalibrated
 from tests.support.datasets import toy_rows, write_dataset
 from trainer.data.batches import Batches
 from trainer.data.dataset import read_dataset
@@ -60,6 +61,23 @@ def test_the_model_is_shown_beside_its_baselines():
         "model                  0.8000    0.7847  0.2500",
         "n-gram baseline        0.8500    0.7000  0.2000",
         "most frequent label    0.5000    0.2500  12.3457",
+    ]
+
+
+def test_what_the_calibration_changed_and_gives_is_named():
+    evaluation = replace(
+        evaluation_of(),
+        uncalibrated=Uncalibrated(1.25, 0.5, 0.0625),
+        sets=(
+            SetScore("lac", 0.8, 0.7, 1.0, ()),
+            SetScore("lac", 0.95, 0.9479, 1.324, ()),
+            SetScore("aps", 0.95, 0.99, 2.0, ()),
+        ),
+    )
+    assert format_evaluation(evaluation).splitlines()[5:-1] == [
+        "calibrated by temperature 1.250: log loss 0.5000 to 0.2500, calibration error 0.0625 to "
+        "0.0312",
+        "sets of labels at 0.95: hold the right one of 94.8 % of the rows, 1.32 labels on average",
     ]
 
 

@@ -60,6 +60,12 @@ def test_each_run_is_measured_on_its_fold_and_all_rows_together(
     right = [round(one["accuracy"] * one["rows"]) for one in content["folds"]]
     assert content["pooled"]["rows"] == 240
     assert content["pooled"]["accuracy"] == pytest.approx(sum(right) / 240)
+    # Each run has its own sets: those of all rows are theirs together.
+    for number, score in enumerate(content["pooled"]["sets"]):
+        covered = [sum(one["sets"][number]["covered"]) for one in content["folds"]]
+        assert sum(score["covered"]) == sum(covered)
+        assert score["coverage"] == pytest.approx(sum(covered) / 240)
+    assert len(content["pooled"]["sets"]) == 6
     mean = sum(one["accuracy"] for one in content["folds"]) / 3
     summary = content["summaries"]["accuracy"]
     assert summary["mean"] == pytest.approx(mean)

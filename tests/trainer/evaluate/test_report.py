@@ -14,6 +14,7 @@ import pytest
 from charseq.errors import DataError
 from charseq.measures.baseline import NgramBaseline
 from charseq.measures.metrics import MetricsAccumulator
+from charseq.measures.sureness import SetScore, Uncalibrated
 from trainer.evaluate.report import render_report, write_report
 
 pytestmark = pytest.mark.unit
@@ -197,6 +198,58 @@ def test_a_model_is_shown_beside_its_baselines():
     html = render_report(run_with("xy"), [epoch(1, 1.0)], [replace(one, baseline=None)])
     row = "<td>most frequent label</td><td>–</td><td>–</td><td>–</td></tr>"
     assert row in html.replace("\n", "")
+
+
+def sets_of(one, *targets):
+    """Sets that hold a label in a row less the more labels come before it."""
+    covered = [max(label.support - number, 0) for number, label in enumerate(one.labels)]
+    return tuple(
+        SetScore(method, target, sum(covered) / one.rows, size, tuple(covered))
+        for target in targets
+        for method, size in (("lac", 1.25), ("aps", 1.75))
+    )
+
+
+def test_how_sure_it_is_stands_beside_what_was_wanted():
+    one = evaluation_of("xyz")
+    html = render_report(run_with("xyz"), [epoch(1, 1.0)], [one])
+    assert "How sure" in html
+    assert "temperature" not in html
+    assert "Sets of labels" not in html
+    surest = one.answered[24]
+    assert surest.share == 0.5
+    row = f"<td>50 %</td><td>{surest.accuracy:.4f}</td><td>{surest.min_probability:.3f}</td>"
+    assert row in html
+    assert f"the surest 50 %: accuracy {surest.accuracy:.3f}, probability" in Page(html).text
+
+    one = replace(one, uncalibrated=Uncalibrated(1.234, 0.8765, 0.4321), sets=sets_of(one, 0.9))
+    html = render_report(run_with("xyz"), [epoch(1, 1.0)], [one])
+    assert [label.support for label in one.labels] == [55, 66, 79]
+    assert "the model was too sure" in html
+    assert f"<b>{one.loss:.4f}</b><small>nats; without the temperature: 0.8765" in html
+    assert f"<b>{one.calibration_error:.4f}</b><small>without the temperature: 0.4321" in html
+    # 0 + 1 + 2 of 200 rows are not covered.
+    assert "<td>90 % lac</td><td>98.5 %</td>\n<td>95.7–99.5 %</td><td>1.25</td>" in html
+    assert "<td>90 % aps</td>" in html
+    assert "nothing is promised beyond" in html
+    assert ">x</bdi></td><td>55</td>\n<td>100 %</td>" in html
+    assert ">z</bdi></td><td>79</td>\n<td>97.5 %</td>" in html
+
+
+def test_of_many_labels_those_that_sets_hold_least_are_named():
+    one = evaluation_of([f"label {number}" for number in range(40)], rows=2000)
+    one = replace(one, sets=sets_of(one, 0.8, 0.95))
+    html = render_report(run_with("xyz"), [epoch(1, 1.0)], [one])
+    table = html[html.index("Coverage by label") :]
+    assert "the lowest beyond chance" in table
+    named = re.findall(r">label (\d+)</bdi>", table)
+    assert (len(named), named[0]) == (20, "36")
+    assert "<th>80 %</th><th>95 %</th>" in table
+
+
+def test_an_evaluation_of_an_earlier_version_has_no_such_section():
+    one = replace(evaluation_of("xyz"), answered=())
+    assert "How sure" not in render_report(run_with("xyz"), [epoch(1, 1.0)], [one])
 
 
 def write_run(directory, *evaluations):
