@@ -115,6 +115,8 @@ class Flag:
             return f"one of {', '.join(self.choices)}"
         if any(map(self._is_too_large, value if type(value) is tuple else (value,))):
             return f"at most {_limit_text(_MAX_COUNT)}"
+        if self.below < math.inf and self.above > -math.inf:
+            return f"a number above {self.above} and below {self.below}"
         if self.maximum < math.inf and self.above > -math.inf:
             return f"a number above {self.above}, at most {_limit_text(self.maximum)}"
         if self.maximum < math.inf:

@@ -25,9 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charseq.measures.gains import Floats, Ints
+from charseq.measures.set_methods import LAC
 
-LAC, APS = "lac", "aps"
-SET_METHODS = (LAC, APS)
 # Of a rank: coverages such as 0.8 are not exact in float32.
 RANK_TOLERANCE = 1e-3
 

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from charseq.measures.conformal import (
-    LAC,
     Probabilities,
     count_in_sets,
     rank_labels,
@@ -29,6 +28,7 @@ from charseq.measures.reliability import (
     reliability_bins,
     sum_by_bin,
 )
+from charseq.measures.set_methods import LAC
 from charseq.measures.temperature import rescale
 
 # Of sets of labels: how often they are to hold the right one.

@@ -18,7 +18,8 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, read_json_object
-from charseq.measures.conformal import SET_METHODS, find_threshold
+from charseq.measures.conformal import find_threshold
+from charseq.measures.set_methods import SET_METHODS
 from charseq.models.saved_model import CALIBRATION_FILE
 
 _FORMAT_VERSION = 1

@@ -31,6 +31,7 @@ from charseq.models.saved_model import (
 )
 from pipeline.predict.characters import CharacterCounts, add_characters, count_characters
 from pipeline.predict.model import Model, read_model
+from pipeline.predict.sets import SetRule, find_sets
 from pipeline.runtime.filesystems import local_tree
 
 Floats = npt.NDArray[np.float32]
@@ -41,13 +42,15 @@ class Predictions(NamedTuple):
     """The predictions for n sequences.
 
     label: (n,) string. probability: (n,) float32, that of the label. characters: of the sequences.
-    others: the next most probable labels and their probabilities, in order.
+    others: the next most probable labels and their probabilities, in order. sets: of labels, (n,);
+    None if they are not wanted.
     """
 
     label: pa.StringArray
     probability: Floats
     characters: CharacterCounts
     others: list[tuple[pa.StringArray, Floats]]
+    sets: pa.ListArray | None = None
 
 
 # See `Classifier.classify`; Observe: the same for a batch, without positions.
@@ -61,6 +64,7 @@ class _Batch(NamedTuple):
 
     best: Best
     characters: CharacterCounts
+    sets: pa.ListArray | None
 
 
 # Threads that need the model at the same time wait for one of them to fetch and load it.
@@ -139,7 +143,11 @@ class Classifier:
         self._probabilities = find_probabilities(loaded, model) if has_ids else None
 
     def classify(
-        self, sequence: pa.StringArray, top: int = 1, compare: Compare | None = None
+        self,
+        sequence: pa.StringArray,
+        top: int = 1,
+        compare: Compare | None = None,
+        rule: SetRule | None = None,
     ) -> Predictions:
         """Return the predictions for a column of n sequences, in its order.
 
@@ -148,6 +156,7 @@ class Classifier:
             top: the number of labels, at most; a model may have fewer.
             compare: called for each batch with the positions of its rows among the n, (rows,),
                 their probabilities, (rows, labels), and their lengths, (rows,).
+            rule: of sets of labels, if they are wanted.
 
         Raises:
             DataError: the model fails, or gives something that is not a probability.
@@ -159,8 +168,10 @@ class Classifier:
         for start in range(0, len(sequence), self._batch_rows):
             rows = order[start : start + self._batch_rows]
             observe = partial(compare, rows) if compare else None
-            batches.append(self._classify_batch(by_length.slice(start, len(rows)), top, observe))
+            texts = by_length.slice(start, len(rows))
+            batches.append(self._classify_batch(texts, top, observe, rule))
         place = np.argsort(order)
+        sets = [batch.sets for batch in batches if batch.sets is not None]
         (label, probability), *others = (
             (
                 pa.concat_arrays([label for label, _ in rank]).take(pa.array(place)),
@@ -169,11 +180,15 @@ class Classifier:
             for rank in zip(*(batch.best for batch in batches), strict=True)
         )
         return Predictions(
-            label, probability, add_characters(batch.characters for batch in batches), others
+            label,
+            probability,
+            add_characters(batch.characters for batch in batches),
+            others,
+            pa.concat_arrays(sets).take(pa.array(place)) if sets else None,
         )
 
     def _classify_batch(
-        self, sequence: pa.StringArray, top: int, observe: Observe | None
+        self, sequence: pa.StringArray, top: int, observe: Observe | None, rule: SetRule | None
     ) -> _Batch:
         """Return the predictions for a batch of sequences, which may be the last and not full."""
         texts = tf.constant(sequence.cast(pa.binary()).to_numpy(zero_copy_only=False))
@@ -184,7 +199,7 @@ class Classifier:
                 of_all = self._all_probabilities(self._probabilities, ids, length)
                 best = self._find_best(of_all, top)
             else:
-                self._check_one_label(top, observe)
+                self._check_one_label(top, observe, rule)
                 best = self._classify_texts(texts)
         except tf.errors.OpError as error:
             raise DataError(f"{self._directory}: the model fails: {_first_line(error)}") from error
@@ -192,8 +207,9 @@ class Classifier:
             self._check_probability(probability)
         if observe:
             observe(of_all, length)
+        sets = find_sets(of_all, self._labels, rule) if rule else None
         characters = count_characters(sequence, ids, length, self._model.unknown_id)
-        return _Batch(best, characters)
+        return _Batch(best, characters, sets)
 
     def _all_probabilities(self, probabilities: Probabilities, ids: Ints, length: Ints) -> Floats:
         """Return the probabilities of all labels of n sequences, (n, labels), by their ids."""
@@ -214,14 +230,14 @@ class Classifier:
             for place in order.T
         ]
 
-    def _check_one_label(self, top: int, observe: Observe | None) -> None:
+    def _check_one_label(self, top: int, observe: Observe | None, rule: SetRule | None) -> None:
         """Check that no more is wanted than a model without a signature from ids gives.
 
         Raises:
             DataError: more than one label, or the probabilities of all are wanted.
         """
-        if top > 1 or observe:
-            flag = f"--top {top}" if top > 1 else "--label-column"
+        if top > 1 or observe or rule:
+            flag = f"--top {top}" if top > 1 else "--label-column" if observe else "--coverage"
             raise DataError(
                 f"{self._directory}: a model of an earlier version gives one label and its "
                 f"probability, which is not enough for {flag}; train it again"

@@ -9,6 +9,7 @@ OUTPUT_FORMATS = ("jsonl", "csv", "parquet")
 _SOURCE, _ROW, _LABEL, _PROBABILITY, _SEQUENCE = "source", "row", "label", "probability", "sequence"
 # Before the name of a column of the input that a column of the predictions has, too.
 _PREFIX = "input_"
+SET, REASON = "set", "reason"
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,9 @@ class OutputColumns:
     """The columns of the output, and its format.
 
     id_column: of the input, or None. keep: other columns of the input. with_sequence: whether there
-    is the sequence. top: the number of labels. format: one of OUTPUT_FORMATS.
+    is the sequence. top: the number of labels. format: one of OUTPUT_FORMATS. with_set: whether
+    there is a set of labels. min_confidence: the probability below which a row is left without a
+    label, and the reason is given; None: no row is.
     """
 
     id_column: str | None = None
@@ -24,6 +27,8 @@ class OutputColumns:
     with_sequence: bool = False
     top: int = 1
     format: str = "jsonl"
+    with_set: bool = False
+    min_confidence: float | None = None
 
     def of_model(self, num_labels: int) -> OutputColumns:
         """Return the columns for a model, which may have fewer labels than are wanted."""
@@ -43,6 +48,8 @@ class OutputColumns:
     def names(self) -> list[str]:
         """Return the names of all columns, in order."""
         labels = [name for pair in self.labels() for name in pair]
+        labels += [SET] if self.with_set else []
+        labels += [REASON] if self.min_confidence is not None else []
         sequence = [_SEQUENCE] if self.with_sequence else []
         own = {_SOURCE, _ROW, *labels, *sequence}
         carried = [_PREFIX + name if name in own else name for _, name in self.wanted]

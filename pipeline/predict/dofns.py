@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ from pipeline.predict.predicted_files import (
     predicted_schema,
     write_predictions,
 )
+from pipeline.predict.sets import SetRule
 from pipeline.rows.assumed_columns import find_assumed
 from pipeline.rows.blocks import Block, parse_block, read_blocks
 from pipeline.rows.counts import ReadCounts
@@ -79,9 +81,10 @@ class Predict(ThreadedDoFn):
         *,
         has_labels: bool = False,
         compares: bool = False,
+        rule: SetRule | None = None,
     ) -> None:
         self._model, self._trust_model, self._columns = model, trust_model, columns
-        self._has_labels, self._compares = has_labels, compares
+        self._has_labels, self._compares, self._rule = has_labels, compares, rule
         self._rules = RowRules(
             model.max_length,
             "truncate",
@@ -112,6 +115,7 @@ class Predict(ThreadedDoFn):
                     start,
                     self._columns,
                     self._model if self._has_labels else None,
+                    self._rule,
                 )
         progress.advance(bytes_read=part.bytes)
 
@@ -154,10 +158,11 @@ def predict_slice(
     start: int,
     columns: OutputColumns,
     compared: Model | None = None,
+    rule: SetRule | None = None,
 ) -> PredictedSlice:
     """Predict the usable rows of a block from number `start` on, `_SLICE_ROWS` at most.
 
-    compared: the model, if rows are compared with their labels.
+    compared: the model, if rows are compared with their labels. rule: of sets, if there are any.
     """
     sequence = checked.sequence.slice(start, _SLICE_ROWS)
     labelled = compare = None
@@ -165,13 +170,16 @@ def predict_slice(
         labelled = no_rows(compared)
         ids = find_label_ids(checked.label.slice(start, _SLICE_ROWS), compared, labelled)
         compare = partial(_compare, labelled, ids)
-    predictions = classifier.classify(sequence, columns.top, compare)
+    predictions = classifier.classify(sequence, columns.top, compare, rule)
     before = int(checked.row[start - 1]) if start else block.first - 1
     row = checked.row[start : start + _SLICE_ROWS]
     step = np.diff(row, prepend=before).astype(np.int32)
-    arrays = [predictions.label, pa.array(predictions.probability), pa.array(step)]
-    for label, probability in predictions.others:
-        arrays += [label, pa.array(probability)]
+    best, *others = _leave_unsure(
+        [(predictions.label, predictions.probability), *predictions.others], columns.min_confidence
+    )
+    arrays = [*best, pa.array(step), *chain.from_iterable(others)]
+    if predictions.sets is not None:
+        arrays.append(predictions.sets)
     if columns.with_sequence:
         arrays.append(pc.coalesce(checked.raw.slice(start, _SLICE_ROWS), sequence))
     arrays += [column.slice(start, _SLICE_ROWS) for column in checked.others]
@@ -183,6 +191,24 @@ def predict_slice(
         predictions.characters,
         labelled,
     )
+
+
+def _leave_unsure(
+    ranks: list[tuple[pa.StringArray, Floats]], min_confidence: float | None
+) -> list[tuple[pa.StringArray, pa.FloatArray]]:
+    """Return labels and probabilities, the labels null in rows that are not sure enough.
+
+    Args:
+        ranks: the labels and probabilities (n,) each, the most probable ones first.
+        min_confidence: the least probability of the first of them; None for any.
+    """
+    columns = [(label, pa.array(probability)) for label, probability in ranks]
+    if min_confidence is None:
+        return columns
+    # As a single, so that a probability that is written like the limit is not below it.
+    is_sure = pa.array(ranks[0][1] >= np.float32(min_confidence))
+    none = pa.scalar(None, pa.string())
+    return [(pc.if_else(is_sure, label, none), probability) for label, probability in columns]
 
 
 def _compare(

@@ -30,14 +30,15 @@ def open_writer(
     Args:
         file: to write to.
         form: jsonl, csv or parquet.
-        schema: of the rows: text and numbers. A file of csv begins with its names.
+        schema: of the rows: text, numbers and lists of text. A file of csv begins with its names.
         source: what all rows have in the column `source`. JSON holds any name of a file.
     """
     if form == "parquet":
         return _ParquetRows(file, schema)
     if form == "csv":
-        file.write(_to_csv(schema.empty_table(), header=True))
-        return nullcontext(lambda rows: file.write(_to_csv(rows, header=False)))
+        empty = pa.RecordBatch.from_pylist([], schema)
+        file.write(_to_csv(_lists_as_text(empty), header=True))
+        return nullcontext(lambda rows: file.write(_to_csv(_lists_as_text(rows), header=False)))
     quoted = {"source": _quote(source)}
     return nullcontext(lambda rows: file.write(to_json_lines(rows, quoted)))
 
@@ -86,11 +87,20 @@ class _Sink:
     def close(self) -> None: ...
 
 
-def _to_csv(rows: pa.RecordBatch | pa.Table, *, header: bool) -> memoryview:
+def _to_csv(rows: pa.RecordBatch, *, header: bool) -> memoryview:
     sink = pa.BufferOutputStream()
     options = pa_csv.WriteOptions(include_header=header, quoting_style="needed")
     pa_csv.write_csv(rows, sink, options)
     return memoryview(sink.getvalue())
+
+
+def _lists_as_text(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows whose lists are JSON, which CSV has no form of its own for."""
+    arrays = [
+        _lists_to_json(column) if pa.types.is_list(column.type) else column
+        for column in rows.columns
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=rows.schema.names)
 
 
 def to_json_lines(rows: pa.RecordBatch, same: Mapping[str, str]) -> memoryview:
@@ -110,10 +120,19 @@ def to_json_lines(rows: pa.RecordBatch, same: Mapping[str, str]) -> memoryview:
 
 
 def _to_json(column: pa.Array) -> pa.StringArray:
-    """Return numbers or text (n,) as JSON, (n,) string; null is `null`."""
+    """Return numbers, text or lists of text (n,) as JSON, (n,) string; null is `null`."""
+    if pa.types.is_list(column.type):
+        return _lists_to_json(column)
     if pa.types.is_string(column.type):
         column = _quote_all(column)
     return column.cast(pa.string()).fill_null("null")
+
+
+def _lists_to_json(column: pa.ListArray) -> pa.StringArray:
+    """Return lists of text, none of them null, as JSON arrays, (n,) string."""
+    offsets = pc.subtract(column.offsets, column.offsets[0])
+    quoted = pa.ListArray.from_arrays(offsets, _quote_all(column.flatten()))
+    return pc.binary_join_element_wise("[", pc.binary_join(quoted, ", "), "]", "")
 
 
 def _quote_all(column: pa.StringArray) -> pa.StringArray:

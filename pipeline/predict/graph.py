@@ -20,6 +20,7 @@ from pipeline.predict.evaluation import add_labelled
 from pipeline.predict.model import Model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.publish import PreparedPredictions, publish_predictions
+from pipeline.predict.sets import SetRule
 from pipeline.rows.assumed_columns import check_assumed
 from pipeline.rows.counts import ReadCounts, add_counts
 from pipeline.rows.parts import Part, cut_into_parts
@@ -35,8 +36,12 @@ def build(
     model: Model,
     options: PredictOptions,
     staging: Staging,
+    rule: SetRule | None = None,
 ) -> beam.PCollection:
-    """Add the prediction of `sources` to `pipeline`; the files are first written to `staging`."""
+    """Add the prediction of `sources` to `pipeline`; the files are first written to `staging`.
+
+    rule: of sets of labels, if the options want them.
+    """
     parts = cut_into_parts(sources)
     columns = options.columns.of_model(len(model.labels))
     read = (
@@ -51,6 +56,7 @@ def build(
                 columns,
                 has_labels=options.label_column is not None,
                 compares=options.compare,
+                rule=rule,
             )
         ).with_outputs(CHARACTERS, COMPARED, COUNTS, LABELLED, REJECTED, main=ROWS)
     )

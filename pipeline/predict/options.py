@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from charseq.console.redaction import redact_json
 from charseq.errors import UsageError
 from charseq.flags import changed_options, flag, make_parser, parse_boolean, parse_known, validate
+from charseq.measures.set_methods import LAC, SET_METHODS
 from charseq.models.saved_model import TRUST_MODEL_HELP
 from charseq.options_file import to_toml
 from pipeline.input_options import (
@@ -73,6 +74,29 @@ class PredictOptions:
         minimum=1,
         maximum=1000,
     )
+    coverage: float | None = flag(
+        "add the column set: the most probable labels, as many as hold the right one in this share "
+        "of the rows, if they are like the validation rows of the model",
+        default=None,
+        metavar="C",
+        above=0,
+        below=1,
+    )
+    set_method: str = flag(
+        "how sets are made: lac, the smallest; aps, whose coverage differs less between easy and "
+        "hard rows",
+        default=LAC,
+        choices=SET_METHODS,
+        only_with="coverage",
+    )
+    min_confidence: float | None = flag(
+        "leave a row without a label if the highest probability is below this, and add the column "
+        "reason, which says so",
+        default=None,
+        metavar="P",
+        minimum=0,
+        maximum=1,
+    )
     output_format: str = flag("format of the output", default="jsonl", choices=OUTPUT_FORMATS)
     compare: bool = flag(
         "also write compare.html and compare.json: what changed from the rows that the model was "
@@ -110,7 +134,13 @@ class PredictOptions:
     def columns(self) -> OutputColumns:
         """The columns of the output."""
         return OutputColumns(
-            self.id_column, self.keep, self.with_sequence, self.top, self.output_format
+            self.id_column,
+            self.keep,
+            self.with_sequence,
+            self.top,
+            self.output_format,
+            with_set=self.coverage is not None,
+            min_confidence=self.min_confidence,
         )
 
     @property

@@ -10,27 +10,32 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from apache_beam.io.filesystems import FileSystems
 
 from charseq.console.redaction import redact
 from charseq.errors import DataError
 from charseq.files import encode_text
-from pipeline.predict.columns import OutputColumns
+from pipeline.predict.columns import SET, OutputColumns
 from pipeline.predict.formats import open_writer
 from pipeline.rows.packing import unpack_rows
 from pipeline.rows.parts import Part
 from pipeline.runtime.hashed_file import HashedFile
 
+# The `reason` of a row without a label.
+LOW_CONFIDENCE = "low_confidence"
 # `step`: the difference to the number of the row before; compresses to nothing.
 PREDICTED = pa.schema([("label", pa.string()), ("probability", pa.float32()), ("step", pa.int32())])
 
 
 def predicted_schema(columns: OutputColumns) -> pa.Schema:
-    """Return PREDICTED with further labels, the sequence and columns of the input, as wanted."""
+    """Return PREDICTED with labels, sets, the sequence and columns of the input, as wanted."""
     schema = PREDICTED
     for label, probability in columns.labels()[1:]:
         schema = schema.append(pa.field(label, pa.string()))
         schema = schema.append(pa.field(probability, pa.float32()))
+    if columns.with_set:
+        schema = schema.append(pa.field(SET, pa.list_(pa.string())))
     if columns.with_sequence:
         schema = schema.append(pa.field("sequence", pa.string()))
     for number in range(len(columns.wanted)):
@@ -55,7 +60,10 @@ class PredictedRows(NamedTuple):
 
 @dataclass(frozen=True)
 class PredictedFile:
-    """The staged file of the predictions of a part; index: of the part. suffix: of its name."""
+    """The staged file of the predictions of a part.
+
+    index: of the part. suffix: of its name. low_confidence: rows that are left without a label.
+    """
 
     index: int
     staged_path: str
@@ -63,6 +71,7 @@ class PredictedFile:
     bytes: int
     sha256: str
     suffix: str = "jsonl"
+    low_confidence: int = 0
 
     def file_name(self, num_files: int) -> str:
         """Return its path in the output directory, as one of `num_files`."""
@@ -89,7 +98,7 @@ def write_predictions(
         DataError: a row has more than one prediction.
     """
     path = FileSystems.join(staging, f"predicted-{uuid.uuid4().hex}")
-    num_rows = 0
+    num_rows = low_confidence = 0
     source = redact(part.source.path)
     schema = predicted_schema(columns)
     empty = to_output(
@@ -99,8 +108,15 @@ def write_predictions(
         for numbers, predicted in _ordered_rows(part, values, schema):
             write(to_output(source, first_row + numbers, predicted, columns))
             num_rows += len(numbers)
+            low_confidence += predicted["label"].null_count
     return PredictedFile(
-        part.index, path, num_rows, file.bytes, file.sha256.hexdigest(), columns.format
+        part.index,
+        path,
+        num_rows,
+        file.bytes,
+        file.sha256.hexdigest(),
+        columns.format,
+        low_confidence,
     )
 
 
@@ -116,6 +132,12 @@ def to_output(
         columns: of the output.
     """
     own = [predicted[name] for pair in columns.labels() for name in pair]
+    if columns.with_set:
+        own.append(predicted[SET])
+    if columns.min_confidence is not None:
+        own.append(
+            pc.if_else(predicted["label"].is_null(), LOW_CONFIDENCE, pa.scalar(None, pa.string()))
+        )
     sequence = [predicted["sequence"]] if columns.with_sequence else []
     carried = [predicted[f"input {number}"] for number in range(len(columns.wanted))]
     num_ids = int(columns.id_column is not None)

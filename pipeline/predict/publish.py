@@ -150,9 +150,12 @@ def count_rows(prepared: PreparedPredictions) -> dict[str, Any]:
             f"{predicted + rejected}; nothing was published. This is a defect of the pipeline or "
             "its runner, please report it"
         )
+    left_out = sum(file.low_confidence for file in prepared.files)
+    is_choosy = prepared.options.min_confidence is not None
     return {
         "read": read,
         "predicted": predicted,
+        **({"low_confidence": left_out} if is_choosy else {}),
         "rejected": rejected,
         "rejected_by_reason": dict(sorted(by_reason.items())),
         "truncated": prepared.counts.truncated,

@@ -19,6 +19,7 @@ from pipeline.predict.graph import build
 from pipeline.predict.model import Model, read_model
 from pipeline.predict.options import PredictOptions
 from pipeline.predict.publish import read_evaluation, read_summary
+from pipeline.predict.sets import SetRule, read_set_rule
 from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
@@ -38,12 +39,15 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
     job = new_job(beam_flags, (options.model, *options.input, options.output))
     model = read_model(options.model)
     # A model that cannot be used is reported before any row is read.
+    rule = None
+    if options.coverage is not None:
+        rule = read_set_rule(model, options.set_method, options.coverage)
     load_classifier(model, options.trust_model)
     sources = find_nonempty_sources(options.input_options)
     check_inputs_outside(options.output, [source.path for source in sources])
     if job.is_dry_run:
         with stage_dry_run(PREDICTIONS, options.output) as staging:
-            _run(job, sources, model, options, staging)
+            _run(job, sources, model, options, staging, rule)
         print(f"dry run: the job for {job.runner} was built, and nothing else was done")
         return
     with open_output(PREDICTIONS, options.output):
@@ -51,7 +55,7 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
             print(_confirm_existing(sources, model, options))
             return
         with stage(PREDICTIONS, options.output, options.overwrite) as staging:
-            _run(job, sources, model, options, staging)
+            _run(job, sources, model, options, staging, rule)
         counts = read_summary(options.output)["counts"]
     print(describe(counts, model, options.output, time.monotonic() - started))
     if options.label_column is not None:
@@ -75,12 +79,17 @@ def _confirm_existing(sources: Sequence[Source], model: Model, options: PredictO
 
 
 def _run(
-    job: Job, sources: Sequence[Source], model: Model, options: PredictOptions, staging: Staging
+    job: Job,
+    sources: Sequence[Source],
+    model: Model,
+    options: PredictOptions,
+    staging: Staging,
+    rule: SetRule | None,
 ) -> None:
     """Build the graph and run it."""
     input_bytes = [source.bytes for source in sources]
     with report_job(job, "predicting", input_bytes, first_stage="predicting"):
-        build(job.pipeline, sources, model, options, staging)
+        build(job.pipeline, sources, model, options, staging, rule)
         job.pipeline.run().wait_until_finish()
 
 
@@ -108,7 +117,18 @@ def describe(counts: Mapping[str, Any], model: Model, output: str, seconds: floa
         f"{describe_rejected(counts['rejected_by_reason'])}",
         f"{unknown} of the characters are outside the alphabet, {cut} of the rows are cut at "
         f"{model.max_length}",
+        _describe_low_confidence(counts),
         describe_normalized(counts["normalized"]),
         f"{output}: labelled by the model of dataset {model.fingerprint[:16]}",
     ]
     return "\n".join(filter(None, lines))
+
+
+def _describe_low_confidence(counts: Mapping[str, Any]) -> str | None:
+    if "low_confidence" not in counts:
+        return None
+    share = format_share(counts["low_confidence"], counts["predicted"])
+    return (
+        f"{counts['low_confidence']:,} rows ({share}) have no label: their probability is below "
+        "--min-confidence"
+    )

@@ -50,6 +50,7 @@ class Options:
     fraction: float = flag("fraction", default=0.5, minimum=0, maximum=1)
     dropout: float | None = flag("dropout", default=None, minimum=0, below=1)
     rate: float = flag("rate", default=0.25, above=0)
+    share: float = flag("share", default=0.75, above=0, below=1)
     seed: int = flag("seed", default=0, minimum=0, maximum=2**32 - 1)
     units: tuple[int, ...] = flag(
         "units",
@@ -150,6 +151,7 @@ def test_a_field_without_default_is_a_required_flag(capsys: pytest.CaptureFixtur
         ({"fraction": math.nan}, "--fraction: got nan, expected 0 to 1"),
         ({"dropout": 1.0}, "--dropout: got 1.0, expected 0 or more and below 1"),
         ({"rate": 0.0}, "--rate: got 0.0, expected a number above 0"),
+        ({"share": 1.0}, "--share: got 1.0, expected a number above 0 and below 1"),
         ({"rate": math.inf}, "--rate: got inf, expected a number above 0"),
         ({"seed": 2**32}, "--seed: got 4294967296, expected 0 to 2**32 - 1"),
         ({"units": (8, 0)}, "--units: got (8, 0), expected 1 or more each"),
@@ -224,6 +226,7 @@ def test_help_shows_placeholders_choices_and_defaults(monkeypatch: pytest.Monkey
         "--fraction FRACTION   fraction (default: 0.5)",
         "--dropout DROPOUT     dropout",
         "--rate RATE           rate (default: 0.25)",
+        "--share SHARE         share (default: 0.75)",
         "--seed SEED           seed (default: 0)",
         "--units N,N           units (default: 8,4)",
         "--pair PAIR           pair (default: Pair(low=1, high=inf))",

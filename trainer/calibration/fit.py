@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from charseq.measures.conformal import SET_METHODS, label_scores
+from charseq.measures.conformal import label_scores
 from charseq.measures.gains import Floats, Ints
 from charseq.measures.reliability import losses_of, measure_calibration
+from charseq.measures.set_methods import SET_METHODS
 from charseq.measures.temperature import fit_temperature, rescale
 from charseq.models.calibration import Calibration, Sureness
 from trainer.data.batches import Batches, resolve_batch_size

@@ -22,7 +22,6 @@ from charseq.html.charts import (
 )
 from charseq.html.formats import format_plural, format_range, is_finite, shorten
 from charseq.manifest import SPLITS
-from charseq.measures.conformal import LAC
 from charseq.measures.metrics import (
     Evaluation,
     LabelScore,
@@ -30,6 +29,7 @@ from charseq.measures.metrics import (
     worst_labels,
 )
 from charseq.measures.reliability import RELIABILITY_BINS
+from charseq.measures.set_methods import LAC
 from charseq.measures.sureness import SetScore
 from charseq.models.runs import evaluation_file
 from charseq.models.saved_model import RUN_FILE

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from charseq.measures.conformal import APS, LAC, RANK_TOLERANCE
+from charseq.measures.conformal import RANK_TOLERANCE
+from charseq.measures.set_methods import APS, LAC
 from charseq.models.calibration import Calibration
 from charseq.models.saved_model import (
     COVERAGE,

@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 
 from charseq.measures.conformal import (
-    APS,
-    LAC,
-    SET_METHODS,
     count_in_sets,
     find_rank,
     find_threshold,
@@ -16,6 +13,7 @@ from charseq.measures.conformal import (
     rank_labels,
     sort_falling,
 )
+from charseq.measures.set_methods import APS, LAC, SET_METHODS
 
 pytestmark = pytest.mark.unit
 

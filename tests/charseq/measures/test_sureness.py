@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charseq.measures.conformal import APS, LAC, SET_METHODS, find_threshold, label_scores
+from charseq.measures.conformal import find_threshold, label_scores
+from charseq.measures.set_methods import APS, LAC, SET_METHODS
 from charseq.measures.sureness import (
     TARGETS,
     AnsweredAccumulator,

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charseq.measures import conformal
+from charseq.measures.set_methods import SET_METHODS
 from trainer.export.prediction_sets import count_in_sets, find_threshold
 
 pytestmark = pytest.mark.unit
@@ -28,7 +29,7 @@ def test_it_is_that_of_the_evaluation(rows: int, coverage: float) -> None:
     assert got == conformal.find_threshold(scores.tolist(), coverage)
 
 
-@pytest.mark.parametrize("method", conformal.SET_METHODS)
+@pytest.mark.parametrize("method", SET_METHODS)
 @pytest.mark.parametrize("threshold", [0.05, 0.45, 0.75, 0.9, np.inf])
 def test_the_sets_are_those_of_the_evaluation(method: str, threshold: float) -> None:
     falling = np.array([[0.5, 0.3, 0.2], [0.7, 0.2, 0.1], [0.34, 0.33, 0.33]], np.float32)
