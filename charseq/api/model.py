@@ -17,7 +17,7 @@ from charseq.console.messages import name_first, shorten_message
 from charseq.errors import DataError, UsageError
 from charseq.files import read_json_object
 from charseq.manifest import REPORT_FILE, SPLITS, Manifest, manifest_from_json
-from charseq.measures.conformal import LAC, SET_METHODS
+from charseq.measures.set_methods import LAC, SET_METHODS
 from charseq.models.batches import batch_rows
 from charseq.models.locate import locate_model
 from charseq.models.runs import evaluation_file
