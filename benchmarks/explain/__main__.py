@@ -9,7 +9,6 @@ characters in random orders. A deleted character is an unknown one. It prints Ma
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,45 +18,14 @@ import numpy as np
 
 from benchmarks.explain.deletion import Encoded, Floats, Ints, Model, deletion_table, measure
 from benchmarks.figures import describe_machine, show_command
-from benchmarks.measure import run_measured
-from benchmarks.quality.datasets import AUTO
-from benchmarks.quality.rows import Row, hash_bucket, read_rows, write_rows
-from benchmarks.quality.tasks import SEEDS, TASKS
+from benchmarks.quality.tasks import TASKS
+from benchmarks.trained import first_by_hash, train_on
 from charseq.cli import exit_status, heavy_imports
-from charseq.errors import DataError
 
 _DATA = ("names", "amp", "ten")
-_MOST_TRAIN_ROWS = 100_000
 _TEST_ROWS = 500
 _BATCH = 256
 _PACKAGES = ("tensorflow", "keras", "numpy")
-
-
-def train(name: str, root: Path, scratch: Path) -> Path:
-    """Train on a task with the defaults; return the exported model.
-
-    Raises:
-        DataError: the rows were not fetched.
-    """
-    source = TASKS[name].directory(root, 0) / "train.tsv"
-    if not source.exists():
-        raise DataError(f"{source}: not there; run python -m benchmarks.quality fetch {root} first")
-    rows, dataset, run = scratch / "rows.tsv", scratch / "dataset", scratch / "run"
-    write_rows(rows, _first_by_hash(source, _MOST_TRAIN_ROWS))
-    _run("pipeline", f"--input={rows}", f"--output={dataset}", *AUTO)
-    _run("trainer", f"--data={dataset}", f"--output={run}", f"--seed={SEEDS[0]}")
-    return run / "saved_model"
-
-
-def _first_by_hash(path: Path, count: int) -> list[Row]:
-    rows = read_rows(path)
-    rows.sort(key=lambda row: (hash_bucket(row.sequence, 1 << 60), row))
-    return rows[:count]
-
-
-def _run(module: str, *flags: str) -> None:
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    run_measured([sys.executable, "-m", module, *flags], environment)
 
 
 def load_model(path: Path) -> Model:
@@ -107,9 +75,11 @@ def _measure_all(arguments: argparse.Namespace) -> None:
     results = {}
     for name in arguments.only or _DATA:
         with tempfile.TemporaryDirectory(prefix="charseq-benchmark-") as scratch:
-            model = load_model(train(name, arguments.directory, Path(scratch)))
+            model = load_model(
+                train_on(name, 0, arguments.directory, Path(scratch)) / "saved_model"
+            )
             test = TASKS[name].directory(arguments.directory, 0) / "test.tsv"
-            texts = [row.sequence for row in _first_by_hash(test, _TEST_ROWS)]
+            texts = [row.sequence for row in first_by_hash(test, _TEST_ROWS)]
             results[name] = measure(model, texts)
         print(f"{name}: measured on {len(texts)} rows", file=sys.stderr, flush=True)
     print(f"`{show_command('benchmarks.explain', arguments.argv)}`.\n{machine}\n")
