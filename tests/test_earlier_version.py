@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from charseq.ask.__main__ import main as ask
 from pipeline.__main__ import main as prepare
 from pipeline.inspect import main as inspect
 from pipeline.predict.__main__ import main as predict
@@ -124,3 +125,12 @@ def test_a_registry_takes_the_next_model(earlier: Path, capsys: pytest.CaptureFi
     next_one = ["--registry", "registry", "--candidate", "run", "--metric", "loss"]
     assert promote([*next_one, "--allow-trivial"]) == 0
     assert '"previous": 0.' in capsys.readouterr().out
+    assert ask(["--model", "registry", "--json", "--coverage", "0.5", "ABC"]) == 0
+    assert {"set", "strangeness"} <= json.loads(capsys.readouterr().out).keys()
+    assert promote(["--registry", "registry", "--rollback"]) == 0
+    capsys.readouterr()
+    assert ask(["--model", "registry", "--json", "ABC"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer.keys() == {"sequence", "label", "probability"}
+    assert ask(["--model", "registry", "--json", "--coverage", "0.5", "ABC"]) == 1
+    assert "was exported by an earlier version, which could not say this" in capsys.readouterr().err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -27,6 +27,8 @@ from charseq.models.saved_model import (
     PROBABILITIES,
     PROBABILITY,
     SEQUENCE,
+    STRANGENESS,
+    STRANGENESS_IDS,
     load_saved_model,
 )
 from pipeline.predict.characters import CharacterCounts, add_characters, count_characters
@@ -42,8 +44,8 @@ class Predictions(NamedTuple):
     """The predictions for n sequences.
 
     label: (n,) string. probability: (n,) float32, that of the label. characters: of the sequences.
-    others: the next most probable labels and their probabilities, in order. sets: of labels, (n,);
-    None if they are not wanted.
+    others: the next most probable labels and their probabilities, in order. sets: of labels, (n,),
+    and strangeness: (n,) float32; None if they are not wanted.
     """
 
     label: pa.StringArray
@@ -51,6 +53,7 @@ class Predictions(NamedTuple):
     characters: CharacterCounts
     others: list[tuple[pa.StringArray, Floats]]
     sets: pa.ListArray | None = None
+    strangeness: Floats | None = None
 
 
 # See `Classifier.classify`; Observe: the same for a batch, without positions.
@@ -65,6 +68,7 @@ class _Batch(NamedTuple):
     best: Best
     characters: CharacterCounts
     sets: pa.ListArray | None
+    strangeness: Floats | None
 
 
 # Threads that need the model at the same time wait for one of them to fetch and load it.
@@ -148,6 +152,7 @@ class Classifier:
         top: int = 1,
         compare: Compare | None = None,
         rule: SetRule | None = None,
+        strangeness: bool = False,
     ) -> Predictions:
         """Return the predictions for a column of n sequences, in its order.
 
@@ -157,6 +162,7 @@ class Classifier:
             compare: called for each batch with the positions of its rows among the n, (rows,),
                 their probabilities, (rows, labels), and their lengths, (rows,).
             rule: of sets of labels, if they are wanted.
+            strangeness: whether it is wanted; the model must give it.
 
         Raises:
             DataError: the model fails, or gives something that is not a probability.
@@ -169,9 +175,10 @@ class Classifier:
             rows = order[start : start + self._batch_rows]
             observe = partial(compare, rows) if compare else None
             texts = by_length.slice(start, len(rows))
-            batches.append(self._classify_batch(texts, top, observe, rule))
+            batches.append(self._classify_batch(texts, top, observe, rule, strangeness))
         place = np.argsort(order)
         sets = [batch.sets for batch in batches if batch.sets is not None]
+        strange = [batch.strangeness for batch in batches if batch.strangeness is not None]
         (label, probability), *others = (
             (
                 pa.concat_arrays([label for label, _ in rank]).take(pa.array(place)),
@@ -185,10 +192,16 @@ class Classifier:
             add_characters(batch.characters for batch in batches),
             others,
             pa.concat_arrays(sets).take(pa.array(place)) if sets else None,
+            np.concatenate(strange)[place] if strange else None,
         )
 
     def _classify_batch(
-        self, sequence: pa.StringArray, top: int, observe: Observe | None, rule: SetRule | None
+        self,
+        sequence: pa.StringArray,
+        top: int,
+        observe: Observe | None,
+        rule: SetRule | None,
+        strangeness: bool,
     ) -> _Batch:
         """Return the predictions for a batch of sequences, which may be the last and not full."""
         texts = tf.constant(sequence.cast(pa.binary()).to_numpy(zero_copy_only=False))
@@ -201,6 +214,7 @@ class Classifier:
             else:
                 self._check_one_label(top, observe, rule)
                 best = self._classify_texts(texts)
+            strange = self._measure_strangeness(encoded) if strangeness else None
         except tf.errors.OpError as error:
             raise DataError(f"{self._directory}: the model fails: {_first_line(error)}") from error
         for _, probability in best:
@@ -209,7 +223,26 @@ class Classifier:
             observe(of_all, length)
         sets = find_sets(of_all, self._labels, rule) if rule else None
         characters = count_characters(sequence, ids, length, self._model.unknown_id)
-        return _Batch(best, characters, sets)
+        return _Batch(best, characters, sets, strange)
+
+    def check_gives_strangeness(self) -> None:
+        """Check that the model says how strange a sequence is.
+
+        Raises:
+            DataError: it does not.
+        """
+        if STRANGENESS_IDS not in self._loaded.signatures:
+            raise DataError(
+                f"{self._directory} does not say how strange a sequence is: train a model with "
+                "this version on a dataset with validation rows, or leave out --with-strangeness"
+            )
+
+    def _measure_strangeness(self, encoded: Mapping[str, tf.Tensor]) -> Floats:
+        outputs = self._loaded.signatures[STRANGENESS_IDS](
+            **{IDS: encoded[IDS], LENGTH: encoded[LENGTH]}
+        )
+        strangeness: Floats = outputs[STRANGENESS].numpy()
+        return strangeness
 
     def _all_probabilities(self, probabilities: Probabilities, ids: Ints, length: Ints) -> Floats:
         """Return the probabilities of all labels of n sequences, (n, labels), by their ids."""

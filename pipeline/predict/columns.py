@@ -9,7 +9,7 @@ OUTPUT_FORMATS = ("jsonl", "csv", "parquet")
 _SOURCE, _ROW, _LABEL, _PROBABILITY, _SEQUENCE = "source", "row", "label", "probability", "sequence"
 # Before the name of a column of the input that a column of the predictions has, too.
 _PREFIX = "input_"
-SET, REASON = "set", "reason"
+SET, REASON, STRANGENESS = "set", "reason", "strangeness"
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class OutputColumns:
     id_column: of the input, or None. keep: other columns of the input. with_sequence: whether there
     is the sequence. top: the number of labels. format: one of OUTPUT_FORMATS. with_set: whether
     there is a set of labels. min_confidence: the probability below which a row is left without a
-    label, and the reason is given; None: no row is.
+    label, and the reason is given; None: no row is. with_strangeness: whether there is strangeness.
     """
 
     id_column: str | None = None
@@ -29,6 +29,7 @@ class OutputColumns:
     format: str = "jsonl"
     with_set: bool = False
     min_confidence: float | None = None
+    with_strangeness: bool = False
 
     def of_model(self, num_labels: int) -> OutputColumns:
         """Return the columns for a model, which may have fewer labels than are wanted."""
@@ -49,6 +50,7 @@ class OutputColumns:
         """Return the names of all columns, in order."""
         labels = [name for pair in self.labels() for name in pair]
         labels += [SET] if self.with_set else []
+        labels += [STRANGENESS] if self.with_strangeness else []
         labels += [REASON] if self.min_confidence is not None else []
         sequence = [_SEQUENCE] if self.with_sequence else []
         own = {_SOURCE, _ROW, *labels, *sequence}

@@ -170,7 +170,9 @@ def predict_slice(
         labelled = no_rows(compared)
         ids = find_label_ids(checked.label.slice(start, _SLICE_ROWS), compared, labelled)
         compare = partial(_compare, labelled, ids)
-    predictions = classifier.classify(sequence, columns.top, compare, rule)
+    predictions = classifier.classify(
+        sequence, columns.top, compare, rule, columns.with_strangeness
+    )
     before = int(checked.row[start - 1]) if start else block.first - 1
     row = checked.row[start : start + _SLICE_ROWS]
     step = np.diff(row, prepend=before).astype(np.int32)
@@ -180,6 +182,8 @@ def predict_slice(
     arrays = [*best, pa.array(step), *chain.from_iterable(others)]
     if predictions.sets is not None:
         arrays.append(predictions.sets)
+    if predictions.strangeness is not None:
+        arrays.append(pa.array(predictions.strangeness))
     if columns.with_sequence:
         arrays.append(pc.coalesce(checked.raw.slice(start, _SLICE_ROWS), sequence))
     arrays += [column.slice(start, _SLICE_ROWS) for column in checked.others]

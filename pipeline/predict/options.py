@@ -97,6 +97,11 @@ class PredictOptions:
         minimum=0,
         maximum=1,
     )
+    with_strangeness: bool = flag(
+        "add the column strangeness: the share of the validation rows of the model that are less "
+        "strange to it, 0 to 1",
+        default=False,
+    )
     output_format: str = flag("format of the output", default="jsonl", choices=OUTPUT_FORMATS)
     compare: bool = flag(
         "also write compare.html and compare.json: what changed from the rows that the model was "
@@ -141,6 +146,7 @@ class PredictOptions:
             self.output_format,
             with_set=self.coverage is not None,
             min_confidence=self.min_confidence,
+            with_strangeness=self.with_strangeness,
         )
 
     @property

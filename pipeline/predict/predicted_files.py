@@ -16,7 +16,7 @@ from apache_beam.io.filesystems import FileSystems
 from charseq.console.redaction import redact
 from charseq.errors import DataError
 from charseq.files import encode_text
-from pipeline.predict.columns import SET, OutputColumns
+from pipeline.predict.columns import SET, STRANGENESS, OutputColumns
 from pipeline.predict.formats import open_writer
 from pipeline.rows.packing import unpack_rows
 from pipeline.rows.parts import Part
@@ -36,6 +36,8 @@ def predicted_schema(columns: OutputColumns) -> pa.Schema:
         schema = schema.append(pa.field(probability, pa.float32()))
     if columns.with_set:
         schema = schema.append(pa.field(SET, pa.list_(pa.string())))
+    if columns.with_strangeness:
+        schema = schema.append(pa.field(STRANGENESS, pa.float32()))
     if columns.with_sequence:
         schema = schema.append(pa.field("sequence", pa.string()))
     for number in range(len(columns.wanted)):
@@ -134,6 +136,8 @@ def to_output(
     own = [predicted[name] for pair in columns.labels() for name in pair]
     if columns.with_set:
         own.append(predicted[SET])
+    if columns.with_strangeness:
+        own.append(predicted[STRANGENESS])
     if columns.min_confidence is not None:
         own.append(
             pc.if_else(predicted["label"].is_null(), LOW_CONFIDENCE, pa.scalar(None, pa.string()))

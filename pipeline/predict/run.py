@@ -42,7 +42,9 @@ def predict(options: PredictOptions, beam_flags: Sequence[str]) -> None:
     rule = None
     if options.coverage is not None:
         rule = read_set_rule(model, options.set_method, options.coverage)
-    load_classifier(model, options.trust_model)
+    classifier = load_classifier(model, options.trust_model)
+    if options.with_strangeness:
+        classifier.check_gives_strangeness()
     sources = find_nonempty_sources(options.input_options)
     check_inputs_outside(options.output, [source.path for source in sources])
     if job.is_dry_run:

@@ -86,6 +86,17 @@ class ToyModel(tf.Module):
             "size": tf.fill(tf.shape(label), tf.where(coverage > 0.9, 2, 1)),
         }
 
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, MAX_LENGTH], tf.int64, name="ids"),
+            tf.TensorSpec([None], tf.int64, name="length"),
+        ]
+    )
+    def strangeness_ids(self, ids: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Say that a text is the stranger the longer it is."""
+        of_length = tf.cast(length, tf.float32)
+        return {"surprise": of_length, "strangeness": of_length / MAX_LENGTH}
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def other(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"label": text}

@@ -257,3 +257,23 @@ def test_lists_of_any_text_are_json() -> None:
     batch = pa.record_batch({"set": pa.array(lists, pa.list_(pa.string()))}).slice(1)
     lines = bytes(to_json_lines(batch, {})).decode().split("\n")[:-1]
     assert [json.loads(line)["set"] for line in lines] == lists[1:]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_strangeness_in_every_format(rows: Path, tmp_path: Path, form: str) -> None:
+    more = ("strangeness_ids",)
+    model = save_toy_model(tmp_path / "model" / "8", with_ids=True, more=more)
+    flags = ["--with-strangeness", "--min-confidence", "0.3", "--output-format", form]
+    found = predict(model, rows, tmp_path / "out", *flags)
+    names = ["source", "row", "label", "probability", "strangeness", "reason"]
+    assert list(found[0]) == names
+    got = [float(row["strangeness"]) for row in found]
+    assert got == pytest.approx([3 / 6, 4 / 6, 1 / 6], abs=1e-6)
+
+
+def test_a_model_that_does_not_say_what_is_strange_is_refused(
+    model: Path, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(model, rows, tmp_path / "out", "--with-strangeness") == 1
+    assert f"error: {model} does not say how strange a sequence is" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
