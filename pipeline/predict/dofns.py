@@ -176,7 +176,7 @@ def predict_slice(
     before = int(checked.row[start - 1]) if start else block.first - 1
     row = checked.row[start : start + _SLICE_ROWS]
     step = np.diff(row, prepend=before).astype(np.int32)
-    best, *others = _leave_unsure(
+    best, *others = leave_unsure(
         [(predictions.label, predictions.probability), *predictions.others], columns.min_confidence
     )
     arrays = [*best, pa.array(step), *chain.from_iterable(others)]
@@ -197,7 +197,7 @@ def predict_slice(
     )
 
 
-def _leave_unsure(
+def leave_unsure(
     ranks: list[tuple[pa.StringArray, Floats]], min_confidence: float | None
 ) -> list[tuple[pa.StringArray, pa.FloatArray]]:
     """Return labels and probabilities, the labels null in rows that are not sure enough.

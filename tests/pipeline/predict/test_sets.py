@@ -113,15 +113,14 @@ def test_the_smallest_sets_are_the_default(model: Path, rows: Path, tmp_path: Pa
     assert found[1]["set"][:3] == ["is C", "is A", "is B"]
 
 
-def test_a_probability_that_is_written_like_the_limit_is_not_below_it(
-    model: Path, rows: Path, tmp_path: Path
-) -> None:
-    rows.write_text("sequence\nABCDE\nABCDEF\n")
-    found = predict(model, rows, tmp_path / "out", "--min-confidence", "0.2")
-    assert values(found, "label", "probability", "reason") == [
-        ("is A", 0.2, None),
-        (None, pytest.approx(1 / 6), "low_confidence"),
-    ]
+@pytest.mark.unit
+def test_a_probability_that_is_written_like_the_limit_is_not_below_it() -> None:
+    probability = np.array([0.9, 0.8999], np.float32)
+    assert float(probability[0]) < 0.9
+    labels = (pa.array(["a", "b"]), probability), (pa.array(["c", "d"]), 1 - probability)
+    (best, _), (second, others) = dofns.leave_unsure(list(labels), 0.9)
+    assert (best.to_pylist(), second.to_pylist()) == (["a", None], ["c", None])
+    assert others.to_pylist() == pytest.approx([0.1, 0.1001], abs=1e-6)
 
 
 def test_metrics_are_those_of_all_rows(model: Path, rows: Path, tmp_path: Path) -> None:
