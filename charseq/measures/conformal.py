@@ -87,9 +87,17 @@ def count_in_sets(falling: Probabilities, threshold: float, method: str) -> Ints
         threshold: of `find_threshold`.
         method: one of `SET_METHODS`.
     """
+    return count_up_to(score_all(falling, method), threshold)
+
+
+def score_all(falling: Probabilities, method: str) -> Floats:
+    """Return the scores of the labels of probabilities (rows, labels), the highest first."""
     if method == LAC:
-        is_in = 1 - falling.astype(np.float64) <= threshold
-    else:
-        is_in = np.cumsum(falling, axis=1, dtype=np.float64) <= threshold
-    sizes: Ints = np.maximum(is_in.sum(axis=1, dtype=np.int64), 1)
+        return 1 - falling.astype(np.float64)
+    return np.cumsum(falling, axis=1, dtype=np.float64)
+
+
+def count_up_to(scores: Floats, threshold: float) -> Ints:
+    """Return how many labels are in each row's set, (rows,) int64, by scores (rows, labels)."""
+    sizes: Ints = np.maximum(np.count_nonzero(scores <= threshold, axis=1), 1)
     return sizes

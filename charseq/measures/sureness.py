@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from charseq.measures.conformal import (
     Probabilities,
-    count_in_sets,
+    count_up_to,
     rank_labels,
+    score_all,
     sort_falling,
 )
 from charseq.measures.gains import Floats, Ints
@@ -143,8 +144,9 @@ class SetsAccumulator:
         """Add the rows of a batch: ids (batch,) int64, and probabilities (batch, labels)."""
         self._rows += len(labels)
         ranks, falling = rank_labels(labels, probabilities), sort_falling(probabilities)
+        scores = {method: score_all(falling, method) for method, _ in self._thresholds}
         for number, ((method, _), threshold) in enumerate(self._thresholds.items()):
-            sizes = count_in_sets(falling, threshold, method)
+            sizes = count_up_to(scores[method], threshold)
             self._sizes[number] += int(sizes.sum())
             covered = labels[ranks < sizes]
             self._covered[number] += np.bincount(covered, minlength=self._covered.shape[1])
