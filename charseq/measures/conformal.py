@@ -8,8 +8,10 @@ Two scores, of which the first gives the smallest sets on average, and the secon
 coverage differs less between easy and hard rows:
 
 - `lac`: 1 minus the probability of the label (Sadinle, Lei and Wasserman, 2019).
-- `aps`: the sum of the probabilities of the label and of all that are more probable (Romano, Sesia
-  and Candès, 2020, without randomisation).
+- `aps`: the sum of the probabilities of all labels that are more probable, and half of the label's
+  own (Romano, Sesia and Candès, 2020, with one half in place of a random share, so that an answer
+  is the same each time; the whole would put all labels into the sets of a model that is mostly
+  sure).
 
 Both sets are the most probable labels, down to some number. The most probable one is always among
 them, so a model that is right more often than wanted has sets of one label that hold the right one
@@ -44,9 +46,10 @@ def label_scores(probabilities: Probabilities, labels: Ints, method: str) -> Flo
     of_label = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     if method == LAC:
         return 1 - of_label
-    is_in = probabilities >= of_label[:, np.newaxis]
-    total: Floats = np.where(is_in, probabilities, 0).sum(axis=1, dtype=np.float64)
-    return total
+    more: Floats = np.where(_is_before(labels, probabilities), probabilities, 0).sum(
+        axis=1, dtype=np.float64
+    )
+    return more + of_label / 2
 
 
 def find_threshold(scores: Sequence[float], coverage: float) -> float:
@@ -72,11 +75,17 @@ def sort_falling(probabilities: Probabilities) -> Probabilities:
 
 def rank_labels(labels: Ints, probabilities: Probabilities) -> Ints:
     """Return how many labels come before a row's own, (rows,) int64, ordered as argmax does."""
+    ranks: Ints = _is_before(labels, probabilities).sum(axis=1, dtype=np.int64)
+    return ranks
+
+
+def _is_before(labels: Ints, probabilities: Probabilities) -> npt.NDArray[np.bool_]:
     of_label = probabilities[np.arange(len(labels)), labels][:, np.newaxis]
     is_lower_id = np.arange(probabilities.shape[1]) < labels[:, np.newaxis]
-    is_before = (probabilities > of_label) | ((probabilities == of_label) & is_lower_id)
-    ranks: Ints = is_before.sum(axis=1, dtype=np.int64)
-    return ranks
+    is_before: npt.NDArray[np.bool_] = (probabilities > of_label) | (
+        (probabilities == of_label) & is_lower_id
+    )
+    return is_before
 
 
 def count_in_sets(falling: Probabilities, threshold: float, method: str) -> Ints:
@@ -94,7 +103,9 @@ def score_all(falling: Probabilities, method: str) -> Floats:
     """Return the scores of the labels of probabilities (rows, labels), the highest first."""
     if method == LAC:
         return 1 - falling.astype(np.float64)
-    return np.cumsum(falling, axis=1, dtype=np.float64)
+    exact = falling.astype(np.float64)
+    scores: Floats = np.cumsum(exact, axis=1) - exact / 2
+    return scores
 
 
 def count_up_to(scores: Floats, threshold: float) -> Ints:

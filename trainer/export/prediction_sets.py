@@ -105,5 +105,5 @@ def count_in_sets(falling: tf.Tensor, threshold: tf.Tensor, method: str) -> tf.T
         threshold: () float32.
         method: `lac` or `aps`.
     """
-    scores = 1 - falling if method == LAC else tf.cumsum(falling, axis=1)
+    scores = 1 - falling if method == LAC else tf.cumsum(falling, axis=1) - falling / 2
     return tf.maximum(tf.reduce_sum(tf.cast(scores <= threshold, tf.int32), axis=1), 1)

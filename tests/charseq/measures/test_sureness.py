@@ -77,7 +77,7 @@ LABELS = np.array([1, 2, 2])
 
 
 def test_sets_of_three_rows() -> None:
-    thresholds = {(LAC, 0.8): 0.75, (LAC, 0.9): 0.68, (APS, 0.8): 0.85, (APS, 0.9): math.inf}
+    thresholds = {(LAC, 0.8): 0.75, (LAC, 0.9): 0.68, (APS, 0.8): 0.7, (APS, 0.9): math.inf}
     accumulator = SetsAccumulator(thresholds, 3)
     accumulator.add(LABELS[:1], PROBABILITIES[:1])
     accumulator.add(LABELS[1:], PROBABILITIES[1:])
@@ -86,7 +86,7 @@ def test_sets_of_three_rows() -> None:
         SetScore(LAC, 0.8, 1.0, 2.0, (0, 1, 2)),
         # 0.5, without 0.3; 0.7; 0.4 and 0.35, without 0.25.
         SetScore(LAC, 0.9, approx(1 / 3), approx(4 / 3), (0, 0, 1)),
-        # 0.5 + 0.3; 0.7; 0.4 + 0.35.
+        # 0.5 + 0.3 / 2; 0.7 / 2; 0.4 + 0.35 / 2.
         SetScore(APS, 0.8, approx(2 / 3), approx(5 / 3), (0, 1, 1)),
         SetScore(APS, 0.9, 1.0, 3.0, (0, 1, 2)),
     )

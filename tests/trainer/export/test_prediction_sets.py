@@ -30,7 +30,7 @@ def test_it_is_that_of_the_evaluation(rows: int, coverage: float) -> None:
 
 
 @pytest.mark.parametrize("method", SET_METHODS)
-@pytest.mark.parametrize("threshold", [0.05, 0.45, 0.75, 0.9, np.inf])
+@pytest.mark.parametrize("threshold", [0.05, 0.45, 0.75, 0.92, np.inf])
 def test_the_sets_are_those_of_the_evaluation(method: str, threshold: float) -> None:
     falling = np.array([[0.5, 0.3, 0.2], [0.7, 0.2, 0.1], [0.34, 0.33, 0.33]], np.float32)
     got = count_in_sets(tf.constant(falling), tf.constant(threshold, tf.float32), method)
