@@ -574,6 +574,27 @@ BREAKAGES = (
         "tests/trainer/onnx/test_export.py -k refused",
     ),
     Breakage(
+        "uncalibrated",
+        "the exported weights have the temperature that the evaluation speaks of",
+        "trainer.calibration.scale:divide_scores",
+        always(None),
+        "tests/trainer/test_command.py -k agrees",
+    ),
+    Breakage(
+        "sets-too-small",
+        "sets of labels hold the right one as often as wanted",
+        "charseq.measures.conformal:find_rank",
+        lambda find_rank: lambda rows, coverage: find_rank(rows, coverage - 0.05),
+        "tests/charseq/measures/test_conformal.py -k exchangeable",
+    ),
+    Breakage(
+        "nothing-unknown",
+        "an unknown character is stranger than all known ones",
+        "trainer.strangeness.fit:count_all_ngrams",
+        lambda count: lambda rows, unknown_id: count(rows, unknown_id - 1),
+        "tests/trainer/strangeness/test_strangeness.py",
+    ),
+    Breakage(
         "quota-ignored",
         "a container's CPU quota is kept",
         "charseq.process.machine:_cpu_quota",

@@ -76,7 +76,7 @@ def test_sets_of_exchangeable_rows_cover_as_often_as_wanted(method, coverage, se
     threshold = find_threshold(sorted(scores[:known].tolist()), coverage)
     # The set of a row whose best label alone exceeds the threshold has that label all the same.
     exact = int((scores[known:] <= threshold).sum())
-    low, high = central_range(new, find_rank(known, coverage), known)
+    low, high = central_range(new, math.ceil((known + 1) * coverage), known)
     assert low <= exact <= high
     sizes = count_in_sets(sort_falling(sure[known:]), threshold, method)
     rank = rank_labels(own[known:], sure[known:])
