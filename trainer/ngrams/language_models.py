@@ -9,6 +9,7 @@ are few for their labels.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -68,7 +69,8 @@ def label_log_probabilities(
     places = find_ngrams(statistics.ngrams, hashes)
 
     def read(places: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        return log_likelihoods(statistics, places, length, num_symbols)
+        counts = (_look_up(statistics, of_size) for of_size in tf.unstack(places, axis=2))
+        return log_likelihoods(counts, statistics.symbols, length, num_symbols)
 
     if statistics.codes.shape[2] > _MANY_LABELS:
         alone = (places[:, tf.newaxis], length[:, tf.newaxis])
@@ -80,28 +82,28 @@ def label_log_probabilities(
 
 
 def log_likelihoods(
-    statistics: Statistics, places: tf.Tensor, length: tf.Tensor, num_symbols: int
+    counts: Iterable[tf.Tensor], symbols: tf.Tensor, length: tf.Tensor, num_symbols: int
 ) -> tf.Tensor:
     """Return the logarithm of the probability of each sequence by each label, (rows, labels).
 
     It is float64: of a thousand symbols, the sum in float32 would depend on its order.
 
     Args:
-        statistics: of the language models.
-        places: (rows, positions, sizes) int32, of the n-grams that end at each position.
+        counts: of the n-grams that end at each position, (rows, positions, 2, labels) float32 for
+            each size from 1: how often one occurs, and how many different symbols follow it.
+        symbols: (2, labels) float32, the same of nothing at all.
         length: (rows,) int32, with both marks.
         num_symbols: that can follow another one.
     """
     probability = tf.constant(1 / num_symbols)
-    contexts = statistics.symbols
-    for of_size in tf.unstack(places, axis=2):
-        counts = _look_up(statistics, of_size)
+    contexts = symbols
+    for of_size in counts:
         seen, continuations = contexts[..., 0, :], contexts[..., 1, :]
-        longer = counts[:, 1:, 0] + continuations * probability
+        longer = of_size[:, 1:, 0] + continuations * probability
         longer = tf.minimum(longer / tf.maximum(seen + continuations, 1), 1)
         probability = tf.where(seen > 0, longer, probability)
-        contexts = counts[:, :-1]
-    is_inside = tf.range(1, tf.shape(places)[1]) < length[:, tf.newaxis]
+        contexts = of_size[:, :-1]
+    is_inside = tf.range(1, tf.shape(probability)[1] + 1) < length[:, tf.newaxis]
     logarithms = tf.cast(tf.math.log(tf.maximum(probability, TINY)), tf.float64)
     return tf.reduce_sum(tf.where(is_inside[..., tf.newaxis], logarithms, 0), axis=1)
 

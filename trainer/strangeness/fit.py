@@ -18,7 +18,7 @@ from trainer.strangeness.model import NGRAM_MAX, StrangenessModel, SurpriseModel
 # Enough to know the characters of a dataset by; more would take longer than seconds.
 _MAX_CHARACTERS = 2_000_000
 _MAX_VALIDATION_ROWS = 10_000
-# Two megabytes in an export.
+# Four megabytes in an export.
 _MAX_NGRAMS = 2**17
 
 

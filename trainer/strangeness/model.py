@@ -17,8 +17,8 @@ import tensorflow as tf
 from charseq.models.saved_model import IDS, LENGTH, STRANGENESS, SURPRISE
 from trainer.ngrams.counts import NgramCounts
 from trainer.ngrams.hashing import hash_ngrams, mark_ends
-from trainer.ngrams.index import NgramIndex, find_ngrams
-from trainer.ngrams.language_models import Statistics, log_likelihoods
+from trainer.ngrams.language_models import log_likelihoods
+from trainer.strangeness.table import look_up, pack_counts
 
 NGRAM_MAX = 4
 # An unknown character is one of about so many: those that Unicode has, as of version 15.
@@ -36,15 +36,9 @@ class SurpriseModel(tf.Module):
     def __init__(self, counts: NgramCounts, unknown_id: int) -> None:
         super().__init__()
         self._unknown_id = unknown_id
-        # An attribute, as what is exported must own its constants.
-        self._statistics = Statistics(
-            NgramIndex(*(tf.constant(each) for each in counts.ngrams)),
-            tf.constant(counts.codes),
-            tf.constant(counts.few_labels),
-            tf.constant(counts.few_codes),
-            tf.constant(counts.symbols),
-            tf.zeros([1]),
-        )
+        # Attributes, as what is exported must own its constants.
+        self._packed = tf.constant(pack_counts(counts))
+        self._symbols = tf.constant(counts.symbols)
 
     def surprise(self, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         """Return the surprise of sequences in nats for each symbol, (batch,) float32.
@@ -54,9 +48,10 @@ class SurpriseModel(tf.Module):
             length: (batch,) int64, 1 or more.
         """
         marked = mark_ends(ids, length, self._unknown_id)
-        places = find_ngrams(self._statistics.ngrams, hash_ngrams(marked, NGRAM_MAX))
+        hashes = tf.unstack(hash_ngrams(marked, NGRAM_MAX), axis=2)
         with_marks, num_symbols = tf.cast(length, tf.int32) + 2, self._unknown_id + 1
-        known = log_likelihoods(self._statistics, places, with_marks, num_symbols)[:, 0]
+        counts = (look_up(self._packed, of_size) for of_size in hashes)
+        known = log_likelihoods(counts, self._symbols, with_marks, num_symbols)[:, 0]
         known = tf.cast(known, tf.float32)
         is_unknown = tf.cast(ids == self._unknown_id, tf.float32)
         unknown = tf.reduce_sum(is_unknown, axis=1) * math.log(_UNKNOWN_CHARACTERS)

@@ -11,8 +11,10 @@ import tensorflow as tf
 from charseq.models.graph_check import check_graph
 from tests.support.datasets import toy_rows, write_dataset
 from trainer.data.id_rows import IdRows
+from trainer.ngrams.hashing import hash_ngrams, mark_ends
 from trainer.strangeness.fit import count_all_ngrams, fit_strangeness
 from trainer.strangeness.model import StrangenessModel, SurpriseModel
+from trainer.strangeness.table import look_up, pack_counts
 
 pytestmark = pytest.mark.unit
 
@@ -54,6 +56,20 @@ def test_an_unknown_character_is_one_of_all_in_unicode(model: SurpriseModel) -> 
     end = (2 + 3 * (1 / 4)) / (6 + 3)
     expected = -math.log(unseen / 3 * end) + math.log(150_000)
     assert surprise(model, UNKNOWN) == pytest.approx(expected / 2, rel=1e-5)
+
+
+def test_counts_are_found_by_their_hashes() -> None:
+    counts = count_all_ngrams(some_rows(), UNKNOWN)
+    packed = pack_counts(counts)
+    hashes = hash_ngrams(mark_ends(np.array([[1, 2, 0], [2, 3, 0]]), tf.constant([2, 2]), 3), 4)
+    found = look_up(tf.constant(packed), hashes).numpy()[..., 0]
+    # Begin, 1, 2, the end, padding: how often each occurs, and how many kinds of symbols follow.
+    assert found[0, :, 0].tolist() == [[2, 1], [2, 1], [2, 1], [2, 1], [0, 0]]
+    assert found[0, :, 1].tolist() == [[0, 0], [2, 1], [2, 1], [2, 1], [0, 0]]
+    assert found[0, :, 3].tolist() == [[0, 0], [0, 0], [0, 0], [2, 1], [0, 0]]
+    # Begin, 2, 3, the end: 3 was never seen, and no pair of these.
+    assert found[1, :, 0].tolist() == [[2, 1], [2, 1], [0, 0], [2, 1], [0, 0]]
+    assert not found[1, :, 1].any()
 
 
 def test_strangeness_is_the_share_of_rows_that_surprise_less(model: SurpriseModel) -> None:
