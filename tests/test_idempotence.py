@@ -40,7 +40,8 @@ MOMENTS = [
     ("trainer.promote.registry.Registry.point", 1),
 ]
 # Every run measures anew, and a lock is taken.
-REWRITTEN = {"runs/evaluation-test.json", "runs/report.html", "registry/.lock"}
+_EVALUATED = ("evaluation-test.json", "examples-test.json", "report.html")
+REWRITTEN = {*(f"runs/{name}" for name in _EVALUATED), "registry/.lock"}
 
 
 def commands(folder: Path) -> list[tuple[Any, list[str]]]:

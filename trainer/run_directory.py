@@ -1,7 +1,8 @@
 """The directory of a run: the names of its files, and how a run begins and becomes complete.
 
     checkpoints/  model.keras  saved_model/  logs/  metrics.json  metrics.csv
-    calibration.json  ngram_baseline.npz  evaluation-SPLIT.json  report.html  run.json
+    calibration.json  ngram_baseline.npz  evaluation-SPLIT.json  examples-SPLIT.json  report.html
+    run.json
 
 `run.json.partial` is written first and renamed to `run.json` last: where `run.json` is, the run is
 complete. All other files but the growing `logs/` appear by a rename, too. A run that did not finish
@@ -59,6 +60,11 @@ class Run:
     def path(self, name: str) -> str:
         """Return the path of a file of the run."""
         return os.path.join(self.directory, name)
+
+
+def examples_file(split: str) -> str:
+    """Return the name of the file that holds rows and n-grams of the evaluation of a split."""
+    return f"examples-{split}.json"
 
 
 def unfinished_run_file(directory: str) -> str:

@@ -24,6 +24,7 @@ from trainer.run_directory import (
     SAVED_MODEL,
     UNFINISHED_MODEL,
     UNFINISHED_SAVED_MODEL,
+    examples_file,
 )
 
 _WHOLE_FILES = (
@@ -34,7 +35,7 @@ _WHOLE_FILES = (
     CALIBRATION_FILE,
     REPORT_FILE,
     OPTIONS_FILE,
-    *(evaluation_file(split) for split in SPLITS),
+    *(name(split) for split in SPLITS for name in (evaluation_file, examples_file)),
 )
 # By directory, what a run writes there, relative to it.
 _DIRECTORIES = {

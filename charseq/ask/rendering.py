@@ -7,7 +7,6 @@ own any more: a control character in a sequence is shown as \x1b.
 from __future__ import annotations
 
 import json
-import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 
 from charseq.ask.answers import REASONS, Answer, Rejected
 from charseq.console.terminal import escape_terminal
+from charseq.measures.influence import influence_level, influence_scale
 
 _LABEL_COLUMNS = 24
 _SHOWN_LABELS = 3
@@ -23,12 +23,7 @@ _FEWEST_COLUMNS = 16
 _MARKS = {"Mn", "Me", "Mc"}  # Combine with the character before them.
 # Backgrounds from pale to strong, with black characters, of the 256 colours of xterm.
 _FOR, _AGAINST = (194, 157, 114, 77), (224, 217, 210, 203)
-# From these shares of the greatest influence of the text on, each.
-_STEPS = (0.1, 0.3, 0.55, 0.8)
 _UNDERLINED = 0.5
-# Where no character matters much none has a full colour, which is a probability that falls by a
-# tenth, or more.
-_LEAST_SCALE = -math.log(0.9)
 _NO_ANSWER = "–"
 # Of what is like the training, one in a hundred has this strangeness or more.
 _STRANGE = 0.99
@@ -132,7 +127,7 @@ def _tail(answer: Answer | Rejected, used: int, layout: Layout) -> str:
     clusters = list(find_clusters(text, influence))
     if answer.is_cut:
         clusters.append(_ELLIPSIS)
-    return mark(shorten(clusters, room), _scale_of(influence), layout.marks)
+    return mark(shorten(clusters, room), influence_scale(influence), layout.marks)
 
 
 def find_clusters(text: str, influence: Sequence[float]) -> Iterator[Cluster]:
@@ -201,17 +196,14 @@ def mark(clusters: Sequence[Cluster], scale: float, marks: Marks) -> str:
     )
 
 
-def _scale_of(influence: Sequence[float]) -> float:
-    return max(max(map(abs, influence), default=0), _LEAST_SCALE)
-
-
 def _underline(share: float) -> str:
     return "\x1b[4m" if share >= _UNDERLINED else ""
 
 
 def _colour(share: float) -> str:
-    step = sum(abs(share) >= each for each in _STEPS)
-    return f"\x1b[30;48;5;{(_FOR if share > 0 else _AGAINST)[step - 1]}m" if step else ""
+    level = influence_level(share)
+    colours = _FOR if level > 0 else _AGAINST
+    return f"\x1b[30;48;5;{colours[abs(level) - 1]}m" if level else ""
 
 
 def _show_set(answer: Answer | Rejected) -> str:

@@ -35,6 +35,7 @@ def environment() -> Environment:
         "decimals": "{:.{}f}".format,
         "share": formats.format_share,
         "text": escape.escape_html,
+        "marked": escape.escape_marked,
         "plain": escape_terminal,
         "character": escape.escape_character,
         "character_name": escape.character_name,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from markupsafe import Markup, escape
 
@@ -20,8 +23,37 @@ def escape_html(text: str, limit: int = 80) -> Markup:
     is written as Python does, as \u200b, with its name as a tooltip.
     """
     shown = Markup().join(map(_escape_visibly, text[:limit]))
+    return Markup("<bdi class=text>{}</bdi>").format(shown) + _describe_rest(text, limit)
+
+
+def _describe_rest(text: str, limit: int) -> Markup:
     rest = f"<small>… {len(text):,} characters</small>" if len(text) > limit else ""
-    return Markup("<bdi class=text>{}</bdi>{}").format(shown, Markup(rest))
+    return Markup(rest)
+
+
+def escape_marked(text: str, levels: Sequence[int], limit: int = 300) -> Markup:
+    """Return a text as `escape_html` does, with its characters in `b` elements by their levels.
+
+    A character that combines with others is in one element with them, of their strongest level.
+
+    Args:
+        text: any text.
+        levels: of the characters, as `charseq.measures.influence` gives them; 0: no element.
+        limit: of the characters that are shown.
+    """
+    clusters: list[tuple[int, str]] = []
+    for character, level in zip(text[:limit], levels, strict=False):
+        if clusters and unicodedata.category(character).startswith("M"):
+            before, base = clusters.pop()
+            clusters.append((max(before, level, key=abs), base + character))
+        else:
+            clusters.append((level, character))
+    runs = Markup()
+    for level, run in groupby(clusters, key=itemgetter(0)):
+        shown = Markup().join(_escape_visibly(character) for _, part in run for character in part)
+        name = f"{'for' if level > 0 else 'against'}{abs(level)}"
+        runs += Markup('<b class="{}">{}</b>').format(name, shown) if level else shown
+    return Markup("<bdi class=text>{}</bdi>").format(runs) + _describe_rest(text, limit)
 
 
 def escape_character(character: str) -> Markup:

@@ -15,6 +15,7 @@ from charseq.html.escape import (
     character_name,
     escape_character,
     escape_html,
+    escape_marked,
     needs_name,
 )
 
@@ -105,3 +106,15 @@ def test_a_terminal_shows_every_character_within_the_limit(text: str, limit: int
     shown = escape_terminal(text, limit)
     assert len(shown) <= limit
     assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in shown)
+
+
+def test_characters_are_marked_by_their_levels():
+    # The accent has the stronger level, and is not cut off from its letter.
+    marked = escape_marked("a<be\u0301\x00", (4, 4, 0, 1, -3, 2))
+    assert marked == (
+        '<bdi class=text><b class="for4">a&lt;</b>b<b class="against3">e\u0301</b>'
+        '<b class="for2"><i title="U+0000 NULL">\\x00</i></b></bdi>'
+    )
+    assert escape_marked("abc", (0, 0, 0), limit=2) == (
+        "<bdi class=text>ab</bdi><small>… 3 characters</small>"
+    )

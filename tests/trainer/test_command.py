@@ -43,6 +43,9 @@ def run(data, tmp_path_factory):
     return output
 
 
+KINDS = ("evaluation", "examples")
+
+
 def read_json(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -51,8 +54,9 @@ def test_a_run_leaves_its_files_and_nothing_unfinished(run):
     names = {"checkpoints", "model.keras", "saved_model", "logs", "run.json"}
     names |= {"metrics.json", "metrics.csv", "ngram_baseline.npz", "options.toml"}
     names.add("calibration.json")
-    evaluated = ("evaluation-test.json", "evaluation-validation.json", "report.html")
-    assert names == {path.name for path in run.iterdir() if path.name not in evaluated}
+    written = {path.name for path in run.iterdir()}
+    evaluated = {f"{kind}-{split}.json" for kind in KINDS for split in ("test", "validation")}
+    assert names == written - evaluated - {"report.html"}
 
 
 def test_it_learns(run):
@@ -209,6 +213,31 @@ def test_what_the_calibration_gives_is_measured_where_it_was_fitted_and_on_test(
         f"{100 * score['coverage']:.1f} % of the rows, {score['mean_size']:.2f} labels on average"
     ) in capsys.readouterr().out.splitlines()
     assert "Sets of labels" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_rows_and_ngrams_show_what_the_model_goes_by(run, data):
+    assert evaluate_main(["--model", str(run), "--data", str(data)]) == 0
+    examples = read_json(run / "examples-test.json")
+    evaluation = read_json(run / "evaluation-test.json")
+    texts = {text[:6].replace("?", "\ufffd"): label for text, label in toy_rows(800)[700:]}
+    supports = {one["label"]: one["support"] for one in evaluation["labels"]}
+    recalls = {one["label"]: one["recall"] for one in evaluation["labels"]}
+    for one in examples["labels"]:
+        label = one["label"]
+        wrong = round(supports[label] * (1 - recalls[label]))
+        assert len(one["wrong"]) == min(wrong, 5)
+        assert len(one["right"]) == min(supports[label] - wrong, 3)
+        for row in [*one["right"], *one["wrong"]]:
+            assert texts[row["sequence"]] == label
+            assert (row["predicted"] == label) == (row in one["right"])
+        for row in one["wrong"]:
+            assert len(row["influence"]) == len(row["sequence"])
+    # The first character makes the label.
+    by_label = {one["label"]: one["ngrams"][0] for one in examples["labels"]}
+    assert (by_label["x"]["ngram"], by_label["x"]["place"]) == ("A", "begin")
+    assert (by_label["y"]["ngram"], by_label["y"]["place"]) == ("B", "begin")
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "<h3>Rows and n-grams" in page
 
 
 def test_exported_model_answers_alone_as_evaluation_does(run, data, tmp_path):

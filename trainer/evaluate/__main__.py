@@ -10,13 +10,12 @@ if __name__ == "__main__":
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from charseq.chain import alone_note
 from charseq.cli import exit_status, heavy_imports
 from charseq.console.messages import print_error
 from charseq.errors import UsageError
-from charseq.files import write_json
 from charseq.flags import flag, make_parser, parse, validate
 from charseq.folds import count_folds
 from charseq.manifest import SPLITS
@@ -25,7 +24,8 @@ from charseq.models.saved_model import TRUST_MODEL_HELP
 from trainer.addresses import check_data, check_local
 from trainer.config import DATA_HELP, EXCLUDE_HELP
 from trainer.data.dataset import CHOSE_EPOCH, Dataset, open_datasets
-from trainer.evaluate.evaluation import evaluate, format_evaluation
+from trainer.evaluate.evaluation import format_evaluation
+from trainer.evaluate.files import evaluate_and_write
 from trainer.evaluate.predictions import write_predictions_report
 from trainer.evaluate.report import write_report
 from trainer.run_directory import read_run
@@ -184,7 +184,7 @@ def _evaluate(options: EvaluateOptions, model: str) -> None:
         with heavy_imports():
             import tensorflow  # noqa: F401
         split = options.split or dataset.manifest.split_to_measure
-        evaluation = evaluate(run, dataset, split, options.trust_model)
+        evaluation = evaluate_and_write(run, dataset, split, options.trust_model)
     if evaluation.trivial:
         print(f"{model} is trivial on {split}: {evaluation.trivial}")
     if evaluation.not_better:
@@ -194,9 +194,7 @@ def _evaluate(options: EvaluateOptions, model: str) -> None:
     if options.split is None and split == "validation":
         print(f"{data} has no test row: measured on validation rows, {CHOSE_EPOCH}")
     print(f"{model} on {split} of {data}, {format_evaluation(evaluation)}")
-    path = run.path(evaluation_file(split))
-    write_json(path, asdict(evaluation))
-    print(f"written: {path}")
+    print(f"written: {run.path(evaluation_file(split))}")
     print(f"report: {write_report(run.directory)}")
 
 

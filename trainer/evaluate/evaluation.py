@@ -29,6 +29,7 @@ from trainer.evaluate.keras_file import load_keras_model
 from trainer.run_directory import MODEL_FILE, Run
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
     from trainer.data.batches import Batches
@@ -59,6 +60,7 @@ def evaluate(
     split: str,
     trust_model: bool = False,
     observe: Callable[[Predictions], None] | None = None,
+    model: keras.Model | None = None,
 ) -> Evaluation:
     """Return the metrics of a run's model on a split.
 
@@ -68,6 +70,7 @@ def evaluate(
         split: of it.
         trust_model: load the model even if it has layers that the trainer does not use.
         observe: called with the predictions of each batch.
+        model: of the run, if it is loaded already.
 
     Raises:
         DataError: the dataset does not fit the model, the split has no row, a shard is corrupted,
@@ -82,7 +85,7 @@ def evaluate(
     beside = baseline and NgramAccumulator(baseline, run.max_length, train_counts)
     calibration = read_calibration(run.directory)
     calibrated = calibration and _Calibrated(calibration, len(run.labels))
-    for batch in predict(run, dataset, split, trust_model):
+    for batch in predict(run, dataset, split, trust_model, model):
         metrics.add(batch.labels, batch.probabilities, batch.lengths, batch.weights)
         if calibrated:
             calibrated.add(batch)
@@ -175,11 +178,15 @@ def _format_calibrated(evaluation: Evaluation) -> Iterator[str]:
 
 
 def predict(
-    run: Run, dataset: Dataset, split: str, trust_model: bool = False
+    run: Run,
+    dataset: Dataset,
+    split: str,
+    trust_model: bool = False,
+    model: keras.Model | None = None,
 ) -> Iterator[Predictions]:
     """Yield the predictions of a run's model for a split, by batch, in the order of the records.
 
-    trust_model: as in `evaluate`.
+    trust_model, model: as in `evaluate`.
 
     Raises:
         DataError: as `evaluate`.
@@ -193,7 +200,7 @@ def predict(
     dataset.check_not_empty(split)
     representation = resolve_representation(run.representation, dataset)
     path = run.path(MODEL_FILE)
-    model = load_keras_model(path, trust_model)
+    model = model or load_keras_model(path, trust_model)
     batch_size = resolve_batch_size(run.batch_size, dataset.manifest.records(split))
     batches = Batches(dataset, representation, batch_size)
     yield from predict_batches(

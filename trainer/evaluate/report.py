@@ -33,7 +33,8 @@ from charseq.measures.set_methods import LAC
 from charseq.measures.sureness import SetScore
 from charseq.models.runs import evaluation_file
 from charseq.models.saved_model import RUN_FILE
-from trainer.run_directory import METRICS_FILE, REPORT_FILE, read_run_json
+from trainer.evaluate.examples import Examples, describe_examples, read_examples
+from trainer.run_directory import METRICS_FILE, REPORT_FILE, examples_file, read_run_json
 
 # Up to here a matrix can be read and a table be looked through; beyond, only extremes are shown.
 _FEW_LABELS = 30
@@ -60,10 +61,13 @@ def write_report(directory: str) -> str:
     run = read_run_json(os.path.join(directory, RUN_FILE))
     paths = (os.path.join(directory, evaluation_file(split)) for split in sorted(SPLITS))
     evaluations = [_read_evaluation(path) for path in paths if os.path.exists(path)]
+    examples = [
+        read_examples(os.path.join(directory, examples_file(one.split))) for one in evaluations
+    ]
     metrics = os.path.join(directory, METRICS_FILE)
     epochs = read_json_object(metrics)
     with damage_as_data_error(metrics, f"the {METRICS_FILE} of a training"):
-        page = render_report(run, epochs["epochs"], evaluations)
+        page = render_report(run, epochs["epochs"], evaluations, filter(None, examples))
     path = os.path.join(directory, REPORT_FILE)
     write_text(path, page)
     return Path(path).absolute().as_uri()
@@ -82,6 +86,7 @@ def render_report(
     run: Mapping[str, Any],
     epochs: Sequence[Mapping[str, Any]],
     evaluations: Iterable[Evaluation],
+    examples: Iterable[Examples] = (),
 ) -> str:
     """Return the page of a run.
 
@@ -89,9 +94,11 @@ def render_report(
         run: `run.json`.
         epochs: of `metrics.json`, one or more; further keys of theirs are ignored.
         evaluations: of several splits, in any order.
+        examples: of these evaluations; those of other rows are left out.
     """
     ordered = sorted(evaluations, key=lambda evaluation: _ORDER.index(evaluation.split))
     best = _best_epoch(epochs)
+    by_rows = {(each.split, each.fingerprint): describe_examples(each) for each in examples}
     return render(
         "run.html",
         run=run,
@@ -101,7 +108,13 @@ def render_report(
         training=_training_charts(epochs, best),
         best_epoch=best,
         num_reliability_bins=RELIABILITY_BINS,
-        splits=[describe_split(evaluation, run["dataset"]["max_length"]) for evaluation in ordered],
+        splits=[
+            {
+                **describe_split(evaluation, run["dataset"]["max_length"]),
+                "examples": by_rows.get((evaluation.split, evaluation.fingerprint)),
+            }
+            for evaluation in ordered
+        ],
     )
 
 

@@ -15,6 +15,7 @@ from charseq.errors import DataError
 from charseq.measures.baseline import NgramBaseline
 from charseq.measures.metrics import MetricsAccumulator
 from charseq.measures.sureness import SetScore, Uncalibrated
+from trainer.evaluate.examples import ExampleRow, Examples, LabelExamples, Ngram
 from trainer.evaluate.report import render_report, write_report
 
 pytestmark = pytest.mark.unit
@@ -284,3 +285,36 @@ def test_an_evaluation_of_another_form_is_named(tmp_path):
     (tmp_path / "evaluation-test.json").write_text("{")
     with pytest.raises(DataError, match=r"evaluation-test\.json: not JSON"):
         write_report(str(tmp_path))
+
+
+def examples_of(*labels, split="test", fingerprint="ab" * 32):
+    rows = (ExampleRow("<b>\x00A", 5, labels[-1], 0.75, (0.0, 1.0, 1.0, -1.0, 0.0)),)
+    long = (ExampleRow("A" * 1000, 2000, labels[0], 0.5),)
+    of_labels = tuple(
+        LabelExamples(label, long, rows, (Ngram("<i>", "end", 3, 0.125),)) for label in labels
+    )
+    return Examples(split, fingerprint, 1234, of_labels)
+
+
+def test_rows_and_ngrams_of_labels_are_shown_and_do_no_harm():
+    one = evaluation_of(HOSTILE)
+    examples = examples_of(*HOSTILE)
+    html = render_report(run_with(HOSTILE), [epoch(1, 1.0)], [one], [examples])
+    page = Page(html)
+    assert not {"script", "img", "link", "iframe"} & set(page.tags)
+    assert '<b class="for4">b&gt;</b><b class="against4"><i title="U+0000 NULL">' in html
+    assert "&lt;i&gt;</bdi> <small>at the end</small></td>\n<td>0.12</td><td>3</td>" in html
+    assert "of 1,234 rows" in page.text.replace("\n", " ")
+    assert "… 2,000 characters" in page.text
+    assert page.text.count("most certain, and wrong") == 5
+    # Of other rows, they are not shown.
+    for other in (examples_of("x", split="train"), examples_of("x", fingerprint="cd" * 32)):
+        html = render_report(run_with(HOSTILE), [epoch(1, 1.0)], [one], [other])
+        assert "Rows and n-grams" not in html
+
+
+def test_examples_of_many_labels_are_folded_away():
+    labels = [f"label {number}" for number in range(30)]
+    one = evaluation_of(labels)
+    html = render_report(run_with(labels), [epoch(1, 1.0)], [one], [examples_of(*labels)])
+    assert "<summary>20 more labels</summary>" in html
