@@ -1,8 +1,8 @@
 """The directory of a run: the names of its files, and how a run begins and becomes complete.
 
     checkpoints/  model.keras  saved_model/  logs/  metrics.json  metrics.csv
-    calibration.json  ngram_baseline.npz  evaluation-SPLIT.json  examples-SPLIT.json  report.html
-    run.json
+    calibration.json  ngram_baseline.npz  evaluation-SPLIT.json  examples-SPLIT.json
+    suspicious.jsonl  report.html  run.json
 
 `run.json.partial` is written first and renamed to `run.json` last: where `run.json` is, the run is
 complete. All other files but the growing `logs/` appear by a rename, too. A run that did not finish
@@ -33,6 +33,8 @@ BEST_WEIGHTS = "best.npz"
 METRICS_FILE = "metrics.json"
 CSV_FILE = "metrics.csv"
 REPORT_FILE = "report.html"
+# Rows of the validation split that look mislabelled.
+SUSPICIOUS_FILE = "suspicious.jsonl"
 NGRAM_BASELINE_FILE = "ngram_baseline.npz"
 PARTIAL_RUN_FILE = f"{RUN_FILE}.partial"
 # Names of exports that are not yet checked, or not yet on the disk.

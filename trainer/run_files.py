@@ -22,6 +22,7 @@ from trainer.run_directory import (
     NGRAM_BASELINE_FILE,
     REPORT_FILE,
     SAVED_MODEL,
+    SUSPICIOUS_FILE,
     UNFINISHED_MODEL,
     UNFINISHED_SAVED_MODEL,
     examples_file,
@@ -34,6 +35,7 @@ _WHOLE_FILES = (
     NGRAM_BASELINE_FILE,
     CALIBRATION_FILE,
     REPORT_FILE,
+    SUSPICIOUS_FILE,
     OPTIONS_FILE,
     *(name(split) for split in SPLITS for name in (evaluation_file, examples_file)),
 )

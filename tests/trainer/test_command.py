@@ -56,7 +56,7 @@ def test_a_run_leaves_its_files_and_nothing_unfinished(run):
     names.add("calibration.json")
     written = {path.name for path in run.iterdir()}
     evaluated = {f"{kind}-{split}.json" for kind in KINDS for split in ("test", "validation")}
-    assert names == written - evaluated - {"report.html"}
+    assert names == written - evaluated - {"report.html", "suspicious.jsonl"}
 
 
 def test_it_learns(run):

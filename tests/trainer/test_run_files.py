@@ -33,6 +33,7 @@ OURS = (
     "ngram_baseline.npz",
     "ngram_baseline.npz.tmp",
     "report.html",
+    "suspicious.jsonl",
     "saved_model/assets/dataset.json",
     "saved_model/saved_model.pb",
     "saved_model/variables/variables.data-00000-of-00001",

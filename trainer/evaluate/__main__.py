@@ -7,6 +7,7 @@ from charseq.process.signals import watch_signals
 if __name__ == "__main__":
     watch_signals()  # Before the other imports, which take a moment.
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,10 +26,10 @@ from trainer.addresses import check_data, check_local
 from trainer.config import DATA_HELP, EXCLUDE_HELP
 from trainer.data.dataset import CHOSE_EPOCH, Dataset, open_datasets
 from trainer.evaluate.evaluation import format_evaluation
-from trainer.evaluate.files import evaluate_and_write
+from trainer.evaluate.files import describe_suspicious, evaluate_and_write
 from trainer.evaluate.predictions import write_predictions_report
 from trainer.evaluate.report import write_report
-from trainer.run_directory import read_run
+from trainer.run_directory import SUSPICIOUS_FILE, read_run
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class EvaluateOptions:
         not_with=("folds", "each run is measured on its test fold"),
     )
     output: str | None = flag(
-        "directory to write: report.html, folds.json and predictions.jsonl of all folds",
+        "directory to write: report.html, folds.json, predictions.jsonl of all folds, and "
+        "suspicious.jsonl, the rows that look mislabelled",
         default=None,
         metavar="DIR",
         is_path=True,
@@ -171,6 +173,8 @@ def _evaluate_folds(options: EvaluateOptions) -> None:
     if missing:
         print(f"no run is given of the folds {', '.join(map(str, missing))}")
     print(format_folds(result))
+    path = os.path.join(directory, SUSPICIOUS_FILE)
+    print(describe_suspicious(result.num_suspicious, result.pooled.rows, path))
     print(f"report: {report}")
 
 
@@ -184,7 +188,7 @@ def _evaluate(options: EvaluateOptions, model: str) -> None:
         with heavy_imports():
             import tensorflow  # noqa: F401
         split = options.split or dataset.manifest.split_to_measure
-        evaluation = evaluate_and_write(run, dataset, split, options.trust_model)
+        evaluation, num_suspicious = evaluate_and_write(run, dataset, split, options.trust_model)
     if evaluation.trivial:
         print(f"{model} is trivial on {split}: {evaluation.trivial}")
     if evaluation.not_better:
@@ -194,6 +198,8 @@ def _evaluate(options: EvaluateOptions, model: str) -> None:
     if options.split is None and split == "validation":
         print(f"{data} has no test row: measured on validation rows, {CHOSE_EPOCH}")
     print(f"{model} on {split} of {data}, {format_evaluation(evaluation)}")
+    if num_suspicious is not None:
+        print(describe_suspicious(num_suspicious, evaluation.rows, run.path(SUSPICIOUS_FILE)))
     print(f"written: {run.path(evaluation_file(split))}")
     print(f"report: {write_report(run.directory)}")
 

@@ -14,6 +14,7 @@ from charseq.examples import ids_to_text
 from charseq.files import write_json, write_text
 from charseq.folds import count_folds
 from charseq.html import render
+from charseq.measures.gains import Ints
 from charseq.measures.intervals import Summary, summarize_folds
 from charseq.measures.metrics import Evaluation, MetricsAccumulator
 from charseq.measures.reliability import RELIABILITY_BINS
@@ -21,7 +22,8 @@ from charseq.measures.sureness import pool_sets
 from trainer.data.dataset import Dataset
 from trainer.evaluate.evaluation import Predictions, evaluate
 from trainer.evaluate.report import describe_split
-from trainer.run_directory import REPORT_FILE, Run
+from trainer.evaluate.suspicious import collect_suspicious, read_suspicious, write_suspicious
+from trainer.run_directory import REPORT_FILE, SUSPICIOUS_FILE, Run
 
 FOLDS_FILE = "folds.json"
 PREDICTIONS_FILE = "predictions.jsonl"
@@ -37,12 +39,16 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class FoldsEvaluation:
-    """The evaluations of runs, by fold; pooled: of all their rows together."""
+    """The evaluations of runs, by fold; pooled: of all their rows together.
+
+    num_suspicious: how many of all rows look mislabelled.
+    """
 
     runs: Mapping[int, Run]
     evaluations: Mapping[int, Evaluation]
     pooled: Evaluation
     num_folds: int
+    num_suspicious: int
 
     def summaries(self) -> dict[str, Summary]:
         """Return mean, deviation and interval of each score over the folds."""
@@ -98,7 +104,7 @@ def open_folds_output(directory: str) -> str:
         DataError: other files are in it.
     """
     os.makedirs(directory, exist_ok=True)
-    ours = {FOLDS_FILE, PREDICTIONS_FILE, REPORT_FILE, _UNFINISHED}
+    ours = {FOLDS_FILE, PREDICTIONS_FILE, REPORT_FILE, SUSPICIOUS_FILE, _UNFINISHED}
     others = sorted(set(os.listdir(directory)) - ours)
     if others:
         raise DataError(
@@ -112,9 +118,13 @@ def evaluate_folds(
 ) -> FoldsEvaluation:
     """Evaluate each run on its test fold, and write all predictions to `directory`.
 
+    And `suspicious.jsonl`: no run has learned from the rows of its test fold.
+
     Raises:
         DataError: as `evaluate`.
     """
+    from trainer.data.representation import restore_ids
+
     first = next(iter(runs.values()))
     totals = [
         sum(of_fold.get(label, 0) for of_fold in dataset.manifest.label_counts.values())
@@ -123,28 +133,37 @@ def evaluate_folds(
     pooled = MetricsAccumulator(len(first.labels), first.max_length, totals)
     evaluations = {}
     unfinished = os.path.join(directory, _UNFINISHED)
-    with open(unfinished, "w", encoding="utf-8") as file:
+    with (
+        open(unfinished, "w", encoding="utf-8") as file,
+        collect_suspicious(len(first.labels)) as suspicious,
+    ):
         for fold, run in runs.items():
             of_fold = dataset.of_fold(fold)
 
             def observe(batch: Predictions, run: Run = run, of_fold: Dataset = of_fold) -> None:
                 pooled.add(batch.labels, batch.probabilities, batch.lengths, batch.weights)
-                _write_predictions(file, batch, run, of_fold)
+                ids = restore_ids(batch.inputs, batch.lengths, run.representation, of_fold.manifest)
+                _write_predictions(file, batch, ids, run)
+                suspicious.add(batch.labels, batch.probabilities, ids, batch.lengths, run.fold)
 
             evaluations[fold] = evaluate(run, of_fold, "test", trust_model, observe)
+        num_suspicious = write_suspicious(
+            os.path.join(directory, SUSPICIOUS_FILE), suspicious.rank(first.labels, first.alphabet)
+        )
     os.replace(unfinished, os.path.join(directory, PREDICTIONS_FILE))
     together = pooled.evaluation("test", dataset.manifest.fingerprint, first.labels)
     sets = pool_sets([(one.rows, one.sets) for one in evaluations.values()])
     return FoldsEvaluation(
-        runs, evaluations, replace(together, sets=sets), count_folds(dataset.manifest)
+        runs,
+        evaluations,
+        replace(together, sets=sets),
+        count_folds(dataset.manifest),
+        num_suspicious,
     )
 
 
-def _write_predictions(file: TextIO, batch: Predictions, run: Run, dataset: Dataset) -> None:
+def _write_predictions(file: TextIO, batch: Predictions, ids: Ints, run: Run) -> None:
     """Write a line for each row of a batch; an unknown character is U+FFFD."""
-    from trainer.data.representation import restore_ids
-
-    ids = restore_ids(batch.inputs, batch.lengths, run.representation, dataset.manifest)
     predicted = batch.probabilities.argmax(axis=1)
     for row, length in enumerate(batch.lengths.tolist()):
         probability = float(batch.probabilities[row, predicted[row]])
@@ -175,6 +194,7 @@ def write_folds_report(result: FoldsEvaluation, directory: str) -> str:
         pooled=result.pooled,
         split=describe_split(result.pooled, max_length),
         num_reliability_bins=RELIABILITY_BINS,
+        suspicious=read_suspicious(os.path.join(directory, SUSPICIOUS_FILE)),
     )
     path = os.path.join(directory, REPORT_FILE)
     write_text(path, page)

@@ -34,7 +34,14 @@ from charseq.measures.sureness import SetScore
 from charseq.models.runs import evaluation_file
 from charseq.models.saved_model import RUN_FILE
 from trainer.evaluate.examples import Examples, describe_examples, read_examples
-from trainer.run_directory import METRICS_FILE, REPORT_FILE, examples_file, read_run_json
+from trainer.evaluate.suspicious import SuspiciousRow, read_suspicious
+from trainer.run_directory import (
+    METRICS_FILE,
+    REPORT_FILE,
+    SUSPICIOUS_FILE,
+    examples_file,
+    read_run_json,
+)
 
 # Up to here a matrix can be read and a table be looked through; beyond, only extremes are shown.
 _FEW_LABELS = 30
@@ -64,10 +71,11 @@ def write_report(directory: str) -> str:
     examples = [
         read_examples(os.path.join(directory, examples_file(one.split))) for one in evaluations
     ]
+    suspicious = read_suspicious(os.path.join(directory, SUSPICIOUS_FILE))
     metrics = os.path.join(directory, METRICS_FILE)
     epochs = read_json_object(metrics)
     with damage_as_data_error(metrics, f"the {METRICS_FILE} of a training"):
-        page = render_report(run, epochs["epochs"], evaluations, filter(None, examples))
+        page = render_report(run, epochs["epochs"], evaluations, filter(None, examples), suspicious)
     path = os.path.join(directory, REPORT_FILE)
     write_text(path, page)
     return Path(path).absolute().as_uri()
@@ -87,6 +95,7 @@ def render_report(
     epochs: Sequence[Mapping[str, Any]],
     evaluations: Iterable[Evaluation],
     examples: Iterable[Examples] = (),
+    suspicious: tuple[int, Sequence[SuspiciousRow]] | None = None,
 ) -> str:
     """Return the page of a run.
 
@@ -95,6 +104,7 @@ def render_report(
         epochs: of `metrics.json`, one or more; further keys of theirs are ignored.
         evaluations: of several splits, in any order.
         examples: of these evaluations; those of other rows are left out.
+        suspicious: how many validation rows look mislabelled, and the first of them.
     """
     ordered = sorted(evaluations, key=lambda evaluation: _ORDER.index(evaluation.split))
     best = _best_epoch(epochs)
@@ -108,6 +118,7 @@ def render_report(
         training=_training_charts(epochs, best),
         best_epoch=best,
         num_reliability_bins=RELIABILITY_BINS,
+        suspicious=suspicious,
         splits=[
             {
                 **describe_split(evaluation, run["dataset"]["max_length"]),
