@@ -2,7 +2,7 @@
 
     checkpoints/  model.keras  saved_model/  logs/  metrics.json  metrics.csv
     calibration.json  ngram_baseline.npz  evaluation-SPLIT.json  examples-SPLIT.json
-    suspicious.jsonl  report.html  run.json
+    suspicious.jsonl  report.html  MODEL_CARD.md  run.json
 
 `run.json.partial` is written first and renamed to `run.json` last: where `run.json` is, the run is
 complete. All other files but the growing `logs/` appear by a rename, too. A run that did not finish
@@ -33,6 +33,7 @@ BEST_WEIGHTS = "best.npz"
 METRICS_FILE = "metrics.json"
 CSV_FILE = "metrics.csv"
 REPORT_FILE = "report.html"
+MODEL_CARD_FILE = "MODEL_CARD.md"
 # Rows of the validation split that look mislabelled.
 SUSPICIOUS_FILE = "suspicious.jsonl"
 NGRAM_BASELINE_FILE = "ngram_baseline.npz"

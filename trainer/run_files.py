@@ -18,6 +18,7 @@ from trainer.run_directory import (
     CSV_FILE,
     LOGS,
     METRICS_FILE,
+    MODEL_CARD_FILE,
     MODEL_FILE,
     NGRAM_BASELINE_FILE,
     REPORT_FILE,
@@ -36,6 +37,7 @@ _WHOLE_FILES = (
     CALIBRATION_FILE,
     REPORT_FILE,
     SUSPICIOUS_FILE,
+    MODEL_CARD_FILE,
     OPTIONS_FILE,
     *(name(split) for split in SPLITS for name in (evaluation_file, examples_file)),
 )

@@ -73,6 +73,7 @@ CALIBRATION_ASSET = f"{ASSETS_DIR}/{CALIBRATION_FILE}"
 # Where a SavedModel has room for files of its owner, which a server does not read.
 EXTRA_DIR = "assets.extra"
 ENTRY_FILE = f"{EXTRA_DIR}/entry.json"
+CARD_FILE = f"{EXTRA_DIR}/MODEL_CARD.md"
 # Of a registry: which of its versions is current, as TensorFlow Serving reads it.
 POINTER_FILE = "models.config"
 CURRENT_VERSION = re.compile(r"\bversions: *(\d+)")

@@ -45,7 +45,7 @@ CONF = {
 REWRITTEN = (
     *(
         f"runs/20260102/{name}"
-        for name in ("evaluation-test.json", "examples-test.json", "report.html")
+        for name in ("evaluation-test.json", "examples-test.json", "report.html", "MODEL_CARD.md")
     ),
     "registry/.lock",
     *(f"datasets/20260102.compare/compare.{ending}" for ending in ("html", "json")),

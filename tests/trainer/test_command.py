@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -56,7 +57,7 @@ def test_a_run_leaves_its_files_and_nothing_unfinished(run):
     names.add("calibration.json")
     written = {path.name for path in run.iterdir()}
     evaluated = {f"{kind}-{split}.json" for kind in KINDS for split in ("test", "validation")}
-    assert names == written - evaluated - {"report.html", "suspicious.jsonl"}
+    assert names == written - evaluated - {"report.html", "suspicious.jsonl", "MODEL_CARD.md"}
 
 
 def test_it_learns(run):
@@ -238,6 +239,20 @@ def test_rows_and_ngrams_show_what_the_model_goes_by(run, data):
     assert (by_label["y"]["ngram"], by_label["y"]["place"]) == ("B", "begin")
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "<h3>Rows and n-grams" in page
+
+
+def test_the_card_of_a_model_is_written_from_what_is_in_the_run(run, data):
+    assert evaluate_main(["--model", str(run), "--data", str(data)]) == 0
+    evaluation = read_json(run / "evaluation-test.json")
+    text = (run / "MODEL_CARD.md").read_text(encoding="utf-8")
+    accuracy, loss = (f"{evaluation[name]:.4f}" for name in ("accuracy", "loss"))
+    scores = text[text.index("### On test") :].partition("\n| model | ")[2].splitlines()[0]
+    assert (scores.split(" | ")[0], scores.split(" | ")[-1]) == (accuracy, f"{loss} |")
+    assert "| rows | train 600, validation 100, test 100 |" in text
+    assert r"| rows.csv, sha256\:" in text
+    assert hashlib.sha256((run / "run.json").read_bytes()).hexdigest() in text
+    assert evaluate_main(["--model", str(run), "--data", str(data)]) == 0
+    assert (run / "MODEL_CARD.md").read_text(encoding="utf-8") == text
 
 
 def test_exported_model_answers_alone_as_evaluation_does(run, data, tmp_path):

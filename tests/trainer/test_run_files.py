@@ -17,6 +17,8 @@ from trainer.run_files import (
 pytestmark = pytest.mark.unit
 
 OURS = (
+    "MODEL_CARD.md",
+    "MODEL_CARD.md.tmp",
     "checkpoints/best.npz",
     "checkpoints/best.npz.tmp",
     "checkpoints/step-0000000012.npz",
@@ -40,6 +42,7 @@ OURS = (
     "saved_model.tmp/variables/variables_temp/part-00000-of-00001.index",
 )
 MINE = (
+    "MODEL_CARD_MINE.md",
     "checkpoints/step-0000000012 (copy).npz",
     "checkpoints/best-of-all.npz",
     "evaluation-mine.json",

@@ -117,8 +117,9 @@ def parse_command_line(argv: Sequence[str] | None) -> EvaluateOptions:
         EvaluateOptions,
         prog="python -m trainer.evaluate",
         description="Evaluate a trained model on one split of a dataset and add the result to its "
-        "report.html. The first lines say so if the model is trivial, no better than the shares of "
-        "the labels alone, or if it is no better than the n-gram baseline of its run.",
+        "report.html and MODEL_CARD.md. The first lines say so if the model is trivial, no better "
+        "than the shares of the labels alone, or if it is no better than the n-gram baseline of "
+        "its run.",
         epilog="Exit status: 0 done, 1 the run or the data cannot be used, 2 the command line is "
         "wrong.",
     )

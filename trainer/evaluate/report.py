@@ -34,6 +34,7 @@ from charseq.measures.sureness import SetScore
 from charseq.models.runs import evaluation_file
 from charseq.models.saved_model import RUN_FILE
 from trainer.evaluate.examples import Examples, describe_examples, read_examples
+from trainer.evaluate.model_card import write_model_card
 from trainer.evaluate.suspicious import SuspiciousRow, read_suspicious
 from trainer.run_directory import (
     METRICS_FILE,
@@ -62,6 +63,8 @@ _MEASURES = (
 def write_report(directory: str) -> str:
     """Write the page for a complete run and every `evaluation-*.json` in it; return its address.
 
+    And `MODEL_CARD.md`, of the same evaluations.
+
     Raises:
         DataError: one of the files is not what it should be.
     """
@@ -76,6 +79,7 @@ def write_report(directory: str) -> str:
     epochs = read_json_object(metrics)
     with damage_as_data_error(metrics, f"the {METRICS_FILE} of a training"):
         page = render_report(run, epochs["epochs"], evaluations, filter(None, examples), suspicious)
+    write_model_card(directory, run, sort_by_split(evaluations))
     path = os.path.join(directory, REPORT_FILE)
     write_text(path, page)
     return Path(path).absolute().as_uri()
@@ -106,7 +110,7 @@ def render_report(
         examples: of these evaluations; those of other rows are left out.
         suspicious: how many validation rows look mislabelled, and the first of them.
     """
-    ordered = sorted(evaluations, key=lambda evaluation: _ORDER.index(evaluation.split))
+    ordered = sort_by_split(evaluations)
     best = _best_epoch(epochs)
     by_rows = {(each.split, each.fingerprint): describe_examples(each) for each in examples}
     return render(
@@ -127,6 +131,11 @@ def render_report(
             for evaluation in ordered
         ],
     )
+
+
+def sort_by_split(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """Return evaluations of several splits, the one that matters most first."""
+    return sorted(evaluations, key=lambda evaluation: _ORDER.index(evaluation.split))
 
 
 def describe_headline(evaluation: Evaluation) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from charseq.chain import alone_note
 from charseq.console.messages import name_first, print_error
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, seal, sha256_of_file, write_json
-from charseq.models.saved_model import ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
+from charseq.models.saved_model import CARD_FILE, ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
 from trainer.config import data_from_json
 from trainer.data.dataset import Dataset, open_datasets
 from trainer.promote.comparison import Comparison, compare, is_better
@@ -27,7 +28,7 @@ from trainer.promote.lineage import (
 )
 from trainer.promote.options import PromotionRules
 from trainer.promote.registry import Registry
-from trainer.run_directory import SAVED_MODEL, read_run, read_run_json
+from trainer.run_directory import MODEL_CARD_FILE, SAVED_MODEL, read_run, read_run_json
 
 FORMAT_VERSION = 1
 TRIVIAL, FEWER_LABELS = "trivial", "fewer_labels"
@@ -61,7 +62,8 @@ def read_candidate(directory: str) -> Candidate:
     Raises:
         DataError: it is not complete, its SavedModel comes from another run, or a link is in it.
     """
-    check_no_link(os.path.join(directory, RUN_FILE))
+    for name in (RUN_FILE, MODEL_CARD_FILE):
+        check_no_link(os.path.join(directory, name))
     run = read_run(directory)
     saved_model = run.path(SAVED_MODEL)
     files = sha256_of_files(saved_model)
@@ -270,16 +272,30 @@ def make_entry(
 
 
 def _publish(candidate: Candidate, registry: Registry, entry: Mapping[str, Any]) -> None:
-    """Copy a candidate into a registry and make it current.
+    """Copy a candidate, with the card of its run if it has one, into a registry; make it current.
 
     Raises:
-        DataError: the candidate is no longer what was measured.
+        DataError: the candidate is no longer what was measured, or the card is a link.
     """
     with registry.staged(candidate.saved_model) as staged:
         os.mkdir(os.path.join(staged, EXTRA_DIR))
+        _copy_card(candidate, staged)
         write_json(os.path.join(staged, ENTRY_FILE), entry)
         _check_copy(staged, candidate)
         registry.publish(entry["number"])
+
+
+def _copy_card(candidate: Candidate, staged: str) -> None:
+    """Copy the card of a candidate's run, if it was evaluated.
+
+    Raises:
+        DataError: it is a link.
+    """
+    card, copy = os.path.join(candidate.directory, MODEL_CARD_FILE), os.path.join(staged, CARD_FILE)
+    if os.path.isfile(card):
+        # A link stays one, for the check of the copy to find.
+        shutil.copyfile(card, copy, follow_symlinks=False)
+        check_no_link(copy)
 
 
 def _check_copy(staged: str, candidate: Candidate) -> None:

@@ -638,7 +638,7 @@ assert not {"tensorflow", "keras", "numpy"} & set(sys.modules)
 
 
 @pytest.mark.parametrize(
-    "name", ["run.json", "saved_model", "saved_model/assets/x", "saved_model/y"]
+    "name", ["run.json", "MODEL_CARD.md", "saved_model", "saved_model/assets/x", "saved_model/y"]
 )
 def test_a_link_in_a_candidate_is_not_followed(models, new_run, tmp_path, capsys, name):
     run = new_run("run")
@@ -670,6 +670,17 @@ def test_a_link_that_comes_after_the_check_is_not_copied(
     assert command(models, "--candidate", run) == 1
     assert "assets/x: a link, and links of a model" in capsys.readouterr().err
     assert sorted(path.name for path in models.iterdir()) == [".lock"]
+
+
+def test_the_card_of_an_evaluated_run_goes_with_its_model(models, new_run, capsys):
+    first, second = new_run("first", accuracy=0.25), new_run("second", accuracy=0.75)
+    (second / "MODEL_CARD.md").write_text("# Model card\n")
+    for run in (first, second):
+        promote(models, run, capsys)
+    assert os.listdir(models / "1" / "assets.extra") == ["entry.json"]
+    assert (models / "2" / "assets.extra" / "MODEL_CARD.md").read_text() == "# Model card\n"
+    # The chain of hashes holds with it.
+    assert command(models, "--explain", "2") == 0
 
 
 def test_a_pipe_in_a_candidate_is_not_read(models, new_run, capsys):
