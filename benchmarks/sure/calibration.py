@@ -55,11 +55,11 @@ def calibration_tables(root: Path) -> str:
         for representation, flags in _FLAGS.items()
     }
     sureness = [
-        [TASKS[name].title, representation, *_sureness(folds)]
+        [TASKS[name].title, representation, *sureness_cells(folds)]
         for (name, representation), folds in results.items()
     ]
     sets = [
-        [TASKS[name].title, representation, method, *_coverage(folds, method)]
+        [TASKS[name].title, representation, method, *coverage_cells(folds, method)]
         for (name, representation), folds in results.items()
         for method in SET_METHODS
     ]
@@ -97,7 +97,8 @@ def _measure_fold(name: str, fold: int, root: Path, flags: Sequence[str]) -> Mea
     return Measured(calibration.temperature, labels, before, after, sizes)
 
 
-def _sureness(folds: Sequence[Measured]) -> list[str]:
+def sureness_cells(folds: Sequence[Measured]) -> list[str]:
+    """Return rows, temperatures, log losses and calibration errors of all folds together."""
     labels = np.concatenate([fold.labels for fold in folds])
     both = [np.concatenate([getattr(fold, name) for fold in folds]) for name in ("before", "after")]
     losses = [losses_of(each[np.arange(len(labels)), labels]).mean() for each in both]
@@ -114,7 +115,8 @@ def _sureness(folds: Sequence[Measured]) -> list[str]:
     ]
 
 
-def _coverage(folds: Sequence[Measured], method: str) -> list[str]:
+def coverage_cells(folds: Sequence[Measured], method: str) -> list[str]:
+    """Return for each target how often sets hold the right label, and their mean size."""
     cells = []
     for target in _TARGETS:
         ranks = [rank_labels(fold.labels, fold.after) for fold in folds]
