@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,7 @@ _INFLUENCE_DECIMALS, _PROBABILITY_DECIMALS = 4, 6
 # Lines of TensorFlow's messages that say nothing about what is wrong.
 _BEFORE_REASONS = ("Graph execution error", "Detected at ", "<stack traces")
 
+_T = TypeVar("_T")
 _Floats = npt.NDArray[np.float32]
 _Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -82,6 +83,17 @@ REASONS = {
 }
 
 
+class Classified(NamedTuple):
+    """What a model says first about texts: labels (rows,), the others (rows,) float32.
+
+    strangeness: None if the model does not give it.
+    """
+
+    labels: list[str]
+    probability: _Floats
+    strangeness: _Floats | None
+
+
 class Wanted(NamedTuple):
     """What answers have besides a label; coverage: of a set, or None for no set."""
 
@@ -105,33 +117,40 @@ class Asked:
         directory: of a SavedModel.
         manifest: of the dataset that it was trained on.
         trust_model: load it even if it does more than compute.
+        name: of the model in messages; None for its directory.
 
     Raises:
         DataError: it cannot be loaded, or does not predict labels.
     """
 
-    def __init__(self, directory: str, manifest: Manifest, trust_model: bool = False) -> None:
-        self._directory = directory
+    def __init__(
+        self,
+        directory: str,
+        manifest: Manifest,
+        trust_model: bool = False,
+        name: str | None = None,
+    ) -> None:
+        self._name = name or directory
         self._manifest = manifest
-        self._loaded = load_saved_model(directory, directory, trust_model)
+        self._loaded = load_saved_model(directory, self._name, trust_model)
         self._batch_rows = batch_rows(manifest.max_length)
         self._rows_answered = 0
         self._compiled: Probabilities | None = None
-        if not {LABEL, PROBABILITY} <= self._outputs_of(CLASSIFY):
+        if not {LABEL, PROBABILITY} <= self.outputs_of(CLASSIFY):
             raise DataError(
-                f"{directory}: signature {CLASSIFY} gives {sorted(self._outputs_of(CLASSIFY))}, "
+                f"{self._name}: signature {CLASSIFY} gives {sorted(self.outputs_of(CLASSIFY))}, "
                 f"expected {LABEL!r} and {PROBABILITY!r}"
             )
 
     @property
     def explains(self) -> bool:
         """Whether it says how much each character speaks for a label."""
-        return INFLUENCE in self._outputs_of(EXPLAIN)
+        return INFLUENCE in self.outputs_of(EXPLAIN)
 
     @property
     def has_sets(self) -> bool:
         """Whether it gives sets of labels."""
-        return {LABELS, SIZE} <= self._outputs_of(PREDICT_SET)
+        return {LABELS, SIZE} <= self.outputs_of(PREDICT_SET)
 
     def answer(self, rows: Sequence[bytes], wanted: Wanted) -> list[Answer | Rejected]:
         """Return the answers to sequences, in their order.
@@ -156,9 +175,9 @@ class Asked:
 
     def _answer_batch(self, texts: list[str], wanted: Wanted) -> list[Answer]:
         ready = self._manifest.normalization.before_graph(texts)
-        labels, probability, strangeness = self._classify(ready)
+        labels, probability, strangeness = self.classify(ready)
         if not ((probability >= 0) & (probability <= 1)).all():
-            raise DataError(f"{self._directory}: the model gives no probability, 0 to 1")
+            raise DataError(f"{self._name}: the model gives no probability, 0 to 1")
         answers = list(map(Answer, texts, labels, _round(probability, _PROBABILITY_DECIMALS)))
         if strangeness is not None:
             rounded = _round(strangeness, _PROBABILITY_DECIMALS)
@@ -167,24 +186,24 @@ class Asked:
             answers = _with("labels", answers, self._sets(ready, wanted.coverage))
         return self._explain(answers) if wanted.influence else answers
 
-    def _classify(self, texts: list[str]) -> tuple[list[str], _Floats, _Floats | None]:
-        """Return labels, their probabilities, and strangeness if the model gives it."""
+    def classify(self, texts: list[str]) -> Classified:
+        """Return the labels of a batch of texts that are ready for the model's graph."""
         self._rows_answered += len(texts)
         if 2 * len(texts) > self._batch_rows and self._may_compile():
             encoded = self._call(ENCODE, texts)
             of_all = self._compute_in_xla(encoded)
             strangeness = None
-            if STRANGENESS in self._outputs_of(STRANGENESS_IDS):
-                strangeness = self._run(STRANGENESS_IDS, encoded)[STRANGENESS]
+            if STRANGENESS in self.outputs_of(STRANGENESS_IDS):
+                strangeness = self.run(STRANGENESS_IDS, encoded)[STRANGENESS]
             names = self._manifest.labels
             labels = [names[best] for best in of_all.argmax(axis=1)]
-            return labels, of_all.max(axis=1), strangeness
+            return Classified(labels, of_all.max(axis=1), strangeness)
         outputs = self._call(CLASSIFY, texts)
         labels = [_decode(label) for label in outputs[LABEL].tolist()]
-        return labels, outputs[PROBABILITY], outputs.get(STRANGENESS)
+        return Classified(labels, outputs[PROBABILITY], outputs.get(STRANGENESS))
 
     def _may_compile(self) -> bool:
-        has_all = LENGTH in self._outputs_of(ENCODE) and self._outputs_of(CLASSIFY_IDS)
+        has_all = LENGTH in self.outputs_of(ENCODE) and self.outputs_of(CLASSIFY_IDS)
         return bool(has_all) and self._rows_answered > _ROWS_BEFORE_XLA
 
     def _compute_in_xla(self, encoded: _Arrays) -> _Floats:
@@ -220,24 +239,40 @@ class Asked:
             for answer, row, part, all_of_it in zip(answers, numbers, read, whole, strict=True)
         ]
 
-    def _outputs_of(self, signature: str) -> set[str]:
+    def outputs_of(self, signature: str) -> set[str]:
+        """Return the names of a signature's outputs; none if the model has no such signature."""
         found = self._loaded.signatures.get(signature)
         return set() if found is None else set(found.structured_outputs)
 
-    def _call(self, signature: str, texts: list[str], **more: Any) -> _Arrays:
+    def _call(self, signature: str, texts: list[str], **more: Any) -> dict[str, npt.NDArray[Any]]:
         # As objects: numpy's own type for bytes would drop a NUL at the end.
         sequence = np.array([text.encode("utf-8") for text in texts], object)
-        return self._run(signature, {SEQUENCE: sequence, **more})
+        return self.run(signature, {SEQUENCE: sequence, **more})
 
-    def _run(self, signature: str, inputs: _Arrays) -> _Arrays:
+    def run(self, signature: str, inputs: _Arrays) -> dict[str, npt.NDArray[Any]]:
+        """Return the outputs of a signature by name.
+
+        Raises:
+            DataError: the model fails; caused by the `tf.errors.OpError`.
+        """
         import tensorflow as tf
 
         tensors = {name: tf.constant(value) for name, value in inputs.items()}
-        try:
-            outputs = self._loaded.signatures[signature](**tensors)
-        except tf.errors.OpError as error:
-            raise DataError(f"{self._directory}: the model fails: {_reason(error)}") from error
+        outputs = self.guarded(lambda: self._loaded.signatures[signature](**tensors))
         return {name: value.numpy() for name, value in outputs.items()}
+
+    def guarded(self, compute: Callable[[], _T]) -> _T:
+        """Return what a computation of the model returns.
+
+        Raises:
+            DataError: the model fails; caused by the `tf.errors.OpError`.
+        """
+        import tensorflow as tf
+
+        try:
+            return compute()
+        except tf.errors.OpError as error:
+            raise DataError(f"{self._name}: the model fails: {_reason(error)}") from error
 
 
 def _reason(error: tf.errors.OpError) -> str:

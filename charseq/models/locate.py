@@ -17,6 +17,7 @@ from charseq.models.saved_model import (
 )
 
 _VERSION = re.compile("[1-9][0-9]*")
+_NAME = re.compile(r'^ *name: *"([^"\\/:]+)" *$', re.MULTILINE)
 
 
 class Located(NamedTuple):
@@ -55,7 +56,7 @@ def _locate(path: str) -> Located:
     if os.path.exists(os.path.join(path, RUN_MODEL)) or _holds_partial_run(path):
         raise DataError(f"{path} holds no {RUN_FILE}: its training did not finish")
     if os.path.exists(os.path.join(path, POINTER_FILE)):
-        return Located(os.path.join(path, str(_current_version(path))))
+        return Located(os.path.join(path, str(current_version(path))))
     if os.path.exists(os.path.join(path, SAVED_MODEL_FILE)):
         return Located(path, _run_around(path))
     if versions := [int(name) for name in os.listdir(path) if _VERSION.fullmatch(name)]:
@@ -77,15 +78,36 @@ def _run_around(path: str) -> str | None:
     return run if is_of_run else None
 
 
-def _current_version(registry: str) -> int:
+def current_version(registry: str) -> int:
     """Return the number of a registry's current version.
 
     Raises:
         DataError: there is none, or `models.config` does not say which.
     """
-    pointer = os.path.join(registry, POINTER_FILE)
-    with open(pointer, encoding="utf-8", errors="replace") as file:
-        versions = CURRENT_VERSION.findall(file.read())
+    versions = CURRENT_VERSION.findall(_read_pointer(registry))
     if len(versions) != 1 or int(versions[0]) == 0:
-        raise DataError(f"{pointer}: names no current model")
+        raise DataError(f"{os.path.join(registry, POINTER_FILE)}: names no current model")
     return int(versions[0])
+
+
+def served_name(registry: str) -> str:
+    """Return the name under which the model of a registry is served, by its `models.config`.
+
+    Raises:
+        DataError: it gives no name.
+    """
+    names = _NAME.findall(_read_pointer(registry))
+    if len(names) != 1:
+        raise DataError(
+            f"{os.path.join(registry, POINTER_FILE)}: got {len(names)} times 'name: \"…\"', "
+            "expected it once"
+        )
+    return str(names[0])
+
+
+def _read_pointer(registry: str) -> str:
+    path = os.path.join(registry, POINTER_FILE)
+    if not os.path.exists(path):
+        raise DataError(f"{registry} holds no {POINTER_FILE}: not a registry, or empty")
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()

@@ -35,11 +35,16 @@ class Reader(Protocol):
     def unknown_id(self) -> int: ...
 
 
-def find_probabilities(loaded: Any, model: Reader) -> Probabilities:
+def find_probabilities(loaded: Any, model: Reader, rows: int | None = None) -> Probabilities:
     """Return the function that a loaded model's signature `classify_ids` computes.
 
     XLA computes it if it can compile it, and agrees with the model's own graph: bfloat16, for
     instance, it rounds less often. On GPUs, where that was never measured, the graph does.
+
+    Args:
+        loaded: the model.
+        model: what it reads.
+        rows: of the batch that it is tried with; None for `batch_rows`.
     """
     import tensorflow as tf
 
@@ -51,7 +56,7 @@ def find_probabilities(loaded: Any, model: Reader) -> Probabilities:
     if tf.config.list_logical_devices("GPU"):
         return in_graph
     in_xla: Probabilities = tf.function(in_graph, jit_compile=True)
-    return in_xla if _agree(in_xla, in_graph, _sequences_to_try(model)) else in_graph
+    return in_xla if _agree(in_xla, in_graph, _sequences_to_try(model, rows)) else in_graph
 
 
 def _agree(
@@ -67,11 +72,11 @@ def _agree(
     return np.allclose(got, expected, rtol=0, atol=PROBABILITY_TOLERANCE)
 
 
-def _sequences_to_try(model: Reader) -> tuple[tf.Tensor, tf.Tensor]:
+def _sequences_to_try(model: Reader, rows: int | None) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the ids and lengths of a batch: with every character, and of many lengths."""
     import tensorflow as tf
 
-    number, position = np.ogrid[: batch_rows(model.max_length), : model.max_length]
+    number, position = np.ogrid[: rows or batch_rows(model.max_length), : model.max_length]
     length = 1 + number % min(model.max_length, _LONGEST_TRIED)
     ids = np.where(position < length, 1 + (number + position) % model.unknown_id, 0)
     return tf.constant(ids, tf.int64), tf.constant(length[:, 0], tf.int64)
