@@ -93,7 +93,8 @@ image-test: $(READY) ## Build every image and run it (root; buildah, debootstrap
 lock: ## Fit the locks to pyproject.toml (delete them first for the newest of all)
 	@$(ENSURE_VENV)
 	@$(PIP_INSTALL) 'uv>=0.13,<0.14'
-	$(LOCK) --extra pipeline --extra aws --extra gcp --extra trainer --extra onnx --extra dev \
+	$(LOCK) --extra pipeline --extra aws --extra gcp --extra trainer --extra onnx --extra server \
+		--extra dev \
 		--output-file requirements.lock pyproject.toml
 	echo setuptools | $(LOCK_PART)/build.lock -
 	$(LOCK_PART)/pipeline.lock --extra pipeline --extra aws pyproject.toml

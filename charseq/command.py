@@ -36,6 +36,7 @@ COMMANDS = {
     "export": Command("trainer.onnx", "write a model for ONNX, to run without TensorFlow"),
     "predict": Command("pipeline.predict", "labels and probabilities for the rows of text files"),
     "ask": Command("charseq.ask", "labels for sequences that you type, and why these"),
+    "serve": Command("charseq.server", "the current model of a registry over HTTP"),
     "demo": Command("charseq.demo", "the whole way from a sample to predictions, in a minute"),
 }
 _USAGE = "usage: charseq COMMAND [OPTIONS]"

@@ -54,7 +54,7 @@ def test_an_unknown_command_is_named() -> None:
     assert done.returncode == 2
     assert done.stderr == (
         "error: 'prepar' is no command; expected one of sample, prepare, inspect, verify, "
-        "compare, train, evaluate, promote, export, predict, ask, demo\n"
+        "compare, train, evaluate, promote, export, predict, ask, serve, demo\n"
     )
 
 

@@ -1,0 +1,129 @@
+"""The signature `serving_default`, computed by XLA in a few sizes of batches.
+
+XLA compiles a program for each number of rows. So batches are filled up to one of some sizes, which
+are compiled before the first request. It gives what the model's own graph gives, but for float32's
+last digits, which `charseq.server.model.checks` compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from charseq.manifest import Manifest
+from charseq.models.batches import batch_rows
+from charseq.models.probabilities import find_probabilities
+from charseq.models.saved_model import (
+    CLASSIFY,
+    CLASSIFY_IDS,
+    ENCODE,
+    IDS,
+    LABEL,
+    LENGTH,
+    PROBABILITIES,
+    PROBABILITY,
+    SEQUENCE,
+    STRANGENESS,
+    STRANGENESS_IDS,
+    SURPRISE,
+)
+from charseq.server.model.messages import Array, Counted
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_SIZES = (1, 16, 128)
+_UNKNOWN, _NUMBER = "unknown", "number"
+
+
+class BatchClassifier:
+    """What `serving_default` answers, for up to `batch_rows` texts at once.
+
+    Args:
+        loaded: a model of the trainer.
+        manifest: of its dataset.
+    """
+
+    def __init__(self, loaded: Any, manifest: Manifest) -> None:
+        most = batch_rows(manifest.max_length)
+        self.sizes = sorted({min(size, most) for size in (*_SIZES, most)})
+        self._outputs = set(loaded.signatures[CLASSIFY].structured_outputs)
+        self._labels = {label.encode("utf-8"): at for at, label in enumerate(manifest.labels)}
+        self._compute = _from_ids(loaded, manifest, self._outputs) or _from_text(loaded)
+
+    def compile(self) -> None:
+        """Compute a batch of each size."""
+        import tensorflow as tf
+
+        for size in self.sizes:
+            self._compute(tf.constant([b"a"] * size))
+
+    def __call__(self, texts: Array) -> tuple[dict[str, Array], Counted]:
+        """Return the outputs of `serving_default`, and counts for metrics.
+
+        Args:
+            texts: (rows,) bytes, one row or more, at most `sizes[-1]`.
+
+        Raises:
+            tf.errors.OpError: the model fails.
+        """
+        import tensorflow as tf
+
+        rows = len(texts)
+        size = next(size for size in self.sizes if size >= rows)
+        filled = np.concatenate([texts, np.full(size - rows, texts[-1], object)])
+        computed = self._compute(tf.constant(filled))
+        outputs = {name: value.numpy()[:rows] for name, value in computed.items()}
+        return {name: outputs[name] for name in self._outputs}, self._count(outputs)
+
+    def _count(self, outputs: Mapping[str, Array]) -> Counted:
+        if _NUMBER in outputs:
+            numbers, times = np.unique(outputs[_NUMBER], return_counts=True)
+        else:
+            labels, times = np.unique(outputs[LABEL].astype("S"), return_counts=True)
+            numbers = np.array([self._labels.get(label, -1) for label in labels])
+        return Counted(
+            dict(zip(numbers.tolist(), times.tolist(), strict=True)),
+            int(outputs[LENGTH].sum()) if LENGTH in outputs else 0,
+            int(outputs[_UNKNOWN].sum()) if _UNKNOWN in outputs else 0,
+            outputs.get(STRANGENESS, np.zeros(0, np.float32)),
+        )
+
+
+def _from_ids(loaded: Any, manifest: Manifest, outputs: set[str]) -> Any:
+    """Return a function that encodes texts and has XLA compute the rest; None if it cannot."""
+    import tensorflow as tf
+
+    signatures = loaded.signatures
+    encode, strange = signatures.get(ENCODE), signatures.get(STRANGENESS_IDS)
+    known = {LABEL, PROBABILITY, PROBABILITIES} | ({SURPRISE, STRANGENESS} if strange else set())
+    has_ids = CLASSIFY_IDS in signatures and encode is not None
+    if not has_ids or LENGTH not in encode.structured_outputs or outputs != known:
+        return None
+    probabilities = find_probabilities(loaded, manifest, _SIZES[1])
+    names = tf.constant(manifest.labels)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def compute(sequence: tf.Tensor) -> dict[str, tf.Tensor]:
+        encoded = encode(**{SEQUENCE: sequence})
+        ids, length = encoded[IDS], encoded[LENGTH]
+        of_all = probabilities(ids, length)
+        best = tf.argmax(of_all, axis=1)
+        answer = {
+            LABEL: tf.gather(names, best),
+            PROBABILITY: tf.reduce_max(of_all, axis=1),
+            PROBABILITIES: of_all,
+            LENGTH: length,
+            _NUMBER: best,
+            _UNKNOWN: tf.math.count_nonzero(ids == manifest.unknown_id, axis=1),
+        }
+        return answer if strange is None else answer | strange(**{IDS: ids, LENGTH: length})
+
+    return compute
+
+
+def _from_text(loaded: Any) -> Any:
+    signature = loaded.signatures[CLASSIFY]
+    return lambda sequence: signature(**{SEQUENCE: sequence})
