@@ -70,6 +70,7 @@ class Api:
     def routes(self) -> list[Route]:
         """Return the paths; that of a page for people, `/`, would stand before the last."""
         return [
+            Route("/v1/{path:path}", self.serving, methods=_METHODS),  # First: nearly all requests.
             Route("/healthz", self.health),
             Route("/readyz", self.readiness),
             Route("/metrics", self.metrics),
@@ -84,7 +85,8 @@ class Api:
 
     async def readiness(self, request: Request) -> Response:
         """Answer whether a model is there."""
-        if self._versions.current is None:
+        current = self._versions.current
+        if current is None or current.process.has_ended.is_set():
             return _text(request, "/readyz", 503, b"loading\n")
         return _text(request, "/readyz", 200, b"ready\n")
 

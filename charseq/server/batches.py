@@ -69,6 +69,7 @@ class Batcher:
         self._requests_under_way = requests_under_way
         self._note_batch = note_batch
         self._queue: deque[Waiting] = deque()
+        self._queued_rows = 0
         self._arrived = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -82,15 +83,17 @@ class Batcher:
         """
         if self._task.done():
             raise RequestError(INTERNAL, "the queue of the model has ended")
-        waiting = self._rows()
-        if waiting and waiting + call.rows > self._settings.queue_rows:
-            raise come_again(f"{waiting:,} rows are waiting, at most {self._settings.queue_rows:,}")
+        if 0 < self._queued_rows > self._settings.queue_rows - call.rows:
+            raise come_again(
+                f"{self._queued_rows:,} rows are waiting, at most {self._settings.queue_rows:,} may"
+            )
         loop = asyncio.get_running_loop()
         parts = [
             Waiting(part, calls.group(part), loop.time(), loop.create_future())
             for part in calls.pieces(call, self._most_rows(call))
         ]
         self._queue.extend(parts)
+        self._queued_rows += call.rows
         self._is_idle.clear()
         self._arrived.set()
         timer = loop.call_later(self._settings.seconds, self._give_up, parts)
@@ -132,7 +135,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         while self._queue and len(self._queue) < self._requests_under_way():
             left = self._queue[0].since + self._settings.wait - loop.time()
-            if left <= 0 or self._rows() >= self.model.ready.batch_rows:
+            if left <= 0 or self._queued_rows >= self.model.ready.batch_rows:
                 return
             self._arrived.clear()
             try:
@@ -142,9 +145,6 @@ class Batcher:
 
     def _most_rows(self, call: Call) -> int:
         return calls.most_rows(call, self.model.ready.batch_rows)
-
-    def _rows(self) -> int:
-        return sum(each.call.rows for each in self._queue)
 
     def _take(self) -> list[Waiting]:
         """Take the first call from the queue, and those after it that fit into its batch."""
@@ -161,6 +161,7 @@ class Batcher:
             else:
                 rest.append(each)
         self._queue = rest
+        self._queued_rows = sum(each.call.rows for each in rest)
         return batch
 
     async def _compute(self, batch: list[Waiting]) -> None:

@@ -20,6 +20,7 @@ _LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _ALL_INTERFACES = {"0.0.0.0", "::"}
 # Bodies that are held at once, of all requests.
 _MAX_BYTES_HELD = 1 << 28
+_LOGGED_PATH = 200
 _BEARER = b"bearer "
 _NOTES = "charseq.notes"
 _T = TypeVar("_T")
@@ -150,7 +151,7 @@ class Gate:
             return  # Each few seconds, for ever.
         fields: dict[str, Any] = {
             "method": scope["method"],
-            "path": scope["path"],
+            "path": scope["path"][:_LOGGED_PATH],
             "status": status,
             "ms": round(seconds * 1000, 2),
             "client": scope["client"][0] if scope.get("client") else None,

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -157,12 +158,23 @@ def wait_gone(pids: list[int], seconds: float = 30) -> None:
 
 
 class Callers:
-    """Clients that ask one after the other until the block ends; what they got is in `replies`."""
+    """Clients that ask one after the other until the block ends.
 
-    def __init__(self, server: Server, clients: int) -> None:
-        self.replies: list[tuple[str, Reply]] = []
-        self.failures: list[str] = []
+    Args:
+        server: that is asked.
+        clients: how many of them.
+        find_fault: what is wrong with the reply to a text; nothing if it is right.
+
+    answered: right replies, by the version in their headers. faults: what was wrong.
+    """
+
+    def __init__(
+        self, server: Server, clients: int, find_fault: Callable[[str, Reply], str]
+    ) -> None:
+        self.answered: Counter[int] = Counter()
+        self.faults: list[str] = []
         self._server = server
+        self._find_fault = find_fault
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._ask, args=(number,)) for number in range(clients)
@@ -185,7 +197,11 @@ class Callers:
         while not self._stop.is_set():
             length = length % 6 + 1
             try:
-                self.replies.append((text[:length], client.predict(text[:length])))
+                reply = client.predict(text[:length])
             except (OSError, http.client.HTTPException) as error:
-                self.failures.append(repr(error))
+                self.faults.append(repr(error))
                 return
+            if fault := self._find_fault(text[:length], reply):
+                self.faults.append(fault)
+            else:
+                self.answered[reply.version] += 1

@@ -30,6 +30,18 @@ def probabilities(sequence: str, version: int) -> list[float]:
     return of_all
 
 
+def find_fault(text: str, status: int, version: str, body: bytes) -> str:
+    """Return in what a `:predict` answer for one text is not that of its version; or nothing."""
+    if status != 200:
+        return f"{text}: status {status}: {body[:200]!r}"
+    (row,) = json.loads(body)["predictions"]
+    expected = probabilities(text, int(version))
+    is_right = np.allclose(row["probabilities"], expected, rtol=0, atol=1e-5)
+    if not is_right or row["label"] != LABELS[int(np.argmax(expected))]:
+        return f"{text}: got {row} of version {version}, expected {expected}"
+    return ""
+
+
 class VersionedModel(tf.Module):
     """Answers by the sum of the ids; the text `fail` is an error."""
 

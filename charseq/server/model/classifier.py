@@ -7,7 +7,7 @@ last digits, which `charseq.server.model.checks` compares.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _SIZES = (1, 16, 128)
+# Below this a batch takes as long, whether it is full or not.
+_WORTH_DIVIDING = 128
 _UNKNOWN, _NUMBER = "unknown", "number"
 
 
@@ -71,11 +73,15 @@ class BatchClassifier:
         """
         import tensorflow as tf
 
-        rows = len(texts)
-        size = next(size for size in self.sizes if size >= rows)
-        filled = np.concatenate([texts, np.full(size - rows, texts[-1], object)])
-        computed = self._compute(tf.constant(filled))
-        outputs = {name: value.numpy()[:rows] for name, value in computed.items()}
+        parts: list[dict[str, Array]] = []
+        start = 0
+        for rows, size in fill_sizes(len(texts), self.sizes):
+            part = texts[start : start + rows]
+            filled = np.concatenate([part, np.full(size - rows, part[-1], object)])
+            computed = self._compute(tf.constant(filled))
+            parts.append({name: value.numpy()[:rows] for name, value in computed.items()})
+            start += rows
+        outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return {name: outputs[name] for name in self._outputs}, self._count(outputs)
 
     def _count(self, outputs: Mapping[str, Array]) -> Counted:
@@ -90,6 +96,23 @@ class BatchClassifier:
             int(outputs[_UNKNOWN].sum()) if _UNKNOWN in outputs else 0,
             outputs.get(STRANGENESS, np.zeros(0, np.float32)),
         )
+
+
+def fill_sizes(rows: int, sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the parts in which rows are computed: their rows, and the size they are filled up to.
+
+    Args:
+        rows: one or more, at most the largest size.
+        sizes: ascending. A part that would not fill half of a large one is divided.
+    """
+    parts = []
+    while rows:
+        at = next(at for at, size in enumerate(sizes) if size >= rows)
+        if at and sizes[at - 1] >= _WORTH_DIVIDING and rows < sizes[at] / 2:
+            at -= 1
+        parts.append((min(rows, sizes[at]), sizes[at]))
+        rows -= parts[-1][0]
+    return parts
 
 
 def _from_ids(loaded: Any, manifest: Manifest, outputs: set[str]) -> Any:

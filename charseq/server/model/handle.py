@@ -78,6 +78,7 @@ class ModelProcess:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C at the terminal is for the server.
             )
         model = cls(process, *await asyncio.open_unix_connection(sock=ours))
         try:

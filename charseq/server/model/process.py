@@ -11,6 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def main(descriptor: int, directory: str, name: str, trust_model: bool) -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # The server ends it, when all is answered.
-    with socket.socket(fileno=descriptor) as connection:
+    with socket.socket(fileno=descriptor) as connection, suppress(ConnectionError):
         with heavy_imports():
             model, message = _try_to_load(directory, name, trust_model)
         connection.sendall(pack(message))

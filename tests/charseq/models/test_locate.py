@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from charseq.errors import DataError
-from charseq.models.locate import Located, locate_model
+from charseq.models.locate import Located, current_version, locate_model, served_name
 
 pytestmark = pytest.mark.unit
 
@@ -51,6 +51,18 @@ def test_the_current_version_of_a_registry_or_the_newest(tmp_path: Path) -> None
     pointer.write_text("model_version_policy { specific { versions: 3 } }")
     with pytest.raises(DataError, match=r"3 holds no saved_model.pb: not a model that the trainer"):
         locate(tmp_path)
+
+
+def test_the_name_under_which_a_model_is_served(tmp_path: Path) -> None:
+    pointer = tmp_path / "models.config"
+    pointer.write_text('# name: "a"\nconfig {\n    name: "my words"\n    versions: 4\n}\n')
+    assert (served_name(str(tmp_path)), current_version(str(tmp_path))) == ("my words", 4)
+    pointer.write_text('name: "a"\nname: "b"\n')
+    with pytest.raises(DataError, match=r"models.config: got 2 times 'name: "):
+        served_name(str(tmp_path))
+    pointer.unlink()
+    with pytest.raises(DataError, match=r"holds no models.config: not a registry, or empty$"):
+        served_name(str(tmp_path))
 
 
 def test_what_is_no_model(tmp_path: Path) -> None:
