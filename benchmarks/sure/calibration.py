@@ -17,8 +17,7 @@ from benchmarks.quality.rows import read_rows
 from benchmarks.quality.tasks import TASKS
 from benchmarks.trained import train_on
 from charseq.measures.conformal import count_in_sets, rank_labels
-from charseq.measures.metrics import losses_of
-from charseq.measures.reliability import measure_calibration
+from charseq.measures.reliability import losses_of, measure_calibration
 from charseq.measures.set_methods import SET_METHODS
 from charseq.measures.temperature import rescale
 from charseq.models.calibration import read_calibration
