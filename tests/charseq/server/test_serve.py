@@ -241,7 +241,7 @@ def test_tls_token_limits_and_slow_clients(
         assert (large.status, large.headers["connection"]) == (413, "close")
         tls = ssl.create_default_context(cafile=cert)
         for part in (b"POST /ask HT", SLOW_BODY, b""):
-            plain = socket.create_connection(("127.0.0.1", server.port))
+            plain = socket.create_connection(("127.0.0.1", server.port), timeout=30)
             with tls.wrap_socket(plain, server_hostname="localhost") as slow:
                 slow.sendall(part)
                 assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
