@@ -146,7 +146,7 @@ def read_json(path: str) -> Any:
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON: {error}") from error
 
 
@@ -167,7 +167,7 @@ def parse_json(text: str | bytes, path: str) -> Any:
     """
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON: {error}") from error
 
 
@@ -201,7 +201,7 @@ def damage_as_data_error(path: str, expected: str) -> Iterator[None]:
         yield
     except KeyError as error:
         raise DataError(f"{path}: damaged, or not {expected}: no {error} in it") from error
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise DataError(f"{path}: damaged, or not {expected}: {error}") from error
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
+from charseq.json_values import build
 from charseq.measures.baseline import (
     Baseline,
     BaselineAccumulator,
@@ -139,23 +140,8 @@ class Evaluation:
         """
         names = {field.name for field in fields(cls)}
         content = {name: value for name, value in content.items() if name in names}
-        tables: dict[str, Any] = {
-            "labels": tuple(LabelScore(**row) for row in content["labels"]),
-            "confusion": Confusion.from_json(content["confusion"]),
-            "lengths": tuple(LengthScore(**row) for row in content["lengths"]),
-            "reliability": tuple(ReliabilityBin(**row) for row in content["reliability"]),
-            "answered": tuple(Answered(**point) for point in content.get("answered", ())),
-            "sets": tuple(map(SetScore.from_json, content.get("sets", ()))),
-        }
-        if baseline := content.get("baseline"):
-            tables["baseline"] = Baseline(**baseline)
-        if ngram_baseline := content.get("ngram_baseline"):
-            tables["ngram_baseline"] = NgramBaseline(**ngram_baseline)
-        if weighted := content.get("weighted"):
-            tables["weighted"] = WeightedScores(**weighted)
-        if uncalibrated := content.get("uncalibrated"):
-            tables["uncalibrated"] = Uncalibrated(**uncalibrated)
-        return cls(**{**content, **tables})
+        confusion = asdict(Confusion.from_json(content["confusion"]))
+        return build(cls, {**content, "confusion": confusion})
 
 
 class MetricsAccumulator:

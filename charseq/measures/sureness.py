@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,15 +80,6 @@ class SetScore:
     coverage: float
     mean_size: float
     covered: tuple[int, ...]
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> SetScore:
-        """Return the score that `asdict` made.
-
-        Raises:
-            KeyError, TypeError: `content` is not of this form.
-        """
-        return cls(**{**content, "covered": tuple(content["covered"])})
 
 
 class AnsweredAccumulator:

@@ -18,6 +18,7 @@ from typing import Any
 
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, read_json_object
+from charseq.json_values import build, convert
 from charseq.measures.conformal import find_threshold
 from charseq.measures.set_methods import SET_METHODS
 from charseq.models.saved_model import CALIBRATION_FILE
@@ -81,15 +82,35 @@ def parse_calibration(content: Mapping[str, Any], path: str) -> Calibration:
         DataError: as `read_calibration`; `path` is named.
     """
     with damage_as_data_error(path, f"a {CALIBRATION_FILE} of a training"):
-        if (version := int(content["format_version"])) > _FORMAT_VERSION:
+        if (version := convert(int, content["format_version"], "format_version")) > _FORMAT_VERSION:
             raise DataError(
                 f"{path}: got format version {version}, expected {_FORMAT_VERSION}: a newer "
                 "version of charseq wrote it"
             )
-        return Calibration(
-            int(content["rows"]),
-            float(content["temperature"]),
-            Sureness(**content["before"]),
-            Sureness(**content["after"]),
-            {method: tuple(map(float, content["scores"][method])) for method in SET_METHODS},
+        calibration = Calibration(
+            convert(int, content["rows"], "rows"),
+            convert(float, content["temperature"], "temperature"),
+            build(Sureness, content["before"]),
+            build(Sureness, content["after"]),
+            {
+                method: convert(tuple[float, ...], content["scores"][method], method)
+                for method in SET_METHODS
+            },
         )
+        _check(calibration)
+        return calibration
+
+
+def _check(calibration: Calibration) -> None:
+    """Check what sets of labels rely on.
+
+    Raises:
+        ValueError: scores are missing or not in order, or the temperature is not above 0.
+    """
+    if calibration.temperature <= 0:
+        raise ValueError(f"temperature: got {calibration.temperature}, expected more than 0")
+    for method, scores in calibration.scores.items():
+        if len(scores) != calibration.rows:
+            raise ValueError(f"{method}: got {len(scores)} scores, expected {calibration.rows}")
+        if list(scores) != sorted(scores):
+            raise ValueError(f"{method}: got scores that are not ascending")

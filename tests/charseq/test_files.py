@@ -176,7 +176,11 @@ def test_a_directory_that_cannot_be_created_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "some.json: not JSON: "), ("[]", "some.json: got list, expected a JSON object")],
+    [
+        ("{", "some.json: not JSON: "),
+        ("[" * 100_000, "some.json: not JSON: "),
+        ("[]", "some.json: got list, expected a JSON object"),
+    ],
 )
 def test_a_file_that_holds_no_json_object_is_refused(
     tmp_path: Path, text: str, message: str

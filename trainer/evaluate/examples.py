@@ -17,7 +17,7 @@ end, or null for anywhere), `rows` and `influence`, see `trainer.evaluate.influe
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from charseq.errors import DataError
 from charseq.examples import ids_to_text
 from charseq.files import damage_as_data_error, read_json_object
+from charseq.json_values import build, convert
 from charseq.measures.influence import influence_level, influence_scale
 from charseq.measures.metrics import Evaluation
 from trainer.evaluate.certain_rows import CertainRows, Row
@@ -110,12 +111,8 @@ def read_examples(path: str) -> Examples | None:
     try:
         content = read_json_object(path)
         with damage_as_data_error(path, "examples of an evaluation"):
-            if int(content["format_version"]) > _FORMAT_VERSION:
-                return None
-            labels = tuple(map(_parse_label, content["labels"]))
-            return Examples(
-                content["split"], content["fingerprint"], int(content["sampled_rows"]), labels
-            )
+            version = convert(int, content.pop("format_version"), "format_version")
+            return build(Examples, content) if version <= _FORMAT_VERSION else None
     except DataError as error:
         raise DataError(f"{error}; evaluate that split again, or remove the file") from error
 
@@ -141,20 +138,6 @@ def describe_examples(examples: Examples) -> dict[str, Any]:
             for one in examples.labels
         ],
     }
-
-
-def _parse_label(content: Mapping[str, Any]) -> LabelExamples:
-    return LabelExamples(
-        content["label"],
-        tuple(map(_parse_row, content["right"])),
-        tuple(map(_parse_row, content["wrong"])),
-        tuple(Ngram(**each) for each in content["ngrams"]),
-    )
-
-
-def _parse_row(content: Mapping[str, Any]) -> ExampleRow:
-    influence = content["influence"]
-    return ExampleRow(**{**content, "influence": None if influence is None else tuple(influence)})
 
 
 def make_examples(

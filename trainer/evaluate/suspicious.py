@@ -22,8 +22,10 @@ from typing import IO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from charseq.errors import DataError
 from charseq.examples import ids_to_text
-from charseq.files import damage_as_data_error, encode_text, whole_file
+from charseq.files import damage_as_data_error, encode_text, parse_json_object, whole_file
+from charseq.json_values import build
 from charseq.measures.conformal import Probabilities
 from charseq.measures.gains import Floats, Ints
 from trainer.run_directory import SUSPICIOUS_FILE
@@ -218,10 +220,18 @@ def read_suspicious(path: str) -> tuple[int, list[SuspiciousRow]] | None:
     if not os.path.exists(path):
         return None
     count, first = 0, []
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            count += 1
-            if count <= _SHOWN_ROWS:
-                with damage_as_data_error(path, f"a {SUSPICIOUS_FILE} of an evaluation"):
-                    first.append(SuspiciousRow(**json.loads(line)))
+    try:
+        with open(path, "rb") as file:
+            for line in file:
+                count += 1
+                if count <= _SHOWN_ROWS:
+                    first.append(_parse_row(line, f"{path}, line {count}"))
+    except DataError as error:
+        raise DataError(f"{error}; evaluate again, or remove the file") from error
     return count, first
+
+
+def _parse_row(line: bytes, place: str) -> SuspiciousRow:
+    content = parse_json_object(line, place)
+    with damage_as_data_error(place, f"a row of a {SUSPICIOUS_FILE}"):
+        return build(SuspiciousRow, content)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,11 @@ from trainer.settings import Settings
 from trainer.training.build import exported_model
 
 CALIBRATION = Calibration(
-    3, 1.5, Sureness(0.5, 0.25), Sureness(0.4, 0.125), {"lac": (0.1, 0.5), "aps": (0.5, 0.9)}
+    3,
+    1.5,
+    Sureness(0.5, 0.25),
+    Sureness(0.4, 0.125),
+    {"lac": (0.1, 0.5, 0.6), "aps": (0.5, 0.9, 0.9)},
 )
 
 
@@ -64,11 +69,22 @@ def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     [
         ({"format_version": 2}, "got format version 2, expected 1: a newer version"),
         ({"scores": {"lac": [0.5]}}, "damaged, or not a calibration.json of a training: no 'aps'"),
-        ({"before": 1}, "damaged"),
+        ({"before": 1}, "damaged.*got 1, expected an object"),
+        ({"rows": 4}, "damaged.*lac: got 3 scores, expected 4"),
+        ({"rows": float("inf")}, "damaged.*rows: got inf, expected int"),
+        ({"temperature": float("nan")}, "damaged.*temperature: got nan, expected a finite number"),
+        ({"temperature": 0}, "damaged.*temperature: got 0.0, expected more than 0"),
+        ({"temperature": 10**400}, "damaged.*temperature: got 1000.*expected a finite number"),
+        ({"after": {"log_loss": "x", "calibration_error": 0}}, "damaged.*log_loss: got 'x'"),
+        (
+            {"scores": {"lac": [0.5, 0.1, 0.6], "aps": [0, 0, 0]}},
+            "damaged.*lac: got scores that are not ascending",
+        ),
     ],
 )
 def test_a_file_of_another_form_is_refused(change, said, tmp_path: Path) -> None:
-    write_json(str(tmp_path / "calibration.json"), {**CALIBRATION.to_json(), **change})
+    content = json.dumps({**CALIBRATION.to_json(), **change})  # Unlike write_json with NaN.
+    (tmp_path / "calibration.json").write_text(content)
     with pytest.raises(DataError, match=said):
         read_calibration(str(tmp_path))
 

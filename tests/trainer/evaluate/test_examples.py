@@ -42,6 +42,11 @@ def test_a_file_is_read_as_it_was_written(tmp_path):
     path.write_text(json.dumps({"format_version": 1, "split": "test"}))
     with pytest.raises(DataError, match=r"not examples of an evaluation.*evaluate that split"):
         read_examples(str(path))
+    content = EXAMPLES.to_json()
+    content["labels"][0]["label"] = None
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"examples-test\.json.*label: got None, expected str"):
+        read_examples(str(path))
 
 
 def test_characters_are_marked_by_their_share_of_the_greatest_influence():

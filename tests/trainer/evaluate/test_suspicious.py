@@ -107,7 +107,7 @@ def test_a_file_has_a_line_for_each_row_and_is_read_by_its_beginning(tmp_path: P
     assert "fold" not in json.loads(lines[2])
     assert read_suspicious(str(path)) == (12, rows[:10])
     path.write_text('{"sequence": "A"}\n')
-    with pytest.raises(DataError, match=r"suspicious\.jsonl: damaged, or not a suspicious"):
+    with pytest.raises(DataError, match=r"suspicious\.jsonl, line 1: damaged, or not a row"):
         read_suspicious(str(path))
 
 
