@@ -70,8 +70,14 @@ class AskOptions:
             raise UsageError("-: stands for standard input, without other sequences")
 
     def batches(self) -> Iterator[list[bytes]]:
-        """Yield the sequences, one batch after another."""
+        """Yield the sequences, one batch after another.
+
+        Raises:
+            UsageError: they are to come from standard input, which is closed.
+        """
         if self.sequence == (_STANDARD_INPUT,):
+            if sys.stdin is None:
+                raise UsageError("-: standard input is closed, expected a sequence a line")
             if sys.stdin.isatty():
                 print("A sequence a line; Ctrl-D ends.", file=sys.stderr)
             return read_batches(sys.stdin.fileno())

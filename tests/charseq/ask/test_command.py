@@ -67,6 +67,13 @@ def test_json_is_a_line_for_each_sequence(ask: Ask) -> None:
     ]
 
 
+def test_standard_input_that_is_closed_is_said(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    status, out, error = ask("-")
+    assert (status, out) == (2, "")
+    assert error == "error: -: standard input is closed, expected a sequence a line\n"
+
+
 def test_standard_input_is_answered_line_by_line_also_where_one_cannot_be(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
