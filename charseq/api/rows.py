@@ -8,7 +8,7 @@ import math
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Any
@@ -94,7 +94,8 @@ def _own_folder() -> str:
 
 def _lines_of_pairs(rows: Iterable[object]) -> Iterator[str]:
     for number, row in enumerate(rows, 1):
-        if isinstance(row, (str, bytes)) or not isinstance(row, Iterable):
+        # Of a dict the names would be taken for the values, of a set any order.
+        if isinstance(row, (str, bytes, Mapping, Set)) or not isinstance(row, Iterable):
             raise UsageError(f"row {number:,}: got {row!r}, expected {_EXPECTED}")
         values = tuple(row)
         if len(values) != len(_COLUMNS):
@@ -103,8 +104,14 @@ def _lines_of_pairs(rows: Iterable[object]) -> Iterator[str]:
 
 
 def _lines_of_frame(frame: Any) -> Iterator[str]:
-    """Yield the rows of a DataFrame, with all its columns; what is missing is null."""
+    """Yield the rows of a DataFrame, with all its columns; what is missing is null.
+
+    Raises:
+        UsageError: two columns have the same name.
+    """
     names = [str(name) for name in frame.columns]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"got two columns {twice[0]!r}, expected each name once")
     values = frame.astype(object).where(frame.notna(), None)
     for number, row in enumerate(values.itertuples(index=False, name=None), 1):
         yield _to_line(dict(zip(names, row, strict=True)), number)

@@ -92,6 +92,15 @@ def test_the_same_rows_have_the_same_path_and_leave_nothing(temporary: Path) -> 
         ([("A", "x"), ("A",)], r"row 2: got 1 values, expected \(sequence, label\)"),
         ([("A", "x"), "AB"], r"row 2: got 'AB', expected \(sequence, label\)"),
         ([("A", "x"), 5], r"row 2: got 5, expected \(sequence, label\)"),
+        (
+            [{"sequence": "A", "label": "a"}],
+            r"row 1: got \{'sequence'.* expected \(sequence",
+        ),
+        ([{"A", "a"}], r"row 1: got \{.* expected \(sequence"),
+        (
+            pd.DataFrame([["A", "a", "b"]], columns=["sequence", "label", "label"]),
+            "got two columns",
+        ),
         ([("A", object)], r"row 1: got .* expected text, numbers, true, false, times or nothing"),
     ],
 )
