@@ -219,8 +219,10 @@ def local_path(name: str, path: str | os.PathLike[str]) -> str:
     """Return a path that a user gave for the argument `name`, without `~` and `file://`.
 
     Raises:
-        UsageError: it is empty, or an address of an object store.
+        UsageError: it is no path, or empty, or an address of an object store.
     """
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise UsageError(f"{name}: got {path!r}, expected a path")
     text = os.fsdecode(path)
     try:
         expanded = expand_path(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from charseq.api.commands import run_command
@@ -122,8 +123,8 @@ class Model:
             UsageError: as `predict`, or there is no such coverage or method.
             DataError: the model fails, or had no validation rows.
         """
-        if not 0 <= coverage <= 1:
-            raise UsageError(f"coverage: got {coverage}, expected 0 to 1")
+        if not isinstance(coverage, Real) or not 0 <= coverage <= 1:
+            raise UsageError(f"coverage: got {coverage!r}, expected 0 to 1")
         if method not in SET_METHODS:
             raise UsageError(f"method: got {method!r}, expected one of {', '.join(SET_METHODS)}")
         signature = PREDICT_SET if method == LAC else PREDICT_SET_ADAPTIVE
@@ -190,7 +191,7 @@ class Model:
             The figures by name, such as `figures["accuracy"]`.
 
         Raises:
-            UsageError: there is no such split or option.
+            UsageError: there is no such split or option, or `data` is no path.
             DataError: the dataset does not fit the model, or has no row in the split; or this model
                 is not that of a run.
         """
@@ -201,6 +202,8 @@ class Model:
                 f"{self.path}: has no run, which is what is evaluated; load the run that the model "
                 "came from"
             )
+        if not isinstance(data, (str, os.PathLike, Iterable)):
+            raise UsageError(f"data: got {data!r}, expected a dataset, or several")
         paths = [data] if isinstance(data, (str, os.PathLike)) else list(data)
         run_command("evaluate", {**options, "model": self.run, "data": paths, "split": split})
         path = os.path.join(self.run, evaluation_file(split))

@@ -14,9 +14,10 @@ def check_sequences(sequences: Iterable[object]) -> list[str]:
         sequences: a list, a tuple, an array, a column of a DataFrame, …
 
     Raises:
-        UsageError: they are one text and not several, or one of them is not text, or not Unicode.
+        UsageError: they are one text and not several, or nothing of the kind, or one of them is not
+            text, or not Unicode.
     """
-    if isinstance(sequences, (str, bytes)):
+    if isinstance(sequences, (str, bytes)) or not isinstance(sequences, Iterable):
         raise UsageError(f"sequences: got {sequences!r}, expected a list of texts")
     checked: list[str] = []
     for number, sequence in enumerate(sequences):

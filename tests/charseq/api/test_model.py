@@ -94,6 +94,7 @@ def test_text_becomes_nfc_as_that_of_the_dataset_did(directory: Path, model: Mod
     ("sequences", "message"),
     [
         ("AB", "sequences: got 'AB', expected a list of texts"),
+        (None, "sequences: got None, expected a list of texts"),
         (["A", float("nan")], r"sequences\[1\]: got nan, expected text"),
         (["A", b"B"], r"sequences\[1\]: got b'B', expected text"),
         (["\ud800"], r"sequences\[0\]: got '\\ud800', expected text without surrogates"),
@@ -126,6 +127,8 @@ def test_an_earlier_model_gives_no_sets(model: Model) -> None:
 def test_coverages_and_methods_that_do_not_exist_are_refused(model: Model) -> None:
     with pytest.raises(UsageError, match="coverage: got 95, expected 0 to 1"):
         model.predict_set(["A"], coverage=95)
+    with pytest.raises(UsageError, match=r"coverage: got '0\.9', expected 0 to 1"):
+        model.predict_set(["A"], coverage="0.9")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="method: got 'best', expected one of lac, aps"):
         model.predict_set(["A"], method="best")
 
