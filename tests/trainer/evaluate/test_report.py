@@ -285,6 +285,9 @@ def test_an_evaluation_of_another_form_is_named(tmp_path):
     (tmp_path / "evaluation-test.json").write_text("{")
     with pytest.raises(DataError, match=r"evaluation-test\.json: not JSON"):
         write_report(str(tmp_path))
+    write_run(tmp_path, replace(evaluation_of("xyz"), rows=-1))
+    with pytest.raises(DataError, match=r"not a run whose metrics\.json and evaluation-\*\.json"):
+        write_report(str(tmp_path))
 
 
 def examples_of(*labels, split="test", fingerprint="ab" * 32):
