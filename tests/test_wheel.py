@@ -70,6 +70,7 @@ def test_the_wheel_holds_every_module_and_template_of_the_project(unpacked: Path
     files = files_in(unpacked)
     assert files == files_in(ROOT)
     assert "charseq/html/templates/base.html" in files
+    assert "charseq/server/page/static/page.js" in files
 
 
 def test_the_wheel_holds_nothing_but_the_project(unpacked: Path) -> None:

@@ -15,14 +15,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from charseq.models.saved_model import SEQUENCE
-from charseq.server.calls import Limits, ask_call, find_signature, predict_call
+from charseq.models.saved_model import COVERAGE, EXPLAIN, PREDICT_SET, SEQUENCE, TOP_K
+from charseq.server.calls import INFLUENCE, Limits, ask_call, find_signature, predict_call
 from charseq.server.description import describe_api
 from charseq.server.errors import RequestError, come_again, invalid
 from charseq.server.gate import Access, BodyReader, Gate, Notes, notes_of
 from charseq.server.log import Log
 from charseq.server.metrics import CONTENT_TYPE, Metrics
 from charseq.server.model.messages import ANSWER, Array, Call
+from charseq.server.page.files import page_routes
 from charseq.server.paths import ModelPath, is_of_serving, parse_path
 from charseq.server.predict_answer import error_body, metadata, not_found, to_body
 from charseq.server.predict_request import parse_json, parse_predict, show_value, signature_name
@@ -68,7 +69,7 @@ class Api:
         self._description = orjson.dumps(describe_api(settings.name, settings.limits))
 
     def routes(self) -> list[Route]:
-        """Return the paths; that of a page for people, `/`, would stand before the last."""
+        """Return the paths."""
         return [
             Route("/v1/{path:path}", self.serving, methods=_METHODS),  # First: nearly all requests.
             Route("/healthz", self.health),
@@ -76,6 +77,8 @@ class Api:
             Route("/metrics", self.metrics),
             Route("/openapi.json", self.description),
             Route("/ask", self.ask, methods=_METHODS),
+            Route("/card", self.card),
+            *page_routes(),
             Route("/{path:path}", self.serving, methods=_METHODS),
         ]
 
@@ -115,6 +118,32 @@ class Api:
 
             _, outputs = await self._answer(request, version, notes, parse)
         return Response(f"[{','.join(outputs[ANSWER].tolist())}]", media_type=_JSON)
+
+    async def card(self, request: Request) -> Response:
+        """Answer what is known of the current version, and what may be asked."""
+        notes = notes_of(request.scope)
+        notes.route = "/card"
+        version = self._current()
+        notes.version = version.number
+        limits = self._settings.limits
+        content = {
+            "name": self._settings.name,
+            "version": version.number,
+            **version.ready.card,
+            "answers": {
+                INFLUENCE: EXPLAIN in version.ready.signatures,
+                COVERAGE: PREDICT_SET in version.ready.signatures,
+                TOP_K: TOP_K in version.ready.signatures,
+            },
+            "limits": {
+                "rows": limits.rows,
+                "characters": limits.characters,
+                "body_bytes": self._settings.max_body_bytes,
+            },
+        }
+        return Response(
+            orjson.dumps(content), media_type=_JSON, headers={"Cache-Control": "no-store"}
+        )
 
     async def serving(self, request: Request) -> Response:
         """Answer as TensorFlow Serving does."""

@@ -30,6 +30,7 @@ def describe_api(name: str, limits: Limits) -> dict[str, Any]:
     model = f"/v1/models/{name}"
     paths: dict[str, Any] = {
         "/ask": {"post": _ask(limits)},
+        "/card": {"get": _card()},
         f"{model}:predict": {"post": _predict()},
         f"{model}/versions/{{version}}:predict": {"post": _predict()},
     }
@@ -41,6 +42,7 @@ def describe_api(name: str, limits: Limits) -> dict[str, Any]:
         ("/readyz", "A model is loaded"),
         ("/metrics", "Metrics for Prometheus"),
         ("/openapi.json", "This description"),
+        ("/", "A page for people"),
     ):
         paths[path] = {"get": _get(text)}
     for path, methods in paths.items():
@@ -57,28 +59,60 @@ def describe_api(name: str, limits: Limits) -> dict[str, Any]:
 
 
 _INTEGER = {"type": "integer", "minimum": 0}
+_VERSION_HEADER = {
+    "X-Model-Version": {"description": "The version that answered", "schema": _INTEGER}
+}
 
 
 def _get(text: str) -> dict[str, Any]:
     return {"summary": text, "responses": {"200": {"description": text}}}
 
 
-def _post(summary: str, body: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    error = {"type": "object", "properties": {"error": _TEXT}, "required": ["error"]}
-    version = {"description": "The version that answered", "schema": _INTEGER}
-    errors = {
-        str(status): {"description": text, "content": _json(error)}
-        for status, text in _ERRORS.items()
+def _card() -> dict[str, Any]:
+    evaluation = {
+        "type": ["object", "null"],
+        "properties": {"split": _TEXT, "rows": _INTEGER},
+        "additionalProperties": {"type": ["number", "null"]},
     }
+    flags = {"type": "object", "additionalProperties": {"type": "boolean"}}
+    limits = {"type": "object", "additionalProperties": _INTEGER}
+    properties = {
+        "name": _TEXT,
+        "version": _INTEGER,
+        "labels": {"type": "array", "items": _TEXT},
+        "max_length": _INTEGER,
+        "alphabet_size": _INTEGER,
+        "dataset": _TEXT,
+        "train_rows": _INTEGER,
+        "promoted": {"type": ["string", "null"]},
+        "evaluation": evaluation,
+        "answers": flags,
+        "limits": limits,
+    }
+    answer = {"type": "object", "properties": properties, "required": sorted(properties)}
+    text = "What the current version was made of, how good it was, and what may be asked"
+    answered = {"description": text, "headers": _VERSION_HEADER, "content": _json(answer)}
+    return {"summary": text, "responses": {"200": answered, **_errors(401, 403, 503)}}
+
+
+def _errors(*statuses: int) -> dict[str, Any]:
+    error = {"type": "object", "properties": {"error": _TEXT}, "required": ["error"]}
+    return {
+        str(status): {"description": _ERRORS[status], "content": _json(error)}
+        for status in statuses
+    }
+
+
+def _post(summary: str, body: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     answered = {
         "description": "The answers",
-        "headers": {"X-Model-Version": version},
+        "headers": _VERSION_HEADER,
         "content": _json(answer),
     }
     return {
         "summary": summary,
         "requestBody": {"required": True, "content": _json(body)},
-        "responses": {"200": answered, **errors},
+        "responses": {"200": answered, **_errors(*_ERRORS)},
     }
 
 

@@ -16,6 +16,8 @@ from charseq.server.predict_answer import error_body
 
 # Probes and Prometheus come by the address of a pod, and without a token.
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+# A browser asks for a page without the token, which the page then asks for.
+PAGE_PATHS = frozenset({"/", "/style.css", "/page.js"})
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _ALL_INTERFACES = {"0.0.0.0", "::"}
 # Bodies that are held at once, of all requests.
@@ -61,8 +63,8 @@ def known_hosts(bound: str, allowed: Collection[str]) -> frozenset[str]:
     return frozenset(names)
 
 
-def check_access(headers: list[tuple[bytes, bytes]], access: Access) -> None:
-    """Check the Host and the token of a request.
+def check_access(path: str, headers: list[tuple[bytes, bytes]], access: Access) -> None:
+    """Check the Host of a request, and its token if its path needs one.
 
     A page of another site can have its own name resolved to this machine (DNS rebinding), and would
     then be of the same origin as the server; but its requests name it as their Host.
@@ -78,7 +80,7 @@ def check_access(headers: list[tuple[bytes, bytes]], access: Access) -> None:
         raise RequestError(
             403, f"this server is not known as {host}; --allow-host adds a name under which it is"
         )
-    if access.token is not None:
+    if access.token is not None and path not in PAGE_PATHS:
         given = [value for name, value in headers if name == b"authorization"]
         got = given[0] if given and given[0][: len(_BEARER)].lower() == _BEARER else b""
         if not hmac.compare_digest(got[len(_BEARER) :].strip(), access.token):
@@ -139,7 +141,7 @@ class Gate:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] not in OPEN_PATHS:
             try:
-                check_access(scope["headers"], self._access)
+                check_access(scope["path"], scope["headers"], self._access)
             except RequestError as error:
                 await send_error(error, send)
                 return

@@ -77,6 +77,7 @@ class FakeModel:
             max_length=MAX_LENGTH,
             batch_rows=100,
             seconds=0.5,
+            card={"labels": ["a", "b", "é"], "train_rows": 7},
         )
 
     async def call(self, call: Call) -> Result:

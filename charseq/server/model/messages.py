@@ -45,7 +45,8 @@ class Ready(NamedTuple):
     """A model was loaded and checked.
 
     signature_def: its signatures as TensorFlow Serving's metadata have them. max_length: of its
-    sequences. batch_rows: the most rows that it computes at once. seconds: what loading took.
+    sequences. batch_rows: the most rows that it computes at once. seconds: what loading took. card:
+    as `make_card` returns it.
     """
 
     signatures: Mapping[str, Signature]
@@ -55,6 +56,7 @@ class Ready(NamedTuple):
     max_length: int
     batch_rows: int
     seconds: float
+    card: Mapping[str, Any]
 
 
 class Refused(NamedTuple):

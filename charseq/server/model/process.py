@@ -63,6 +63,7 @@ def _load(directory: str, name: str, trust_model: bool) -> tuple[ServedModel, Re
     Raises:
         DataError: it is damaged or does more than compute, or its answers are wrong.
     """
+    from charseq.server.model.card import make_card, read_entry
     from charseq.server.model.checks import check_answers, check_files
     from charseq.server.model.served import ServedModel
 
@@ -83,6 +84,7 @@ def _load(directory: str, name: str, trust_model: bool) -> tuple[ServedModel, Re
         manifest.max_length,
         batch_rows(manifest.max_length),
         time.monotonic() - began,
+        make_card(manifest, read_entry(directory)),
     )
     return model, ready
 

@@ -41,7 +41,9 @@ def test_every_path_is_described() -> None:
     described = answer.json
     assert described["openapi"].startswith("3.1")
     assert set(described["paths"]) == {
+        "/",
         "/ask",
+        "/card",
         "/healthz",
         "/metrics",
         "/openapi.json",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from charseq.server.gate import known_hosts
+from charseq.server.gate import PAGE_PATHS, known_hosts
 from tests.support.asgi import InMemoryServer
 
 pytestmark = pytest.mark.unit
@@ -62,12 +62,21 @@ def test_a_token_is_needed_where_there_is_one(header: str, status: int) -> None:
     assert answer.headers.get("www-authenticate") == ("Bearer" if status == 401 else None)
 
 
-def test_every_path_but_the_open_ones_needs_the_token() -> None:
+def test_every_path_but_the_open_ones_and_the_page_needs_the_token() -> None:
     server = InMemoryServer(token=TOKEN.encode())
-    paths = ("/", "/ask", "/openapi.json", "/v1/models/charseq", "/metrics/", "/healthz/x")
+    paths = (
+        "/ask",
+        "/card",
+        "/page.js/",
+        "/openapi.json",
+        "/v1/models/charseq",
+        "/metrics/",
+        "/healthz/x",
+    )
     assert [server.request("GET", path).status for path in paths] == [401] * len(paths)
     probe = {"host": "10.1.2.3:8501"}
     assert [server.request("GET", path, b"", probe).status for path in OPEN] == [200] * 3
+    assert {server.request("GET", path).status for path in PAGE_PATHS} == {200}
 
 
 def test_answers_name_the_version() -> None:
