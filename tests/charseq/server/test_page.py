@@ -370,6 +370,8 @@ def check_promotion(page: Page, server: Server, models: Path, registry: Path) ->
     page.wait("#version", "Version 2")  # By itself.
     page.wait("#status", saying("abc", 2))
     assert "0.7000 on 1,234 test rows" in page.texts("dd")
+    # A page that is not visible does not look by itself.
+    page.run("Object.defineProperty(document, 'hidden', {value: true})")
     point(registry, 1)
     server.wait_for_event("ended", 2)
     page.find("#sequences").send_keys("d")  # Its answer is of another version than the card.

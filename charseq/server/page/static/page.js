@@ -383,7 +383,7 @@ function facts() {
   add("Labels", labels && `${labels.length.toLocaleString("en")}: ${labels.slice(0, 20).join(", ")}${labels.length > 20 ? ", …" : ""}`);
   add("Trained on", card.train_rows !== undefined ? plural(card.train_rows, "row") : "");
   add("Dataset", card.dataset);
-  add("Reads", card.max_length && `the first ${plural(card.max_length, "character")}, of ${card.alphabet_size.toLocaleString("en")} that it knows`);
+  add("Reads", card.max_length && `the first ${plural(card.max_length, "character")}; it knows ${card.alphabet_size.toLocaleString("en")} different ones`);
   if (evaluation) {
     const score = (name) => evaluation[name]?.toFixed(4);
     const measured = evaluation.rows ? ` on ${plural(evaluation.rows, `${evaluation.split} row`)}` : "";
@@ -398,6 +398,7 @@ function facts() {
 
 function showCard() {
   document.title = card.name;
+  element("model").hidden = false;
   element("name").textContent = card.name;
   element("version").textContent = `Version ${card.version}`;
   element("card").replaceChildren(...facts().flatMap(([name, value]) =>
