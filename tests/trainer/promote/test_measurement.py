@@ -229,7 +229,7 @@ def test_a_real_run_is_promoted_and_loads_as_a_server_loads_it(runs, data, tmp_p
     assert outcomes[1]["previous"] == outcomes[0]["candidate"] < outcomes[1]["candidate"]
     # Of the directories with a number for a name, a server loads the highest, or the one named.
     served = tf.saved_model.load(str(models / "2")).signatures
-    assert sorted(served) == ["classify_ids", "encode", "serving_default", "top_k"]
+    assert sorted(served) == ["classify_ids", "encode", "explain", "serving_default", "top_k"]
     expected = tf.saved_model.load(str(runs / "good" / "saved_model")).signatures
     texts = tf.constant(["AC?", "B", "CBA"])
     for answer in ("label", "probability"):
