@@ -76,10 +76,12 @@ def write_report(directory: str) -> str:
     ]
     suspicious = read_suspicious(os.path.join(directory, SUSPICIOUS_FILE))
     metrics = os.path.join(directory, METRICS_FILE)
-    epochs = read_json_object(metrics)
+    content = read_json_object(metrics)
+    with damage_as_data_error(metrics, f"the {METRICS_FILE} of a training"):
+        epochs = list(content["epochs"])
     files = f"a run whose {METRICS_FILE} and evaluation-*.json are as they were written"
     with damage_as_data_error(directory, files):
-        page = render_report(run, epochs["epochs"], evaluations, filter(None, examples), suspicious)
+        page = render_report(run, epochs, evaluations, filter(None, examples), suspicious)
     write_model_card(directory, run, sort_by_split(evaluations))
     path = os.path.join(directory, REPORT_FILE)
     write_text(path, page)
