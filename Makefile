@@ -60,7 +60,7 @@ demo: $(READY) ## Write a sample, prepare it, train on it and ask the model (1 m
 check: lint ## Lint, types and the unit tests, between two edits (1 minute)
 	$(PYTEST) -m 'unit and not integration'
 
-test: lint ## Lint, types and most tests, before a commit (10 minutes)
+test: lint ## Lint, types and most tests, before a commit (13 minutes)
 	$(PYTEST) -m 'not ($(SLOW))'
 
 # Each part once, the quickest first.
