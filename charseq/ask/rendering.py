@@ -1,4 +1,4 @@
-r"""Answers as lines: JSON for programs, and text for people, with the characters marked.
+r"""Answers as lines: JSON, or text for a terminal, with the characters marked.
 
 A mark is an escape sequence (ECMA-48, select graphic rendition). The characters have none of their
 own any more: a control character in a sequence is shown as \x1b.

@@ -1,4 +1,4 @@
-"""How far a long run is: a line for people, and a line of JSON for logs."""
+"""The progress of a long run: a line on a terminal, or a line of JSON in a log."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def describe_api(name: str, limits: Limits) -> dict[str, Any]:
         ("/readyz", "A model is loaded"),
         ("/metrics", "Metrics for Prometheus"),
         ("/openapi.json", "This description"),
-        ("/", "A page for people"),
+        ("/", "The web page"),
     ):
         paths[path] = {"get": _get(text)}
     for path, methods in paths.items():

@@ -144,6 +144,14 @@ def add_version(registry: Path, number: int, model: Path) -> None:
     shutil.copytree(model, registry / str(number))
 
 
+def make_registry(registry: Path, model: Path) -> Path:
+    """Make a registry whose current version is 1, a copy of a SavedModel; return it."""
+    registry.mkdir()
+    add_version(registry, 1, model)
+    point(registry, 1)
+    return registry
+
+
 def point(registry: Path, number: int, name: str = "charseq") -> None:
     """Make a version the current one, by a rename as a promotion does."""
     (registry / "models.config.tmp").write_text(

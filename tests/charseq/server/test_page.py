@@ -24,7 +24,13 @@ from tests.support.browser import NEEDS_CHROMIUM, browser
 from tests.support.manifests import toy_manifest
 from tests.support.paths import ROOT
 from tests.support.serving import Server, started
-from tests.support.versioned_model import add_version, point, probabilities, save_versioned_model
+from tests.support.versioned_model import (
+    add_version,
+    make_registry,
+    point,
+    probabilities,
+    save_versioned_model,
+)
 
 STATIC = ROOT / "charseq" / "server" / "page" / "static"
 TOKEN = "0123456789abcdef"
@@ -196,10 +202,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def registry(models: Path, tmp_path: Path) -> Path:
     """A registry whose current version is 1."""
-    (tmp_path / "registry").mkdir()
-    add_version(tmp_path / "registry", 1, models / "1")
-    point(tmp_path / "registry", 1)
-    return tmp_path / "registry"
+    return make_registry(tmp_path / "registry", models / "1")
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from tests.support.serving import Callers, Client, Reply, Server, started, wait_
 from tests.support.versioned_model import (
     add_version,
     find_fault,
+    make_registry,
     point,
     probabilities,
     save_versioned_model,
@@ -43,10 +44,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def registry(models: Path, tmp_path: Path) -> Path:
     """A registry whose current version is 1."""
-    (tmp_path / "registry").mkdir()
-    add_version(tmp_path / "registry", 1, models / "1")
-    point(tmp_path / "registry", 1)
-    return tmp_path / "registry"
+    return make_registry(tmp_path / "registry", models / "1")
 
 
 def fault_of(text: str, reply: Reply) -> str:
