@@ -1,10 +1,12 @@
-"""How strongly a character of known influence is marked, on a terminal and in a page."""
+"""The influence of characters on a label: its limit, and how strongly it is marked."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+# A probability that float32 cannot hold counts as its least normal number: -87.3 nats.
+LEAST_PROBABILITY = 2.0**-126
 LEVELS = 4
 # From these shares of the greatest influence of the text on, each.
 _STEPS = (0.1, 0.3, 0.55, 0.8)

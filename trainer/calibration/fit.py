@@ -15,9 +15,9 @@ from charseq.measures.reliability import losses_of, measure_calibration
 from charseq.measures.set_methods import SET_METHODS
 from charseq.measures.temperature import fit_temperature, rescale
 from charseq.models.calibration import Calibration, Sureness
+from trainer.batch_predictions import Predictions, predict_batches
 from trainer.data.batches import Batches, resolve_batch_size
 from trainer.data.dataset import Dataset
-from trainer.evaluate.evaluation import Predictions, predict_batches
 
 # Enough for shares within 0.3 points; more, or more probabilities, would take longer than seconds.
 _MOST_ROWS = 10_000

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from charseq.files import write_json
 from charseq.measures.metrics import Evaluation
 from charseq.models.runs import evaluation_file
+from trainer.batch_predictions import Predictions
 from trainer.data.dataset import Dataset
 from trainer.evaluate.certain_rows import CertainRows
-from trainer.evaluate.evaluation import Predictions, check_same_ids, evaluate
+from trainer.evaluate.evaluation import check_same_ids, evaluate
 from trainer.evaluate.examples import make_examples
 from trainer.evaluate.keras_file import load_keras_model
 from trainer.evaluate.suspicious import collect_suspicious, write_suspicious

@@ -19,8 +19,9 @@ from charseq.measures.intervals import Summary, summarize_folds
 from charseq.measures.metrics import Evaluation, MetricsAccumulator
 from charseq.measures.reliability import RELIABILITY_BINS
 from charseq.measures.sureness import pool_sets
+from trainer.batch_predictions import Predictions
 from trainer.data.dataset import Dataset
-from trainer.evaluate.evaluation import Predictions, evaluate
+from trainer.evaluate.evaluation import evaluate
 from trainer.evaluate.report import describe_split
 from trainer.evaluate.suspicious import collect_suspicious, read_suspicious, write_suspicious
 from trainer.run_directory import REPORT_FILE, SUSPICIOUS_FILE, Run

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charseq.measures.gains import Floats, Ints
+from charseq.measures.influence import LEAST_PROBABILITY
 from trainer.evaluate.certain_rows import Row
 
 # From ids (rows, timesteps) int64 and lengths (rows,) int64 to probabilities (rows, labels).
@@ -31,8 +32,6 @@ LEAST_ROWS = 3
 _ADDED_ROWS = 10
 _SHOWN_NGRAMS = 10
 _IDS_AT_ONCE = 1 << 16
-# The least normal float32, as in `trainer.export.explanation`.
-_FLOOR = float(np.finfo(np.float32).tiny)
 
 
 class NgramInfluence(NamedTuple):
@@ -151,7 +150,7 @@ def _pad(rows: Sequence[Row]) -> tuple[Ints, Ints]:
 
 
 def _log(probabilities: Floats) -> Floats:
-    result: Floats = np.log(np.maximum(probabilities, _FLOOR))
+    result: Floats = np.log(np.maximum(probabilities, LEAST_PROBABILITY))
     return result
 
 

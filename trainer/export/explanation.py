@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
+
+from charseq.measures.influence import LEAST_PROBABILITY
 
 # From ids (rows, timesteps) int64 and lengths (rows,) int64 to probabilities (rows, labels).
 Classify = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
-# A probability that float32 cannot hold counts as its least normal number: -87.3 nats.
-FLOOR = float(np.finfo(np.float32).tiny)
 _PADDING_ID = 0
 # The ids of the texts that are classified at once: enough for all characters of a text of 256. A
 # model of n-grams takes some 3 KB for each, 200 MB in all.
@@ -83,4 +82,4 @@ def explain(
 
 
 def _log(probability: tf.Tensor) -> tf.Tensor:
-    return tf.math.log(tf.maximum(tf.cast(probability, tf.float32), FLOOR))
+    return tf.math.log(tf.maximum(tf.cast(probability, tf.float32), LEAST_PROBABILITY))

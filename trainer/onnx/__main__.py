@@ -9,8 +9,7 @@ if __name__ == "__main__":
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -19,13 +18,13 @@ from charseq.console.terminal import escape_terminal
 from charseq.errors import DataError
 from charseq.files import damage_as_data_error, read_json_object
 from charseq.flags import flag, make_parser, parse, validate
-from charseq.models.saved_model import ENTRY_FILE, RUN_FILE, SAVED_MODEL_FILE
+from charseq.models.saved_model import ENTRY_FILE, SAVED_MODEL_FILE
 from charseq.process.machine import format_bytes
 from trainer.addresses import check_data, check_local
-from trainer.config import DATA_HELP, data_from_json
-from trainer.data.dataset import Dataset, open_datasets
+from trainer.config import DATA_HELP
 from trainer.onnx.files import FILES, MODEL_FILE, check_free
-from trainer.run_directory import Run, read_run, read_run_json
+from trainer.run_dataset import open_run_dataset
+from trainer.run_directory import read_run
 
 _LIBRARIES = ("onnx", "onnxruntime")
 _SHOWN_WIDTH = 200
@@ -84,7 +83,8 @@ def _run(options: ExportOptions) -> None:
     _check_not_saved_model(options.model)
     run = read_run(options.model)
     check_free(options.output)
-    with _open_dataset(run, options.data) as dataset:
+    why = "and its rows check the export"
+    with open_run_dataset(options.model, options.data, why) as dataset:
         with heavy_imports():
             from trainer.onnx.export import export
         exported = export(run, dataset, options.output)
@@ -120,30 +120,6 @@ def _check_not_saved_model(directory: str) -> None:
     raise DataError(
         f"{directory}: a SavedModel, of which no other format can be made: give the run {run}"
     )
-
-
-@contextmanager
-def _open_dataset(run: Run, data: tuple[str, ...]) -> Iterator[Dataset]:
-    """Open the dataset of a run; data: where it is now, or () for where it was.
-
-    Raises:
-        DataError: it cannot be opened, or the `run.json` does not say where it was.
-    """
-    addresses, path = data, run.path(RUN_FILE)
-    if not data:
-        with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
-            addresses = data_from_json(read_run_json(path)["options"]["data"])
-    with ExitStack() as stack:
-        try:
-            dataset = stack.enter_context(open_datasets(addresses))
-        except DataError as error:
-            if data:
-                raise
-            raise DataError(
-                f"{error}; {run.directory} was trained on it, and its rows check the export: say "
-                "with --data where it is now"
-            ) from error
-        yield dataset
 
 
 if __name__ == "__main__":

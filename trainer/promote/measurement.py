@@ -24,9 +24,9 @@ from charseq.models.saved_model import (
     SEQUENCE,
     load_saved_model,
 )
+from trainer.batch_predictions import predict_batches
 from trainer.data.batches import Batches
 from trainer.data.dataset import Dataset
-from trainer.evaluate.evaluation import predict_batches
 from trainer.promote.lineage import read_model_dataset
 from trainer.settings import resolve_representation
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from charseq.chain import alone_note
 from charseq.console.messages import name_first, print_error
 from charseq.errors import DataError
-from charseq.files import damage_as_data_error, seal, sha256_of_file, write_json
+from charseq.files import seal, sha256_of_file, write_json
 from charseq.models.saved_model import CARD_FILE, ENTRY_FILE, EXTRA_DIR, RUN_ASSET, RUN_FILE
-from trainer.config import data_from_json
-from trainer.data.dataset import Dataset, open_datasets
+from trainer.data.dataset import Dataset
 from trainer.promote.comparison import Comparison, compare, is_better
 from trainer.promote.ledger import Event, find_rollback, now
 from trainer.promote.lineage import (
@@ -28,7 +27,8 @@ from trainer.promote.lineage import (
 )
 from trainer.promote.options import PromotionRules
 from trainer.promote.registry import Registry
-from trainer.run_directory import MODEL_CARD_FILE, SAVED_MODEL, read_run, read_run_json
+from trainer.run_dataset import open_run_dataset, training_data
+from trainer.run_directory import MODEL_CARD_FILE, SAVED_MODEL, read_run
 
 FORMAT_VERSION = 1
 TRIVIAL, FEWER_LABELS = "trivial", "fewer_labels"
@@ -146,21 +146,8 @@ def _open_dataset(candidate: Candidate, rules: PromotionRules) -> Iterator[Datas
     Raises:
         DataError: it is not there, or rows that are to be left out cannot be.
     """
-    addresses = data = rules.data
-    if not addresses:
-        path = os.path.join(candidate.directory, RUN_FILE)
-        with damage_as_data_error(path, f"a {RUN_FILE} of a training"):
-            addresses = data_from_json(read_run_json(path)["options"]["data"])
-    with ExitStack() as stack:
-        try:
-            dataset = stack.enter_context(open_datasets(addresses))
-        except DataError as error:
-            if data:
-                raise
-            raise DataError(
-                f"{error}; {candidate.directory} was trained on it, with the fingerprint "
-                f"{candidate.fingerprint[:16]}: say with --data where it is now"
-            ) from error
+    why = f"with the fingerprint {candidate.fingerprint[:16]}"
+    with open_run_dataset(candidate.directory, rules.data, why) as dataset:
         if rules.exclude:
             from trainer.data.exclusion import exclude_rows  # Late, as it imports numpy.
 
@@ -168,6 +155,7 @@ def _open_dataset(candidate: Candidate, rules: PromotionRules) -> Iterator[Datas
         dataset = dataset.of_fold(read_run(candidate.directory).fold)
         fingerprint = dataset.manifest.fingerprint
         if fingerprint != candidate.fingerprint:
+            addresses = rules.data or training_data(candidate.directory)
             raise DataError(
                 f"{', '.join(addresses)}: its fingerprint is {fingerprint[:16]}, and "
                 f"{candidate.directory} was trained on the dataset of {candidate.fingerprint[:16]}:"

@@ -9,9 +9,10 @@ from charseq.measures.baseline import Baseline, NgramBaseline
 from charseq.measures.metrics import Confusion, Evaluation, LabelScore
 from charseq.measures.sureness import SetScore, Uncalibrated
 from tests.support.datasets import toy_rows, write_dataset
+from trainer.batch_predictions import predict_batches
 from trainer.data.batches import Batches
 from trainer.data.dataset import read_dataset
-from trainer.evaluate.evaluation import check_same_ids, format_evaluation, predict_batches
+from trainer.evaluate.evaluation import check_same_ids, format_evaluation
 from trainer.run_directory import Run
 
 pytestmark = pytest.mark.unit
