@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -31,6 +34,7 @@ from charseq.models.saved_model import (
     STRANGENESS_IDS,
     load_saved_model,
 )
+from charseq.process.machine import cpu_count
 from charseq.text.normalization import BLANKS
 from charseq.text.sequences import cut, normalize
 
@@ -134,7 +138,10 @@ class Asked:
         self._manifest = manifest
         self._loaded = load_saved_model(directory, self._name, trust_model)
         self._batch_rows = batch_rows(manifest.max_length)
+        # One more than the cores: TensorFlow leaves some idle within a batch.
+        self._threads = ThreadPoolExecutor(cpu_count() + 1)
         self._rows_answered = 0
+        self._compile_lock = Lock()
         self._compiled: Probabilities | None = None
         if not {LABEL, PROBABILITY} <= self.outputs_of(CLASSIFY):
             raise DataError(
@@ -164,13 +171,15 @@ class Asked:
         return [next(answers) if isinstance(one, str) else one for one in checked]
 
     def _answer_texts(self, texts: Sequence[str], wanted: Wanted) -> Iterator[Answer]:
+        self._rows_answered += len(texts)
         # A batch takes as long as its longest sequence.
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        answers: dict[int, Answer] = {}
-        for start in range(0, len(order), self._batch_rows):
-            places = order[start : start + self._batch_rows]
-            batch = self._answer_batch([texts[place] for place in places], wanted)
-            answers.update(zip(places, batch, strict=True))
+        batches = [
+            [texts[place] for place in order[start : start + self._batch_rows]]
+            for start in range(0, len(order), self._batch_rows)
+        ]
+        answered = self._threads.map(lambda batch: self._answer_batch(batch, wanted), batches)
+        answers = dict(zip(order, chain.from_iterable(answered), strict=True))
         return (answers[place] for place in range(len(texts)))
 
     def _answer_batch(self, texts: list[str], wanted: Wanted) -> list[Answer]:
@@ -188,7 +197,6 @@ class Asked:
 
     def classify(self, texts: list[str]) -> Classified:
         """Return the labels of a batch of texts that are ready for the model's graph."""
-        self._rows_answered += len(texts)
         if 2 * len(texts) > self._batch_rows and self._may_compile():
             encoded = self._call(ENCODE, texts)
             of_all = self._compute_in_xla(encoded)
@@ -210,12 +218,14 @@ class Asked:
         """Return the probabilities (rows, labels) of what `encode` gave for a batch, or fewer."""
         import tensorflow as tf
 
-        self._compiled = self._compiled or find_probabilities(self._loaded, self._manifest)
+        with self._compile_lock:
+            compiled = self._compiled or find_probabilities(self._loaded, self._manifest)
+            self._compiled = compiled
         rows = len(encoded[LENGTH])
         missing = self._batch_rows - rows
         ids = np.pad(encoded[IDS], ((0, missing), (0, 0)))
         length = np.pad(encoded[LENGTH], (0, missing), constant_values=1)
-        of_all: _Floats = self._compiled(tf.constant(ids), tf.constant(length)).numpy()
+        of_all: _Floats = compiled(tf.constant(ids), tf.constant(length)).numpy()
         return of_all[:rows]
 
     def _sets(self, texts: list[str], coverage: float) -> list[tuple[str, ...]]:

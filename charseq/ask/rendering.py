@@ -121,6 +121,8 @@ def _head(answer: Answer | Rejected, middle: str, label_columns: int) -> str:
 def _tail(answer: Answer | Rejected, used: int, layout: Layout) -> str:
     if isinstance(answer, Rejected):
         return f"no answer: {REASONS[answer.reason]}"
+    if answer.influence is None and layout.columns is None:
+        return escape_terminal(answer.sequence)
     room = None if layout.columns is None else max(layout.columns - used, _FEWEST_COLUMNS)
     text = answer.sequence if answer.read is None else answer.read
     influence = answer.influence or (0.0,) * len(text)

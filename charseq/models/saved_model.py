@@ -8,11 +8,10 @@
 | `classify_ids` | `ids` and `length`, as `encode` gives them | `probabilities` (batch, labels) float32 |
 | `strangeness_ids` | the same | `surprise` and `strangeness` (batch,) float32 |
 | `predict_set`, `predict_set_adaptive` | `sequence` (batch,) string, `coverage` () float32, 0 to 1 | `labels` (batch, labels) string, most probable first, their `probabilities` (batch, labels) float32, and `size` (batch,) int32: the set is the first `size` labels |
-
-`surprise` and `strangeness`, of `trainer.strangeness.model`, and the last three signatures are of models that had validation rows: sets of labels that hold the right one as often as `coverage` says, by the
-methods `lac` and `aps` of `charseq.measures.conformal`.
 | `explain` | `sequence` (batch,) string | `label` (batch,) string, `log_probability` (batch,) float32, `influence` (batch, max_length) float32, `length` (batch,) int64 |
 
+`surprise` and `strangeness`, of `trainer.strangeness.model`, `strangeness_ids` and the sets are of models that had validation rows: sets of labels that hold the right one as often as `coverage` says, by the
+methods `lac` and `aps` of `charseq.measures.conformal`.
 `sequence` is in NFC if the dataset in the assets was prepared with `--normalize nfc`; see `charseq.text.normalization`.
 """  # noqa: E501 - a table
 
@@ -40,8 +39,6 @@ STRANGENESS_IDS = "strangeness_ids"
 PREDICT_SET = "predict_set"
 PREDICT_SET_ADAPTIVE = "predict_set_adaptive"
 EXPLAIN = "explain"
-# Models of some versions have these, too.
-PREDICT_SET = "predict_set"
 
 SEQUENCE = "sequence"
 K = "k"
@@ -57,9 +54,6 @@ IDS = "ids"
 LENGTH = "length"
 LOG_PROBABILITY = "log_probability"
 INFLUENCE = "influence"
-COVERAGE = "coverage"
-SIZE = "size"
-STRANGENESS = "strangeness"
 
 # How far probabilities may differ when float32 sums are added in another order.
 PROBABILITY_TOLERANCE = 1e-5
