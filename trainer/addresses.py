@@ -1,4 +1,4 @@
-"""Addresses of object stores, and the options that take only local paths."""
+"""Options that take addresses of object stores, and those that take only local paths."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ from collections.abc import Iterable
 
 from charseq.errors import UsageError
 from charseq.flags import check_encoding
-
-
-def is_address(path: str) -> bool:
-    """Return whether `path` names a place in an object store, such as s3://bucket/name."""
-    return "://" in path
+from charseq.stores.addresses import is_address
 
 
 def check_data(paths: Iterable[str]) -> None:

@@ -14,7 +14,8 @@ from charseq.errors import UsageError
 from charseq.flags import changed_options, flag, make_parser, parse, require, validate
 from charseq.models.saved_model import TRUST_MODEL_HELP
 from charseq.options_file import to_toml
-from trainer.addresses import check_data, check_local, is_address
+from charseq.stores.addresses import is_address
+from trainer.addresses import check_data, check_local
 
 DATA_HELP = (
     "dataset directory that python -m pipeline wrote, local, s3:// or gs://; where one adds rows "

@@ -19,6 +19,7 @@ from charseq.examples import WEIGHT
 from charseq.folds import records_of_parts
 from charseq.manifest import MANIFEST_FILE, REPORT_FILE, Manifest, check_shard, parse_manifest
 from charseq.paths import expand_path
+from charseq.stores.addresses import is_address
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -228,7 +229,7 @@ def local_path(name: str, path: str | os.PathLike[str]) -> str:
         expanded = expand_path(text)
     except ValueError as error:
         raise UsageError(f"{name}: {error}") from None
-    if "://" in expanded:
+    if is_address(expanded):
         raise UsageError(
             f"{name}: got {text!r}, expected a local directory; a mounted bucket will do"
         )

@@ -15,6 +15,7 @@ from charseq.models.saved_model import (
     RUN_FILE,
     SAVED_MODEL_FILE,
 )
+from charseq.stores.addresses import is_address
 
 _VERSION = re.compile("[1-9][0-9]*")
 _NAME = re.compile(r'^ *name: *"([^"\\/:]+)" *$', re.MULTILINE)
@@ -37,7 +38,7 @@ def locate_model(path: str) -> Located:
         DataError: it is none of these or not on this machine, the run is not complete, or the
             SavedModel is not one that the trainer exported.
     """
-    if "://" in path:
+    if is_address(path):
         raise DataError(f"{path}: only a model on this machine can be loaded; copy it here")
     if not os.path.isdir(path):
         raise DataError(f"{path}: no such directory")
@@ -78,36 +79,46 @@ def _run_around(path: str) -> str | None:
     return run if is_of_run else None
 
 
-def current_version(registry: str) -> int:
+def current_version(registry: str, name: str | None = None) -> int:
     """Return the number of a registry's current version.
+
+    Args:
+        registry: its directory.
+        name: of the registry in messages; None for its directory.
 
     Raises:
         DataError: there is none, or `models.config` does not say which.
     """
-    versions = CURRENT_VERSION.findall(_read_pointer(registry))
+    name = name or registry
+    versions = CURRENT_VERSION.findall(_read_pointer(registry, name))
     if len(versions) != 1 or int(versions[0]) == 0:
-        raise DataError(f"{os.path.join(registry, POINTER_FILE)}: names no current model")
+        raise DataError(f"{os.path.join(name, POINTER_FILE)}: names no current model")
     return int(versions[0])
 
 
-def served_name(registry: str) -> str:
+def served_name(registry: str, name: str | None = None) -> str:
     """Return the name under which the model of a registry is served, by its `models.config`.
+
+    Args:
+        registry: its directory.
+        name: of the registry in messages; None for its directory.
 
     Raises:
         DataError: it gives no name.
     """
-    names = _NAME.findall(_read_pointer(registry))
+    name = name or registry
+    names = _NAME.findall(_read_pointer(registry, name))
     if len(names) != 1:
         raise DataError(
-            f"{os.path.join(registry, POINTER_FILE)}: got {len(names)} times 'name: \"…\"', "
+            f"{os.path.join(name, POINTER_FILE)}: got {len(names)} times 'name: \"…\"', "
             "expected it once"
         )
     return str(names[0])
 
 
-def _read_pointer(registry: str) -> str:
+def _read_pointer(registry: str, name: str) -> str:
     path = os.path.join(registry, POINTER_FILE)
     if not os.path.exists(path):
-        raise DataError(f"{registry} holds no {POINTER_FILE}: not a registry, or empty")
+        raise DataError(f"{name} holds no {POINTER_FILE}: not a registry, or empty")
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()

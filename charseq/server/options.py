@@ -23,7 +23,9 @@ class ServeOptions:
     """
 
     registry: str = flag(
-        "the registry whose current version is served", metavar="DIR", is_path=True
+        "the registry whose current version is served: a directory, s3:// or gs://",
+        metavar="DIR",
+        is_path=True,
     )
     host: str = flag("address to listen at", default="127.0.0.1", metavar="ADDRESS")
     port: int = flag(
@@ -75,7 +77,7 @@ class ServeOptions:
     )
     batch_wait_ms: float = flag(
         "most milliseconds that a request waits for others to join its batch",
-        default=1.0,
+        default=0.0,
         metavar="MS",
         minimum=0,
         maximum=1000,

@@ -24,6 +24,7 @@ from charseq.server.gate import Access, known_hosts
 from charseq.server.log import json_log
 from charseq.server.metrics import Metrics
 from charseq.server.options import TOKEN_VARIABLE, ServeOptions
+from charseq.server.registry import Registry, open_registry
 from charseq.server.versions import Versions
 
 _BACKLOG = 2048
@@ -36,15 +37,21 @@ def serve(options: ServeOptions, token: bytes | None) -> None:
     """Serve until SIGINT or SIGTERM; what is under way is answered before the signal takes effect.
 
     Raises:
-        DataError: the port cannot be listened to, a file of TLS cannot be used, or the first
-            version cannot be loaded.
+        UsageError: the registry's address is of an unknown kind.
+        DataError: the registry or its first version cannot be loaded, the port cannot be listened
+            to, or a file of TLS cannot be used.
     """
+    with open_registry(options.registry) as registry:
+        _serve_registry(options, token, registry)
+
+
+def _serve_registry(options: ServeOptions, token: bytes | None, registry: Registry) -> None:
     log = json_log(unescaped(sys.stdout))
     metrics = Metrics()
     batches = BatchSettings(options.batch_wait_ms / 1000, options.max_queue_rows, options.timeout)
-    versions = Versions(options.registry, options.trust_model, batches, metrics, log)
+    versions = Versions(registry, options.trust_model, batches, metrics, log)
     settings = Settings(
-        name=served_name(options.registry),
+        name=served_name(registry.directory, registry.address),
         limits=Limits(options.max_rows, options.max_characters),
         max_body_bytes=options.max_body_bytes,
         access=Access(known_hosts(options.host, options.allow_host), token),

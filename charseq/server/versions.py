@@ -1,4 +1,4 @@
-"""The version that is served: the current one of the registry, which is looked at each second.
+"""The version that is served: the current one of the registry, which is looked at again and again.
 
 A version that became current is loaded beside the one that answers, and takes over when it is
 loaded and checked. Requests that began with the old one end with it; then its process ends, and its
@@ -22,8 +22,8 @@ from charseq.server.metrics import Metrics
 from charseq.server.model.handle import ModelProcess
 from charseq.server.model.messages import Counted, Ready
 from charseq.server.predict_answer import state_of_version
+from charseq.server.registry import Registry
 
-_SECONDS_BETWEEN_LOOKS = 1.0
 LOADING, AVAILABLE, UNLOADING, END = "LOADING", "AVAILABLE", "UNLOADING", "END"
 
 
@@ -55,7 +55,7 @@ class Versions:
     """The versions of a registry.
 
     Args:
-        registry: its directory.
+        registry: that holds them.
         trust_model: load versions even if they do more than compute.
         settings: of batches.
         metrics: counts batches and versions.
@@ -64,7 +64,7 @@ class Versions:
 
     def __init__(
         self,
-        registry: str,
+        registry: Registry,
         trust_model: bool,
         settings: BatchSettings,
         metrics: Metrics,
@@ -88,13 +88,13 @@ class Versions:
         Raises:
             DataError: it cannot be loaded, or there is none.
         """
-        await self._load(current_version(self._registry))
+        await self._load(self._current_version())
 
     async def follow(self) -> None:
         """Load what becomes current, for ever."""
         while True:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._lost(), _SECONDS_BETWEEN_LOOKS)
+                await asyncio.wait_for(self._lost(), self._registry.seconds_between_looks)
             try:
                 await self._look()
                 self._last_error = ""
@@ -114,20 +114,22 @@ class Versions:
     async def _lost(self) -> None:
         """Wait until the process of the current version has ended."""
         if self.current is None:
-            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            await asyncio.sleep(self._registry.seconds_between_looks)
         else:
             await self.current.process.has_ended.wait()
 
     async def _look(self) -> None:
         """Load the current version if it is not the one that answers."""
-        number = current_version(self._registry)
         served = self.current
+        in_use = () if served is None else (served.number,)
+        await asyncio.to_thread(self._registry.update, in_use)
+        number = self._current_version()
         is_lost = served is not None and served.process.has_ended.is_set()
         if served is not None and served.number == number and not is_lost:
             return
         if is_lost and served is not None:
             self._log(event="lost", version=served.number, message="its process has ended")
-        changed = os.stat(os.path.join(self._registry, POINTER_FILE)).st_mtime_ns
+        changed = os.stat(os.path.join(self._registry.directory, POINTER_FILE)).st_mtime_ns
         if self._refused == (number, changed):
             if served is None or not is_lost:
                 return
@@ -144,10 +146,13 @@ class Versions:
                 still=None if self.current is None else self.current.number,
             )
 
+    def _current_version(self) -> int:
+        return current_version(self._registry.directory, self._registry.address)
+
     async def _load(self, number: int) -> None:
-        directory = os.path.join(self._registry, str(number))
+        directory = os.path.join(self._registry.directory, str(number))
         if not os.path.isdir(directory):
-            raise DataError(f"{directory}: no such version")
+            raise DataError(f"{self._registry.address}/{number}: no such version")
         self.states[number] = state_of_version(number, LOADING)
         self._log(event="loading", version=number)
         try:

@@ -27,6 +27,7 @@ from charseq.server.model.messages import (
     TensorSpec,
 )
 from charseq.server.predict_answer import state_of_version
+from charseq.server.registry import LocalRegistry
 from charseq.server.versions import Version, Versions
 from charseq.text.normalization import Normalization
 
@@ -165,7 +166,9 @@ class InMemoryServer:
         return asyncio.run(self._request_all(requests))
 
     async def _request_all(self, requests: Sequence[tuple[Any, ...]]) -> list[Answer]:
-        versions = Versions("registry", False, self._batches, self.metrics, self._note)
+        versions = Versions(
+            LocalRegistry("registry"), False, self._batches, self.metrics, self._note
+        )
         app = create_app(versions, self._settings, self.metrics, self._note)
         if self._is_loaded:
             batcher = Batcher(

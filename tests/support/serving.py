@@ -65,6 +65,10 @@ class Server:
     def wait_for_event(self, event: str, version: int, seconds: float = 60) -> None:
         wait_for(lambda: (event, version) in self.events(), seconds, self.process)
 
+    def wait_for_message(self, part: str, seconds: float = 60) -> None:
+        messages = lambda: [line.get("message", "") for line in self.log()]  # noqa: E731
+        wait_for(lambda: any(part in message for message in messages()), seconds, self.process)
+
     def client(self, tls: ssl.SSLContext | None = None) -> Client:
         self.clients.append(Client(self.port, tls))
         return self.clients[-1]
@@ -122,7 +126,7 @@ def wait_for(condition: Any, seconds: float, process: subprocess.Popen[bytes]) -
 
 @contextlib.contextmanager
 def started(
-    registry: Path, folder: Path, *flags: str, environment: Mapping[str, str] | None = None
+    registry: Path | str, folder: Path, *flags: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
     """Start a server on a free port; kill it, if it still runs, after the block."""
     folder.mkdir(parents=True, exist_ok=True)

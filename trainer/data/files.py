@@ -15,10 +15,10 @@ from functools import cached_property
 from typing import Protocol
 
 from charseq.chain import split_name
-from charseq.errors import DataError, UsageError
+from charseq.errors import DataError
 from charseq.files import check_name
-from trainer.addresses import is_address
-from trainer.data.object_stores import STORES, Store
+from charseq.stores.addresses import is_address
+from charseq.stores.directories import Store, open_store, store_errors
 from trainer.data.shard_cache import ShardCache
 
 OPEN_SHARDS = 16
@@ -137,8 +137,7 @@ class StoredFiles:
     """The files of a dataset in an object store, with copies in two local directories.
 
     Args:
-        address: of the dataset.
-        store: the directory at the address.
+        store: the directory of the dataset.
         directory: for the small files, each under its own name.
         shard_directory: for the shards.
         pool: runs the downloads of shards.
@@ -146,13 +145,12 @@ class StoredFiles:
 
     def __init__(
         self,
-        address: str,
         store: Store,
         directory: str,
         shard_directory: str,
         pool: ThreadPoolExecutor,
     ) -> None:
-        self.address = address
+        self.address = store.address
         self.download_error: DataError | None = None
         self._store = store
         self._directory = directory
@@ -162,10 +160,8 @@ class StoredFiles:
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
-        with self._store_errors_as_data_error(self.address):
-            sizes = self._store.sizes()
-        # Some tools put an empty file where a directory would be.
-        return {name: size for name, size in sizes.items() if name and not name.endswith("/")}
+        with self._note_errors(self.address):
+            return self._store.sizes()
 
     def exists(self) -> bool:
         """Return whether the store has a file below the address."""
@@ -216,16 +212,17 @@ class StoredFiles:
             DataError: the store does not deliver it.
         """
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with self._store_errors_as_data_error(f"{self.address}/{name}"):
+        with self._note_errors(f"{self.address}/{name}"):
             self._store.download(name, path)
 
     @contextmanager
-    def _store_errors_as_data_error(self, where: str) -> Iterator[None]:
+    def _note_errors(self, where: str) -> Iterator[None]:
         try:
-            yield
-        except self._store.errors as error:
-            self.download_error = DataError(f"{where}: {' '.join(str(error).split())}")
-            raise self.download_error from error
+            with store_errors(self._store, where):
+                yield
+        except DataError as error:
+            self.download_error = error
+            raise
 
 
 @contextmanager
@@ -239,16 +236,11 @@ def open_files(address: str) -> Iterator[Files]:
     if not is_address(address):
         yield LocalFiles(address)
         return
-    scheme, _, place = address.partition("://")
-    if scheme not in STORES:
-        raise UsageError(f"--data: got {address!r}, expected a local directory, s3:// or gs://")
-    place = place.strip("/")
-    bucket, _, prefix = place.partition("/")
-    store = STORES[scheme](address, bucket, f"{prefix}/" if prefix else "")
+    store = open_store("--data", address)
     with _temporary_directory() as small, _temporary_directory() as shards:
         pool = ThreadPoolExecutor(_DOWNLOADS_AT_ONCE)
         try:
-            yield StoredFiles(f"{scheme}://{place}", store, small, shards, pool)
+            yield StoredFiles(store, small, shards, pool)
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -12,8 +12,8 @@ from charseq.cli import heavy_imports
 from charseq.console.messages import name_first
 from charseq.errors import DataError
 from charseq.examples import WEIGHT
+from charseq.stores.addresses import is_address
 from charseq.text.normalization import Normalization
-from trainer.addresses import is_address
 from trainer.data.dataset import CHOSE_EPOCH, Dataset
 from trainer.promote.lineage import read_model_dataset
 from trainer.promote.options import METRICS, WEIGHTED_METRICS, PromotionRules, Scores

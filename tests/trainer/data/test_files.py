@@ -339,6 +339,7 @@ def test_runs_are_on_this_machine_and_other_addresses_are_refused(tmp_path, caps
 class ClimbingStore:
     """A store with a key that leads out of the directory of copies."""
 
+    address = "s3://bucket/data"
     errors: tuple[type[Exception], ...] = (OSError,)
 
     def sizes(self):
@@ -352,7 +353,7 @@ class ClimbingStore:
 def test_a_key_never_leaves_the_directory_of_copies(tmp_path):
     copies = tmp_path / "copies"
     pool = ThreadPoolExecutor(1)
-    files = StoredFiles("s3://bucket/data", ClimbingStore(), str(copies), str(tmp_path), pool)
+    files = StoredFiles(ClimbingStore(), str(copies), str(tmp_path), pool)
     with pytest.raises(DataError, match=r"s3://bucket/data names the file 'transform/b/\.\./"):
         files.path("transform")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a"]

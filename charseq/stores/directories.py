@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Protocol
 
-from charseq.errors import DataError
+from charseq.errors import DataError, UsageError
 
 
 class Store(Protocol):
     """A directory of an object store."""
+
+    address: str
 
     # What its client raises.
     errors: tuple[type[Exception], ...]
@@ -39,6 +42,7 @@ class S3Directory:
             raise _missing_package(address, "boto3", "aws") from error
         client_errors = (BotoCoreError, ClientError, Boto3Error)
         self.errors: tuple[type[Exception], ...] = (*client_errors, OSError, ValueError)
+        self.address = address
         self._boto3 = boto3
         # Each download in the thread that calls: the shard cache has several of them.
         self._config = TransferConfig(use_threads=False, preferred_transfer_client="classic")
@@ -52,11 +56,12 @@ class S3Directory:
     def sizes(self) -> dict[str, int]:
         """Return the bytes of each file by its name, relative to the directory."""
         pages = self._client.get_paginator("list_objects_v2")
-        return {
+        sizes = {
             file["Key"][len(self._prefix) :]: file["Size"]
             for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix)
             for file in page.get("Contents", ())
         }
+        return _without_markers(sizes)
 
     def download(self, name: str, path: str) -> None:
         """Write a file to a local path."""
@@ -76,6 +81,7 @@ class GcsDirectory:
             raise _missing_package(address, "google-cloud-storage", "gcp") from error
         client_errors = (GoogleAPIError, GoogleAuthError, DataCorruption, InvalidResponse)
         self.errors: tuple[type[Exception], ...] = (*client_errors, OSError, ValueError)
+        self.address = address
         self._storage = storage
         self._bucket_name = bucket
         self._prefix = prefix
@@ -88,7 +94,7 @@ class GcsDirectory:
     def sizes(self) -> dict[str, int]:
         """Return the bytes of each file by its name, relative to the directory."""
         blobs = self._bucket.list_blobs(prefix=self._prefix)
-        return {blob.name[len(self._prefix) :]: blob.size for blob in blobs}
+        return _without_markers({blob.name[len(self._prefix) :]: blob.size for blob in blobs})
 
     def download(self, name: str, path: str) -> None:
         """Write a file to a local path."""
@@ -96,7 +102,40 @@ class GcsDirectory:
 
 
 # By the scheme of an address: called with the address, the bucket and the prefix of all names.
-STORES: dict[str, Callable[[str, str, str], Store]] = {"s3": S3Directory, "gs": GcsDirectory}
+_STORES: dict[str, Callable[[str, str, str], Store]] = {"s3": S3Directory, "gs": GcsDirectory}
+
+
+def open_store(flag: str, address: str) -> Store:
+    """Return the directory of an object store at an address, the value of a flag.
+
+    Raises:
+        UsageError: the address is of an unknown kind.
+        DataError: the client of the object store is not installed.
+    """
+    scheme, _, place = address.partition("://")
+    if scheme not in _STORES:
+        raise UsageError(f"{flag}: got {address!r}, expected a local directory, s3:// or gs://")
+    place = place.strip("/")
+    bucket, _, prefix = place.partition("/")
+    return _STORES[scheme](f"{scheme}://{place}", bucket, f"{prefix}/" if prefix else "")
+
+
+@contextmanager
+def store_errors(store: Store, where: str) -> Iterator[None]:
+    """Turn what the client of a store raises in the block into a user-facing error.
+
+    Raises:
+        DataError: the store does not list or deliver something; `where` says what.
+    """
+    try:
+        yield
+    except store.errors as error:
+        raise DataError(f"{where}: {' '.join(str(error).split())}") from error
+
+
+def _without_markers(sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return the files without the empty ones that some tools put where a directory would be."""
+    return {name: size for name, size in sizes.items() if name and not name.endswith("/")}
 
 
 def _missing_package(address: str, package: str, extra: str) -> DataError:

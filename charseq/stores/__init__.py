@@ -1,0 +1,1 @@
+"""Object stores: their addresses, and clients that list and download."""
