@@ -150,7 +150,7 @@ def test_no_mutated_body_is_an_error_of_the_server() -> None:
     chance = random.Random(0)
     paths = [PREDICT, "/ask", "/v1/models/charseq:classify"]
     requests = [
-        ("POST", chance.choice(paths), mutate(chance.choice(GOOD), chance)) for _ in range(1500)
+        ("POST", chance.choice(paths), mutate(chance.choice(GOOD), chance)) for _ in range(4000)
     ]
     statuses = [answer.status for answer in InMemoryServer().requests(requests)]
     assert {200, 400} <= set(statuses) <= {200, 400, 413}

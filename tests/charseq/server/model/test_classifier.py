@@ -14,20 +14,16 @@ pytestmark = pytest.mark.unit
     [
         (1, [(1, 1)]),
         (2, [(2, 16)]),
-        (17, [(17, 128)]),
-        (128, [(128, 128)]),
-        (129, [(128, 128), (1, 1)]),
-        (300, [(128, 128), (128, 128), (44, 128)]),
-        (511, [(128, 128)] * 3 + [(127, 128)]),
-        (512, [(512, 1024)]),
-        (1024, [(1024, 1024)]),
+        (16, [(16, 16)]),
+        (17, [(16, 16), (1, 1)]),
+        (31, [(16, 16), (15, 16)]),
+        (32, [(32, 64)]),
+        (64, [(64, 64)]),
+        (100, [(64, 64), (36, 64)]),
+        (200, [(64, 64)] * 3 + [(8, 16)]),
     ],
 )
 def test_rows_are_filled_up_to_a_size_and_divided_if_that_is_much_larger(
     rows: int, expected: list[tuple[int, int]]
 ) -> None:
-    assert fill_sizes(rows, (1, 16, 128, 1024)) == expected
-
-
-def test_sizes_of_long_sequences() -> None:
-    assert fill_sizes(40, (1, 16, 64)) == [(40, 64)]
+    assert fill_sizes(rows, (1, 16, 64)) == expected
