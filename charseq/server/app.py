@@ -16,17 +16,22 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from charseq.models.saved_model import COVERAGE, EXPLAIN, PREDICT_SET, SEQUENCE, TOP_K
-from charseq.server.calls import INFLUENCE, Limits, ask_call, find_signature, predict_call
-from charseq.server.description import describe_api
 from charseq.server.errors import RequestError, come_again, invalid
 from charseq.server.gate import Access, BodyReader, Gate, Notes, notes_of
 from charseq.server.log import Log
 from charseq.server.metrics import CONTENT_TYPE, Metrics
 from charseq.server.model.messages import ANSWER, Array, Call
 from charseq.server.page.files import page_routes
-from charseq.server.paths import ModelPath, is_of_serving, parse_path
-from charseq.server.predict_answer import error_body, metadata, not_found, to_body
-from charseq.server.predict_request import parse_json, parse_predict, show_value, signature_name
+from charseq.server.rest.calls import INFLUENCE, Limits, ask_call, find_signature, predict_call
+from charseq.server.rest.description import describe_api
+from charseq.server.rest.paths import ModelPath, is_of_serving, parse_path
+from charseq.server.rest.predict_answer import error_body, metadata, not_found, to_body
+from charseq.server.rest.predict_request import (
+    parse_json,
+    parse_predict,
+    show_value,
+    signature_name,
+)
 from charseq.server.versions import Version, Versions
 
 _JSON = "application/json"

@@ -13,9 +13,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from charseq.server import calls
 from charseq.server.errors import INTERNAL, RequestError, come_again
 from charseq.server.model.messages import Array, Call, Counted, Ready, Result
+from charseq.server.rest import calls
 
 
 class Model(Protocol):

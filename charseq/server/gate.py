@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from charseq.server.errors import RequestError, come_again, invalid, too_large
 from charseq.server.log import Log
 from charseq.server.metrics import Metrics
-from charseq.server.predict_answer import error_body
+from charseq.server.rest.predict_answer import error_body
 
 # Probes and Prometheus come by the address of a pod, and without a token.
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})

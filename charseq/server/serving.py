@@ -18,13 +18,13 @@ from charseq.errors import DataError
 from charseq.models.locate import served_name
 from charseq.server.app import Settings, create_app
 from charseq.server.batches import BatchSettings
-from charseq.server.calls import Limits
 from charseq.server.connection import connection_class
 from charseq.server.gate import Access, known_hosts
 from charseq.server.log import json_log
 from charseq.server.metrics import Metrics
 from charseq.server.options import TOKEN_VARIABLE, ServeOptions
 from charseq.server.registry import Registry, open_registry
+from charseq.server.rest.calls import Limits
 from charseq.server.versions import Versions
 
 _BACKLOG = 2048

@@ -21,8 +21,8 @@ from charseq.server.log import Log
 from charseq.server.metrics import Metrics
 from charseq.server.model.handle import ModelProcess
 from charseq.server.model.messages import Counted, Ready
-from charseq.server.predict_answer import state_of_version
 from charseq.server.registry import Registry
+from charseq.server.rest.predict_answer import state_of_version
 
 LOADING, AVAILABLE, UNLOADING, END = "LOADING", "AVAILABLE", "UNLOADING", "END"
 

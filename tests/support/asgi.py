@@ -11,7 +11,6 @@ import numpy as np
 
 from charseq.server.app import Settings, create_app
 from charseq.server.batches import Batcher, BatchSettings
-from charseq.server.calls import Limits
 from charseq.server.errors import RequestError
 from charseq.server.gate import Access, known_hosts
 from charseq.server.metrics import Metrics
@@ -26,8 +25,9 @@ from charseq.server.model.messages import (
     Signature,
     TensorSpec,
 )
-from charseq.server.predict_answer import state_of_version
 from charseq.server.registry import LocalRegistry
+from charseq.server.rest.calls import Limits
+from charseq.server.rest.predict_answer import state_of_version
 from charseq.server.versions import Version, Versions
 from charseq.text.normalization import Normalization
 

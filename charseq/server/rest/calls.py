@@ -10,7 +10,7 @@ import numpy as np
 from charseq.models.saved_model import COVERAGE, EXPLAIN, IDS, SEQUENCE
 from charseq.server.errors import RequestError, invalid, too_large
 from charseq.server.model.messages import ASK, Array, Call, Ready, Signature, TensorSpec
-from charseq.server.predict_request import PredictRequest
+from charseq.server.rest.predict_request import PredictRequest
 from charseq.text.normalization import Normalization
 
 # A text is explained by asking for each of its characters.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from charseq.models.saved_model import COVERAGE
-from charseq.server.calls import INFLUENCE, Limits
+from charseq.server.rest.calls import INFLUENCE, Limits
 
 _ERRORS = {
     400: "The request is not as it must be; the error says what was expected",

@@ -1,0 +1,1 @@
+"""What requests and answers say: TensorFlow Serving's REST interface, and /ask."""
