@@ -19,6 +19,7 @@ from charseq.errors import (
     Preempted,
     UsageError,
     UselessResult,
+    describe_os_error,
 )
 from charseq.process.machine import limit_thread_pools
 from charseq.process.signals import Signalled, interruptible, leave_if_watched, was_signalled
@@ -54,8 +55,11 @@ def _exit_status(command: Callable[[], None]) -> int:
     except (MismatchError, UselessResult) as error:
         print_error(f"error: {error}")
         return 3
-    except (DataError, OSError) as error:
+    except DataError as error:
         print_error(f"error: {error}")
+        return 1
+    except OSError as error:
+        print_error(f"error: {describe_os_error(error)}")
         return 1
     except ChangedData as changed:
         print_error(f"error: {changed}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 class UsageError(Exception):
     """The command line is wrong: exit status 2."""
@@ -25,3 +27,11 @@ class UselessResult(Exception):  # noqa: N818 - the command did its work
 
 class ChangedData(Exception):  # noqa: N818 - the command did its work
     """All was compared as requested, and a change is beyond its limit: exit status 4."""
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return what the system refused, as `rows.csv: Is a directory`."""
+    if error.strerror is None:
+        return str(error)
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name]
+    return ": ".join([*([" to ".join(names)] if names else []), error.strerror])

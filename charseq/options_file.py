@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, BinaryIO
 
-from charseq.errors import UsageError
+from charseq.errors import UsageError, describe_os_error
 from charseq.paths import expand_path
 
 OPTIONS_FILE = "options.toml"
@@ -60,7 +60,9 @@ def read_options_file(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             content = load(file)
-    except (OSError, ValueError) as error:  # of UTF-8, TOML and JSON alike
+    except OSError as error:
+        raise UsageError(f"--options: {describe_os_error(error)}") from error
+    except ValueError as error:  # Of UTF-8, TOML and JSON alike.
         raise UsageError(f"--options: {path}: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"--options: {path}: got {content!r}, expected a JSON object")

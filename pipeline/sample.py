@@ -236,7 +236,7 @@ def _sample(argv: Sequence[str] | None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         facts = write_sample(path, options.rows, options.seed)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error}") from error
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
     print(
         f"{path}: {options.rows:,} rows, {len(LABELS)} labels; the best possible accuracy is "
         f"{facts['best_possible_accuracy']:.4f} (see {path.with_suffix('.json')})"

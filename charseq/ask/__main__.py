@@ -104,6 +104,8 @@ def _parse(argv: Sequence[str] | None) -> AskOptions:
 
 def _ask(argv: Sequence[str] | None) -> None:
     options = _parse(argv)
+    if sys.__stdout__ is None:
+        raise DataError("standard output is closed: there is nowhere to answer")
     directory = locate_model(options.model).directory
     if not find_spec("tensorflow"):
         raise DataError("charseq ask needs TensorFlow: pip install 'charseq[trainer]'")

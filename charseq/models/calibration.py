@@ -72,7 +72,7 @@ def read_calibration(directory: str) -> Calibration | None:
         DataError: it is damaged, or a newer version of charseq wrote it.
     """
     path = os.path.join(directory, CALIBRATION_FILE)
-    return parse_calibration(read_json_object(path), path) if os.path.exists(path) else None
+    return parse_calibration(read_json_object(path), path) if os.path.lexists(path) else None
 
 
 def parse_calibration(content: Mapping[str, Any], path: str) -> Calibration:

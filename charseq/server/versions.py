@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from charseq.errors import DataError
+from charseq.errors import DataError, describe_os_error
 from charseq.models.locate import current_version
 from charseq.models.saved_model import POINTER_FILE
 from charseq.server.batches import Batcher, BatchSettings
@@ -98,10 +98,16 @@ class Versions:
             try:
                 await self._look()
                 self._last_error = ""
-            except (DataError, OSError) as error:
-                if str(error) != self._last_error:
-                    self._last_error = str(error)
-                    self._log(event="error", message=str(error))
+            except DataError as error:
+                self._log_once(str(error))
+            except OSError as error:
+                self._log_once(describe_os_error(error))
+
+    def _log_once(self, message: str) -> None:
+        """Log an error, unless it was the last one that was logged."""
+        if message != self._last_error:
+            self._last_error = message
+            self._log(event="error", message=message)
 
     async def close(self) -> None:
         """End the processes of all versions."""

@@ -25,7 +25,10 @@ def test_each_kind_of_error_has_its_status(capsys: pytest.CaptureFixture[str]) -
         (UsageError("no such flag"), 2, "error: no such flag\n"),
         (DataError("no such file"), 1, "error: no such file\n"),
         (MismatchError("other characters"), 3, "error: other characters\n"),
-        (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device\n"),
+        (OSError(28, "No space left on device"), 1, "error: No space left on device\n"),
+        (OSError(21, "Is a directory", b"a/b"), 1, "error: a/b: Is a directory\n"),
+        (OSError(18, "Other device", "a", None, "b"), 1, "error: a to b: Other device\n"),
+        (OSError("as a library says"), 1, "error: as a library says\n"),
     ):
         assert exit_status(partial(fail_with, error)) == status
         assert capsys.readouterr().err == said

@@ -82,7 +82,7 @@ def test_positional_values_and_lists_of_one_flag(tmp_path: Path) -> None:
         ("seed = ", "--options: {path}: Invalid value (at "),
         ("beam = 3", "--options: {path}: beam is 3, expected a table, as [beam]"),
         (b"\xff", "--options: {path}: 'utf-8' codec can't decode byte 0xff"),
-        (None, "--options: {path}: [Errno 2] No such file or directory"),
+        (None, "--options: {path}: No such file or directory"),
     ],
 )
 def test_a_file_that_cannot_be_used(tmp_path: Path, text: str | bytes | None, message: str) -> None:

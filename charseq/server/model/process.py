@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charseq.cli import heavy_imports
-from charseq.errors import DataError
+from charseq.errors import DataError, describe_os_error
 from charseq.manifest import parse_manifest
 from charseq.models.batches import batch_rows
 from charseq.models.saved_model import COVERAGE, DATASET_ASSET, SAVED_MODEL_FILE, SEQUENCE
@@ -53,8 +53,10 @@ def _try_to_load(
 ) -> tuple[ServedModel, Ready] | tuple[None, Refused]:
     try:
         return _load(directory, name, trust_model)
-    except (DataError, OSError) as error:
+    except DataError as error:
         return None, Refused(str(error).removeprefix(f"{name}: "))
+    except OSError as error:
+        return None, Refused(describe_os_error(error))
 
 
 def _load(directory: str, name: str, trust_model: bool) -> tuple[ServedModel, Ready]:

@@ -74,6 +74,13 @@ def test_standard_input_that_is_closed_is_said(ask: Ask, monkeypatch: pytest.Mon
     assert error == "error: -: standard input is closed, expected a sequence a line\n"
 
 
+def test_standard_output_that_is_closed_is_said(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.__stdout__", None)
+    status, _, error = ask("A")
+    assert status == 1
+    assert error == "error: standard output is closed: there is nowhere to answer\n"
+
+
 def test_standard_input_is_answered_line_by_line_also_where_one_cannot_be(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
