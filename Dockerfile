@@ -2,6 +2,7 @@
 #   pipeline  the preparation: Beam's worker, its launcher, and a Dataflow Flex Template
 #   trainer   training and evaluation: TensorFlow without Beam (for GPUs: ACCELERATOR=cuda)
 #   all       both, for a run on one machine
+#   server    charseq serve: TensorFlow and the HTTP server, for the models of a registry
 #
 #   docker build --target pipeline --tag charseq-pipeline .
 
@@ -109,3 +110,27 @@ CMD ["python", "-m", "pipeline", "--help"]
 HEALTHCHECK --interval=1m --timeout=10s \
     CMD python -m pipeline --help && python -m trainer --help
 LABEL org.opencontainers.image.title=charseq-all
+
+FROM base AS server
+COPY requirements/server.lock /opt/charseq/
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    --mount=type=cache,target=/root/.cache/pip \
+    pip install --cache-dir /root/.cache/pip --no-deps --require-hashes \
+        --use-pep517 --no-build-isolation --requirement /opt/charseq/server.lock \
+    && pip check
+COPY --from=project /wheel /tmp/wheel
+RUN pip install --no-cache-dir --no-deps --no-index /tmp/wheel/*.whl && rm -r /tmp/wheel
+ARG RUN_AS
+USER ${RUN_AS}
+EXPOSE 8501
+ENTRYPOINT ["python", "-m", "charseq.server"]
+CMD ["--help"]
+# A container's proxy is not for its own loopback interface.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=2m CMD ["python", "-c", \
+    "from urllib.request import ProxyHandler, build_opener; build_opener(ProxyHandler({})).open('http://127.0.0.1:8501/healthz', timeout=5)"]
+ARG VERSION REVISION SOURCE
+LABEL org.opencontainers.image.title=charseq-server \
+      org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.revision=${REVISION} \
+      org.opencontainers.image.source=${SOURCE} \
+      org.opencontainers.image.licenses=Apache-2.0

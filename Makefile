@@ -98,6 +98,7 @@ lock: ## Fit the locks to pyproject.toml (delete them first for the newest of al
 		--output-file requirements.lock pyproject.toml
 	echo setuptools | $(LOCK_PART)/build.lock -
 	$(LOCK_PART)/pipeline.lock --extra pipeline --extra aws pyproject.toml
+	$(LOCK_PART)/server.lock --extra server --extra aws --extra gcp pyproject.toml
 	$(LOCK_PART)/trainer-cpu.lock --extra trainer --extra aws --extra gcp pyproject.toml
 	$(LOCK_PART)/trainer-cuda.lock --extra trainer --extra cuda --extra aws --extra gcp \
 		pyproject.toml

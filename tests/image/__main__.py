@@ -26,6 +26,7 @@ from tests.deploy.readme import PAGE, commands
 from tests.deploy.support.tools import fetch_tools
 from tests.engines.flink.__main__ import check, check_the_same, read_checked, step
 from tests.image.kubernetes import Kubernetes
+from tests.image.server import test_a_server_answers
 from tests.image.stand_ins import (
     ARGUMENTS,
     beam_version,
@@ -38,7 +39,7 @@ from tests.image.stand_ins import (
 from tests.image.storage import DATA, Container, Storage
 
 CACHE = ROOT / "build" / "image"
-TARGETS = ("pipeline", "trainer", "all")
+TARGETS = ("pipeline", "trainer", "all", "server")
 LABELS = {"VERSION": "1.2.3", "REVISION": "abc123", "SOURCE": "https://example.org/charseq"}
 FLAGS = ("--encoding=one_hot", "--compression=gzip", "--num-shards=3")
 TRAINING = ("--units=4", "--epochs=1")
@@ -74,28 +75,30 @@ def _run_tests() -> None:
             with step(f"build {target}"):
                 storage.build(target, {**ARGUMENTS, **LABELS}, *network_flags(folder))
         _test_images(storage, folder)
-    print("13 passed, 0 failed")
+    print("20 passed, 0 failed")
 
 
 def _test_images(storage: Storage, folder: Path) -> None:
     data = folder / "data"
     data.mkdir()
     with step("a container of each"):
-        pipeline, trainer, both = (Container(storage, target, data) for target in TARGETS)
+        containers = [Container(storage, target, data) for target in TARGETS]
+        pipeline, trainer, both, server = containers
     os.chown(data, *map(int, pipeline.run("sh", "-c", "id -u; id -g").split()))
     test_the_builder_is_sent_only_what_is_tracked(storage)
-    for container in (pipeline, trainer, both):
+    for container in containers:
         test_an_image_tells_what_it_is(container)
     for container in (pipeline, trainer, both):
+        test_it_is_well(container)
+    for container in containers:
         test_its_user_cannot_change_it(container)
     with step("imports"):
-        test_an_image_holds_what_it_needs_and_no_more(pipeline, trainer, both)
-        test_entry_points(pipeline, trainer, both)
+        test_an_image_holds_what_it_needs_and_no_more(*containers)
+        test_entry_points(*containers)
+    test_a_server_answers(server, folder)
     local = test_preparation_and_training(pipeline, trainer)
     test_both_in_one(both)
-    test_every_command_of_the_page_that_needs_a_pod(
-        (pipeline, trainer, both), folder / "kubernetes"
-    )
+    test_every_command_of_the_page_that_needs_a_pod(containers, folder / "kubernetes")
     test_flink_starts_its_workers_from_the_image(pipeline, local, folder)
 
 
@@ -111,7 +114,7 @@ def test_the_builder_is_sent_only_what_is_tracked(storage: Storage) -> None:
 
 
 def test_an_image_tells_what_it_is(container: Container) -> None:
-    """Labels, and a health check that an engine can run."""
+    """Its labels."""
     name = container.image.removeprefix("localhost/")
     prefix = "org.opencontainers.image."
     labels = {
@@ -121,7 +124,11 @@ def test_an_image_tells_what_it_is(container: Container) -> None:
     }
     expected = {name.lower(): value for name, value in LABELS.items()}
     check("labels", labels, {**expected, "title": name, "licenses": "Apache-2.0"})
-    with step(f"health check of {name}"):
+
+
+def test_it_is_well(container: Container) -> None:
+    """A health check that an engine can run."""
+    with step(f"health check of {container.image}"):
         container.run(*container.health_check())
 
 
@@ -153,13 +160,17 @@ def _is_left(path: Path) -> bool:
 
 
 def test_an_image_holds_what_it_needs_and_no_more(*containers: Container) -> None:
-    """The trainer has no Beam, and none has what the tests are made with."""
+    """Neither trainer nor server has Beam, and none has what the tests are made with."""
     expected = {
-        "pipeline": [True, True, True, False, False, False],
-        "trainer": [False, False, True, True, False, False],
-        "all": [True, True, True, True, False, False],
+        "pipeline": [True, True, True, False, False, False, False],
+        "trainer": [False, False, True, True, False, False, False],
+        "all": [True, True, True, True, False, False, False],
+        "server": [False, False, True, False, True, False, False],
     }
-    names = ("apache_beam", "tensorflow_transform", "keras", "tensorboard", "pytest", "moto")
+    names = (
+        *("apache_beam", "tensorflow_transform", "keras", "tensorboard", "uvicorn"),
+        *("pytest", "moto"),
+    )
     program = (
         "import importlib.util, json, sys; "
         "print(json.dumps([importlib.util.find_spec(name) is not None for name in sys.argv[1:]]))"
@@ -170,7 +181,9 @@ def test_an_image_holds_what_it_needs_and_no_more(*containers: Container) -> Non
         check(f"{names} in {target}", found, expected[target])
 
 
-def test_entry_points(pipeline: Container, trainer: Container, both: Container) -> None:
+def test_entry_points(
+    pipeline: Container, trainer: Container, both: Container, server: Container
+) -> None:
     """What `docker run IMAGE` does; --help of every command; the launcher of a Flex Template."""
     boot = pipeline.ask(*pipeline.entry())
     found = (boot.returncode, "No id provided." in boot.stderr)  # buildah adds a line of its own
@@ -178,6 +191,7 @@ def test_entry_points(pipeline: Container, trainer: Container, both: Container) 
     usage = "usage: python -m"
     check("trainer", trainer.run(*trainer.entry())[:24], f"{usage} trainer")
     check("all", both.run(*both.entry())[:25], f"{usage} pipeline")
+    check("server", server.run(*server.entry())[:31], f"{usage} charseq.server")
     for module in ("pipeline", "pipeline.inspect", "pipeline.sample"):
         check(module, pipeline.run("python", "-m", module, "--help").startswith(usage), True)
     for module in ("trainer", "trainer.evaluate"):

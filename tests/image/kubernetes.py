@@ -182,7 +182,10 @@ class Kubernetes:
                 mount["mountPath"]: pod.volumes[mount["name"]]
                 for mount in container["volumeMounts"]
             },
-            read_only=container["securityContext"]["readOnlyRootFilesystem"],
+            read_only=[
+                *(["/"] if container["securityContext"]["readOnlyRootFilesystem"] else []),
+                *(m["mountPath"] for m in container["volumeMounts"] if m.get("readOnly")),
+            ],
         )
 
     def _settings_of(self, container: Manifest) -> dict[str, str]:

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -163,7 +163,7 @@ class Container:
         user: str = "",
         group: str = "",
         variables: Mapping[str, str] | None = None,
-        read_only: bool = False,
+        read_only: Collection[str] = (),
     ) -> list[str]:
         """Return what becomes `command` in the image, with its environment and directory.
 
@@ -176,7 +176,8 @@ class Container:
             user: of the process, `user:group`; "" for that of the image.
             group: another group that it is in.
             variables: of its environment, besides those of the image.
-            read_only: whether nothing but /tmp, /dev and the mounts can be written to.
+            read_only: places of `mounts` that cannot be written to; with "/", neither can all that
+                is not below /tmp, /dev or a mount.
         """
         (self.root / "etc/hosts").touch()
         for place in mounts:
@@ -188,7 +189,7 @@ class Container:
             "mount --bind /etc/hosts etc/hosts",
             "mount -t tmpfs -o mode=1777 tmpfs tmp",
             *(f"mount --bind {shlex.quote(str(mounts[place]))} .{place}" for place in mounts),
-            *(["mount -o remount,bind,ro ."] if read_only else []),
+            *(f"mount -o remount,bind,ro .{place}" for place in read_only),
             'exec "$@"',
         ]
         own = self.config["User"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from charseq.server.options import ServeOptions
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.unit
@@ -20,9 +21,10 @@ else:
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-LOCKS = ("build", "pipeline", "trainer-cpu", "trainer-cuda")
+LOCKS = ("build", "pipeline", "server", "trainer-cpu", "trainer-cuda")
 EXTRAS = {
     "pipeline": ("pipeline", "aws"),
+    "server": ("server", "aws", "gcp"),
     "trainer-cpu": ("trainer",),
     "trainer-cuda": ("trainer", "cuda"),
 }
@@ -77,11 +79,23 @@ def test_a_lock_fits_the_ranges_of_the_project(image: str) -> None:
                 assert pinned[requirement.name] in requirement.specifier, requirement
 
 
-def test_the_trainer_has_no_beam_and_no_image_what_only_tests_need() -> None:
-    for image in ("trainer-cpu", "trainer-cuda"):
+def test_only_the_pipeline_has_beam_and_no_image_what_only_tests_need() -> None:
+    for image in ("server", "trainer-cpu", "trainer-cuda"):
         assert not names(lock_of(image)) & {"apache-beam", "tensorflow-transform", "tfx-bsl"}
     for image in LOCKS:
         assert not names(lock_of(image)) & {"pytest", "moto", "mypy", "ruff"}
+
+
+def test_the_server_has_nothing_of_a_training_but_tensorflow() -> None:
+    found = names(lock_of("server"))
+    assert {"tensorflow", "starlette", "uvicorn"} <= found
+    assert not found & {"tensorboard", "onnx", "onnxruntime"}
+
+
+def test_a_health_check_asks_the_port_that_the_server_listens_at() -> None:
+    (exposed,) = re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE)
+    (asked,) = re.findall(r"http://127\.0\.0\.1:(\d+)/healthz", DOCKERFILE)
+    assert int(exposed) == int(asked) == ServeOptions(registry="models").port
 
 
 def test_only_the_trainer_for_gpus_has_their_libraries() -> None:
