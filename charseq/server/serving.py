@@ -27,6 +27,11 @@ from charseq.server.registry import Registry, open_registry
 from charseq.server.rest.calls import Limits
 from charseq.server.versions import Versions
 
+# What follows the name of the flag would be taken for a token, and not printed.
+WITHOUT_TOKEN = (
+    "can be reached from other machines, and anyone who reaches it may ask: set a token by the "
+    f"variable {TOKEN_VARIABLE}, or --token-file"
+)
 _BACKLOG = 2048
 # Idle connections are kept for longer than load balancers keep theirs (a minute, mostly): closing
 # one while a request is on its way to it is an error for the client.
@@ -61,11 +66,7 @@ def _serve_registry(options: ServeOptions, token: bytes | None, registry: Regist
     server = _make_server(options, create_app(versions, settings, metrics, log))
     with _listen(options.host, options.port) as listening:
         if token is None and not _is_local(listening):
-            print(
-                f"{options.host} can be reached from other machines, and anyone who reaches it may "
-                f"ask: --token-file or {TOKEN_VARIABLE} sets a token",
-                file=sys.stderr,
-            )
+            print(f"{options.host} {WITHOUT_TOKEN}", file=sys.stderr)
         scheme = "https" if options.tls_cert else "http"
         address = f"{scheme}://{_host_of(listening)}:{listening.getsockname()[1]}"
         run = _run(server, versions, listening, f"{options.registry} at {address}")

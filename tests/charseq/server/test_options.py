@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from charseq.console.redaction import redact
 from charseq.errors import DataError, UsageError
 from charseq.server.__main__ import main
 from charseq.server.options import ServeOptions, read_token
+from charseq.server.serving import WITHOUT_TOKEN
 
 pytestmark = pytest.mark.unit
 
@@ -52,3 +54,8 @@ def test_a_token_that_could_be_guessed_or_not_be_sent_is_refused(token: str) -> 
 def test_origins_of_several_flags() -> None:
     with pytest.raises(UsageError, match="--allow-origin"):
         ServeOptions("m", allow_origin=("https://a.example", "b.example"))
+
+
+def test_how_to_set_a_token_is_printed_whole() -> None:
+    """Commands print no tokens, nor what looks like one."""
+    assert redact(f"0.0.0.0 {WITHOUT_TOKEN}") == f"0.0.0.0 {WITHOUT_TOKEN}"
