@@ -1,7 +1,7 @@
 """The manifests of deploy/kubernetes: judged by Kubernetes, and their scheduled run run.
 
-The containers of the scheduled run are started here one after another, as Kubernetes would, and
-the workers of the indexed Job all at once.
+The containers of the scheduled run are started here one after another, as Kubernetes would, then
+the server of what it promoted, and the workers of the indexed Job all at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 from charseq.cli import exit_status
 from charseq.errors import DataError
@@ -37,9 +39,13 @@ from tests.deploy.support.tools import build, check_schemas, fetch_tools
 from tests.support.paths import ROOT
 
 HERE = ROOT / "deploy" / "kubernetes"
-OVERLAYS = ("one-node", "several-nodes", "train-one-node", "train-several-nodes")
+OVERLAYS = (
+    *("one-node", "several-nodes", "train-one-node", "train-several-nodes"),
+    *("serve-one-node", "serve-several-nodes", "serve-bucket"),
+)
 CONTAINER = ROOT / "tests" / "deploy" / "support" / "container.sh"
 USER = 10001
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 STEPS = ("prepare", "train", "evaluate", "promote")
 WRITTEN = ("dataset.json", "run.json", "evaluation-test.json", "registry")
 NAME = "scheduled-run-29400660"
@@ -60,9 +66,11 @@ def _check() -> None:
     with api_server(tools) as server:
         if server:
             apply_all(server)
-    one_node, training = (read(built[name]) for name in ("one-node", "train-several-nodes"))
+    names = ("one-node", "serve-one-node", "train-several-nodes")
+    one_node, serving, training = (read(built[name]) for name in names)
     with tempfile.TemporaryDirectory() as temporary:
         run_as_scheduled(of(one_node, "CronJob"), settings_of(one_node), Path(temporary))
+        run_server(of(serving, "Deployment"), settings_of(serving), Path(temporary))
         run_workers(of(training, "Job"), settings_of(training), Path(temporary))
 
 
@@ -147,6 +155,50 @@ def interrupt(step: Manifest, settings: dict[str, str], data: Path, begun: str) 
     print(f"{name}: SIGTERM, and status 143 after {time.monotonic() - started:.1f} s")
 
 
+def run_server(deployment: Manifest, settings: dict[str, str], data: Path) -> None:
+    """A container of the server, on what was promoted: probes, questions, SIGTERM."""
+    (step,) = containers(pod_spec(deployment))
+    (port,) = free_ports(1)
+    here = {**step, "command": [*step["command"], f"--port={port}"]}
+    variables = {**environment(step, settings, {}), "CHARSEQ_TOKEN": "0123456789abcdef"}
+    started = time.monotonic()
+    with started_container(here, variables, data) as process:
+
+        def ask(path: str, *names: str, body: bytes | None = None) -> int:
+            headers = dict(zip(("Host", "Authorization"), names, strict=False))
+            address = f"http://{LOOPBACK}:{port}{path}"
+            try:
+                with urlopen(Request(address, body, headers), timeout=30) as response:
+                    return int(response.status)
+            except HTTPError as error:
+                return error.code
+            except URLError:
+                return 0
+
+        probes = {name: step[name]["httpGet"]["path"] for name in PROBES}
+        # Kubelet names the address of the pod.
+        ready = probes["readinessProbe"]
+        wait_until(
+            lambda: process.poll() is not None or ask(ready, "10.0.0.9:8501") == 200, 300, ""
+        )
+        if process.poll() is not None:
+            raise DataError(f"the server ended: {process.communicate()[0]}")
+        print(f"server: ready after {time.monotonic() - started:.1f} s")
+        found = {name: ask(path, "10.0.0.9:8501") for name, path in probes.items()}
+        expect("probes", found, dict.fromkeys(PROBES, 200))
+        body = json.dumps({"instances": ["ACDEFGHIKL"]}).encode()
+        predict, token = "/v1/models/charseq:predict", "Bearer 0123456789abcdef"
+        for name in ("model", "model.charseq", "model.charseq.svc:80", f"localhost:{port}"):
+            expect(f"status of {name}", ask(predict, name, token, body=body), 200)
+        expect("status without a token", ask(predict, "model", body=body), 401)
+        expect("status of another host", ask(predict, "example.org", token, body=body), 403)
+        os.kill(process_1(process.pid), signal.SIGTERM)
+        started = time.monotonic()
+        output, _ = process.communicate(timeout=60)
+    expect(f"the server's status after SIGTERM ({output})", process.returncode, 143)
+    print(f"server: SIGTERM, and status 143 after {time.monotonic() - started:.1f} s")
+
+
 def process_1(pid: int) -> int:
     """Return the process that all others below process `pid` descend from, or `pid` itself."""
     return max(descendants(pid), key=lambda each: len(list(descendants(each))), default=pid)
@@ -209,6 +261,7 @@ def started_container(
             "sh",
             str(CONTAINER),
             str(data),
+            "ro" if is_read_only(step) else "rw",
             str(ROOT),
             *words,
         ]
@@ -222,6 +275,11 @@ def started_container(
     finally:
         process.kill()
         process.wait()
+
+
+def is_read_only(step: Manifest) -> bool:
+    """Whether a container may only read the volume."""
+    return any(mount.get("readOnly") for mount in step["volumeMounts"])
 
 
 def modified(data: Path, *names: str) -> list[int]:

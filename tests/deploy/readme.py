@@ -18,7 +18,7 @@ from tests.deploy.support.api_server import api_server
 from tests.deploy.support.tools import fetch_tools
 
 PAGE = ROOT / "deploy" / "README.md"
-NEED_PODS = ("cp", "exec", "logs", "port-forward", "wait")
+NEED_PODS = ("cp", "exec", "logs", "port-forward", "rollout", "wait")
 
 
 def main() -> int:

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
+from charseq.flags import make_parser, parse
+from charseq.server.gate import OPEN_PATHS, known_hosts
+from charseq.server.options import ServeOptions
 from deploy.flink.cluster import POM
 from pipeline.options import parse_command_line
 from pipeline.runtime.beam_options import unknown_to_beam
@@ -27,7 +30,9 @@ pytestmark = pytest.mark.unit
 DEPLOY = ROOT / "deploy"
 BASE = DEPLOY / "kubernetes" / "base"
 TRAINING = DEPLOY / "kubernetes" / "training"
+SERVING = DEPLOY / "kubernetes" / "serving"
 OVERLAYS = DEPLOY / "kubernetes" / "overlays"
+SHELL = DEPLOY / "kubernetes" / "shell.yaml"
 JOB = "metadata.labels['batch.kubernetes.io/job-name']"
 POD = {"metadata.labels['batch.kubernetes.io/job-name']": "scheduled-run-29400660"}
 INDEX = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
@@ -40,12 +45,11 @@ def manifests(path: Path) -> dict[str, Any]:
 
 def settings(overlay: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    base = TRAINING if overlay.startswith("train-") else BASE
+    base = {"train": TRAINING, "serve": SERVING}.get(overlay.split("-")[0], BASE)
     for folder in (base, OVERLAYS / overlay):
-        (generator,) = manifests(folder / "kustomization.yaml")["Kustomization"][
-            "configMapGenerator"
-        ]
-        found.update(literal.split("=", 1) for literal in generator["literals"])
+        kustomization = manifests(folder / "kustomization.yaml")["Kustomization"]
+        for generator in kustomization.get("configMapGenerator", []):
+            found.update(literal.split("=", 1) for literal in generator["literals"])
     return found
 
 
@@ -77,6 +81,7 @@ def started(step: dict[str, Any], overlay: str, data: Path) -> list[str]:
 
 SCHEDULED = ("CronJob", BASE / "scheduled-run.yaml")
 TRAIN = ("Job", TRAINING / "train.yaml")
+SERVE = ("Deployment", SERVING / "model.yaml")
 PREPARE = ("Job", DEPLOY / "flink" / "prepare.yaml")
 
 
@@ -98,6 +103,103 @@ def test_the_trainer_knows_its_flags(
     main = importlib.import_module(f"{module}.__main__").main
     assert main(flags) == 1
     assert str(tmp_path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("overlay", "registry"),
+    [
+        ("serve-one-node", "{}/registry"),
+        ("serve-several-nodes", "{}/registry"),
+        ("serve-bucket", "s3://bucket/registry"),
+    ],
+)
+def test_the_server_knows_its_flags(overlay: str, registry: str, tmp_path: Path) -> None:
+    step = steps_of(*SERVE)["server"]
+    _, module, *flags = started(step, overlay, tmp_path)
+    assert module == "charseq.server"
+    options = parse(ServeOptions, make_parser(ServeOptions, prog="", description=""), flags)
+    assert options.registry == registry.format(tmp_path)
+    assert [{"name": "http", "containerPort": options.port}] == step["ports"]
+    service = manifests(SERVE[1])["Service"]
+    name = service["metadata"]["name"]
+    suffixes = ("", ".charseq", ".charseq.svc", ".charseq.svc.cluster.local")
+    assert known_hosts(options.host, options.allow_host) == {
+        *("localhost", "127.0.0.1", "[::1]"),
+        *(name + suffix for suffix in suffixes),
+    }
+
+
+def test_a_server_is_asked_by_probes_and_ends_in_time() -> None:
+    deployment = manifests(SERVE[1])["Deployment"]
+    spec = pod_spec(deployment)
+    (step,) = spec["containers"]
+    probes = {name: step[name]["httpGet"] for name in step if name.endswith("Probe")}
+    assert {probe["path"] for probe in probes.values()} <= OPEN_PATHS
+    assert {probe["port"] for probe in probes.values()} == {"http"}
+    (_, seconds) = step["lifecycle"]["preStop"]["exec"]["command"]
+    timeout = ServeOptions(registry="models").timeout
+    assert spec["terminationGracePeriodSeconds"] >= int(seconds) + timeout + 10
+    # Or each `kubectl apply` would undo what the HorizontalPodAutoscaler chose.
+    assert "replicas" not in deployment["spec"]
+    assert manifests(SERVE[1])["HorizontalPodAutoscaler"]["spec"]["minReplicas"] == 2
+
+
+def test_a_server_cannot_write_to_the_volume() -> None:
+    (step,) = steps_of(*SERVE).values()
+    mounts = {mount["name"]: mount.get("readOnly", False) for mount in step["volumeMounts"]}
+    assert mounts == {"data": True, "temporary": False}
+
+
+def test_only_a_server_with_its_registry_in_a_bucket_reaches_one() -> None:
+    buckets = read((BASE / "network-policy.yaml").read_text())[1]["spec"]["podSelector"]
+    template = manifests(SERVE[1])["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert template == {"app.kubernetes.io/name": "model", "volume": "charseq"}
+    (patch,) = read((OVERLAYS / "serve-bucket" / "bucket.yaml").read_text())
+    changed = patch["spec"]["template"]["metadata"]["labels"]
+    assert changed == {"volume": None, **buckets["matchLabels"]}
+    generator = manifests(SERVING / "kustomization.yaml")["Kustomization"]["labels"]
+    assert [entry.get("includeTemplates", False) for entry in generator] == [False]
+
+
+def test_the_model_is_asked_by_pods_with_a_label_only() -> None:
+    model, clients = (each["spec"] for each in read((SERVING / "network-policy.yaml").read_text()))
+    pods = {"matchLabels": {"app.kubernetes.io/name": "model"}}
+    label = {"matchLabels": {"model-client": "true"}}
+    port = [{"protocol": "TCP", "port": ServeOptions(registry="models").port}]
+    assert model == {
+        "podSelector": pods,
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [
+            {"from": [{"podSelector": label}, {"namespaceSelector": label}], "ports": port}
+        ],
+    }
+    assert clients["podSelector"] == label
+    assert clients["egress"][0] == {"to": [{"podSelector": pods}], "ports": port}
+
+
+def test_pods_join_others_on_the_node_of_a_volume_that_one_node_has() -> None:
+    templates = [
+        manifests(SCHEDULED[1])["CronJob"]["spec"]["jobTemplate"]["spec"]["template"],
+        manifests(TRAIN[1])["Job"]["spec"]["template"],
+        manifests(SERVE[1])["Deployment"]["spec"]["template"],
+        manifests(SHELL)["Pod"],
+    ]
+    label = {"volume": "charseq"}
+    for template in templates:
+        claims = [volume.get("persistentVolumeClaim") for volume in template["spec"]["volumes"]]
+        assert {"claimName": "charseq"} in claims
+        assert label.items() <= template["metadata"]["labels"].items()
+    term = {"labelSelector": {"matchLabels": label}, "topologyKey": "kubernetes.io/hostname"}
+    required = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    patches = ("one-node/node.yaml", "train-one-node/train.yaml", "serve-one-node/node.yaml")
+    for path in patches:
+        (patch,) = read((OVERLAYS / path).read_text())
+        assert pod_spec(patch)["affinity"] == required
+    # A drain would wait for ever: no other node may have the pod in place of the first that ends.
+    (budget,) = read((OVERLAYS / "serve-one-node" / "budget.yaml").read_text())
+    assert (budget["kind"], budget["$patch"]) == ("PodDisruptionBudget", "delete")
+    (preferred,) = pod_spec(manifests(SHELL)["Pod"])["affinity"]["podAffinity"].values()
+    assert [each["podAffinityTerm"] for each in preferred] == [term]
 
 
 @pytest.mark.parametrize(("manifest", "own"), [(SCHEDULED, 0), (PREPARE, 6)])
@@ -238,6 +340,10 @@ def test_what_is_applied_again_holds_no_job() -> None:
         ]
         files += [
             OVERLAYS / overlay / name for name in kustomization["resources"] if name[0] != "."
+        ]
+        files += [
+            SERVING / name
+            for name in manifests(SERVING / "kustomization.yaml")["Kustomization"]["resources"]
         ]
         assert "Job" not in {kind for file in files for kind in manifests(file)}
     for overlay in ("train-one-node", "train-several-nodes"):

@@ -18,6 +18,7 @@ from deploy.flink.processes import ROOT, wait_until
 from tests.deploy.support.pods import Manifest, command, containers, environment, pod_spec, read
 from tests.deploy.support.tools import build
 from tests.image.storage import Container
+from tests.support.serving import Client
 
 _JOB = "metadata.labels['batch.kubernetes.io/job-name']"
 _COMMAND_SECONDS = 1800
@@ -81,6 +82,10 @@ class Kubernetes:
                 self._apply(build(self._tools, ROOT / path))
             case ["create", "job", name, source]:
                 self._run_job(name, self._applied["CronJob", source.partition("/")[2]])
+            case ["rollout", "status", _, deployment]:
+                self._wait_until_probed(deployment.removeprefix("deployment/"))
+            case ["port-forward", service, ports]:
+                self._ask_service(service.removeprefix("service/"), int(ports.partition(":")[2]))
             case other:
                 self._ask_pod(other)
 
@@ -109,7 +114,7 @@ class Kubernetes:
         for manifest in read(text):
             kind, name = manifest["kind"], manifest["metadata"]["name"]
             self._applied[kind, name] = manifest
-            if kind == "Pod":
+            if kind in ("Pod", "Deployment"):
                 self._start(name, manifest)
             elif kind == "Job":
                 self._run_job(name, manifest)
@@ -130,7 +135,10 @@ class Kubernetes:
         pod = self._make_pod(name, manifest)
         (container,) = containers(pod.spec)
         self._pods[name] = pod
-        self._running[name] = subprocess.Popen(self._command_line(pod, container))
+        # A server writes a line for each request.
+        self._running[name] = subprocess.Popen(
+            self._command_line(pod, container), stdout=subprocess.DEVNULL
+        )
 
     def _run_job(self, name: str, manifest: Manifest) -> None:
         """Run the containers of a Job one after another, each to its end."""
@@ -208,6 +216,46 @@ class Kubernetes:
             lambda: not self.is_running(name) or place.read_text() == words, 60, f"pod {name}"
         )
         self._require_running(name)
+
+    def _wait_until_probed(self, name: str) -> None:
+        """Wait until the one pod of a Deployment is ready.
+
+        Raises:
+            DataError: it has ended, or does not become ready.
+        """
+        (container,) = containers(self._pods[name].spec)
+        path = container["readinessProbe"]["httpGet"]["path"]
+        client = Client(container["ports"][0]["containerPort"])
+
+        def is_ready() -> bool:
+            try:
+                return client.request("GET", path).status == 200
+            except ConnectionError:
+                client.close()
+                return False
+
+        wait_until(lambda: not self.is_running(name) or is_ready(), 300, f"pod {name}")
+        client.close()
+        self._require_running(name)
+
+    def _ask_service(self, name: str, port: int) -> None:
+        """Ask the pod behind a port of a Service for a prediction.
+
+        Raises:
+            DataError: it does not give one.
+        """
+        service = self._applied["Service", name]["spec"]
+        pods = self._applied["Deployment", name]["spec"]["template"]
+        if not service["selector"].items() <= pods["metadata"]["labels"].items():
+            raise DataError(f"service {name}: it selects no pod")
+        (container,) = containers(pods["spec"])
+        ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+        (target,) = (each["targetPort"] for each in service["ports"] if each["port"] == port)
+        client = Client(ports[target])
+        reply = client.predict("ACDEFGHIKL")
+        client.close()
+        if reply.status != 200:
+            raise DataError(f"service {name}: status {reply.status}: {reply.body!r}")
 
     def _require_running(self, name: str) -> None:
         if not self.is_running(name):

@@ -35,13 +35,14 @@ def environment(
 ) -> dict[str, str]:
     """The variables of a container.
 
-    settings: what its ConfigMap holds. pod: the values of the fieldPaths that it asks for.
+    settings: what its ConfigMap holds. pod: the values of the fieldPaths that it asks for. Secrets
+    are all optional, and not there.
     """
     found = dict(settings) if any("configMapRef" in e for e in container.get("envFrom", [])) else {}
     for variable in container.get("env", []):
         if "value" in variable:
             found[variable["name"]] = expand(variable["value"], found)
-        else:
+        elif not variable["valueFrom"].get("secretKeyRef", {}).get("optional"):
             found[variable["name"]] = pod[variable["valueFrom"]["fieldRef"]["fieldPath"]]
     return found
 
