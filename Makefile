@@ -82,7 +82,7 @@ crash-test: $(READY) ## Other runners and devices, kills, each guarantee broken 
 	$(VENV_PYTHON) -m tests.crash_training --times 2 --rows 30000
 
 flink-test: $(READY) ## The same bytes from a Flink cluster on this machine (Java, Maven; 5 minutes)
-	$(VENV_PYTHON) -m tests.engines.flink
+	$(VENV_PYTHON) -m tests.engines flink
 
 deploy-test: $(READY) ## What deploy/ holds, checked by the programs it is for (7 minutes at first)
 	$(VENV_PYTHON) -m tests.deploy

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from charseq.cli import exit_status
-from deploy.flink.cluster import fetch_jars
-from deploy.flink.processes import ROOT, wait_until
+from deploy.support.maven import fetch_jars
+from deploy.support.processes import ROOT, wait_until
 from tests.deploy.kubernetes import make_namespace
 from tests.deploy.support.api_server import ApiServer, api_server
 from tests.deploy.support.pods import Manifest, read

@@ -23,7 +23,7 @@ from urllib.request import Request, urlopen
 from charseq.cli import exit_status
 from charseq.errors import DataError
 from charseq.process.processes import descendants
-from deploy.flink.processes import LOOPBACK, free_ports, wait_until
+from deploy.support.processes import LOOPBACK, free_ports, wait_until
 from pipeline.sample import main as write_sample
 from tests.deploy.support.api_server import ApiServer, api_server
 from tests.deploy.support.pods import (

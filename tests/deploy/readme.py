@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from string import Template
 
 from charseq.cli import exit_status
-from deploy.flink.processes import ROOT, wait_until
+from deploy.support.processes import ROOT, wait_until
 from tests.deploy.flink import RESOURCES, fetch_definition
 from tests.deploy.support.api_server import api_server
 from tests.deploy.support.tools import fetch_tools

@@ -17,7 +17,7 @@ import yaml
 from charseq.flags import make_parser, parse
 from charseq.server.gate import OPEN_PATHS, known_hosts
 from charseq.server.options import ServeOptions
-from deploy.flink.cluster import POM
+from deploy.flink.cluster import Cluster as FlinkCluster
 from pipeline.options import parse_command_line
 from pipeline.runtime.beam_options import unknown_to_beam
 from pipeline.worker_pool import parse_command_line as parse_worker_pool
@@ -386,7 +386,7 @@ def test_the_versions_are_those_of_the_session_cluster() -> None:
     """What make flink-test runs is what the manifests name."""
     found = re.search(
         r"<artifactId>beam-runners-flink-([\d.]+)</artifactId>\s*<version>([\d.]+)</version>",
-        POM.read_text(),
+        FlinkCluster.pom.read_text(),
     )
     assert found is not None
     flink, beam = found.groups()

@@ -14,7 +14,7 @@ import yaml
 
 from charseq.cli import exit_status
 from charseq.errors import DataError
-from deploy.flink.processes import LOOPBACK, free_ports
+from deploy.support.processes import LOOPBACK, free_ports
 from tests.deploy.support.google import (
     check_schema,
     commands,

@@ -18,13 +18,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from charseq.cli import exit_status
-from deploy.flink.cluster import Cluster, fetch_jars
-from deploy.flink.processes import ROOT
-from deploy.flink.session import CACHE as FLINK_CACHE
+from deploy.flink.cluster import Cluster
+from deploy.support.maven import fetch_jars
+from deploy.support.processes import ROOT
 from pipeline.sample import main as write_sample
 from tests.deploy.readme import PAGE, commands
 from tests.deploy.support.tools import fetch_tools
-from tests.engines.flink.__main__ import check, check_the_same, read_checked, step
+from tests.engines.checks import check, check_the_same, read_checked, step
 from tests.image.kubernetes import Kubernetes
 from tests.image.server import test_a_server_answers
 from tests.image.stand_ins import (
@@ -282,7 +282,7 @@ def test_flink_starts_its_workers_from_the_image(
 ) -> None:
     """Launched in the image and worked on by the image's boot, Flink writes the same bytes."""
     with step("jars of Flink and of Beam's job server (kept in build/)"):
-        jars = fetch_jars(FLINK_CACHE)
+        jars = fetch_jars(Cluster.cache(), Cluster.pom)
     logs = CACHE / "flink"
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir()

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from charseq.errors import DataError
-from deploy.flink.processes import ROOT, wait_until
+from deploy.support.processes import ROOT, wait_until
 from tests.deploy.support.pods import Manifest, command, containers, environment, pod_spec, read
 from tests.deploy.support.tools import build
 from tests.image.storage import Container

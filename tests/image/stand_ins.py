@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from charseq.errors import DataError
-from deploy.flink.processes import ROOT
+from deploy.support.processes import ROOT
 from tests.image.storage import Storage
 
 ARGUMENTS = {

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from charseq.errors import DataError
-from deploy.flink.processes import ROOT, wait_until
+from deploy.support.processes import ROOT, wait_until
 
 # Where the containers see the folder that is mounted into them.
 DATA = "/data"

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
 
-from deploy.flink.processes import free_ports
+from deploy.support.processes import free_ports
 from pipeline.runtime import job, loopback
 from pipeline.runtime.loopback import bind_servers_to
 from pipeline.worker_pool import main

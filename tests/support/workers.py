@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from deploy.flink.processes import LOOPBACK, free_ports
+from deploy.support.processes import LOOPBACK, free_ports
 
 
 def tf_configs(count: int) -> list[str]:

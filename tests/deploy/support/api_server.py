@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from charseq.errors import DataError
-from deploy.flink.processes import LOOPBACK, Service, free_ports, wait_until
+from deploy.support.processes import LOOPBACK, Service, free_ports, wait_until
 from tests.deploy.support.tools import CACHE, run
 
 _MODULE = Path(__file__).with_name("server")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from charseq.errors import DataError
-from deploy.flink.processes import ROOT
+from deploy.support.processes import ROOT
 
 CACHE = ROOT / "build" / "deploy"
 KUBERNETES = "1.36"

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -25,13 +25,15 @@ class Service:
     Its temporary directory is the directory of that file.
     """
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], log: Path, variables: Mapping[str, str] | None = None
+    ) -> None:
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**os.environ, "TMPDIR": str(log.parent)},
+                env={**os.environ, "TMPDIR": str(log.parent), **(variables or {})},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -1,0 +1,14 @@
+"""Flink, some 150 MB, from the Maven repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy.flink.cluster import Cluster
+from tests.engines.clusters import test_on_cluster
+from tests.engines.datasets import LocalDatasets
+
+
+def run_tests(logs: Path, local: LocalDatasets) -> int:
+    """Run the tests on a session cluster; their number."""
+    return test_on_cluster(Cluster, logs, local)
