@@ -45,8 +45,8 @@ $(VENV_PYTHON) -m pip --version >/dev/null 2>&1 \
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-all advisories lint crash-test flink-test deploy-test image-test lock clean \
-	find-python
+.PHONY: help demo check test test-all advisories lint crash-test prism-test flink-test deploy-test \
+	image-test lock clean find-python
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,8 +63,8 @@ check: lint ## Lint, types and the unit tests, between two edits (1 minute)
 test: lint ## Lint, types and most tests, before a commit (13 minutes)
 	$(PYTEST) -m 'not ($(SLOW))'
 
-# Each part once, the quickest first.
-test-all: test advisories crash-test flink-test deploy-test ## All of it but image-test (50 minutes)
+# Each part once. What prism-test builds, a test of crash-test runs, too.
+test-all: test advisories prism-test crash-test flink-test deploy-test ## All of it but image-test (55 minutes)
 
 advisories: $(READY) ## Compare the locked versions with known advisories (needs the Internet)
 	$(VENV_PYTHON) -m tests.advisories
@@ -80,6 +80,9 @@ crash-test: $(READY) ## Other runners and devices, kills, each guarantee broken 
 	$(VENV_PYTHON) -m tests.signals --times 4 --rows 5000
 	$(VENV_PYTHON) -m tests.crash --times 4
 	$(VENV_PYTHON) -m tests.crash_training --times 2 --rows 30000
+
+prism-test: $(READY) ## The same bytes from Beam's Prism (Go; 4 minutes)
+	$(VENV_PYTHON) -m tests.engines prism
 
 flink-test: $(READY) ## The same bytes from a Flink cluster on this machine (Java, Maven; 5 minutes)
 	$(VENV_PYTHON) -m tests.engines flink

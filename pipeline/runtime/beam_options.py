@@ -16,14 +16,17 @@ from apache_beam.options.pipeline_options import (
 )
 
 from charseq.errors import UsageError
+from pipeline.runtime.prism import find_prism
 
 _LOCAL_RUNNER = "FnApiRunner"
+# These choose between Prism, which they download, and that one.
+_CHOOSING_RUNNERS = ("DirectRunner", "SwitchingDirectRunner")
 # Before a flag that no options of Beam define, such as one of a job server.
 _UNCHECKED = "--beam-flag="
 
 
 def to_beam_options(flags: Sequence[str], own_flags: Sequence[str] = ()) -> PipelineOptions:
-    """Return Beam's options, with Beam's in-process runner by name where no runner is set.
+    """Return Beam's options, with Beam's in-process runner by name where no other is set.
 
     Beam's file systems use these options from now on.
 
@@ -33,13 +36,15 @@ def to_beam_options(flags: Sequence[str], own_flags: Sequence[str] = ()) -> Pipe
 
     Raises:
         UsageError: Beam does not know a flag, and it does not stand behind `--beam-flag=`; or a
-            number is out of range; or the running mode is one that loses rows.
+            number is out of range; or the running mode is one that loses rows; or Prism is to
+            run and is not there.
     """
     _check_flags([flag for flag in flags if not flag.startswith(_UNCHECKED)], own_flags)
     options = PipelineOptions([flag.removeprefix(_UNCHECKED) for flag in flags])
     standard = options.view_as(StandardOptions)
-    if standard.runner is None:
+    if standard.runner is None or standard.runner in _CHOOSING_RUNNERS:
         standard.runner = _LOCAL_RUNNER
+    find_prism(options)
     if options.view_as(DirectOptions).direct_running_mode == "multi_threading":
         raise UsageError(
             "--direct_running_mode=multi_threading loses rows now and then (Beam 2.77); leave it "

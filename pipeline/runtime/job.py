@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import (
     PipelineOptions,
     PortableOptions,
@@ -143,12 +144,16 @@ def report_job(
 def _lost_worker_as_error() -> Iterator[None]:
     """End the command if a worker process of Beam ends in the block; Beam would wait for it.
 
+    Threads of Beam that lost the runner say nothing: the main thread loses it, too.
+
     Raises:
         DataError: one does.
     """
     before = threading.excepthook
 
     def notice(args: threading.ExceptHookArgs) -> None:
+        if isinstance(args.exc_value, grpc.RpcError):
+            return
         if args.thread is None or args.thread.name != _BEAM_WORKER_THREAD:
             before(args)
             return
@@ -175,6 +180,11 @@ def to_user_error(error: Exception) -> Exception:
     if match := _USER_MESSAGE.search(text):
         kind = MismatchError if match.group().startswith(_MISMATCH) else DataError
         return kind(match.group(1).strip())
+    if isinstance(error, grpc.RpcError) and error.code() == grpc.StatusCode.UNAVAILABLE:
+        return DataError(
+            f"the runner or its job server no longer answers ({error.details()}); nothing was "
+            "published, and the same command runs again"
+        )
     # The message of a cluster whose job failed is complete; a traceback of the waiting process
     # adds nothing to it.
     return DataError(str(error)) if " failed in state " in text else error

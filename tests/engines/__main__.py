@@ -17,9 +17,9 @@ from pathlib import Path
 
 from charseq.cli import exit_status
 from deploy.support.processes import ROOT
-from tests.engines.datasets import LocalDatasets
+from tests.engines.datasets import DATASETS, LocalDatasets
 
-ENGINES = ("flink",)
+ENGINES = ("prism", "flink")
 LOGS = ROOT / "build" / "engines"
 
 
@@ -27,18 +27,25 @@ def main() -> int:
     """Run the tests of the engines; 1 at the first that fails."""
     parser = argparse.ArgumentParser(prog="python -m tests.engines")
     parser.add_argument("engines", choices=ENGINES, nargs="+", metavar="ENGINE")
-    engines = parser.parse_args().engines
+    parser.add_argument(
+        "--only",
+        choices=[dataset.name for dataset in DATASETS],
+        nargs="+",
+        metavar="DATASET",
+        help="some of the datasets, instead of: %(choices)s",
+    )
+    flags = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    status = exit_status(lambda: _run_tests(engines))
+    status = exit_status(lambda: _run_tests(flags.engines, flags.only))
     if status == 1:
         _print_ends_of_logs()
     return status
 
 
-def _run_tests(engines: Sequence[str]) -> None:
+def _run_tests(engines: Sequence[str], only: Sequence[str] | None) -> None:
     passed = 0
     with tempfile.TemporaryDirectory() as folder:
-        local = LocalDatasets(Path(folder), _new_folder(LOGS / "local"))
+        local = LocalDatasets(Path(folder), _new_folder(LOGS / "local"), only)
         for engine in engines:
             module = importlib.import_module(f"tests.engines.{engine}")
             passed += module.run_tests(_new_folder(LOGS / engine), local)

@@ -46,8 +46,9 @@ DATASETS = (
 class LocalDatasets:
     """The inputs of all datasets, and the datasets that this process's runner makes of them."""
 
-    def __init__(self, folder: Path, logs: Path) -> None:
+    def __init__(self, folder: Path, logs: Path, only: Sequence[str] | None = None) -> None:
         self._folder, self._logs = folder, logs
+        self._datasets = [each for each in DATASETS if only is None or each.name in only]
         self._manifests: dict[str, dict[str, Any]] = {}
         write_inputs(folder)
         with step(f"{ROWS:,} rows to add to, in this process's runner"):
@@ -59,14 +60,15 @@ class LocalDatasets:
         Raises:
             DataError: at the first that differs.
         """
-        for dataset in DATASETS:
+        for dataset in self._datasets:
             local = self._local(dataset)
             with step(f"{dataset.name} on {engine}, {local['fingerprint'][:16]}"):
                 output = self._folder / f"{dataset.name}-{engine.lower()}"
                 found = self._prepare(dataset, output, *beam_flags)
             check_the_same(found, local)
-        check("rows that the base has", found["counts"]["duplicates"] >= 298, True)
-        return len(DATASETS)
+            if dataset.name == "added":
+                check("rows that the base has", found["counts"]["duplicates"] >= 298, True)
+        return len(self._datasets)
 
     def _local(self, dataset: Dataset) -> dict[str, Any]:
         if dataset.name not in self._manifests:

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -31,8 +30,9 @@ from tests.support.preparation import (
     read_split,
     write_csv,
 )
+from tests.support.prism import find_prism
 
-PRISM = shutil.which("prism")
+PRISM = find_prism()
 TEN_ROWS = "sequence,label\n" + "".join(f"{c},x\n{c}{c},y\n" for c in "ACDEF")
 AMOUNTS = "sequence,label\n" + "".join(f"{'A' * (n % 9)}{n:b},{n / 8}\n" for n in range(300))
 
@@ -182,12 +182,12 @@ def test_the_same_bytes_from_other_files_orders_and_workers(
 
 
 @pytest.mark.engine
-@pytest.mark.skipif(PRISM is None, reason="Beam's prism is not on the PATH")
+@pytest.mark.skipif(PRISM is None, reason="no prism: make prism-test builds it")
 def test_the_same_bytes_from_prism(
     tmp_path: Path, dataset: Path, rows: list[tuple[str, str]]
 ) -> None:
     write_csv(tmp_path / "rows.csv", rows)
-    flags = ("--runner=PrismRunner", f"--prism_location={PRISM}", "--environment_type=LOOPBACK")
+    flags = ("--runner=PrismRunner", f"--prism_location={PRISM}")
     manifest = prepare(
         tmp_path / "rows.csv", tmp_path / "out", "--num-shards", "3", "--alphabet-size", "4", *flags
     )
