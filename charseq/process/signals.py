@@ -99,11 +99,13 @@ def interruptible() -> Iterator[None]:
         Exception: that of `raise_in_main_thread`.
     """
     with nullcontext() if _state.watched else _handlers():
+        # A command may call another one, and be interrupted after it.
+        before = _state.raises
         try:
             _state.raises = True
             yield
         finally:
-            _state.raises = False
+            _state.raises = before
             if _state.received is not None:
                 raise (_state.error or Signalled(_state.received)) from None
 

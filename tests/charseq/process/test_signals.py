@@ -206,3 +206,14 @@ def test_what_comes_after_a_signal_is_no_error(capsys: pytest.CaptureFixture[str
 
     assert exit_status(command) == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_command_is_interrupted_after_one_that_it_called() -> None:
+    def command() -> None:
+        assert exit_status(lambda: None) == 0
+        signal.raise_signal(signal.SIGTERM)
+        reached.append("the end")
+
+    reached: list[str] = []
+    assert exit_status(command) == 143
+    assert reached == []
