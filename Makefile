@@ -45,7 +45,7 @@ $(VENV_PYTHON) -m pip --version >/dev/null 2>&1 \
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-all advisories lint crash-test prism-test flink-test deploy-test \
+.PHONY: help demo check test test-all advisories lint crash-test prism-test spark-test flink-test deploy-test \
 	image-test lock clean find-python
 
 help: ## Show this
@@ -64,7 +64,7 @@ test: lint ## Lint, types and most tests, before a commit (13 minutes)
 	$(PYTEST) -m 'not ($(SLOW))'
 
 # Each part once. What prism-test builds, a test of crash-test runs, too.
-test-all: test advisories prism-test crash-test flink-test deploy-test ## All of it but image-test (55 minutes)
+test-all: test advisories prism-test crash-test flink-test spark-test deploy-test ## All of it but image-test (65 minutes)
 
 advisories: $(READY) ## Compare the locked versions with known advisories (needs the Internet)
 	$(VENV_PYTHON) -m tests.advisories
@@ -83,6 +83,9 @@ crash-test: $(READY) ## Other runners and devices, kills, each guarantee broken 
 
 prism-test: $(READY) ## The same bytes from Beam's Prism (Go; 4 minutes)
 	$(VENV_PYTHON) -m tests.engines prism
+
+spark-test: $(READY) ## The same bytes from a Spark cluster on this machine (Java, Maven; 10 minutes)
+	$(VENV_PYTHON) -m tests.engines spark
 
 flink-test: $(READY) ## The same bytes from a Flink cluster on this machine (Java, Maven; 5 minutes)
 	$(VENV_PYTHON) -m tests.engines flink

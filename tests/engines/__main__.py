@@ -19,7 +19,7 @@ from charseq.cli import exit_status
 from deploy.support.processes import ROOT
 from tests.engines.datasets import DATASETS, LocalDatasets
 
-ENGINES = ("prism", "flink")
+ENGINES = ("prism", "spark", "flink")
 LOGS = ROOT / "build" / "engines"
 
 
