@@ -18,6 +18,7 @@ from charseq.flags import make_parser, parse
 from charseq.server.gate import OPEN_PATHS, known_hosts
 from charseq.server.options import ServeOptions
 from deploy.flink.cluster import Cluster as FlinkCluster
+from deploy.spark.cluster import Cluster as SparkCluster
 from pipeline.options import parse_command_line
 from pipeline.runtime.beam_options import unknown_to_beam
 from pipeline.worker_pool import parse_command_line as parse_worker_pool
@@ -395,3 +396,20 @@ def test_the_versions_are_those_of_the_session_cluster() -> None:
     assert cluster["flinkVersion"] == f"v{flink.replace('.', '_')}"
     assert cluster["image"].startswith(f"flink:{flink}-")
     assert server["image"] == f"apache/beam_flink{flink}_job_server:{beam}"
+
+
+def test_the_pages_name_the_versions_of_the_spark_session() -> None:
+    """What make spark-test runs is what users read."""
+    versions = dict(
+        re.findall(
+            r"<artifactId>([\w.-]+)</artifactId>\s*<version>([\d.]+)</version>",
+            SparkCluster.pom.read_text(),
+        )
+    )
+    beam, spark = versions["beam-runners-spark-3"], versions["spark-core_2.12"]
+    page = (DEPLOY / "spark" / "README.md").read_text()
+    assert f"Tested: Beam {beam.removesuffix('.0')} on Spark {spark} (Scala 2.12)" in page
+    assert f"beam-runners-spark-3-{beam}.jar" in page
+    assert f"slf4j-api-{versions['slf4j-api']}.jar" in page
+    engines = (ROOT / "docs" / "engines.md").read_text()
+    assert f"Spark {spark}, Beam's runner {beam.removesuffix('.0')}" in engines
