@@ -1,8 +1,8 @@
 """python -m tests.crash_training: kill a training at random steps, and check how it ends.
 
 One run is left alone; another is killed (SIGKILL) and started again several times. Both must end
-with the same weights, bit by bit. Of two workers only one is killed, and the other must end by
-itself.
+with the same weights, bit by bit. Of several workers only one is killed, and the others must end
+by themselves. In the case `elastic` each run has another number of workers than the one before.
 """
 
 from __future__ import annotations
@@ -15,18 +15,29 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from tests.support.workers import tf_configs
 
-STRATEGIES = {
-    "none": (),
-    "mirrored": ("--devices", "CPU:0,CPU:1"),
-    "multi_worker": (),
+
+class Case(NamedTuple):
+    """How a training is started: its flags, and the workers of its runs, one after another."""
+
+    flags: tuple[str, ...]
+    workers: tuple[int, ...] = (1,)
+
+
+CASES = {
+    "none": Case(("--strategy", "none")),
+    "mirrored": Case(("--strategy", "mirrored", "--devices", "CPU:0,CPU:1")),
+    "multi_worker": Case(("--strategy", "multi_worker"), (2,)),
+    # Of two parts of a batch, three and four workers leave some without any.
+    "elastic": Case(("--strategy", "auto"), (1, 3, 2, 4)),
 }
-_WORKERS = 2
 _SECONDS_TO_NOTICE = 120
 # Saved at every return to Python, so that a kill falls anywhere between two checkpoints.
 FLAGS = ("--epochs", "3", "--batch-size", "128", "--checkpoint-every", "1")
@@ -38,26 +49,28 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--rows", type=int, default=150_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--representation", default="ngrams", help="as of python -m trainer")
     args = parser.parse_args()
     rng = random.Random(args.seed)
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), args.rows)
-        for strategy in args.only:
-            flags = ["--strategy", strategy, "--representation", args.representation]
-            whole, killed = (Path(folder, f"{strategy}-{kind}") for kind in ("whole", "killed"))
-            finish(start(whole, flags))
-            killed_at = [kill_once(killed, flags, rng) for _ in range(args.times)]
-            print(f"{strategy}: killed after the checkpoints at steps {killed_at}", flush=True)
-            finish(start(killed, flags))
+        for name in args.only:
+            case = CASES[name]
+            flags = [*case.flags, "--representation", args.representation]
+            workers = cycle(case.workers)
+            whole, killed = (Path(folder, f"{name}-{kind}") for kind in ("whole", "killed"))
+            finish(start(whole, flags, case.workers[0]))
+            killed_at = [kill_once(killed, flags, next(workers), rng) for _ in range(args.times)]
+            print(f"{name}: killed after the checkpoints at steps {killed_at}", flush=True)
+            finish(start(killed, flags, next(workers)))
             # The first run of all is on one device: no number of replicas changes a bit.
             first = Path(folder, f"{args.only[0]}-whole")
             same = [are_equal(whole, other) for other in (killed, first)]
             failed += not all(same)
             print(
-                f"{strategy}: {'the same bits' if same[0] else 'OTHER WEIGHTS'}; as "
+                f"{name}: {'the same bits' if same[0] else 'OTHER WEIGHTS'}; as "
                 f"{args.only[0]}: {'the same bits' if same[1] else 'OTHER WEIGHTS'}",
                 flush=True,
             )
@@ -75,14 +88,13 @@ def prepare(folder: Path, rows: int) -> None:
         subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True)
 
 
-def start(run: Path, flags: Sequence[str]) -> list[subprocess.Popen[bytes]]:
-    """Start the processes of a training with these flags, the second of which is its strategy."""
-    strategy = flags[1]
+def start(run: Path, flags: Sequence[str], workers: int) -> list[subprocess.Popen[bytes]]:
+    """Start the processes of a training with these flags."""
     environments: list[dict[str, str]] = [{}]
-    if strategy == "multi_worker":
-        environments = [{"TF_CONFIG": config} for config in tf_configs(_WORKERS)]
+    if workers > 1:
+        environments = [{"TF_CONFIG": config} for config in tf_configs(workers)]
     paths = ("--data", str(run.parent / "data"), "--output", str(run))
-    flags = (*paths, *FLAGS, *flags, *STRATEGIES[strategy])
+    flags = (*paths, *FLAGS, *flags)
     return [
         subprocess.Popen(
             [sys.executable, "-m", "trainer", *flags],
@@ -105,7 +117,7 @@ def finish(processes: list[subprocess.Popen[bytes]]) -> None:
         raise RuntimeError(f"a training ended with {statuses}")
 
 
-def kill_once(run: Path, flags: Sequence[str], rng: random.Random) -> int:
+def kill_once(run: Path, flags: Sequence[str], workers: int, rng: random.Random) -> int:
     """Kill one process within half a second after its first new checkpoint.
 
     Returns:
@@ -115,7 +127,7 @@ def kill_once(run: Path, flags: Sequence[str], rng: random.Random) -> int:
         RuntimeError: the training ended first: there were too few rows.
     """
     before = last_step(run)
-    processes = start(run, flags)
+    processes = start(run, flags, workers)
     while last_step(run) == before:
         if any(process.poll() is not None for process in processes):
             raise RuntimeError(f"{run} ended after step {before}: give it more --rows")

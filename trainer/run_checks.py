@@ -226,12 +226,20 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
     if _requested_batch_size(then) == _requested_batch_size(now):
         # An earlier version filled a batch up that is cut to the rows now: the rows are the same.
         free.add("batch_size")
+    if _is_exact(options) and _is_exact(now["options"]):
+        free |= {"strategy", "devices", "replicas"}
     return [
         *_option_differences(options, now["options"], free),
         *_parent_differences(then, now.get("parent")),
         *_exclusion_differences(then, now.get("excluded")),
         *_dataset_differences(then["dataset"]["fingerprint"], now["dataset"]["fingerprint"]),
     ]
+
+
+def _is_exact(options: Mapping[str, Any]) -> bool:
+    """Return whether a run ends with the same bits on any number of replicas."""
+    on_cpu = all(str(device).startswith("CPU") for device in options.get("devices", ("?",)))
+    return on_cpu and options.get("jit_compile") == "on"
 
 
 def _requested_batch_size(content: Mapping[str, Any]) -> Any:

@@ -8,8 +8,8 @@ from pathlib import Path
 from charseq.cli import heavy_imports
 from charseq.errors import DataError
 from charseq.server.options import ServeOptions
-from deploy.flink.processes import wait_until
-from tests.engines.flink.__main__ import check, step
+from deploy.support.processes import wait_until
+from tests.engines.checks import check, step
 from tests.image.storage import Container
 from tests.support.serving import Client
 

@@ -281,3 +281,24 @@ def test_mirrored_on_one_device_resumes_as_what_it_is():
     assert resume_differences(earlier, now) == []
     earlier["options"]["replicas"] = 2
     assert "--strategy mirrored, now none" in resume_differences(earlier, now)
+
+
+@pytest.mark.parametrize(
+    ("device", "jit_compile", "differences"),
+    [
+        ("CPU:0", "on", []),
+        ("GPU:0", "on", ["--strategy none, now multi_worker", "--replicas 1, now 3"]),
+        ("CPU:0", "off", ["--strategy none, now multi_worker", "--replicas 1, now 3"]),
+    ],
+)
+def test_a_run_goes_on_with_other_workers_where_its_bits_are_the_same(
+    device, jit_compile, differences
+):
+    earlier, now = content_of(strategy="none"), content_of(strategy="multi_worker")
+    for content, replicas in ((earlier, 1), (now, 3)):
+        content["options"] |= {
+            "replicas": replicas,
+            "devices": [device],
+            "jit_compile": jit_compile,
+        }
+    assert resume_differences(earlier, now) == differences

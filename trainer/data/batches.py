@@ -29,12 +29,12 @@ _SHUFFLE_BLOCK = 16_384
 _PREFETCHED_BATCHES = 8
 
 
-def resolve_batch_size(requested: int, rows: int, num_replicas: int = 1) -> int:
-    """Return the size of a batch: no more than the rows of an epoch, but a row for each replica.
+def resolve_batch_size(requested: int, rows: int) -> int:
+    """Return the size of a batch: no more than the rows of an epoch.
 
     What a batch holds beyond them would be computed, and count for nothing.
     """
-    return min(requested, max(rows, num_replicas))
+    return min(requested, rows)
 
 
 def count_batches(manifest: Manifest, split: str, batch_size: int) -> int:

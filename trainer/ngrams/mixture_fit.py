@@ -38,7 +38,9 @@ class MixtureFit:
         first = batches.evaluation("validation").take(count)
         mixture = self._replica.model.experts.mixture
         for _ in range(_MOST_STEPS):
-            sums, _ = self._sum(distribute(self._strategy, first), tf.constant(count))
+            sums, _ = self._sum(
+                distribute(self._strategy, first, self._replica.shares), tf.constant(count)
+            )
             before = mixture.numpy().astype(np.float64)
             gradient, *hessian = np.split(sums.numpy().astype(np.float64), 1 + len(before))
             after = improve_mixture(before, gradient, np.stack(hessian))

@@ -31,16 +31,15 @@ from trainer.ngrams.model import (
 from trainer.ngrams.recurrence import Dropout, Recurrence
 from trainer.ngrams.table import Lookup, sum_by_row
 from trainer.steps.losses import balance, count_rows, metric_sums
-from trainer.steps.microbatches import num_microbatches, split_batch
 from trainer.steps.replicas import (
     add_in_order,
     apply_gradients,
-    first_row,
     gather,
     gather_sequences,
     keep_on_first,
     replica_number,
 )
+from trainer.steps.shares import Shares
 
 # The number of a part, for the key of the n-grams that a step leaves out; no part has it.
 _NGRAM_DROPOUT = -1
@@ -86,8 +85,7 @@ class NgramReplica:
         optimizer: of the weights of its experts, built for their variables.
         regularization: in training.
         table_rates: of the vectors of the bag and of the LSTM, in rates of the optimizer.
-        num_replicas: that share a batch.
-        batch_size: of all replicas together.
+        shares: of replicas in a batch.
         class_weights: of the loss of each label, in the order of their ids.
         clip_norm: the largest norm of all gradients together.
         jit_compile: whether XLA compiles the experts.
@@ -100,23 +98,20 @@ class NgramReplica:
         regularization: Regularization,
         table_rates: tuple[float, float],
         *,
-        num_replicas: int,
-        batch_size: int,
+        shares: Shares,
         class_weights: Sequence[float] | None = None,
         clip_norm: float | None = None,
         jit_compile: bool = False,
     ) -> None:
         self.optimizer = optimizer
+        self.shares = shares
         self.model = model
         self._regularization = regularization
         self._table_rates = table_rates
-        self._num_replicas = num_replicas
-        self._batch_size = batch_size
-        self._num_parts = num_microbatches(batch_size, num_replicas)
         self._class_weights = class_weights
         self._clip_norm = clip_norm
         self._run_lstm = xla_lstm.lstm if jit_compile else plain_lstm.lstm
-        shape = [batch_size, model.size.positions, model.size.ngram_max]
+        shape = [shares.batch_size, model.size.positions, model.size.ngram_max]
         self._ngram_bits = tf.function(
             partial(random_bits, shape), jit_compile=jit_compile, autograph=False
         )
@@ -135,13 +130,19 @@ class NgramReplica:
         own = Read(*(self._share(each) for each in read))
         inputs = self._make_inputs(marked, features["length"], lookup.vectors, own)
         rows = count_rows(weights)
-        parts = split_batch((self._pad_inputs(inputs), labels, weights), self._num_parts)
+        parts = self.shares.cut((self._pad_inputs(inputs), labels, weights), replica_number())
         results = [
             self._gradients(*part, rows, key)
             for part, key in zip(parts, self._part_keys(), strict=True)
         ]
-        dense = [add_in_order(each) for each in zip(*(r.weights for r in results), strict=True)]
-        bag, lstm = (gather_sequences(each, size.positions) for each in _by_position(results, own))
+        variables = self.model.experts.trainable_variables
+        dense = [
+            self._add([result.weights[number] for result in results], variable.shape)
+            for number, variable in enumerate(variables)
+        ]
+        bag, lstm = (
+            gather_sequences(each, size.positions) for each in _by_position(results, inputs, own)
+        )
         distinct = tf.size(lookup.rows)
         by_vector = tf.concat(
             [
@@ -156,13 +157,13 @@ class NgramReplica:
         rates = tf.constant([of_bag, *[of_lstm] * size.lstms])
         rates *= tf.convert_to_tensor(self.optimizer.learning_rate)
         updates = [
-            apply_gradients(self.optimizer, dense, self.model.experts.trainable_variables),
+            apply_gradients(self.optimizer, dense, variables),
             # Adagrad does not depend on the scale of gradients, but for its epsilon: a sum over
             # rows, unlike a mean, is as large in a batch of any size.
             self.model.table.update(lookup, by_vector * rows, rates),
         ]
         with tf.control_dependencies(updates):  # A step ends with its update.
-            return keep_on_first(add_in_order([result.metrics for result in results]))
+            return keep_on_first(self._add([result.metrics for result in results], [3]))
 
     def evaluate(self, features: Features, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Return loss, correct answers and rows, (3,) float32, summed."""
@@ -170,7 +171,7 @@ class NgramReplica:
             _metric_sums(labels, mix(answers, self.model.experts.mixture), weights)
             for answers, labels, weights in self._answer(features, labels, weights)
         ]
-        return keep_on_first(add_in_order(sums))
+        return keep_on_first(self._add(sums, [3]))
 
     def mixture_derivatives(
         self, features: Features, labels: tf.Tensor, weights: tf.Tensor
@@ -183,7 +184,10 @@ class NgramReplica:
         mixture = tf.convert_to_tensor(self.model.experts.mixture)
         parts = self._answer(features, labels, weights)
         sums = [_mixture_derivatives(*part, mixture) for part in parts]
-        return keep_on_first(add_in_order(sums))
+        return keep_on_first(self._add(sums, [MIXTURE_SUMS]))
+
+    def _add(self, parts: Sequence[tf.Tensor], shape: Sequence[int]) -> tf.Tensor:
+        return add_in_order(parts, self.shares.num_parts, shape)
 
     def _answer(
         self, features: Features, labels: tf.Tensor, weights: tf.Tensor
@@ -198,7 +202,7 @@ class NgramReplica:
         read = _read_lookup(lookup)
         inputs = self._make_inputs(marked, features["length"], lookup.vectors, read)
         whole = ((self._pad_inputs(inputs), hashes), labels, weights)
-        for part, *more in split_batch(whole, self._num_parts):
+        for part, *more in self.shares.cut(whole, replica_number()):
             inputs, its_hashes = part
             learned = self._log_probabilities(inputs)
             yield (
@@ -247,10 +251,7 @@ class NgramReplica:
 
     def _share(self, values: tf.Tensor) -> tf.Tensor:
         """Return this replica's rows of values (batch, …)."""
-        if self._num_replicas == 1:
-            return values
-        number, batch = replica_number(), (self._batch_size, self._num_replicas)
-        return values[first_row(number, *batch) : first_row(number + 1, *batch)]
+        return values[self.shares.rows(replica_number())]
 
     def _step_key(self) -> tf.Tensor:
         iterations = tf.convert_to_tensor(self.optimizer.iterations)
@@ -258,10 +259,9 @@ class NgramReplica:
 
     def _part_keys(self) -> list[tf.Tensor]:
         """Return a key for each part of this replica's share, by its number in the whole batch."""
-        first = replica_number() * self._num_parts
         return [
-            tf.random.experimental.stateless_fold_in(self._step_key(), first + number)
-            for number in range(self._num_parts)
+            tf.random.experimental.stateless_fold_in(self._step_key(), number)
+            for number in self.shares.parts(replica_number())
         ]
 
     def _pad_inputs(self, inputs: Inputs) -> Inputs:
@@ -317,14 +317,18 @@ def _read_lookup(lookup: Lookup) -> Read:
     return read_all(lookup.places, tf.gather(exists, lookup.places), bag_places, is_first)
 
 
-def _by_position(results: Sequence[PartGradients], read: Read) -> tuple[tf.Tensor, tf.Tensor]:
+def _by_position(
+    results: Sequence[PartGradients], inputs: Inputs, read: Read
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the gradients by the sums at each position, of the bag and of the LSTM.
 
-    Both are (rows, positions, width).
+    Both are (rows, positions, width), for the rows of all results, of which there may be none.
     """
     positions = tf.shape(read.places)[1]
-    mean = tf.concat([result.mean for result in results], axis=0) / read.count[:, tf.newaxis]
-    sums = tf.concat([result.sums for result in results], axis=0)[:, :positions]
+    no_mean, no_sums = inputs.mean[:0], inputs.sums[:0]
+    mean = tf.concat([no_mean, *(result.mean for result in results)], axis=0)
+    mean /= read.count[:, tf.newaxis]
+    sums = tf.concat([no_sums, *(result.sums[:, :positions] for result in results)], axis=0)
     return tf.repeat(mean[:, tf.newaxis], positions, axis=1), sums
 
 

@@ -9,14 +9,15 @@ import keras
 import tensorflow as tf
 
 from trainer.steps.losses import balance, count_rows, metric_sums
-from trainer.steps.microbatches import Batch, num_microbatches, split_batch, trim_padding
-from trainer.steps.replicas import add_in_order, apply_gradients, keep_on_first
+from trainer.steps.replicas import add_in_order, apply_gradients, keep_on_first, replica_number
+from trainer.steps.shares import Batch, Shares, trim_padding
 
 
 class StepFunctions(Protocol):
     """What one replica computes in a step; each method is called in its replica context."""
 
     optimizer: keras.optimizers.Optimizer
+    shares: Shares
 
     def train(self, *batch: Any) -> tf.Tensor:
         """Update the weights; return loss, correct answers and rows, (3,) float32, summed."""
@@ -50,20 +51,19 @@ class Objective:
         layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
         self._seeds = [layer.seed_generator.state for layer in layers]
 
-    def draw_seeds(self, count: int) -> list[list[tf.Tensor]]:
-        """Return a seed of each dropout layer, (2,), for each of a replica's `count` microbatches.
+    def draw_seeds(self, parts: range, count: int) -> list[list[tf.Tensor]]:
+        """Return a seed of each dropout layer, (2,), for each of some parts of a batch.
 
-        They are those of the whole batch's microbatches, however these are divided among replicas.
-        If each microbatch drew its own, it would wait for the one before.
+        Each part's is its own, whichever replica computes it. If each part drew it itself, it would
+        wait for the one before.
+
+        Args:
+            parts: the numbers of the parts.
+            count: of all parts of the batch.
         """
-        replica = tf.distribute.get_replica_context()
-        first = replica.replica_id_in_sync_group * count
-        drawn = [
-            [seed.value + _counted(first + number, seed) for seed in self._seeds]
-            for number in range(count)
-        ]
+        drawn = [[seed.value + _counted(number, seed) for seed in self._seeds] for number in parts]
         for seed in self._seeds:
-            seed.assign(seed.value + _counted(replica.num_replicas_in_sync * count, seed))
+            seed.assign(seed.value + _counted(count, seed))
         return drawn
 
     def _gradients(
@@ -102,8 +102,7 @@ class Replica:
     Args:
         objective: what is minimised.
         optimizer: built for the variables of the objective.
-        num_replicas: that share a batch.
-        batch_size: of all replicas together.
+        shares: of replicas in a batch; one part each, where XLA does not compile it.
         clip_norm: the largest norm of all gradients together.
     """
 
@@ -112,40 +111,44 @@ class Replica:
         objective: Objective,
         optimizer: keras.optimizers.Optimizer,
         *,
-        num_replicas: int,
-        batch_size: int,
+        shares: Shares,
         clip_norm: float | None = None,
     ) -> None:
         self.optimizer = optimizer
+        self.shares = shares
         self._objective = objective
-        self._num_microbatches = num_microbatches(batch_size, num_replicas)
         self._clip_norm = clip_norm
 
     def train(self, *batch: Any) -> tf.Tensor:
         """Update the weights; return loss, correct answers and rows, (3,) float32, summed."""
         *_, weights = batch
         rows = count_rows(weights)
-        parts = self._microbatches(batch)
+        numbers, count = self.shares.parts(replica_number()), self.shares.num_parts
+        seeds = self._objective.draw_seeds(numbers, count)
         results = [
-            self._objective.gradients(*part, rows, seeds)
-            for part, seeds in zip(parts, self._objective.draw_seeds(len(parts)), strict=True)
+            self._objective.gradients(*part, rows, its_seeds)
+            for part, its_seeds in zip(self._parts(batch), seeds, strict=True)
         ]
-        gradients = [add_in_order(parts) for parts in zip(*(g for g, _ in results), strict=True)]
+        gradients = [
+            add_in_order([of_part[number] for of_part, _ in results], count, variable.shape)
+            for number, variable in enumerate(self._objective.variables)
+        ]
         if self._clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
         update = apply_gradients(self.optimizer, gradients, self._objective.variables)
         with tf.control_dependencies([update]):  # A step ends with its update.
-            return keep_on_first(add_in_order([sums for _, sums in results]))
+            return self._sum([sums for _, sums in results])
 
     def evaluate(self, *batch: Any) -> tf.Tensor:
         """Return loss, correct answers and rows, (3,) float32, summed."""
-        parts = [self._objective.sums(*part) for part in self._microbatches(batch)]
-        return keep_on_first(add_in_order(parts))
+        return self._sum([self._objective.sums(*part) for part in self._parts(batch)])
 
-    def _microbatches(self, batch: Batch) -> list[Batch]:
-        if self._objective.jit_compile:
-            return split_batch(batch, self._num_microbatches)
-        return [trim_padding(batch)]
+    def _parts(self, batch: Batch) -> list[Batch]:
+        parts = self.shares.cut(batch, replica_number())
+        return parts if self._objective.jit_compile else [trim_padding(part) for part in parts]
+
+    def _sum(self, sums: Sequence[tf.Tensor]) -> tf.Tensor:
+        return keep_on_first(add_in_order(sums, self.shares.num_parts, [3]))
 
 
 def _counted(steps: int | tf.Tensor, seed: keras.Variable) -> tf.Tensor:

@@ -12,9 +12,9 @@ import keras
 import tensorflow as tf
 
 
-def replica_number() -> tf.Tensor:
-    """Return the number of this replica, () int32, from 0."""
-    return tf.convert_to_tensor(_context().replica_id_in_sync_group, tf.int32)
+def replica_number() -> int:
+    """Return the number of this replica, from 0; each has a graph of its own."""
+    return int(tf.get_static_value(_context().replica_id_in_sync_group))
 
 
 def gather(values: tf.Tensor) -> tf.Tensor:
@@ -38,19 +38,28 @@ def gather_sequences(values: tf.Tensor, timesteps: int) -> tf.Tensor:
     return gather(padded)[:, :steps]
 
 
-def add_in_order(parts: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Return the sum of the parts of all replicas, added in their order, on each replica."""
+def add_in_order(parts: Sequence[tf.Tensor], count: int, shape: Sequence[int]) -> tf.Tensor:
+    """Return the sum of the parts of all replicas, added in their order, on each replica.
+
+    Args:
+        parts: float32 tensors of this replica; there may be none.
+        count: of the parts of all replicas.
+        shape: of a part.
+    """
     if _context().num_replicas_in_sync == 1:
         return tf.add_n(parts)
-    count = len(parts) * _context().num_replicas_in_sync
-    return tf.add_n(tf.unstack(gather(tf.stack(parts)), count))
+    own = tf.stack(parts) if parts else tf.zeros([0, *shape])
+    return tf.add_n(tf.unstack(gather(own), count))
 
 
 def keep_on_first(values: tf.Tensor) -> tf.Tensor:
     """Return values on the first replica and zeros on all others: their sum are the values."""
     if _context().num_replicas_in_sync == 1:
         return values
-    return tf.where(replica_number() == 0, values, tf.zeros_like(values))
+    # Chosen in the graph: without that, TensorFlow merges the sums that follow into one of another
+    # order.
+    is_first = tf.convert_to_tensor(_context().replica_id_in_sync_group) == 0
+    return tf.where(is_first, values, tf.zeros_like(values))
 
 
 def apply_gradients(
@@ -64,11 +73,6 @@ def apply_gradients(
     """
     optimizer.apply([keep_on_first(gradient) for gradient in gradients], variables)
     return tf.identity(optimizer.iterations)
-
-
-def first_row(number: int | tf.Tensor, batch_size: int, num_replicas: int) -> int | tf.Tensor:
-    """Return the first row of a batch that is the share of a replica, by its number."""
-    return number * batch_size // num_replicas
 
 
 def _context() -> tf.distribute.ReplicaContext:

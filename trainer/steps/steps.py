@@ -7,7 +7,6 @@ that fills up the last batch has weight 0, and a replica that has only such rows
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Any
 
 import tensorflow as tf
@@ -15,7 +14,7 @@ import tensorflow as tf
 from trainer.steps.clock import begin_after, next_batch
 from trainer.steps.metrics import MetricSums
 from trainer.steps.replica import StepFunctions
-from trainer.steps.replicas import first_row
+from trainer.steps.shares import Shares
 
 
 class Steps:
@@ -29,6 +28,7 @@ class Steps:
     ) -> None:
         self.strategy = strategy
         self._optimizer = replica.optimizer
+        self._shares = replica.shares
         self._steps_per_execution = steps_per_execution
         self._train_steps = repeat_step(strategy, replica.train)
         self._evaluation_steps = repeat_step(strategy, replica.evaluate)
@@ -64,7 +64,7 @@ class Steps:
         sums: MetricSums,
         learning_rate: Callable[[], float] | None = None,
     ) -> Iterator[tuple[int, MetricSums]]:
-        iterator = distribute(self.strategy, batches)
+        iterator = distribute(self.strategy, batches, self._shares)
         for first in steps[:: self._steps_per_execution]:
             if learning_rate:
                 self._optimizer.learning_rate.assign(learning_rate())
@@ -100,17 +100,19 @@ def repeat_step(
     return graph
 
 
-def distribute(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Iterator[Any]:
+def distribute(
+    strategy: tf.distribute.Strategy, batches: tf.data.Dataset, shares: Shares
+) -> Iterator[Any]:
     """Return an iterator over batches, as `repeat_step` takes it."""
     distributed = strategy.distribute_datasets_from_function(
-        lambda context: split_over_replicas(batches, context)
+        lambda context: split_over_replicas(batches, context, shares)
     )
     iterator: Iterator[Any] = iter(distributed)
     return iterator
 
 
 def split_over_replicas(
-    batches: tf.data.Dataset, context: tf.distribute.InputContext
+    batches: tf.data.Dataset, context: tf.distribute.InputContext, shares: Shares
 ) -> tf.data.Dataset:
     """Return, of every batch, the shares of one worker's replicas, one after another."""
     num_replicas, num_workers = context.num_replicas_in_sync, context.num_input_pipelines
@@ -118,20 +120,19 @@ def split_over_replicas(
         return batches
     here = num_replicas // num_workers
     first = context.input_pipeline_id * here
-    size = batches.element_spec[1].shape[0]
-    bounds = [first_row(number, size, num_replicas) for number in range(first, first + here + 1)]
+    rows = [shares.rows(number) for number in range(first, first + here)]
 
-    def shares(*batch: Any) -> tf.data.Dataset:
+    def divide(*batch: Any) -> tf.data.Dataset:
         # Not `from_tensors`: TensorFlow counts it as stateful, and then makes no batch ahead.
         datasets = [
             tf.data.Dataset.from_tensor_slices(
-                tf.nest.map_structure(lambda each, f=f, to=to: each[tf.newaxis, f:to], batch)
+                tf.nest.map_structure(lambda each, own=own: each[tf.newaxis, own], batch)
             )
-            for f, to in pairwise(bounds)
+            for own in rows
         ]
         whole = datasets[0]
         for other in datasets[1:]:
             whole = whole.concatenate(other)
         return whole
 
-    return batches.flat_map(shares)
+    return batches.flat_map(divide)

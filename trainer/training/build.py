@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from charseq.manifest import Manifest
 from charseq.measures.baseline import label_shares
+from trainer.config import NGRAMS
 from trainer.data.batches import Batches
 from trainer.data.representation import input_shape
 from trainer.model.network import EmbeddingSize, build_model, build_xla_model
@@ -22,6 +23,7 @@ from trainer.ngrams.model import NgramModel
 from trainer.ngrams.replica import NgramReplica, Regularization
 from trainer.settings import Settings, table_rates
 from trainer.steps.replica import Objective, Replica, StepFunctions
+from trainer.steps.shares import Shares, num_parts
 from trainer.training.checkpoint import Variables, keyed_variables
 
 _OPTIMIZERS = {
@@ -65,16 +67,23 @@ def build_learner(
     counts: of the train split's n-grams, for their representation.
     """
     balanced = settings.class_weights == "balanced"
-    common = {
+    common: dict[str, Any] = {
         "class_weights": balanced_weights(manifest) if balanced else None,
         "jit_compile": jit_compile,
-        "num_replicas": strategy.num_replicas_in_sync,
-        "batch_size": settings.batch_size,
+        "shares": _share(settings, strategy.num_replicas_in_sync, jit_compile),
         "clip_norm": settings.clip_norm,
     }
     if counts is not None:
         return _ngram_learner(settings, manifest, strategy, counts, **common)
     return _stacked_lstm_learner(settings, manifest, **common)
+
+
+def _share(settings: Settings, num_replicas: int, jit_compile: bool) -> Shares:
+    """Return the shares of replicas: of the same parts, however many, if XLA compiles the step."""
+    count = num_parts(settings.batch_size)
+    if not jit_compile:
+        count = num_replicas if settings.representation != NGRAMS else max(count, num_replicas)
+    return Shares(settings.batch_size, count, num_replicas)
 
 
 def _ngram_learner(

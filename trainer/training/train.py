@@ -34,6 +34,7 @@ from trainer.run_directory import SAVED_MODEL, complete_run, resume_run
 from trainer.run_files import sync_run_files
 from trainer.run_warnings import accuracy_warnings, dataset_warnings, update_warnings
 from trainer.settings import Settings, describe_settings, resolve
+from trainer.steps.shares import num_parts
 from trainer.steps.steps import Steps
 from trainer.training.build import Learner, build_learner, ngram_size
 from trainer.training.checkpoint import Checkpoints
@@ -85,7 +86,7 @@ def train(config: Config, dataset: Dataset, parent: Parent | None = None) -> Non
     strategy = make_strategy(config.strategy, config.devices)
     jit_compile = resolve_jit_compile(config.jit_compile, strategy)
     rows = dataset.manifest.records("train")
-    batch_size = resolve_batch_size(settings.batch_size, rows, strategy.num_replicas_in_sync)
+    batch_size = resolve_batch_size(settings.batch_size, rows)
     settings = replace(settings, batch_size=batch_size)
     setup = Setup(config, settings, dataset, parent, strategy, jit_compile)
     with (
@@ -124,6 +125,12 @@ def print_notes(setup: Setup) -> None:
         notes.append(f"--strategy mirrored on one device, {device.split('device:')[1]}, is none")
     if requested.strategy == "multi_worker" and strategy_name(setup.strategy) != "multi_worker":
         notes.append("--strategy multi_worker with one worker is a run on this machine alone")
+    parts, replicas = num_parts(batch_size), setup.strategy.num_replicas_in_sync
+    if setup.jit_compile and replicas > parts:
+        notes.append(
+            f"a batch of {batch_size:,} rows has {parts} parts: {replicas - parts} of {replicas} "
+            "replicas have nothing to compute; a larger --batch-size has more"
+        )
     representation = setup.settings.representation
     notes += [
         f"{flag} changes nothing with --representation {representation}"

@@ -19,6 +19,7 @@ from trainer.data.order import length_bucketed_order
 from trainer.data.records import read_errors_as_data_error, read_rows
 from trainer.data.representation import input_shape, represent, restore_ids
 from trainer.settings import resolve_representation
+from trainer.steps.shares import Shares
 from trainer.steps.steps import split_over_replicas
 
 
@@ -39,11 +40,10 @@ def dataset(tmp_path_factory, rows):
 
 @pytest.mark.unit
 @pytest.mark.parametrize(
-    ("requested", "rows", "num_replicas", "size"),
-    [(512, 513, 1, 512), (512, 512, 1, 512), (512, 467, 1, 467), (512, 3, 4, 4), (2, 1, 4, 2)],
+    ("requested", "rows", "size"), [(512, 513, 512), (512, 512, 512), (512, 467, 467), (2, 1, 1)]
 )
-def test_a_batch_holds_no_more_than_the_rows_of_an_epoch(requested, rows, num_replicas, size):
-    assert resolve_batch_size(requested, rows, num_replicas) == size
+def test_a_batch_holds_no_more_than_the_rows_of_an_epoch(requested, rows, size):
+    assert resolve_batch_size(requested, rows) == size
 
 
 def epoch(dataset, batch_size=16, seed=0, number=1, skip=0, **settings):
@@ -144,7 +144,9 @@ def test_batches_are_made_ahead_of_the_model(dataset, monkeypatch, cache, replic
     context = SimpleNamespace(
         num_replicas_in_sync=replicas, num_input_pipelines=1, input_pipeline_id=0
     )
-    iterator = iter(split_over_replicas(epoch(dataset, cache=cache), context))
+    iterator = iter(
+        split_over_replicas(epoch(dataset, cache=cache), context, Shares(16, 2, replicas))
+    )
     next(iterator)
     until = time.monotonic() + 20
     while len(arranged) < 4 and time.monotonic() < until:

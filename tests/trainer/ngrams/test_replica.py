@@ -16,6 +16,7 @@ from trainer.ngrams.experts import Size, average_lstms
 from trainer.ngrams.hashing import buckets_of
 from trainer.ngrams.model import NgramModel, hash_sequences
 from trainer.ngrams.replica import NgramReplica, Regularization
+from trainer.steps.shares import Shares
 
 pytestmark = pytest.mark.unit
 
@@ -64,8 +65,7 @@ def new_replica(
         optimizer,
         Regularization(dropout, ngram_dropout, seed=3),
         (400.0, 5.0),
-        num_replicas=1,
-        batch_size=4,
+        shares=Shares(4, 1),
         jit_compile=jit_compile,
     )
 

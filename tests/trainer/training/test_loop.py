@@ -22,6 +22,7 @@ from trainer.model.network import EmbeddingSize, build_model, build_xla_model, p
 from trainer.settings import Settings
 from trainer.steps.metrics import NO_METRICS
 from trainer.steps.replica import Objective, Replica
+from trainer.steps.shares import Shares, num_parts
 from trainer.steps.steps import Steps
 from trainer.training import train
 from trainer.training.build import balanced_weights, build_learner, training_model
@@ -54,7 +55,12 @@ def new_steps(
     optimizer = keras.optimizers.SGD(RATE)
     optimizer.build(model.trainable_variables)
     objective = Objective(model, class_weights, jit_compile=jit_compile)
-    replica = Replica(objective, optimizer, num_replicas=1, batch_size=BATCH, clip_norm=clip_norm)
+    replica = Replica(
+        objective,
+        optimizer,
+        shares=Shares(BATCH, num_parts(BATCH) if jit_compile else 1),
+        clip_norm=clip_norm,
+    )
     return Steps(make_strategy("none", ()), replica, steps_per_execution), model
 
 
@@ -198,7 +204,8 @@ def test_microbatches_draw_their_seeds_before_they_are_computed():
     states = [model.get_layer(f"dropout_{n}").seed_generator.state for n in (1, 2)]
     (one, _), (other, _) = (state.numpy().tolist() for state in states)
     first, second = tf.nest.map_structure(
-        lambda seed: seed.numpy().tolist(), (objective.draw_seeds(2), objective.draw_seeds(1))
+        lambda seed: seed.numpy().tolist(),
+        (objective.draw_seeds(range(2), 2), objective.draw_seeds(range(1), 1)),
     )
     assert first == [[[one, 0], [other, 0]], [[one, 1], [other, 1]]]
     assert second == [[[one, 2], [other, 2]]]
@@ -270,10 +277,16 @@ def epochs_of(run):
     return json.loads((run / "metrics.json").read_text())["epochs"]
 
 
+# Of three replicas one has no part of a batch, which has two.
+REPLICAS = pytest.mark.parametrize("replicas", [2, 3])
+
+
 @pytest.mark.engine
-def test_mirrored_training_has_the_bits_of_one_device(dataset, alone, tmp_path):
+@REPLICAS
+def test_mirrored_training_has_the_bits_of_one_device(dataset, alone, tmp_path, replicas):
     representation, folder = alone
-    flags = ["--strategy", "mirrored", "--devices", "CPU:0,CPU:1", "--output", "run"]
+    devices = [f"CPU:{number}" for number in range(replicas)]
+    flags = ["--strategy", "mirrored", "--devices", ",".join(devices), "--output", "run"]
     # In a process of its own: a CPU can be divided only before TensorFlow computes. It needs no
     # cluster, whatever TF_CONFIG holds.
     argv = ["weights.npz", *training_flags(dataset, representation), *flags]
@@ -282,7 +295,7 @@ def test_mirrored_training_has_the_bits_of_one_device(dataset, alone, tmp_path):
     outputs = process.communicate(timeout=240)
     assert process.returncode == 0, outputs
     options = json.loads((tmp_path / "run" / "run.json").read_text())["options"]
-    assert (options["strategy"], options["devices"]) == ("mirrored", ["CPU:0", "CPU:1"])
+    assert (options["strategy"], options["devices"]) == ("mirrored", devices)
     assert_same_bits(tmp_path / "weights.npz", folder / "weights.npz")
     for got, expected in zip(epochs_of(tmp_path / "run"), epochs_of(folder / "run"), strict=True):
         assert [got[split] for split in ("train", "validation")] == [
@@ -291,25 +304,27 @@ def test_mirrored_training_has_the_bits_of_one_device(dataset, alone, tmp_path):
 
 
 @pytest.mark.engine
-def test_two_workers_have_the_bits_of_one_process(dataset, alone, tmp_path):
+@REPLICAS
+def test_several_workers_have_the_bits_of_one_process(dataset, alone, tmp_path, replicas):
     representation, folder = alone
     flags = [*training_flags(dataset, representation), "--output", "run"]
+    names = [f"worker_{number}" for number in range(replicas)]
     processes = [
         Process(
             *(train_and_save, f"{name}.npz", *flags),
             cwd=tmp_path,
             environment={"TF_CONFIG": config},
         )
-        for name, config in zip(("first", "second"), tf_configs(2), strict=True)
+        for name, config in zip(names, tf_configs(replicas), strict=True)
     ]
     outputs = [process.communicate(timeout=240) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert [process.returncode for process in processes] == [0] * replicas, outputs
     assert "epoch 3/3" in outputs[0][0]
     assert outputs[1][0] == ""  # Only the chief prints.
-    for name in ("first", "second"):
+    for name in names:
         assert_same_bits(tmp_path / f"{name}.npz", folder / "weights.npz")
     options = json.loads((tmp_path / "run" / "run.json").read_text())["options"]
-    assert (options["strategy"], options["replicas"]) == ("multi_worker", 2)
+    assert (options["strategy"], options["replicas"]) == ("multi_worker", replicas)
 
 
 def test_multi_worker_needs_workers(monkeypatch):
