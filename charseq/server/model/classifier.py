@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charseq.manifest import Manifest
+from charseq.models.batches import batch_rows
 from charseq.models.probabilities import find_probabilities
 from charseq.models.saved_model import (
     CLASSIFY,
@@ -33,8 +34,7 @@ from charseq.server.model.messages import Array, Counted
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# With three, a server is ready a few seconds earlier than with one of 1,024 besides, which computes
-# no more rows a second.
+# Compiled before a model is ready; each takes a second or two.
 _SIZES = (1, 16, 64)
 # Up to this size a batch takes nearly as long, whether it is full or not.
 _WORTH_DIVIDING = 16
@@ -50,16 +50,31 @@ class BatchClassifier:
     """
 
     def __init__(self, loaded: Any, manifest: Manifest) -> None:
+        self._loaded = loaded
+        self._manifest = manifest
         self._outputs = set(loaded.signatures[CLASSIFY].structured_outputs)
         self._labels = {label.encode("utf-8"): at for at, label in enumerate(manifest.labels)}
-        self._compute = _from_ids(loaded, manifest, self._outputs) or _from_text(loaded)
+        compute = self._from_ids(_SIZES[1]) or _from_text(loaded)
+        self._compute = dict.fromkeys(_SIZES, compute)
 
     def compile(self) -> None:
         """Compute a batch of each size."""
         import tensorflow as tf
 
-        for size in _SIZES:
-            self._compute(tf.constant([b"a"] * size))
+        for size, compute in self._compute.items():
+            compute(tf.constant([b"a"] * size))
+
+    def compile_largest(self) -> None:
+        """Compute a batch of the most rows, and from then on large ones of that size.
+
+        Requests may be answered meanwhile.
+        """
+        import tensorflow as tf
+
+        rows = batch_rows(self._manifest.max_length)
+        if rows > _SIZES[-1] and (compute := self._from_ids(rows)):
+            compute(tf.constant([b"a"] * rows))
+            self._compute = {**self._compute, rows: compute}
 
     def __call__(self, texts: Array) -> tuple[dict[str, Array], Counted]:
         """Return the outputs of `serving_default`, and counts for metrics.
@@ -73,15 +88,51 @@ class BatchClassifier:
         import tensorflow as tf
 
         parts: list[dict[str, Array]] = []
-        start = 0
-        for rows, size in fill_sizes(len(texts), _SIZES):
+        start, compute = 0, self._compute
+        for rows, size in fill_sizes(len(texts), list(compute)):
             part = texts[start : start + rows]
             filled = np.concatenate([part, np.full(size - rows, part[-1], object)])
-            computed = self._compute(tf.constant(filled))
+            computed = compute[size](tf.constant(filled))
             parts.append({name: value.numpy()[:rows] for name, value in computed.items()})
             start += rows
         outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return {name: outputs[name] for name in self._outputs}, self._count(outputs)
+
+    def _from_ids(self, rows: int) -> Any:
+        """Return a function that encodes texts and has XLA compute the rest; None if it cannot.
+
+        rows: of the batch that it is tried with.
+        """
+        import tensorflow as tf
+
+        manifest, signatures = self._manifest, self._loaded.signatures
+        encode, strange = signatures.get(ENCODE), signatures.get(STRANGENESS_IDS)
+        known = {LABEL, PROBABILITY, PROBABILITIES} | (
+            {SURPRISE, STRANGENESS} if strange else set()
+        )
+        has_ids = CLASSIFY_IDS in signatures and encode is not None
+        if not has_ids or LENGTH not in encode.structured_outputs or self._outputs != known:
+            return None
+        probabilities = find_probabilities(self._loaded, manifest, rows)
+        names = tf.constant(manifest.labels)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+        def compute(sequence: tf.Tensor) -> dict[str, tf.Tensor]:
+            encoded = encode(**{SEQUENCE: sequence})
+            ids, length = encoded[IDS], encoded[LENGTH]
+            of_all = probabilities(ids, length)
+            best = tf.argmax(of_all, axis=1)
+            answer = {
+                LABEL: tf.gather(names, best),
+                PROBABILITY: tf.reduce_max(of_all, axis=1),
+                PROBABILITIES: of_all,
+                LENGTH: length,
+                _NUMBER: best,
+                _UNKNOWN: tf.math.count_nonzero(ids == manifest.unknown_id, axis=1),
+            }
+            return answer if strange is None else answer | strange(**{IDS: ids, LENGTH: length})
+
+        return compute
 
     def _count(self, outputs: Mapping[str, Array]) -> Counted:
         if _NUMBER in outputs:
@@ -112,38 +163,6 @@ def fill_sizes(rows: int, sizes: Sequence[int]) -> list[tuple[int, int]]:
         parts.append((min(rows, sizes[at]), sizes[at]))
         rows -= parts[-1][0]
     return parts
-
-
-def _from_ids(loaded: Any, manifest: Manifest, outputs: set[str]) -> Any:
-    """Return a function that encodes texts and has XLA compute the rest; None if it cannot."""
-    import tensorflow as tf
-
-    signatures = loaded.signatures
-    encode, strange = signatures.get(ENCODE), signatures.get(STRANGENESS_IDS)
-    known = {LABEL, PROBABILITY, PROBABILITIES} | ({SURPRISE, STRANGENESS} if strange else set())
-    has_ids = CLASSIFY_IDS in signatures and encode is not None
-    if not has_ids or LENGTH not in encode.structured_outputs or outputs != known:
-        return None
-    probabilities = find_probabilities(loaded, manifest, _SIZES[1])
-    names = tf.constant(manifest.labels)
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-    def compute(sequence: tf.Tensor) -> dict[str, tf.Tensor]:
-        encoded = encode(**{SEQUENCE: sequence})
-        ids, length = encoded[IDS], encoded[LENGTH]
-        of_all = probabilities(ids, length)
-        best = tf.argmax(of_all, axis=1)
-        answer = {
-            LABEL: tf.gather(names, best),
-            PROBABILITY: tf.reduce_max(of_all, axis=1),
-            PROBABILITIES: of_all,
-            LENGTH: length,
-            _NUMBER: best,
-            _UNKNOWN: tf.math.count_nonzero(ids == manifest.unknown_id, axis=1),
-        }
-        return answer if strange is None else answer | strange(**{IDS: ids, LENGTH: length})
-
-    return compute
 
 
 def _from_text(loaded: Any) -> Any:

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,7 @@ def main(descriptor: int, directory: str, name: str, trust_model: bool) -> None:
         connection.sendall(pack(message))
         if model is None:
             return
+        Thread(target=model.classifier.compile_largest).start()
         while (call := receive(connection)) is not None:
             connection.sendall(pack(model.call(call)))
 
