@@ -27,7 +27,7 @@ class StepFunctions(Protocol):
 
 
 class Objective:
-    """The loss of a model, on one microbatch.
+    """The loss of a model, on one part of a batch.
 
     Args:
         model: to train; one of `build_xla_model` if jit_compile.
@@ -74,7 +74,7 @@ class Objective:
         rows: tf.Tensor,
         seeds: list[tf.Tensor],
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Return a microbatch's part of the gradients of the mean loss, and its sums.
+        """Return a part's gradients of the mean loss of the whole batch, and its sums.
 
         rows: () float32, of the whole batch, over which the mean is taken. seeds: of `draw_seeds`.
         """
@@ -91,7 +91,7 @@ class Objective:
     def _sums(
         self, features: dict[str, tf.Tensor], labels: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        """Return the sums of a microbatch; the model is not in training mode."""
+        """Return the sums of a part; the model is not in training mode."""
         probabilities = self._model(features, training=False)
         return metric_sums(labels, probabilities, _loss(labels, probabilities), weights)
 

@@ -197,7 +197,7 @@ def test_balanced_labels_weigh_the_same_together(dataset):
     assert [weights[label] * count for label, count in counts.items()] == pytest.approx([11.0] * 3)
 
 
-def test_microbatches_draw_their_seeds_before_they_are_computed():
+def test_parts_draw_their_seeds_before_they_are_computed():
     """One that changed the state of a generator would wait for the one before."""
     model = build_xla_model((None,), 3, (4, 2), embedding=EmbeddingSize(6, 2), dropout=0.5)
     objective = Objective(model)
