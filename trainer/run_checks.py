@@ -238,8 +238,9 @@ def resume_differences(unfinished: Mapping[str, Any], content: Mapping[str, Any]
 
 def _is_exact(options: Mapping[str, Any]) -> bool:
     """Return whether a run ends with the same bits on any number of replicas."""
-    on_cpu = all(str(device).startswith("CPU") for device in options.get("devices", ("?",)))
-    return on_cpu and options.get("jit_compile") == "on"
+    devices = options["devices"]
+    on_cpus = bool(devices) and all(str(device).startswith("CPU") for device in devices)
+    return on_cpus and options["jit_compile"] == "on"
 
 
 def _requested_batch_size(content: Mapping[str, Any]) -> Any:
