@@ -5,12 +5,8 @@ Flink is started from its jars with the commands of its own scripts.
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from deploy.support.cluster import LocalCluster
 from deploy.support.processes import LOOPBACK, Service, free_ports
@@ -61,20 +57,13 @@ class Cluster(LocalCluster):
         self._start_java("job-server", "512m", _JOB_SERVER, *given)
 
     def _registered_workers(self) -> int:
-        try:
-            return int(self._ask("/overview")["slots-total"])
-        except urllib.error.URLError:
-            return 0
+        return int(self._ask("/overview")["slots-total"])
 
     def recoveries(self) -> int:
         """Return how many jobs were started again."""
         jobs = [job["jid"] for job in self._ask("/jobs/overview")["jobs"]]
         states = [self._ask(f"/jobs/{job}")["timestamps"] for job in jobs]
         return sum(bool(each["RESTARTING"]) for each in states)
-
-    def _ask(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.page}{path}", timeout=10) as answer:
-            return json.load(answer)
 
     def beam_flags(self) -> list[str]:
         """Return the Beam flags that run a pipeline on this cluster."""

@@ -6,12 +6,8 @@ spark-submit does, is the driver of every job that it gets.
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from deploy.support.cluster import LocalCluster
 from deploy.support.processes import LOOPBACK, Service, free_ports
@@ -84,10 +80,7 @@ class Cluster(LocalCluster):
         }
 
     def _registered_workers(self) -> int:
-        try:
-            return int(self._ask("/json/")["aliveworkers"])
-        except urllib.error.URLError:
-            return 0
+        return int(self._ask("/json/")["aliveworkers"])
 
     def recoveries(self) -> int:
         """Return how many tasks or executors the driver has seen fail."""
@@ -99,10 +92,6 @@ class Cluster(LocalCluster):
         # Executors have all jars of Beam, and would copy them again for each job: name one only.
         (jar,) = self._jars.glob("slf4j-api-*.jar")
         return [*super().beam_flags(), f"--beam-flag=--files_to_stage={jar}"]
-
-    def _ask(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.page}{path}", timeout=10) as answer:
-            return json.load(answer)
 
 
 def _split(flags: list[str]) -> list[str]:

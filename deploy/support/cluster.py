@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
+import urllib.error
+import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from charseq.errors import DataError
 from deploy.support.processes import LOOPBACK, ROOT, Service, free_ports, listens, wait_until
@@ -104,7 +106,7 @@ class LocalCluster(ABC):
 
     @abstractmethod
     def _registered_workers(self) -> int:
-        """Return how many workers the engine has, 0 while it does not answer."""
+        """Return how many workers the engine has, by `_ask`."""
 
     @abstractmethod
     def recoveries(self) -> int:
@@ -176,7 +178,19 @@ class LocalCluster(ABC):
 
     def _all_are_there(self) -> bool:
         self.require_all_run()
-        return self._registered_workers() == self._size
+        try:
+            return self._registered_workers() == self._size
+        except urllib.error.URLError:
+            return False
+
+    def _ask(self, path: str) -> Any:
+        """Return what the engine's web page says in JSON at a path.
+
+        Raises:
+            urllib.error.URLError: it does not answer.
+        """
+        with urllib.request.urlopen(f"{self.page}{path}", timeout=10) as answer:
+            return json.load(answer)
 
     def require_all_run(self) -> None:
         """Check that every started process is still running.
