@@ -15,6 +15,7 @@ from charseq.console.terminal import escaped_output
 from charseq.errors import (
     ChangedData,
     DataError,
+    LostWorkerError,
     MismatchError,
     Preempted,
     UsageError,
@@ -30,8 +31,9 @@ def exit_status(command: Callable[[], None]) -> int:
 
     An error that a user can cause becomes one message on standard error. Status 0: done; 1: the
     data cannot be used or the run failed; 2: the command line is wrong; 3: the input does not fit
-    the model or the alphabet, or the result is of no use; 4: a change is beyond its limit; 130:
-    interrupted; 143: ended by SIGTERM. What is printed is safe for a terminal, in its encoding.
+    the model or the alphabet, or the result is of no use; 4: a change is beyond its limit; 75:
+    another worker is lost; 130: interrupted; 143: ended by SIGTERM. What is printed is safe for a
+    terminal, in its encoding.
     """
     with escaped_output():
         status = _exit_status(command)
@@ -55,6 +57,9 @@ def _exit_status(command: Callable[[], None]) -> int:
     except (MismatchError, UselessResult) as error:
         print_error(f"error: {error}")
         return 3
+    except LostWorkerError as error:
+        print_error(f"error: {error}")
+        return os.EX_TEMPFAIL
     except DataError as error:
         print_error(f"error: {error}")
         return 1

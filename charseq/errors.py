@@ -17,6 +17,10 @@ class MismatchError(DataError):
     """The input can be read, but does not fit the model or the alphabet: exit status 3."""
 
 
+class LostWorkerError(DataError):
+    """Another worker of a training is lost, and all are to be started again: exit status 75."""
+
+
 class Preempted(Exception):  # noqa: N818 - not an error
     """SIGTERM came, and the work done so far is saved: exit status 143."""
 

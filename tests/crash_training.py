@@ -2,7 +2,9 @@
 
 One run is left alone; another is killed (SIGKILL) and started again several times. Both must end
 with the same weights, bit by bit. Of several workers only one is killed, and the others must end
-by themselves. In the case `elastic` each run has another number of workers than the one before.
+by themselves within half a minute, with status 75. The last time, the worker is stopped instead
+(SIGSTOP), as one that hangs, and must end by itself when it goes on. In the case `elastic` each
+run has another number of workers than the one before.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,7 +41,8 @@ CASES = {
     # Of two parts of a batch, three and four workers leave some without any.
     "elastic": Case(("--strategy", "auto"), (1, 3, 2, 4)),
 }
-_SECONDS_TO_NOTICE = 120
+_SECONDS_TO_NOTICE = 30
+_WORKER_LOST = 75
 # Saved at every return to Python, so that a kill falls anywhere between two checkpoints.
 FLAGS = ("--epochs", "3", "--batch-size", "128", "--checkpoint-every", "1")
 
@@ -62,8 +66,11 @@ def main() -> int:
             workers = cycle(case.workers)
             whole, killed = (Path(folder, f"{name}-{kind}") for kind in ("whole", "killed"))
             finish(start(whole, flags, case.workers[0]))
-            killed_at = [kill_once(killed, flags, next(workers), rng) for _ in range(args.times)]
-            print(f"{name}: killed after the checkpoints at steps {killed_at}", flush=True)
+            signals = [signal.SIGKILL] * args.times
+            if max(case.workers) > 1:
+                signals[-1] = signal.SIGSTOP
+            interrupted = [interrupt(killed, flags, next(workers), rng, each) for each in signals]
+            print(f"{name}: interrupted {', '.join(map(str, interrupted))}", flush=True)
             finish(start(killed, flags, next(workers)))
             # The first run of all is on one device: no number of replicas changes a bit.
             first = Path(folder, f"{args.only[0]}-whole")
@@ -117,14 +124,27 @@ def finish(processes: list[subprocess.Popen[bytes]]) -> None:
         raise RuntimeError(f"a training ended with {statuses}")
 
 
-def kill_once(run: Path, flags: Sequence[str], workers: int, rng: random.Random) -> int:
-    """Kill one process within half a second after its first new checkpoint.
+class Interruption(NamedTuple):
+    """How a training was interrupted: after which checkpoint, and how long the others went on."""
 
-    Returns:
-        The step of the newest checkpoint.
+    step: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """Say both, as in `at step 128 (0.4 s)`."""
+        return f"at step {self.step} ({self.seconds:.1f} s)"
+
+
+def interrupt(
+    run: Path, flags: Sequence[str], workers: int, rng: random.Random, number: signal.Signals
+) -> Interruption:
+    """Send one process a signal within half a second after its first new checkpoint.
+
+    The others must end by themselves, and so must one that was stopped, when it goes on.
 
     Raises:
-        RuntimeError: the training ended first: there were too few rows.
+        RuntimeError: the training ended first, as there were too few rows, or a worker did not end,
+            or with another status than that of a lost worker.
     """
     before = last_step(run)
     processes = start(run, flags, workers)
@@ -133,10 +153,20 @@ def kill_once(run: Path, flags: Sequence[str], workers: int, rng: random.Random)
             raise RuntimeError(f"{run} ended after step {before}: give it more --rows")
         time.sleep(0.01)
     time.sleep(rng.uniform(0, 0.5))
-    rng.choice(processes).kill()
-    for process in processes:
-        process.wait(_SECONDS_TO_NOTICE)
-    return last_step(run)
+    lost = rng.choice(processes)
+    # Alone, a process that is stopped has nobody to miss it.
+    lost.send_signal(number if workers > 1 else signal.SIGKILL)
+    sent = time.monotonic()
+    others = [process for process in processes if process is not lost]
+    statuses = [process.wait(_SECONDS_TO_NOTICE) for process in others]
+    seconds = time.monotonic() - sent
+    lost.send_signal(signal.SIGCONT)
+    lost_status = lost.wait(_SECONDS_TO_NOTICE)
+    if not {*statuses, lost_status} <= {_WORKER_LOST, -signal.SIGKILL}:
+        raise RuntimeError(
+            f"{run}: the workers ended with {statuses}, the lost one with {lost_status}"
+        )
+    return Interruption(last_step(run), seconds)
 
 
 def last_step(run: Path) -> int:

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from charseq.cli import exit_status, heavy_imports
-from charseq.errors import DataError, MismatchError, UsageError
+from charseq.errors import DataError, LostWorkerError, MismatchError, UsageError
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.unit
@@ -25,6 +25,7 @@ def test_each_kind_of_error_has_its_status(capsys: pytest.CaptureFixture[str]) -
         (UsageError("no such flag"), 2, "error: no such flag\n"),
         (DataError("no such file"), 1, "error: no such file\n"),
         (MismatchError("other characters"), 3, "error: other characters\n"),
+        (LostWorkerError("worker 1 is lost"), 75, "error: worker 1 is lost\n"),
         (OSError(28, "No space left on device"), 1, "error: No space left on device\n"),
         (OSError(21, "Is a directory", b"a/b"), 1, "error: a/b: Is a directory\n"),
         (OSError(18, "Other device", "a", None, "b"), 1, "error: a to b: Other device\n"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import tempfile
 import threading
@@ -11,8 +12,11 @@ from contextlib import contextmanager, redirect_stdout
 
 import tensorflow as tf
 
-from charseq.errors import DataError
+from charseq.errors import DataError, LostWorkerError
 from trainer.cluster import EXPECTED, VARIABLE, no_cluster, read_workers
+
+# A worker, in TensorFlow's words.
+_TASK = r"/job:(?P<job>chief|worker)/replica:0/task:(?P<index>[0-9]+)"
 
 
 def make_strategy(name: str, devices: Sequence[str]) -> tf.distribute.Strategy:
@@ -115,19 +119,36 @@ def _sum_over_replicas(strategy: tf.distribute.Strategy, value: int) -> int:
 
 
 @contextmanager
-def worker_loss_as_data_error() -> Iterator[None]:
+def report_lost_worker() -> Iterator[None]:
     """Turn the loss of another worker, in the block, into a user-facing error.
 
+    TensorFlow notices at once that a process has ended, and after some 10 s without heartbeats that
+    one hangs or its machine is gone.
+
     Raises:
-        DataError: a worker is lost.
+        LostWorkerError: a worker is lost.
     """
     try:
         yield
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
-        raise DataError(
-            "another worker is lost; start all of them again, and they go on from the newest "
-            f"checkpoint ({error.message.splitlines()[0]})"
+    except (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+    ) as error:
+        raise LostWorkerError(
+            f"{name_worker(error.message)} is lost; start all of them again, or those that are "
+            "left, and they go on from the newest checkpoint"
         ) from error
+
+
+def name_worker(message: str) -> str:
+    """Return which worker an error of TensorFlow is about, as `worker 2`."""
+    # "unhealthy" is about the task after it, and comes after the task that reports it.
+    for expression in (rf"unhealthy.*?{_TASK}", f"remote target {_TASK}"):
+        if match := re.search(expression, message, re.DOTALL):
+            return "the chief" if match["job"] == "chief" else f"worker {match['index']}"
+    return "another worker"
 
 
 def resolve_jit_compile(option: str, strategy: tf.distribute.Strategy) -> bool:

@@ -43,11 +43,11 @@ from trainer.training.distributed import (
     chief_output_dir,
     is_chief,
     make_strategy,
+    report_lost_worker,
     resolve_jit_compile,
     sigterm_event,
     strategy_name,
     wait_for_workers,
-    worker_loss_as_data_error,
 )
 from trainer.training.loop import TrainingLoop
 from trainer.training.run_description import describe_run
@@ -71,6 +71,7 @@ class Setup:
     jit_compile: bool
 
 
+@report_lost_worker()
 def train(config: Config, dataset: Dataset, parent: Parent | None = None) -> None:
     """Train on a dataset, export the model, and leave a complete run in `config.output`.
 
@@ -78,8 +79,9 @@ def train(config: Config, dataset: Dataset, parent: Parent | None = None) -> Non
 
     Raises:
         DataError: the records do not fit the representation, a device does not exist, another run
-            is in the directory, a shard is corrupted, a worker is lost, or the transform graph
-            does not give the ids that the records hold.
+            is in the directory, a shard is corrupted, or the transform graph does not give the ids
+            that the records hold.
+        LostWorkerError: another worker has ended or does not answer.
         Preempted: SIGTERM came, and what was done is saved.
     """
     settings = resolve(config, dataset, parent)
@@ -90,7 +92,6 @@ def train(config: Config, dataset: Dataset, parent: Parent | None = None) -> Non
     settings = replace(settings, batch_size=batch_size)
     setup = Setup(config, settings, dataset, parent, strategy, jit_compile)
     with (
-        worker_loss_as_data_error(),
         chief_output_dir(strategy, config.output) as output,
         directory_lock(output) as locked,
         owned_directory(output, locked=locked) as ownership,
