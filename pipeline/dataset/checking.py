@@ -20,6 +20,7 @@ from pipeline.rows.normalizing import NormalizedCounts, count_changed, cut_colum
 from pipeline.rows.packing import pack_rows
 from pipeline.rows.rejected import RejectedRow, choose_examples, locate_rejected
 from pipeline.rows.sources import Source
+from pipeline.rows.spilling import Packed
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.shards.partition import assign_splits
 from pipeline.split.facts import pack_facts
@@ -39,17 +40,20 @@ class UsableRows(NamedTuple):
 
     part: int
     first: int
-    packed: bytes
+    packed: Packed
 
 
 class CheckedBlock(NamedTuple):
     """What became of the rows of a block.
 
-    train: the rows that TFT analyzes; None if a row's split depends on others. Then `facts` are
-    what it takes to find it, by ranges of hashes.
+    part, first, packed: of the usable rows, as of `UsableRows`. train: the rows that TFT analyzes;
+    None if a row's split depends on others. Then `facts` are what it takes to find it, by ranges of
+    hashes.
     """
 
-    rows: UsableRows
+    part: int
+    first: int
+    packed: bytes
     train: pa.RecordBatch | None
     rejected: list[RejectedRow]
     counts: ReadCounts
@@ -88,13 +92,13 @@ def check_block(block: Block, options: Options) -> CheckedBlock:
         found=find_assumed(block, parsed),
     )
     rows = _usable_rows(block, checked, options)
-    packed = UsableRows(block.part.index, block.first, pack_rows(rows))
+    usable = (block.part.index, block.first, pack_rows(rows))
     if split is None:
         facts = list(pack_facts(rows, sequence, hashes, options))
-        return CheckedBlock(packed, None, rejected, counts, facts)
+        return CheckedBlock(*usable, None, rejected, counts, facts)
     is_train = pa.array(to_roles(split, options.splits) == 0)
     train = to_analyze(sequence.filter(is_train), checked.label.filter(is_train))
-    return CheckedBlock(packed, train, rejected, counts, [])
+    return CheckedBlock(*usable, train, rejected, counts, [])
 
 
 def _given_splits(source: Source, checked: ValidatedRows) -> Places | None:

@@ -19,6 +19,7 @@ from pipeline.rows.blocks import read_blocks
 from pipeline.rows.counts import ReadCounts
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected_files import tag_rejected
+from pipeline.rows.spilling import Packed, Spill
 from pipeline.runtime import progress
 from pipeline.runtime.threads import ThreadedDoFn
 from pipeline.shards.write import ShardSummary, write_shard
@@ -39,11 +40,12 @@ class ReadAndCheck(ThreadedDoFn):
     """Part to UsableRows.
 
     To TRAIN batches for TFT to analyze, or to FACTS what their splits depend on; to COUNTS a
-    ReadCounts per block, to REJECTED the rows that are not usable.
+    ReadCounts per block, to REJECTED the rows that are not usable. spill: where UsableRows and
+    facts are kept.
     """
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
+    def __init__(self, options: Options, spill: Spill) -> None:
+        self._options, self._spill = options, spill
         self._read = Metrics.counter("rows", "read")
         self._train = TrainBatches(options)
 
@@ -62,10 +64,10 @@ class ReadAndCheck(ThreadedDoFn):
         if block.train is not None:
             for batch in self._train.cut(block.train, block.counts):
                 yield TaggedOutput(TRAIN, batch)
-        for facts in block.facts:
+        for facts in self._spill.put_all(block.facts):
             yield TaggedOutput(FACTS, facts)
         if block.counts.usable:
-            yield block.rows
+            yield UsableRows(block.part, block.first, self._spill.put(block.packed))
 
 
 class AssignRows(ThreadedDoFn):
@@ -116,20 +118,23 @@ class TrainBatches:
 
 
 class PartitionRows(ThreadedDoFn):
-    """UsableRows to (number of the shard, packed rows); to REJECTED those of other labels."""
+    """UsableRows to (number of the shard, packed rows); to REJECTED those of other labels.
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
+    spill: where the packed rows are kept.
+    """
 
-    def process(self, rows: UsableRows, plan: Plan) -> Iterator[tuple[int, bytes] | TaggedOutput]:
+    def __init__(self, options: Options, spill: Spill) -> None:
+        self._options, self._spill = options, spill
+
+    def process(self, rows: UsableRows, plan: Plan) -> Iterator[tuple[int, Packed] | TaggedOutput]:
         """See the class."""
         yield from self.submit(partition_rows, rows, plan, self._options)
 
-    def emit(self, rows: PartitionedRows) -> Iterator[tuple[int, bytes] | TaggedOutput]:
+    def emit(self, rows: PartitionedRows) -> Iterator[tuple[int, Packed] | TaggedOutput]:
         """See the class."""
         progress.advance(shuffled=rows.num_rows)
         yield from tag_rejected(rows.rejected)
-        yield from rows.by_shard
+        yield from self._spill.put_all(rows.by_shard)
 
 
 class WriteShard(ThreadedDoFn):
@@ -139,7 +144,7 @@ class WriteShard(ThreadedDoFn):
         self._staging, self._transform_dir = staging, transform_dir
         self._written = Metrics.counter("rows", "written")
 
-    def process(self, group: tuple[int, Iterable[bytes]], plan: Plan) -> Iterator[ShardSummary]:
+    def process(self, group: tuple[int, Iterable[Packed]], plan: Plan) -> Iterator[ShardSummary]:
         """See the class."""
         number, values = group
         shard = plan.partition.shards[number]

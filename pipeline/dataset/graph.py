@@ -54,6 +54,7 @@ from pipeline.rows.counts import add_counts
 from pipeline.rows.parts import Part, cut_into_parts
 from pipeline.rows.rejected_files import REJECTED, write_all_rejected
 from pipeline.rows.sources import Source
+from pipeline.rows.spilling import Spill
 from pipeline.runtime.filesystems import copy_tree
 from pipeline.shards.group_index import write_group_index
 from pipeline.sizes.characters import (
@@ -82,6 +83,7 @@ def build(
     options: Options,
     staging: Staging,
     temp_dir: str,
+    spill: Spill,
 ) -> beam.PCollection:
     """Add the preparation of `sources` to `pipeline`.
 
@@ -91,6 +93,7 @@ def build(
         options: the options of the preparation.
         staging: where the files are written first.
         temp_dir: where all workers, and TensorFlow in them, can write.
+        spill: where rows are kept between two steps.
 
     Returns:
         The fingerprint of the dataset, once it is published.
@@ -101,7 +104,7 @@ def build(
     )
     transform = new_transform_dir(staging)
     once = pipeline | "Once" >> beam.Create([None])
-    read = _read_and_check(pipeline, parts, options)
+    read = _read_and_check(pipeline, parts, ReadAndCheck(options, spill))
     splits, train, counts = _assign(read, options)
     if options.min_label_rows > 1:
         train = train | "WithoutRare" >> beam.Map(
@@ -125,7 +128,7 @@ def build(
         AsList(saved),
     )
     partitioned = read[ROWS] | "Partition" >> beam.ParDo(
-        PartitionRows(options), AsSingleton(plan)
+        PartitionRows(options, spill), AsSingleton(plan)
     ).with_outputs(REJECTED, main=ROWS)
     shards = _write_shards(partitioned[ROWS], plan, WriteShard(staging.directory, transform))
     rejected = (read[REJECTED], partitioned[REJECTED]) | "Rejected" >> beam.Flatten()
@@ -144,15 +147,14 @@ def build(
 
 
 def _read_and_check(
-    pipeline: beam.Pipeline, parts: Sequence[Part], options: Options
+    pipeline: beam.Pipeline, parts: Sequence[Part], read: ReadAndCheck
 ) -> DoOutputsTuple:
     """Return the outputs of ReadAndCheck for all parts."""
     return (
         pipeline
         | "Parts" >> beam.Create(parts)
         | "Spread" >> beam.Reshuffle()
-        | "ReadAndCheck"
-        >> beam.ParDo(ReadAndCheck(options)).with_outputs(TRAIN, FACTS, COUNTS, REJECTED, main=ROWS)
+        | "ReadAndCheck" >> beam.ParDo(read).with_outputs(TRAIN, FACTS, COUNTS, REJECTED, main=ROWS)
     )
 
 

@@ -30,6 +30,7 @@ from pipeline.required_memory import check_memory, check_record_size
 from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
+from pipeline.rows.spilling import open_spill
 from pipeline.runtime.job import Job, new_job, report_job
 from pipeline.sizes.length_pass import check_no_template, choose_length
 from pipeline.transform.temp_dir import transform_temp_dir
@@ -115,8 +116,9 @@ def _run(job: Job, sources: Sequence[Source], options: Options, staging: Staging
     with (
         report_job(job, "preparing", [source.bytes for source in sources]),
         transform_temp_dir(staging.directory, job.options) as temp_dir,
+        open_spill(staging.directory, job.is_local) as spill,
     ):
-        build(job.pipeline, sources, options, staging, temp_dir)
+        build(job.pipeline, sources, options, staging, temp_dir, spill)
         job.pipeline.run().wait_until_finish()
 
 

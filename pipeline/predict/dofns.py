@@ -37,6 +37,7 @@ from pipeline.rows.packing import pack_rows
 from pipeline.rows.parts import Part
 from pipeline.rows.rejected import choose_examples, locate_rejected
 from pipeline.rows.rejected_files import tag_rejected
+from pipeline.rows.spilling import Spill
 from pipeline.rows.validation import ValidatedRows, validate_rows
 from pipeline.runtime import progress
 from pipeline.runtime.threads import ThreadedDoFn
@@ -55,12 +56,14 @@ _SLICE_ROWS = 1 << 14
 class PredictedSlice(NamedTuple):
     """Usable rows of a part with their predictions.
 
-    part: the index of the part. labelled: the rows compared with their labels, if that is wanted.
+    part: the index of the part. before, packed: as of `PredictedRows`. labelled: the rows compared
+    with their labels, if that is wanted.
     """
 
     part: int
     num_rows: int
-    rows: PredictedRows
+    before: int
+    packed: bytes
     characters: CharacterCounts
     labelled: LabelledRows | None
 
@@ -70,7 +73,8 @@ class Predict(ThreadedDoFn):
 
     To COUNTS a ReadCounts per block, to CHARACTERS the CharacterCounts of its usable rows, to
     LABELLED their LabelledRows if they have labels, to COMPARED their RowCounts if they are to be
-    compared with those of the model's dataset, to REJECTED the rows that are not usable.
+    compared with those of the model's dataset, to REJECTED the rows that are not usable. spill:
+    where the packed rows are kept.
     """
 
     def __init__(
@@ -78,12 +82,14 @@ class Predict(ThreadedDoFn):
         model: Model,
         trust_model: bool,
         columns: OutputColumns,
+        spill: Spill,
         *,
         has_labels: bool = False,
         compares: bool = False,
         rule: SetRule | None = None,
     ) -> None:
         self._model, self._trust_model, self._columns = model, trust_model, columns
+        self._spill = spill
         self._has_labels, self._compares, self._rule = has_labels, compares, rule
         self._rules = RowRules(
             model.max_length,
@@ -148,7 +154,7 @@ class Predict(ThreadedDoFn):
         yield TaggedOutput(CHARACTERS, done.characters)
         if done.labelled is not None:
             yield TaggedOutput(LABELLED, done.labelled)
-        yield done.part, done.rows
+        yield done.part, PredictedRows(done.before, self._spill.put(done.packed))
 
 
 def predict_slice(
@@ -191,7 +197,8 @@ def predict_slice(
     return PredictedSlice(
         block.part.index,
         len(row),
-        PredictedRows(before, pack_rows(rows)),
+        before,
+        pack_rows(rows),
         predictions.characters,
         labelled,
     )

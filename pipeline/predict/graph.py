@@ -28,6 +28,7 @@ from pipeline.rows.rejected import first_rows
 from pipeline.rows.rejected_files import REJECTED, write_all_rejected
 from pipeline.rows.rejected_fraction import check_any_usable, check_rejected_fraction
 from pipeline.rows.sources import Source
+from pipeline.rows.spilling import Spill
 
 
 def build(
@@ -36,11 +37,13 @@ def build(
     model: Model,
     options: PredictOptions,
     staging: Staging,
+    spill: Spill,
     rule: SetRule | None = None,
 ) -> beam.PCollection:
     """Add the prediction of `sources` to `pipeline`; the files are first written to `staging`.
 
-    rule: of sets of labels, if the options want them.
+    spill: where predicted rows are kept between two steps. rule: of sets of labels, if the options
+    want them.
     """
     parts = cut_into_parts(sources)
     columns = options.columns.of_model(len(model.labels))
@@ -54,6 +57,7 @@ def build(
                 model,
                 options.trust_model,
                 columns,
+                spill,
                 has_labels=options.label_column is not None,
                 compares=options.compare,
                 rule=rule,

@@ -20,6 +20,7 @@ from pipeline.predict.columns import SET, STRANGENESS, OutputColumns
 from pipeline.predict.formats import open_writer
 from pipeline.rows.packing import unpack_rows
 from pipeline.rows.parts import Part
+from pipeline.rows.spilling import Packed
 from pipeline.runtime.hashed_file import HashedFile
 
 # The `reason` of a row without a label.
@@ -57,7 +58,7 @@ class PredictedRows(NamedTuple):
     """
 
     before: int
-    packed: bytes
+    packed: Packed
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from pipeline.predict.sets import SetRule, read_set_rule
 from pipeline.rows.normalizing import describe_normalized
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
+from pipeline.rows.spilling import open_spill
 from pipeline.runtime.job import Job, new_job, report_job
 
 
@@ -90,8 +91,11 @@ def _run(
 ) -> None:
     """Build the graph and run it."""
     input_bytes = [source.bytes for source in sources]
-    with report_job(job, "predicting", input_bytes, first_stage="predicting"):
-        build(job.pipeline, sources, model, options, staging, rule)
+    with (
+        report_job(job, "predicting", input_bytes, first_stage="predicting"),
+        open_spill(staging.directory, job.is_local) as spill,
+    ):
+        build(job.pipeline, sources, model, options, staging, spill, rule)
         job.pipeline.run().wait_until_finish()
 
 

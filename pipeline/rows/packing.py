@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from pipeline.rows.spilling import Packed, load
+
 _OPTIONS = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=1))
 
 
@@ -20,14 +22,14 @@ def pack_rows(rows: pa.RecordBatch) -> bytes:
         return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
-def unpack_batch(value: bytes) -> pa.RecordBatch:
+def unpack_batch(value: Packed) -> pa.RecordBatch:
     """Return the batch that `pack_rows` packed."""
-    return pa.ipc.open_stream(value).read_next_batch()
+    return pa.ipc.open_stream(load(value)).read_next_batch()
 
 
-def unpack_rows(values: Iterable[bytes], schema: pa.Schema) -> pa.RecordBatch:
+def unpack_rows(values: Iterable[Packed], schema: pa.Schema) -> pa.RecordBatch:
     """Return the rows of all values in one batch; an empty value holds none."""
-    batches = [batch for value in values if value for batch in pa.ipc.open_stream(value)]
+    batches = [batch for value in map(load, values) if value for batch in pa.ipc.open_stream(value)]
     table = pa.Table.from_batches(batches, schema).combine_chunks()
     columns = [
         column.chunk(0) if column.num_chunks else pa.array([], column.type)

@@ -13,6 +13,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.options import Options
 from pipeline.rows.packing import unpack_rows
+from pipeline.rows.spilling import Packed
 from pipeline.runtime.hashed_file import HashedFile
 from pipeline.shards.added_rows import add_to_base
 from pipeline.shards.counts import ParityRow, ShardCounts
@@ -62,7 +63,7 @@ class ShardSummary:
 
 def write_shard(
     shard: PlannedShard,
-    values: Iterable[bytes],
+    values: Iterable[Packed],
     transform_dir: str,
     staging: str,
     options: Options,

@@ -13,6 +13,7 @@ from rapidfuzz.process import cpdist
 
 from pipeline.identity import Identity
 from pipeline.rows.packing import pack_rows, unpack_rows
+from pipeline.rows.spilling import Packed
 from pipeline.similar.keys import Hashes, by_length, make_keys, make_signatures
 
 Places = npt.NDArray[np.int64]
@@ -76,7 +77,7 @@ class KeyedSequences:
         identity: what is wanted.
     """
 
-    def __init__(self, packed: Iterable[bytes], identity: Identity) -> None:
+    def __init__(self, packed: Iterable[Packed], identity: Identity) -> None:
         rows = unpack_rows(packed, _KEYED)
         hashes, first, row_of = np.unique(
             rows["hash"].to_numpy(), return_index=True, return_inverse=True

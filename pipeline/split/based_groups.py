@@ -15,6 +15,7 @@ from pipeline.columns.splits import Places
 from pipeline.components import connect
 from pipeline.rows.hashing import mix
 from pipeline.rows.packing import unpack_rows
+from pipeline.rows.spilling import Packed
 from pipeline.rows.validation import BETWEEN_SPLITS
 from pipeline.shards.group_index import find_groups
 from pipeline.shards.known_rows import find_splits
@@ -83,7 +84,7 @@ class BasedGroupSplits(SplitPlan):
             )
 
 
-def find_ties(packed: Iterable[bytes], base: Base) -> Ties:
+def find_ties(packed: Iterable[Packed], base: Base) -> Ties:
     """Return what a range of hashes tells of the groups in it."""
     facts = unpack_rows(packed, FACTS)
     hashes, group = distinct_pairs(facts["hash"].to_numpy(), facts["group"].to_numpy())

@@ -20,6 +20,7 @@ from charseq.errors import DataError
 from charseq.manifest import SPLITS
 from pipeline.columns.splits import Places
 from pipeline.rows.packing import unpack_rows
+from pipeline.rows.spilling import Packed
 from pipeline.shards.partition import assign_splits
 from pipeline.split.plan import (
     AssignedSplits,
@@ -167,7 +168,7 @@ def pack_facts(hashes: Hashes, given: Places) -> Iterator[tuple[int, bytes]]:
     yield from cut_ranges(hashes, facts)
 
 
-def find_leaks(packed: Iterable[bytes]) -> Leaks:
+def find_leaks(packed: Iterable[Packed]) -> Leaks:
     """Return the leaks among the pairs of a range of hashes."""
     facts = unpack_rows(packed, _FACTS)
     hashes, given = facts["hash"].to_numpy(), facts["split"].to_numpy()

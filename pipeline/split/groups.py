@@ -18,6 +18,7 @@ from pipeline.columns.splits import Places
 from pipeline.components import connect
 from pipeline.rows.hashing import mix
 from pipeline.rows.packing import unpack_rows
+from pipeline.rows.spilling import Packed
 from pipeline.shards.partition import assign_splits
 from pipeline.split.plan import (
     AssignedSplits,
@@ -78,7 +79,7 @@ def pack_facts(hashes: Hashes, group: Hashes) -> Iterator[tuple[int, bytes]]:
     yield from cut_ranges(hashes, facts)
 
 
-def distinct_groups(packed: bytes) -> Hashes:
+def distinct_groups(packed: Packed) -> Hashes:
     """Return the groups of packed facts: (k,) uint64, ascending."""
     return np.unique(unpack_rows([packed], FACTS)["group"].to_numpy())
 
@@ -88,7 +89,7 @@ def add_groups(groups: Iterable[Hashes]) -> Hashes:
     return np.unique(np.concatenate([np.zeros(0, np.uint64), *groups]))
 
 
-def find_links(packed: Iterable[bytes]) -> tuple[Hashes, Hashes]:
+def find_links(packed: Iterable[Packed]) -> tuple[Hashes, Hashes]:
     """Return the pairs of groups that a range of hashes links: (k,) and (k,) uint64."""
     facts = unpack_rows(packed, FACTS)
     return link_groups(*distinct_pairs(facts["hash"].to_numpy(), facts["group"].to_numpy()))

@@ -13,6 +13,7 @@ from apache_beam.pvalue import AsList, AsSingleton
 
 from pipeline.base import Base
 from pipeline.options import Options
+from pipeline.rows.spilling import Packed
 from pipeline.runtime import progress
 from pipeline.runtime.threads import ThreadedDoFn
 from pipeline.split import based, based_groups, given, groups, similar, strata
@@ -85,7 +86,7 @@ class FindSimilar(ThreadedDoFn):
     def __init__(self, options: Options) -> None:
         self._options = options
 
-    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[similar.RangeLinks]:
+    def process(self, group: tuple[int, Iterable[Packed]]) -> Iterator[similar.RangeLinks]:
         """See the class."""
         number, packed = group
         yield from self.submit(similar.find_links, number, packed, self._options)

@@ -19,6 +19,7 @@ from charseq.html.formats import format_share
 from pipeline.components import Components, connect
 from pipeline.options import Options
 from pipeline.rows.hashing import mix
+from pipeline.rows.spilling import Packed
 from pipeline.rows.validation import NEAR_OTHER_SPLIT
 from pipeline.shards.partition import assign_splits
 from pipeline.similar.pairs import KeyedSequences
@@ -165,7 +166,7 @@ class DroppedSplits(SplitPlan):
 SimilarSplits = ClusterSplits | DroppedSplits
 
 
-def find_links(number: int, packed: Iterable[bytes], options: Options) -> RangeLinks:
+def find_links(number: int, packed: Iterable[Packed], options: Options) -> RangeLinks:
     """Return the links among the sequences with keys in a range of hashes."""
     keyed = KeyedSequences(packed, options.identity)
     first = second = np.zeros(0, np.uint64)

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from charseq.console.messages import name_first
 from pipeline.rows.packing import pack_rows, unpack_rows
+from pipeline.rows.spilling import Packed
 from pipeline.split.plan import (
     AssignedSplits,
     Hashes,
@@ -154,7 +155,7 @@ def pack_facts(hashes: Hashes, label: pa.StringArray) -> Iterator[tuple[int, byt
     yield from cut_ranges(facts["hash"].to_numpy(), facts)
 
 
-def find_strata(number: int, packed: Iterable[bytes]) -> RangeStrata:
+def find_strata(number: int, packed: Iterable[Packed]) -> RangeStrata:
     """Return the stratum of each sequence in range `number` of the hashes."""
     facts = pa.Table.from_batches([unpack_rows(packed, _FACTS)])
     pairs = facts.group_by(["hash", "label"]).aggregate([("rows", "sum")])

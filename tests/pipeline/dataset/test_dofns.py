@@ -14,6 +14,7 @@ from pipeline.rows import parts
 from pipeline.rows.counts import add_counts
 from pipeline.rows.parts import cut_into_parts
 from pipeline.rows.sources import find_sources
+from pipeline.rows.spilling import Spill
 
 pytestmark = pytest.mark.unit
 
@@ -26,7 +27,7 @@ def test_labels_are_analyzed_until_they_are_too_many(
     path = tmp_path / "rows.csv"
     path.write_text("sequence,label\n" + "".join(f"A,{label}\n" for label in "uvwxyz"))
     options = Options(input=(str(path),), output="o", split="train=1", max_labels=max_labels)
-    do_fn = ReadAndCheck(options)
+    do_fn = ReadAndCheck(options, Spill(None))
     found: Counter[str] = Counter()
     counts = []
     for part in cut_into_parts(find_sources(options.input_options)):

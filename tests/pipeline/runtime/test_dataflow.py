@@ -21,6 +21,7 @@ from pipeline.options import Options
 from pipeline.output.layout import DATASET
 from pipeline.output.staging import Staging
 from pipeline.rows.sources import find_sources
+from pipeline.rows.spilling import Spill
 from pipeline.runtime.beam_options import to_beam_options
 from tests.support.paths import ROOT
 
@@ -70,7 +71,8 @@ def job(sample: Path) -> api.Pipeline:
     options = Options(input=(str(sample),), output=str(sample.parent / "out"))
     pipeline = beam.Pipeline(options=to_beam_options([*FLAGS, f"--setup_file={ROOT}/setup.py"]))
     staging = Staging(DATASET, options.output, "run", None)
-    build(pipeline, find_sources(options.input_options), options, staging, str(sample.parent))
+    sources, nowhere = find_sources(options.input_options), Spill(None)
+    build(pipeline, sources, options, staging, str(sample.parent), nowhere)
     pipeline.run()
     return pipeline.runner.proto_pipeline
 
