@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.support.workers import tf_configs
+from deploy.support.workers import tf_configs
 
 
 class Case(NamedTuple):

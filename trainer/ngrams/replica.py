@@ -30,7 +30,7 @@ from trainer.ngrams.model import (
 )
 from trainer.ngrams.recurrence import Dropout, Recurrence
 from trainer.ngrams.table import Lookup, sum_by_row
-from trainer.steps.losses import balance, count_rows, metric_sums
+from trainer.steps.losses import NUM_METRICS, balance, count_rows, metric_sums
 from trainer.steps.replicas import (
     add_in_order,
     apply_gradients,
@@ -136,10 +136,11 @@ class NgramReplica:
             for part, key in zip(parts, self._part_keys(), strict=True)
         ]
         variables = self.model.experts.trainable_variables
-        dense = [
-            self._add([result.weights[number] for result in results], variable.shape)
-            for number, variable in enumerate(variables)
-        ]
+        *dense, metrics = add_in_order(
+            [(*result.weights, result.metrics) for result in results],
+            self.shares.num_parts,
+            [*(variable.shape for variable in variables), [NUM_METRICS]],
+        )
         bag, lstm = (
             gather_sequences(each, size.positions) for each in _by_position(results, inputs, own)
         )
@@ -163,7 +164,7 @@ class NgramReplica:
             self.model.table.update(lookup, by_vector * rows, rates),
         ]
         with tf.control_dependencies(updates):  # A step ends with its update.
-            return keep_on_first(self._add([result.metrics for result in results], [3]))
+            return keep_on_first(metrics)
 
     def evaluate(self, features: Features, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Return loss, correct answers and rows, (3,) float32, summed."""
@@ -171,7 +172,7 @@ class NgramReplica:
             _metric_sums(labels, mix(answers, self.model.experts.mixture), weights)
             for answers, labels, weights in self._answer(features, labels, weights)
         ]
-        return keep_on_first(self._add(sums, [3]))
+        return self._sum(sums, NUM_METRICS)
 
     def mixture_derivatives(
         self, features: Features, labels: tf.Tensor, weights: tf.Tensor
@@ -184,10 +185,12 @@ class NgramReplica:
         mixture = tf.convert_to_tensor(self.model.experts.mixture)
         parts = self._answer(features, labels, weights)
         sums = [_mixture_derivatives(*part, mixture) for part in parts]
-        return keep_on_first(self._add(sums, [MIXTURE_SUMS]))
+        return self._sum(sums, MIXTURE_SUMS)
 
-    def _add(self, parts: Sequence[tf.Tensor], shape: Sequence[int]) -> tf.Tensor:
-        return add_in_order(parts, self.shares.num_parts, shape)
+    def _sum(self, parts: Sequence[tf.Tensor], size: int) -> tf.Tensor:
+        """Return the sum over the parts of all replicas, (size,), as steps return it."""
+        (whole,) = add_in_order([[part] for part in parts], self.shares.num_parts, [[size]])
+        return keep_on_first(whole)
 
     def _answer(
         self, features: Features, labels: tf.Tensor, weights: tf.Tensor

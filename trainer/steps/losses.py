@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from trainer.steps.replicas import gather
+from trainer.steps.replicas import add_counts
+
+NUM_METRICS = 3  # Of `metric_sums`.
 
 
 def metric_sums(
@@ -34,7 +36,7 @@ def count_rows(weights: tf.Tensor) -> tf.Tensor:
         weights: (rows,), of this replica's share of the batch.
     """
     here = tf.reduce_sum(tf.cast(weights > 0, tf.float32))
-    return tf.maximum(tf.reduce_sum(gather(here[tf.newaxis])), 1.0)
+    return tf.maximum(add_counts(here), 1.0)
 
 
 def balance(

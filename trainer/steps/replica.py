@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from trainer.steps.losses import balance, count_rows, metric_sums
+from trainer.steps.losses import NUM_METRICS, balance, count_rows, metric_sums
 from trainer.steps.replicas import add_in_order, apply_gradients, keep_on_first, replica_number
 from trainer.steps.shares import Batch, Shares, trim_padding
 
@@ -129,26 +129,23 @@ class Replica:
             self._objective.gradients(*part, rows, its_seeds)
             for part, its_seeds in zip(self._parts(batch), seeds, strict=True)
         ]
-        gradients = [
-            add_in_order([of_part[number] for of_part, _ in results], count, variable.shape)
-            for number, variable in enumerate(self._objective.variables)
-        ]
+        shapes = [*(variable.shape for variable in self._objective.variables), [NUM_METRICS]]
+        *gradients, sums = add_in_order([(*each, more) for each, more in results], count, shapes)
         if self._clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
         update = apply_gradients(self.optimizer, gradients, self._objective.variables)
         with tf.control_dependencies([update]):  # A step ends with its update.
-            return self._sum([sums for _, sums in results])
+            return keep_on_first(sums)
 
     def evaluate(self, *batch: Any) -> tf.Tensor:
         """Return loss, correct answers and rows, (3,) float32, summed."""
-        return self._sum([self._objective.sums(*part) for part in self._parts(batch)])
+        parts = [[self._objective.sums(*part)] for part in self._parts(batch)]
+        (sums,) = add_in_order(parts, self.shares.num_parts, [[NUM_METRICS]])
+        return keep_on_first(sums)
 
     def _parts(self, batch: Batch) -> list[Batch]:
         parts = self.shares.cut(batch, replica_number())
         return parts if self._objective.jit_compile else [trim_padding(part) for part in parts]
-
-    def _sum(self, sums: Sequence[tf.Tensor]) -> tf.Tensor:
-        return keep_on_first(add_in_order(sums, self.shares.num_parts, [3]))
 
 
 def _counted(steps: int | tf.Tensor, seed: keras.Variable) -> tf.Tensor:

@@ -6,6 +6,7 @@ them in the order of the rows, as one replica alone does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -38,18 +39,35 @@ def gather_sequences(values: tf.Tensor, timesteps: int) -> tf.Tensor:
     return gather(padded)[:, :steps]
 
 
-def add_in_order(parts: Sequence[tf.Tensor], count: int, shape: Sequence[int]) -> tf.Tensor:
-    """Return the sum of the parts of all replicas, added in their order, on each replica.
+def add_counts(count: tf.Tensor) -> tf.Tensor:
+    """Return the sum over all replicas of a whole number, float32, on each of them.
 
-    Args:
-        parts: float32 tensors of this replica; there may be none.
-        count: of the parts of all replicas.
-        shape: of a part.
+    In any order it is exact, up to 2**24.
     """
     if _context().num_replicas_in_sync == 1:
-        return tf.add_n(parts)
-    own = tf.stack(parts) if parts else tf.zeros([0, *shape])
-    return tf.add_n(tf.unstack(gather(own), count))
+        return count
+    return _context().all_reduce(tf.distribute.ReduceOp.SUM, count)
+
+
+def add_in_order(
+    parts: Sequence[Sequence[tf.Tensor]], count: int, shapes: Sequence[Sequence[int]]
+) -> list[tf.Tensor]:
+    """Return several sums over the parts of all replicas, added in their order, on each replica.
+
+    What replicas send each other is one tensor: a message for each sum would take longer.
+
+    Args:
+        parts: of this replica, each the float32 terms of all sums; there may be none.
+        count: of the parts of all replicas.
+        shapes: of the sums.
+    """
+    if _context().num_replicas_in_sync == 1:
+        return [tf.add_n(terms) for terms in zip(*parts, strict=True)]
+    sizes = [math.prod(shape) for shape in shapes]
+    own = [tf.concat([tf.reshape(term, [-1]) for term in part], axis=0) for part in parts]
+    gathered = gather(tf.stack(own) if own else tf.zeros([0, sum(sizes)]))
+    sums = tf.split(tf.add_n(tf.unstack(gathered, count)), sizes)
+    return [tf.reshape(each, shape) for each, shape in zip(sums, shapes, strict=True)]
 
 
 def keep_on_first(values: tf.Tensor) -> tf.Tensor:

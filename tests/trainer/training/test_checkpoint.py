@@ -16,11 +16,11 @@ import pytest
 import tensorflow as tf
 
 from charseq.errors import DataError
+from deploy.support.workers import tf_configs
 from tests.support.datasets import toy_rows, write_dataset
 from tests.support.killed import Killed
 from tests.support.listing import listing
 from tests.support.processes import Process
-from tests.support.workers import tf_configs
 from trainer.__main__ import main
 from trainer.config import Interval
 from trainer.run_directory import complete_run

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from charseq.errors import DataError
+from deploy.support.workers import tf_configs
 from tests.support.datasets import toy_rows, write_dataset
 from tests.support.processes import Process
-from tests.support.workers import tf_configs
 from trainer.__main__ import main
 from trainer.settings import Settings
 from trainer.steps.metrics import Score
