@@ -2,7 +2,7 @@
 
 One run is left alone; another is killed (SIGKILL) and started again several times. Both must end
 with the same weights, bit by bit. Of several workers only one is killed, and the others must end
-by themselves within half a minute, with status 75. The last time, the worker is stopped instead
+by themselves within a minute, with status 75. The last time, the worker is stopped instead
 (SIGSTOP), as one that hangs, and must end by itself when it goes on. In the case `elastic` each
 run has another number of workers than the one before.
 """
@@ -41,7 +41,8 @@ CASES = {
     # Of two parts of a batch, three and four workers leave some without any.
     "elastic": Case(("--strategy", "auto"), (1, 3, 2, 4)),
 }
-_SECONDS_TO_NOTICE = 30
+# Twice what docs/training.md promises, for a machine that does other work, too.
+_SECONDS_TO_NOTICE = 60
 _WORKER_LOST = 75
 # Saved at every return to Python, so that a kill falls anywhere between two checkpoints.
 FLAGS = ("--epochs", "3", "--batch-size", "128", "--checkpoint-every", "1")
