@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,7 +21,7 @@ from benchmarks.samples import make_sample
 from benchmarks.training import PACKAGES, TRAINER, prepare_dataset
 from charseq.cli import exit_status
 from charseq.errors import DataError, UsageError
-from deploy.support.workers import tf_configs
+from deploy.support.workers import start_workers
 
 _PROGRAMS = {"in order": TRAINER, "plain": "benchmarks.peers.plain_sums"}
 _EPOCHS = 3
@@ -36,17 +34,7 @@ def train(module: str, workers: int, data: Path, output: Path, flags: Sequence[s
         DataError: one of them failed.
     """
     command = [sys.executable, "-m", module, f"--data={data}", f"--output={output}", *flags]
-    configs = tf_configs(workers) if workers > 1 else [""]
-    processes = [
-        subprocess.Popen(
-            command,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "TF_CONFIG": config},
-        )
-        for config in configs
-    ]
-    statuses = [process.wait() for process in processes]
+    statuses = [process.wait() for process in start_workers(command, workers)]
     if any(statuses):
         raise DataError(f"{module} with {workers} workers: exit status {statuses}")
     epochs = json.loads((output / "metrics.json").read_text(encoding="utf-8"))["epochs"][1:]

@@ -10,7 +10,6 @@ run has another number of workers than the one before.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import signal
 import subprocess
@@ -24,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deploy.support.workers import tf_configs
+from deploy.support.workers import start_workers
 
 
 class Case(NamedTuple):
@@ -98,20 +97,8 @@ def prepare(folder: Path, rows: int) -> None:
 
 def start(run: Path, flags: Sequence[str], workers: int) -> list[subprocess.Popen[bytes]]:
     """Start the processes of a training with these flags."""
-    environments: list[dict[str, str]] = [{}]
-    if workers > 1:
-        environments = [{"TF_CONFIG": config} for config in tf_configs(workers)]
     paths = ("--data", str(run.parent / "data"), "--output", str(run))
-    flags = (*paths, *FLAGS, *flags)
-    return [
-        subprocess.Popen(
-            [sys.executable, "-m", "trainer", *flags],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **environment},
-        )
-        for environment in environments
-    ]
+    return start_workers([sys.executable, "-m", "trainer", *paths, *FLAGS, *flags], workers)
 
 
 def finish(processes: list[subprocess.Popen[bytes]]) -> None:
