@@ -62,7 +62,7 @@ class NgramTable:
         order = tf.argsort(rows)
         places = tf.gather(tf.math.invert_permutation(order), tf.reshape(places, tf.shape(buckets)))
         rows = tf.gather(rows, order)
-        return Lookup(rows, places, tf.gather(self.vectors, rows))
+        return Lookup(rows, places, _read_rows(self.vectors, rows))
 
     def update(self, lookup: Lookup, gradient: tf.Tensor, rates: tf.Tensor) -> tf.Operation:
         """Take a step of Adagrad on the rows of a batch, and on no others.
@@ -75,7 +75,7 @@ class NgramTable:
         gradient *= tf.cast(lookup.rows > 0, tf.float32)[:, tf.newaxis]
         of_each = tf.split(gradient, self.widths, axis=1)
         means = tf.stack([tf.reduce_mean(each * each, axis=1) for each in of_each], axis=1)
-        squares = tf.gather(self.squares, lookup.rows) + means
+        squares = _read_rows(self.squares, lookup.rows) + means
         scales = tf.repeat(rates / (tf.sqrt(squares) + _EPSILON), self.widths, axis=1)
         vectors = lookup.vectors - gradient * scales
         return tf.group(
@@ -145,6 +145,11 @@ def sum_by_row(
 
 def _zeros(shape: Sequence[int], name: str) -> tf.Variable:
     return tf.Variable(tf.zeros(shape), trainable=False, name=name)
+
+
+def _read_rows(variable: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
+    # Not `tf.gather`: under a strategy that would read, and copy, the whole variable.
+    return tf.raw_ops.ResourceGather(resource=variable.handle, indices=rows, dtype=variable.dtype)
 
 
 def _write_rows(variable: tf.Variable, rows: tf.Tensor, values: tf.Tensor) -> tf.Operation:

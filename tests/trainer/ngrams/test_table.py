@@ -26,6 +26,21 @@ def test_a_step_changes_the_rows_of_its_batch_only() -> None:
     assert table.touched().tolist() == [1, 3]
 
 
+def test_no_step_reads_the_whole_table_under_a_strategy() -> None:
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        table = NgramTable(4, widths=[1, 1])
+
+    def step() -> None:
+        lookup = table.look_up(BUCKETS)
+        table.update(lookup, lookup.vectors, tf.constant([0.5, 1]))
+
+    graph = tf.function(lambda: strategy.run(step)).get_concrete_function().graph
+    types = {operation.type for operation in graph.get_operations()}
+    assert "ResourceGather" in types
+    assert "ReadVariableOp" not in types
+
+
 def test_the_rows_beside_a_row_do_not_change_the_order_in_which_its_vectors_are_added() -> None:
     table = NgramTable(8, widths=[1])
     table.vectors.assign(tf.range(9.0)[:, tf.newaxis])
