@@ -79,7 +79,7 @@ crash-test: $(READY) ## Other runners and devices, kills, each guarantee broken 
 	$(VENV_PYTHON) -m tests.break_promises
 	$(VENV_PYTHON) -m tests.signals --times 4 --rows 5000
 	$(VENV_PYTHON) -m tests.crash --times 4
-	$(VENV_PYTHON) -m tests.crash_training --times 2 --rows 30000
+	$(VENV_PYTHON) -m tests.crash_training --times 2 --rows 12000 --only elastic
 
 prism-test: $(READY) ## The same bytes from Beam's Prism (Go; 4 minutes)
 	$(VENV_PYTHON) -m tests.engines prism

@@ -45,6 +45,8 @@ _SECONDS_TO_NOTICE = 60
 _WORKER_LOST = 75
 # Saved at every return to Python, so that a kill falls anywhere between two checkpoints.
 FLAGS = ("--epochs", "3", "--batch-size", "128", "--checkpoint-every", "1")
+# So that the checkpoints are small.
+NGRAM_FLAGS = ("--ngram-buckets", "16384")
 
 
 def main() -> int:
@@ -63,6 +65,8 @@ def main() -> int:
         for name in args.only:
             case = CASES[name]
             flags = [*case.flags, "--representation", args.representation]
+            if args.representation == "ngrams":
+                flags += NGRAM_FLAGS
             workers = cycle(case.workers)
             whole, killed = (Path(folder, f"{name}-{kind}") for kind in ("whole", "killed"))
             finish(start(whole, flags, case.workers[0]))
