@@ -24,9 +24,13 @@ def _prepare(argv: Sequence[str] | None) -> None:
     # Imported late: TensorFlow and Beam take seconds, and --help must not.
     with heavy_imports():
         from pipeline.dataset.run import prepare
+        from pipeline.estimate.run import plan
         from pipeline.runtime.process import configure_process
     configure_process()
-    prepare(options, beam_flags)
+    if options.planning.plan:
+        plan(options, beam_flags)
+    else:
+        prepare(options, beam_flags)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ from pipeline.input_options import (
     switch,
 )
 from pipeline.label_pattern import parse_label_pattern
+from pipeline.plan_options import PlanOptions
 from pipeline.split_fractions import parse_split
 from pipeline.split_options import SplitOptions
 
@@ -276,6 +277,7 @@ class Options:
     range_bits: int = MIN_RANGE_BITS
     chosen_characters: int | None = None
     splits: SplitOptions = field(default_factory=SplitOptions)
+    planning: PlanOptions = field(default_factory=PlanOptions)
 
     def __post_init__(self) -> None:
         validate(self)
@@ -501,7 +503,7 @@ class Options:
             of_dataset = ("alphabet", "alphabet_size")
         if self.base:
             of_dataset = (*BASE_OPTIONS, "stratify")
-        for name in ("output", "overwrite", *of_dataset):
+        for name in ("output", "overwrite", "plan", "core_hour_price", *of_dataset):
             values.pop(name, None)
         command = "python -m pipeline --options options.toml --output DIR"
         paths = {name: redact_json(values[name]) for name in INPUT_FIELDS if name in values}
@@ -527,6 +529,7 @@ class Options:
             "base",
             "added_to",
             "splits",
+            "planning",
         ):
             del options[name]
         return options

@@ -9,6 +9,7 @@ from typing import Any
 from charseq.api.commands import run_command
 from charseq.api.dataset import Dataset, local_path, open_dataset
 from charseq.api.rows import as_input
+from charseq.errors import UsageError
 
 
 def prepare(
@@ -43,6 +44,8 @@ def prepare(
             the command.
         KeyboardInterrupt: it was interrupted; nothing is half-written.
     """
+    if options.get("plan"):
+        raise UsageError("plan: makes no dataset to open; ask the command, charseq prepare --plan")
     directory = local_path("output", output)
     with as_input(rows_or_paths) as paths:
         run_command("prepare", {**options, "input": paths or None, "output": directory})

@@ -73,6 +73,8 @@ _PICKERS = {
 }
 # The console fills defaults in and sends them, but --label-from and --folds exclude these flags.
 _NOT_FILLED_IN = ("sequence_column", "label_column", "split")
+# A plan is printed before there is a job.
+_NO_PARAMETERS = ("help", "options", "plan", "core_hour_price")
 
 _IMAGE = {
     "name": "sdk_container_image",
@@ -91,8 +93,7 @@ def metadata() -> dict[str, Any]:
     options = [
         action
         for action in parser._actions
-        if action.dest not in ("help", "options")
-        and not isinstance(action, argparse._StoreFalseAction)
+        if action.dest not in _NO_PARAMETERS and not isinstance(action, argparse._StoreFalseAction)
     ]
     return {
         "name": "charseq",

@@ -51,7 +51,7 @@ from pipeline.identity import choose_range_bits
 from pipeline.options import AUTO, Options
 from pipeline.output.staging import Staging
 from pipeline.rows.counts import add_counts
-from pipeline.rows.parts import Part, cut_into_parts
+from pipeline.rows.parts import Part
 from pipeline.rows.rejected_files import REJECTED, write_all_rejected
 from pipeline.rows.sources import Source
 from pipeline.rows.spilling import Spill
@@ -80,6 +80,7 @@ class _Assigned(NamedTuple):
 def build(
     pipeline: beam.Pipeline,
     sources: Sequence[Source],
+    parts: Sequence[Part],
     options: Options,
     staging: Staging,
     temp_dir: str,
@@ -90,6 +91,7 @@ def build(
     Args:
         pipeline: where the steps are added.
         sources: the input files.
+        parts: of them, what is read.
         options: the options of the preparation.
         staging: where the files are written first.
         temp_dir: where all workers, and TensorFlow in them, can write.
@@ -98,7 +100,6 @@ def build(
     Returns:
         The fingerprint of the dataset, once it is published.
     """
-    parts = cut_into_parts(sources)
     options = replace(
         options, range_bits=choose_range_bits(sum(source.bytes for source in sources))
     )

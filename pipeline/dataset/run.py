@@ -28,6 +28,7 @@ from pipeline.output.layout import DATASET
 from pipeline.output.staging import Staging
 from pipeline.required_memory import check_memory, check_record_size
 from pipeline.rows.normalizing import describe_normalized
+from pipeline.rows.parts import Part, cut_into_parts
 from pipeline.rows.rejected import describe_rejected
 from pipeline.rows.sources import Source, describe_inputs, find_nonempty_sources
 from pipeline.rows.spilling import open_spill
@@ -107,18 +108,31 @@ def _with_length(
 
 
 def _run(job: Job, sources: Sequence[Source], options: Options, staging: Staging) -> None:
-    """Build the graph and run it.
+    run_on_parts(job, "preparing", sources, cut_into_parts(sources), options, staging)
+
+
+def run_on_parts(
+    job: Job,
+    activity: str,
+    sources: Sequence[Source],
+    parts: Sequence[Part],
+    options: Options,
+    staging: Staging,
+) -> None:
+    """Build the graph and run it on parts of the input.
+
+    activity: what it does with the input, as users read it.
 
     Raises:
         UsageError: there is no directory for TensorFlow Transform.
         DataError: the input cannot be used.
     """
     with (
-        report_job(job, "preparing", [source.bytes for source in sources]),
+        report_job(job, activity, [source.bytes for source in sources]),
         transform_temp_dir(staging.directory, job.options) as temp_dir,
         open_spill(staging.directory, job.is_local) as spill,
     ):
-        build(job.pipeline, sources, options, staging, temp_dir, spill)
+        build(job.pipeline, sources, parts, options, staging, temp_dir, spill)
         job.pipeline.run().wait_until_finish()
 
 

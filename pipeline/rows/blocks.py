@@ -75,13 +75,12 @@ def _read_lines(part: Part) -> Iterator[bytes]:
     block, source = part.block_bytes, part.source
     mark = RECORD_MARK if source.format == "fasta" else _LINE_MARK
     with open_bytes(source.path, source.compression, source.header.encoding) as stream:
-        if part.end is None:
-            stream.read(part.start)
-            yield from iter_line_blocks(stream, block, None, mark)
-        elif part.start == source.header.data_start:
-            stream.seek(part.start)
-            yield from iter_line_blocks(stream, block, part.end - part.start, mark)
+        if part.start == source.header.data_start:
+            stream.read(part.start)  # what is compressed has no `seek`
+            size = None if part.end is None else part.end - part.start
+            yield from iter_line_blocks(stream, block, size, mark)
         else:
+            assert part.end is not None
             # If the byte before `start` is a newline, a line begins at `start`. Else the line that
             # `start` cuts began earlier, and belongs to the part before.
             stream.seek(part.start - 1)

@@ -34,6 +34,7 @@ from pipeline.options import (
     make_parser,
     parse_command_line,
 )
+from pipeline.plan_options import PlanOptions
 from pipeline.runtime.beam_options import unknown_to_beam
 from tests.deploy.support.google import SETTINGS, commands
 from tests.support.paths import ROOT
@@ -41,7 +42,12 @@ from tests.support.template_values import ACCEPTED_AND_REFUSED
 
 DIRECTORY = ROOT / "deploy" / "dataflow"
 PARAMETERS = {parameter["name"]: parameter for parameter in metadata()["parameters"]}
-DEFAULTS = flag_defaults(Options)
+# A plan is printed before there is a job.
+DEFAULTS = {
+    name: value
+    for name, value in flag_defaults(Options).items()
+    if name not in flag_defaults(PlanOptions)
+}
 WITHOUT_INPUT = {"output": "gs://b/out"}
 # What a parameter needs beside it.
 BESIDE = {

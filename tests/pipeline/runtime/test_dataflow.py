@@ -20,6 +20,7 @@ from pipeline.dataset.graph import build
 from pipeline.options import Options
 from pipeline.output.layout import DATASET
 from pipeline.output.staging import Staging
+from pipeline.rows.parts import cut_into_parts
 from pipeline.rows.sources import find_sources
 from pipeline.rows.spilling import Spill
 from pipeline.runtime.beam_options import to_beam_options
@@ -72,7 +73,8 @@ def job(sample: Path) -> api.Pipeline:
     pipeline = beam.Pipeline(options=to_beam_options([*FLAGS, f"--setup_file={ROOT}/setup.py"]))
     staging = Staging(DATASET, options.output, "run", None)
     sources, nowhere = find_sources(options.input_options), Spill(None)
-    build(pipeline, sources, options, staging, str(sample.parent), nowhere)
+    parts = cut_into_parts(sources)
+    build(pipeline, sources, parts, options, staging, str(sample.parent), nowhere)
     pipeline.run()
     return pipeline.runner.proto_pipeline
 
