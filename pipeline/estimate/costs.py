@@ -15,10 +15,10 @@ import tensorflow as tf
 from pipeline.dataset.checking import UsableRows, check_block
 from pipeline.dataset.plan import make_plan
 from pipeline.dataset.shuffling import partition_rows
-from pipeline.options import AUTO, Options
+from pipeline.options import AUTO, MAX_SHARDS, Options
 from pipeline.rows.blocks import Block
 from pipeline.rows.counts import add_counts
-from pipeline.shards.partition import default_train_shards
+from pipeline.shards.partition import default_train_shards, plan_partition
 from pipeline.shards.write import write_shard
 from pipeline.sizes.characters import add_character_counts, count_characters
 from pipeline.sizes.length_pass import measure_block
@@ -50,7 +50,7 @@ def measure_costs(
 ) -> Costs:
     """Take the steps of a preparation on a sample, without Beam, and measure them.
 
-    Rows are split by `--split` alone, whatever the options say.
+    They are those of a dataset with one split, whatever the options say.
 
     Args:
         blocks: the sample.
@@ -58,14 +58,19 @@ def measure_costs(
         transform_dir: the graph of the sample, with its vocabulary.
         options: of the preparation, with the length that was chosen.
     """
-    options = replace(options, input=options.all_inputs, splits=SplitOptions())
+    fractions, num_shards = options.split_fractions, options.num_shards
+    # Not the splits: one may be empty if rows are split by `--split` alone.
+    options = replace(
+        options, input=options.all_inputs, splits=SplitOptions(), split="train=1", num_shards=None
+    )
     stopwatch = _Stopwatch()
     checked = stopwatch.fastest(lambda: [check_block(block, options) for block in blocks])
     counts = add_counts(block.counts for block in checked)
-    share = next(iter(options.split_fractions.values()))
-    usable = rows * counts.usable / counts.read
-    num_shards = options.num_shards or default_train_shards(math.ceil(usable) * share)
-    options = replace(options, num_shards=num_shards)
+    share = next(iter(fractions.values()))
+    usable = math.ceil(rows * counts.usable / counts.read)
+    of_train = num_shards or default_train_shards(usable * share)
+    shards = len(plan_partition(fractions, of_train).shards)
+    options = replace(options, num_shards=min(shards, MAX_SHARDS))
     if options.max_length == AUTO:
         stopwatch.fastest(lambda: [measure_block(block, options.row_rules) for block in blocks])
     train = [block.train["sequence"].flatten() for block in checked if block.train is not None]
@@ -90,7 +95,7 @@ def measure_costs(
         stopwatch.seconds / counts.read,
         spilled / counts.read,
         (shard.bytes + index_bytes) / counts.read,
-        len(plan.partition.shards),
+        shards,
     )
 
 

@@ -12,7 +12,7 @@ from pipeline.estimate.costs import Costs
 # `pipeline.estimate.costs` measures; Beam takes the rest, or a core waits.
 RUN_PER_COST = 1.15
 # Core seconds of workers on Flink, which also copy rows between processes, likewise.
-CLUSTER_PER_COST = 5.0
+CLUSTER_PER_COST = 1.5
 # Of a run in one process, likewise: of few rows, and of each row, whose place in a file is kept.
 _MEMORY, _MEMORY_OF_ROW = 1_050_000_000, 3
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from charseq.errors import UsageError
+from charseq.errors import DataError, UsageError
 from charseq.flags import flag_names
 from charseq.manifest import TRANSFORM_DIR
 from charseq.process.machine import cpu_count
@@ -38,12 +38,20 @@ def plan(options: Options, beam_flags: Sequence[str]) -> None:
     """Print what a preparation with these options will make and take; write nothing.
 
     Raises:
+        UsageError, DataError: as `forecast`.
+    """
+    print(*forecast(options, beam_flags).lines(options.planning.core_hour_price), sep="\n")
+
+
+def forecast(options: Options, beam_flags: Sequence[str]) -> Forecast:
+    """Return what a preparation with these options will make and take.
+
+    Raises:
         UsageError: an option is one whose effect a sample does not show, or no record can be
             written, or a flag is neither ours nor Beam's.
         DataError: the input cannot be used.
     """
     check_can_plan(options)
-    price = options.planning.core_hour_price
     job = new_job([*beam_flags, *_HERE], options.paths, flag_names(Options))
     if options.alphabet_of is not None:
         options = options.with_alphabet_of(read_manifest(options.alphabet_of))
@@ -52,9 +60,13 @@ def plan(options: Options, beam_flags: Sequence[str]) -> None:
     sample = take_sample(sources, SAMPLE_ROWS)
     # Of the labels of the whole input, some have no train row in the sample.
     options = replace(options, max_rejected_fraction=1.0)
-    with tempfile.TemporaryDirectory() as output:
-        forecast = _measure(job, sources, sample, replace(options, output=output))
-    print(*forecast.lines(price), sep="\n")
+    try:
+        with tempfile.TemporaryDirectory() as output:
+            return _measure(job, sources, sample, replace(options, output=output))
+    except DataError as error:
+        if sample.file_bytes == sum(source.bytes for source in sources):
+            raise
+        raise type(error)(f"--plan: the sample, which is not all rows: {error}") from error
 
 
 def check_can_plan(options: Options) -> None:

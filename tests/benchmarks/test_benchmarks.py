@@ -15,10 +15,15 @@ from benchmarks.input import CONTESTANTS as INPUTS
 from benchmarks.input import are_compared as are_inputs_compared
 from benchmarks.measure import Cost
 from benchmarks.peers.training import Epoch, Rows, read_csv, write_metrics
+from benchmarks.plan import CASES, Case
 from benchmarks.samples import make_sample, make_samples
 from benchmarks.train import CONTESTANTS, are_compared
 from benchmarks.training import Training, read_epochs
 from charseq.errors import DataError
+from pipeline.input_options import InputOptions
+from pipeline.rows.blocks import parse_block, read_blocks
+from pipeline.rows.parts import cut_into_parts
+from pipeline.rows.sources import find_nonempty_sources
 from pipeline.sample import write_sample as write_whole_sample
 
 pytestmark = pytest.mark.unit
@@ -42,6 +47,15 @@ def test_rows_have_the_lengths_asked_for(
     sample = make_sample(tmp_path, 500, lengths)
     found = {len(sequence) for sequence in read_csv(sample.path).sequences}
     assert found == set(range(shortest, longest + 1))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_inputs_of_plans_have_the_rows_asked_for(case: Case, tmp_path: Path) -> None:
+    path = case.write(tmp_path, 700)
+    options = InputOptions((str(path),), "auto", None, "sequence", "label")
+    parts = cut_into_parts(find_nonempty_sources(options))
+    blocks = [block for part in parts for block in read_blocks(part)]
+    assert sum(parse_block(block).rows for block in blocks) == 700
 
 
 def test_csv_is_read_by_column(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.estimate import run
 from tests.support.preparation import make_rows, write_csv
 
 
@@ -34,6 +35,20 @@ def test_it_prints_what_there_will_be_and_writes_nothing(
     assert "3 labels" in lines[2]
     assert lines[4].startswith("this machine, ")
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
+def test_what_only_the_sample_lacks_is_said_of_the_sample(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "SAMPLE_ROWS", 400)
+    rows = [(f"{number:06}", "xy"[number // 200_000]) for number in range(400_000)]
+    write_csv(tmp_path / "sorted.csv.gz", rows)
+    paths = ["--input", str(tmp_path / "sorted.csv.gz"), "--output", str(tmp_path / "out")]
+    assert main([*paths, "--plan"]) == 1
+    assert (
+        "error: --plan: the sample, which is not all rows: the train rows have only the label 'x'"
+        in (capsys.readouterr().err)
+    )
 
 
 @pytest.mark.parametrize(
