@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,7 @@ from pipeline.estimate.forecast import Forecast
 from pipeline.estimate.run import forecast
 from pipeline.options import parse_command_line
 
+Of = TypeVar("Of")
 _PACKAGES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow")
 _LETTERS = "etaoinshrdlucmfwypvbgkqjxz"
 _LABELS = [f"label {number}" for number in range(10)]
@@ -140,10 +141,18 @@ def prepare(command: Sequence[str], output: Path) -> Took:
 
 
 def plan(command: Sequence[str]) -> Forecast:
-    """Return what `--plan` finds, in a process of its own, as the command is."""
+    """Return what `--plan` finds."""
+    return forecast(*parse_command_line(command))
+
+
+def alone(function: Callable[..., Of], *arguments: Any) -> Of:
+    """Call a function in a new process, as commands are, and return its result.
+
+    A process that is started from a large one counts that one's memory as its own.
+    """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        return pool.submit(forecast, *parse_command_line(command)).result()
+        return pool.submit(function, *arguments).result()
 
 
 def _measure(argv: Sequence[str] | None) -> None:
@@ -161,7 +170,7 @@ def _measure(argv: Sequence[str] | None) -> None:
                 directory / "out",
             )
             command = ["--input", str(path), "--output", str(output), *case.flags]
-            planned, took = plan(command), prepare(command, output)
+            planned, took = alone(plan, command), prepare(command, output)
             lines.append(_line(case.name, planned, took))
             print(" | ".join(lines[-1]), file=sys.stderr)
     print(f"`{show_command('benchmarks.plan', argv)}`.\n{machine}\n")

@@ -10,9 +10,9 @@ from pipeline.estimate.costs import Costs
 
 # Measured, see docs/engines.md: the core seconds of a run for a core second of the steps that
 # `pipeline.estimate.costs` measures; Beam takes the rest, or a core waits.
-RUN_PER_COST = 1.15
+RUN_PER_COST = 1.05
 # Core seconds of workers on Flink, which also copy rows between processes, likewise.
-CLUSTER_PER_COST = 1.5
+CLUSTER_PER_COST = 1.35
 # Of a run in one process, likewise: of few rows, and of each row, whose place in a file is kept.
 _MEMORY, _MEMORY_OF_ROW = 1_050_000_000, 3
 
