@@ -9,7 +9,6 @@ import argparse
 import gzip
 import json
 import multiprocessing
-import os
 import re
 import subprocess
 import sys
@@ -40,14 +39,12 @@ _LABELS = [f"label {number}" for number in range(10)]
 class Took(NamedTuple):
     """What a preparation made and took.
 
-    rows: of the input. bytes: of the shards and their indexes. seconds: by its summary. peak: bytes
-    of memory.
+    rows: of the input. bytes: of the shards and their indexes. seconds: by its summary.
     """
 
     rows: int
     bytes: int
     seconds: float
-    peak: int
 
 
 class Case(NamedTuple):
@@ -119,24 +116,20 @@ def prepare(command: Sequence[str], output: Path) -> Took:
     Raises:
         DataError: it failed.
     """
-    process = subprocess.Popen(
+    ended = subprocess.run(
         [sys.executable, "-m", "pipeline", *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert process.stdout is not None
-    printed = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    found = re.match(r"([0-9,]+) rows read in ([0-9.]+) s", printed)
-    if status or not found:
+    found = re.match(r"([0-9,]+) rows read in ([0-9.]+) s", ended.stdout)
+    if ended.returncode or not found:
         raise DataError(f"python -m pipeline {' '.join(command)}: failed")
     files = [*output.glob("*/*.tfrecord*"), *output.glob("index/**/*")]
     return Took(
         int(found[1].replace(",", "")),
         sum(path.stat().st_size for path in files if path.is_file()),
         float(found[2]),
-        usage.ru_maxrss * 1024,
     )
 
 
@@ -146,10 +139,7 @@ def plan(command: Sequence[str]) -> Forecast:
 
 
 def alone(function: Callable[..., Of], *arguments: Any) -> Of:
-    """Call a function in a new process, as commands are, and return its result.
-
-    A process that is started from a large one counts that one's memory as its own.
-    """
+    """Call a function in a new process, as commands are, and return its result."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
         return pool.submit(function, *arguments).result()
@@ -174,9 +164,7 @@ def _measure(argv: Sequence[str] | None) -> None:
             lines.append(_line(case.name, planned, took))
             print(" | ".join(lines[-1]), file=sys.stderr)
     print(f"`{show_command('benchmarks.plan', argv)}`.\n{machine}\n")
-    print(
-        table(["planned, and what then happened", "rows", "MB", "seconds", "MB of memory"], lines)
-    )
+    print(table(["planned, and what then happened", "rows", "MB", "seconds"], lines))
 
 
 def _line(name: str, planned: Forecast, took: Took) -> list[str]:
@@ -184,7 +172,6 @@ def _line(name: str, planned: Forecast, took: Took) -> list[str]:
         (planned.rows, took.rows, 1.0),
         (planned.dataset_bytes, took.bytes, 1e6),
         (planned.seconds, took.seconds, 1.0),
-        (planned.memory_bytes, took.peak, 1e6),
     )
     return [
         name,
