@@ -155,10 +155,8 @@ def _measure(argv: Sequence[str] | None) -> None:
         for number, case in enumerate(CASES):
             directory = Path(name, str(number))
             directory.mkdir()
-            path, output = (
-                case.write(directory, round(arguments.rows * case.rows)),
-                directory / "out",
-            )
+            path = case.write(directory, round(arguments.rows * case.rows))
+            output = directory / "out"
             command = ["--input", str(path), "--output", str(output), *case.flags]
             planned, took = alone(plan, command), prepare(command, output)
             lines.append(_line(case.name, planned, took))

@@ -28,8 +28,6 @@ from pipeline.runtime.job import Job, new_job
 from pipeline.sizes.length_pass import measure_block
 
 SAMPLE_ROWS = 100_000
-
-
 # Beam's in-process runner, whatever the flags before say.
 _HERE = ("--runner=FnApiRunner", "--job_endpoint=embed")
 
